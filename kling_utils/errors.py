@@ -1,0 +1,204 @@
+"""The error tree. Every error says what happened, to what, whether money was spent, and what to do.
+
+::
+
+    KlingError                      .hint (what to do)  .money (was money spent?)  .words (the provider's)  .field
+    ├── InvalidRequest              a value no provider could accept            (a ValueError)
+    ├── SettingError                a setting or key that cannot be used        (a ValueError)
+    ├── UnreadableMedia             a file that cannot be read as what it should be
+    ├── FfmpegFailed                the bundled ffmpeg refused or ran out of time
+    ├── AddressRefused              an address that is not fetched              (a ValueError)
+    ├── Refused                     the checks found errors; .report has them
+    ├── NotPublished                a local file that the provider could not fetch
+    ├── AlreadyHave                 the same request is finished or in doubt; .job_id names it
+    ├── NoSuchJob                   no job of that id for this owner            (a LookupError)
+    ├── Interrupted                 work that was stopped on request
+    ├── NoContact                   nothing was delivered: name, connection     (a ConnectionError)
+    ├── SubmitUnconfirmed           sent, no usable answer: the task may exist
+    ├── StillRunning                past the deadline; resume with the job id   (a TimeoutError)
+    ├── DownloadFailed              the result exists but could not be fetched
+    │   └── LinkExpired             ... because its link is gone
+    ├── ProviderError               the provider's considered no: .reason .status
+    │   ├── KeyRefused  ├── BalanceTooLow  ├── AccountRefused  ├── InputRefused
+    │   ├── ModerationRefused  ├── RateLimited (.retry_after)  ├── TaskNotFound  └── ProviderDown
+    └── TaskFailed                  accepted, then failed at the provider
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from kling_utils.values import Report
+
+MoneyState = Literal["no", "yes", "unknown"]
+SPENT: dict[MoneyState, str] = {
+    "no": "Nothing was spent.",
+    "yes": "Money was spent.",
+    "unknown": "Whether money was spent is not known.",
+}
+
+
+class KlingError(Exception):
+    """Base of all errors of this package."""
+
+    money: MoneyState = "no"
+
+    def __init__(self, message: str, *, hint: str = "", money: MoneyState | None = None, words: str = "", field: str = "") -> None:
+        super().__init__(message)
+        self.message, self.hint, self.words, self.field = message, hint, words, field
+        self.job_id: str | None = None
+        self.task_id: str | None = None
+        if money is not None:
+            self.money = money
+
+    @property
+    def code(self) -> str:
+        """Stable name for stores and machines: the class's."""
+        return type(self).__name__
+
+    def __str__(self) -> str:
+        said = f' The provider said: "{self.words}"' if self.words else ""
+        return " ".join(part for part in (self.message + said, self.hint, SPENT[self.money]) if part)
+
+
+class InvalidRequest(KlingError, ValueError):
+    """A value that no provider could accept."""
+
+
+class SettingError(KlingError, ValueError):
+    """A setting or a key that cannot be used. The value itself is never echoed."""
+
+
+class UnreadableMedia(KlingError):
+    """A file that cannot be read as the picture or clip it should be.
+
+    ``what`` is what it is instead, as in "this file is ..."; ``found`` the same in one word for machines: ``image``, ``video``, ``audio``,
+    ``text``, ``heif``, ``empty``, ``missing``, ``broken``, ... Both may be empty.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", what: str = "", found: str = "", field: str = "") -> None:
+        super().__init__(message, hint=hint, field=field)
+        self.what, self.found = what, found
+
+
+class FfmpegFailed(KlingError):
+    """The bundled ffmpeg refused a file or ran out of time."""
+
+
+class AddressRefused(KlingError, ValueError):
+    """An address that is not fetched: private, malformed, too large, or a page instead of a file."""
+
+
+class Refused(KlingError):
+    """The checks found errors, so nothing was sent."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        first = report.errors[0]
+        more = len(report.errors) - 1
+        rest = f" and {more} more" if more else ""
+        super().__init__(
+            f"Not sent: {first.title.lower()} is {first.measured}, allowed is {first.allowed}{rest}.",
+            hint=first.fix,
+            field=first.field,
+        )
+
+
+class NotPublished(KlingError):
+    """A local file that the provider could not fetch."""
+
+
+class AlreadyHave(KlingError):
+    """The same request is already finished, or its outcome is in doubt; ``job_id`` names the job."""
+
+
+class NoSuchJob(KlingError, LookupError):
+    """No job of that id for this owner."""
+
+
+class Interrupted(KlingError):
+    """Work that was stopped on request."""
+
+
+class NoContact(KlingError, ConnectionError):
+    """The provider could not be reached; what was to be sent provably never left."""
+
+
+class SubmitUnconfirmed(KlingError):
+    """The request was sent and no usable answer came: the task may exist and may be billed. Never resent by itself."""
+
+    money: MoneyState = "unknown"
+
+
+class StillRunning(KlingError, TimeoutError):
+    """The deadline passed; the task goes on at the provider and can be resumed."""
+
+    money: MoneyState = "yes"
+
+
+class DownloadFailed(KlingError):
+    """The result exists at the provider but could not be saved."""
+
+    money: MoneyState = "yes"
+
+
+class LinkExpired(DownloadFailed):
+    """The result's link does not work any more, not even a fresh one."""
+
+
+class ProviderError(KlingError):
+    """The provider's considered no."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        money: MoneyState | None = None,
+        words: str = "",
+        field: str = "",
+        reason: str = "",
+        status: int = 0,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, money=money, words=words, field=field)
+        self.reason, self.status, self.retry_after = reason, status, retry_after
+
+
+class KeyRefused(ProviderError):
+    """The API key is missing, wrong or revoked."""
+
+
+class BalanceTooLow(ProviderError):
+    """The account's balance does not cover the task."""
+
+
+class AccountRefused(ProviderError):
+    """The account may not use this model."""
+
+
+class InputRefused(ProviderError):
+    """A field of the request is not accepted; ``field`` names it when it is known."""
+
+
+class ModerationRefused(ProviderError):
+    """Refused by the provider's moderation: the same input rarely passes later."""
+
+
+class RateLimited(ProviderError):
+    """Too many requests; ``retry_after`` seconds when the provider said so."""
+
+
+class TaskNotFound(ProviderError):
+    """Unknown, foreign or expired task."""
+
+
+class ProviderDown(ProviderError):
+    """Trouble on the provider's side."""
+
+
+class TaskFailed(KlingError):
+    """Accepted, then failed at the provider. Whether failed tasks are charged is not documented."""
+
+    money: MoneyState = "unknown"

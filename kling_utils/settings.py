@@ -1,0 +1,171 @@
+"""The settings: the only reader of the environment.
+
+Owns names, defaults and forms of every setting, and how a key is cleaned. Refuses to know what they are used for. Read once, by
+``load()``; blank means unset. The README's table is compared with this file by a test.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+from platformdirs import user_data_path
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from kling_utils.errors import SettingError
+
+NOVITA = "https://api.novita.ai"
+
+
+def clean_key(text: str) -> SecretStr:
+    """A key without the blanks, quotes and ``Bearer`` that come along when it is copied.
+
+    Raises ``SettingError``, which never shows the key, for one that no header could carry.
+    """
+    key = text.strip().strip("\"'`").strip()
+    if key.lower().startswith("bearer "):
+        key = key[7:].strip().strip("\"'`")
+    if not key:
+        raise SettingError("The API key is empty.", hint="Paste the key from novita.ai, Settings, Key Management.")
+    if any(c.isspace() or not c.isprintable() or not c.isascii() for c in key):
+        raise SettingError(
+            "The API key has a blank, a line break or a character beyond ASCII in it.",
+            hint="Copy it again, just the key and nothing around it.",
+        )
+    return SecretStr(key)
+
+
+class Settings(BaseSettings):
+    """Everything that the environment decides. The description of each field is its line in the README."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    novita_api_key: SecretStr | None = Field(
+        None, validation_alias="NOVITA_API_KEY", description="Your Novita key. Without it, results are local drafts."
+    )
+    novita_base_url: str = Field(
+        NOVITA,
+        validation_alias="NOVITA_BASE_URL",
+        description="Host that speaks the contract: Novita or a sister host.",
+    )
+    home: Path = Field(
+        default_factory=lambda: user_data_path("motion-control-studio", appauthor=False),
+        validation_alias="KLING_HOME",
+        description="Where jobs, results and the database lie. Default: the system's folder for application data.",
+    )
+    private_hosts: Annotated[frozenset[str], NoDecode] = Field(
+        frozenset(),
+        validation_alias="KLING_ALLOW_PRIVATE_HOSTS",
+        description="Private hosts, comma separated, from which inputs and results may be fetched; a bare host allows all its ports, and http.",
+    )
+    poll_interval: float = Field(
+        2.0,
+        gt=0,
+        le=60,
+        validation_alias="KLING_POLL_INTERVAL",
+        description="First wait between two looks at a job, seconds; grows by 1.3 to five times itself.",
+    )
+    keep_days: int = Field(
+        30,
+        ge=1,
+        validation_alias="KLING_KEEP_DAYS",
+        description="Finished jobs and their files are removed after so many days; unfinished ones never.",
+    )
+    submits_per_minute: int = Field(
+        20,
+        ge=1,
+        validation_alias="KLING_SUBMITS_PER_MINUTE",
+        description="Most submits a minute with one key. The provider does not publish its limit for this model.",
+    )
+    rate_std: Decimal = Field(
+        Decimal("0.126"),
+        ge=0,
+        validation_alias="KLING_RATE_STD",
+        description="USD a second of kling-v3-0-std, for the quote. Kling's list price; Novita publishes none.",
+    )
+    rate_pro: Decimal = Field(
+        Decimal("0.168"),
+        ge=0,
+        validation_alias="KLING_RATE_PRO",
+        description="USD a second of kling-v3-0-pro, for the quote.",
+    )
+    deadline: float = Field(
+        1200.0,
+        gt=0,
+        validation_alias="KLING_DEADLINE",
+        description="Seconds of processing after which a job counts as still running; queue time does not count.",
+    )
+    ca_bundle: Path | None = Field(
+        None,
+        validation_alias="REQUESTS_CA_BUNDLE",
+        description="File of certificates to trust instead of the packaged ones, as networks that inspect traffic need.",
+    )
+    space_id: str = Field(
+        "", validation_alias="SPACE_ID", description="Set by Hugging Face: the page is hosted and ignores the owner's key."
+    )
+    server_name: str = Field(
+        "",
+        validation_alias="GRADIO_SERVER_NAME",
+        description="Address the page listens on; one beyond loopback counts as hosted.",
+    )
+    share: bool = Field(False, validation_alias="GRADIO_SHARE", description="A public share link; counts as hosted.")
+
+    @field_validator("novita_api_key", mode="before")
+    @classmethod
+    def _key(cls, value: Any) -> Any:
+        if isinstance(value, SecretStr):
+            value = value.get_secret_value()
+        return clean_key(value) if isinstance(value, str) and value.strip() else None
+
+    @field_validator("novita_base_url")
+    @classmethod
+    def _base(cls, value: str) -> str:
+        base = value.strip().rstrip("/").removesuffix("/v3").rstrip("/")
+        parts = urlsplit(base)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+            raise ValueError("must look like https://api.novita.ai")
+        if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+            raise ValueError("must be https, or your key would travel in the clear")
+        return base
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @field_validator("private_hosts", mode="before")
+    @classmethod
+    def _hosts(cls, value: Any) -> Any:
+        return frozenset(h.strip().lower() for h in value.split(",") if h.strip()) if isinstance(value, str) else value
+
+    @property
+    def hosted(self) -> bool:
+        """True when strangers can reach the page: then it ignores the owner's key and shows each visitor only their own jobs."""
+        return bool(self.space_id) or self.share or self.server_name not in ("", "127.0.0.1", "localhost", "::1")
+
+    @property
+    def proxies(self) -> dict[str, str]:
+        """The system's proxies, passed on purpose: the sessions themselves ignore the environment, and with it ``~/.netrc``."""
+        return {scheme: url for scheme, url in getproxies().items() if scheme in ("http", "https")}
+
+
+def load(**given: Any) -> Settings:
+    """The settings of this process; ``given`` wins over the environment. Raises ``SettingError`` naming the setting, never its value."""
+    try:
+        return Settings(**{variable(name): value for name, value in given.items()})  # by field names, HOME would be taken for `home`
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = variable(str(first["loc"][0])) if first["loc"] else "a setting"
+        reason = first["ctx"]["error"] if "error" in first.get("ctx", {}) else first["msg"]
+        reason = reason.message if isinstance(reason, SettingError) else f"{reason}."
+        raise SettingError(f"{name} cannot be used: {reason}", hint=f"Correct or unset {name}.") from None
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field (or of one of its names)."""
+    info = Settings.model_fields.get(field)
+    return str(info.validation_alias) if info is not None else field

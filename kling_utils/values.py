@@ -1,0 +1,340 @@
+"""The nouns: frozen values that every other room speaks in, and nothing else.
+
+Owns what a request, a finding, a quote and a job *are*. Refuses to know files, networks, databases and the environment.
+Units: seconds for time, bytes for size, ``Fraction`` for frame rates, ``Decimal`` for money. Sizes are as displayed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+from kling_utils.errors import InvalidRequest
+
+ModelName = Literal["kling-v3-0-std", "kling-v3-0-pro"]
+CharacterOrientation = Literal["image", "video"]
+Provider = Literal["novita", "local"]
+Severity = Literal["pass", "advice", "warning", "error"]
+State = Literal["checked", "submitting", "unconfirmed", "queued", "processing", "downloading", "succeeded", "failed"]
+Layout = Literal["side", "stack", "wipe", "triptych", "sheet", "html"]
+
+MODEL_NAMES: tuple[ModelName, ...] = get_args(ModelName)
+CHARACTER_ORIENTATIONS: tuple[CharacterOrientation, ...] = get_args(CharacterOrientation)
+PROVIDERS: tuple[Provider, ...] = get_args(Provider)
+STATES: tuple[State, ...] = get_args(State)
+TERMINAL: frozenset[State] = frozenset({"succeeded", "failed"})
+
+
+def is_url(source: str | Path) -> bool:
+    """True for an http(s) address, False for a file's path."""
+    return isinstance(source, str) and source.lower().startswith(("http://", "https://"))
+
+
+class Shown:
+    """A value that Jupyter shows as a card; the drawing itself is the business of ``kling_utils.show``."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        from kling_utils.show import cards  # the one late import upwards: values stay cheap to import
+
+        return cards.html(self)
+
+
+class Size(NamedTuple):
+    """Width and height in pixels, as displayed: never a bare pair whose order must be guessed."""
+
+    width: int
+    height: int
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+    @property
+    def aspect(self) -> Fraction:
+        """Width over height."""
+        return Fraction(self.width, self.height)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInfo:
+    """What a picture is, as measured from its bytes. ``size`` is after the EXIF orientation."""
+
+    path: Path
+    sha256: str
+    size_bytes: int
+    format: str
+    """Pillow's name for the format that the bytes are in, such as ``JPEG``; the file's name has no say."""
+    size: Size
+    mode: str
+    frames: int
+    turned: bool
+    """True when the EXIF orientation turns or mirrors the picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """What a clip is, as measured from its packets. ``size`` is as displayed: display matrix and pixel aspect applied."""
+
+    path: Path
+    sha256: str
+    size_bytes: int
+    container: str
+    """``mp4``, ``mov``, ``webm``, ``matroska``, ``avi``, ...: told from the bytes, not from the file's name."""
+    codec: str
+    pixel_format: str
+    size: Size
+    coded: Size
+    rotation: int
+    """Degrees of the display matrix: 0, 90, 180 or 270."""
+    duration: float
+    """Seconds of the first video stream, from its packets."""
+    frames: int
+    frame_rate: Fraction
+    variable_rate: bool
+    audio_codec: str | None
+    interlaced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MotionRequest:
+    """What is asked: a character (``image``), a motion (``video``) and how. Paths or http(s) addresses.
+
+    Field names and values are those of the wire, except that ``image`` and ``video`` may be local files.
+    Raises ``InvalidRequest`` for a value that no provider could accept; files are looked at later, by the checks.
+    """
+
+    image: str | Path
+    video: str | Path
+    prompt: str = ""
+    negative_prompt: str = ""
+    model_name: ModelName = "kling-v3-0-std"
+    character_orientation: CharacterOrientation = "video"
+    keep_original_sound: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("image", "video"):
+            value = getattr(self, name)
+            if not isinstance(value, str | Path) or not str(value).strip():
+                raise InvalidRequest(f"The {name} is missing.", hint=f"Give the {name} as a path or an http(s) address.")
+            if not is_url(value):
+                object.__setattr__(self, name, Path(value).expanduser())
+        for name in ("prompt", "negative_prompt"):
+            if not isinstance(getattr(self, name), str):
+                raise InvalidRequest(f"{name} must be text, not {type(getattr(self, name)).__name__}.", hint="Give a string.")
+        _one_of("model_name", self.model_name, MODEL_NAMES)
+        _one_of("character_orientation", self.character_orientation, CHARACTER_ORIENTATIONS)
+        if not isinstance(self.keep_original_sound, bool):
+            raise InvalidRequest("keep_original_sound must be True or False.", hint="On this wire it is a boolean, not 'yes' or 'no'.")
+
+
+def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise InvalidRequest(f"{name} is {value!r}.", hint=f"Use {' or '.join(repr(a) for a in allowed)}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One measured fact against one rule."""
+
+    code: str
+    """Stable name of the rule, such as ``video.duration``."""
+    field: str
+    """The part of the request: ``image``, ``video``, ``prompt``, ``negative_prompt`` or ``request``."""
+    severity: Severity
+    title: str
+    measured: str
+    allowed: str
+    fix: str = ""
+    """What to do about it; empty for a pass."""
+    source: str = ""
+    """Who says so."""
+
+    def __str__(self) -> str:
+        line = f"[{self.severity}] {self.title}: {self.measured}"
+        line += f" (allowed: {self.allowed})" if self.allowed else ""
+        return line + (f". {self.fix}" if self.fix else "")
+
+
+_ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "advice": 2, "pass": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Report(Shown):
+    """Every rule that was looked at, bound to the files it was measured on by their hashes."""
+
+    findings: tuple[Finding, ...]
+    image: ImageInfo | None = None
+    video: VideoInfo | None = None
+
+    @property
+    def ok(self) -> bool:
+        """True when nothing stands in the way of sending it."""
+        return not self.errors
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        return tuple(f for f in self.findings if f.severity == "error")
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        return tuple(f for f in self.findings if f.severity == "warning")
+
+    def of(self, *names: str) -> tuple[Finding, ...]:
+        """The findings of the named fields, the worst first."""
+        return tuple(sorted((f for f in self.findings if f.field in names), key=lambda f: _ORDER[f.severity]))
+
+    def __str__(self) -> str:
+        worst_first = sorted(self.findings, key=lambda f: _ORDER[f.severity])
+        count = {s: sum(f.severity == s for f in self.findings) for s in _ORDER}
+        head = f"{count['error']} errors, {count['warning']} warnings, {count['advice']} pieces of advice, {count['pass']} passed"
+        return "\n".join([head, *map(str, worst_first)])
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount in one currency."""
+
+    amount: Decimal
+    currency: str = "USD"
+
+    def __str__(self) -> str:
+        return f"{self.amount:.2f} {self.currency}"
+
+
+@dataclass(frozen=True, slots=True)
+class Quote(Shown):
+    """What a request will cost, and how sure that is."""
+
+    seconds: Decimal
+    """Seconds billed, before any rounding by the provider: an upper bound for video orientation."""
+    rate: Money
+    """For one second."""
+    low: Money
+    """With the seconds rounded down."""
+    high: Money
+    """With the seconds rounded up."""
+    basis: str
+    """Where the rate and the seconds come from, in words."""
+    unknown: tuple[str, ...] = ()
+    """What is not known about the price, in words."""
+
+    @property
+    def free(self) -> bool:
+        return self.high.amount == 0
+
+    def __str__(self) -> str:
+        if self.free:
+            return "free (a local draft)"
+        if self.low == self.high:
+            return f"about {self.high}"
+        return f"about {self.low.amount:.2f} to {self.high}"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a job failed or stands still, as it is kept in the store and shown: never a key, never a signed address."""
+
+    code: str
+    message: str
+    hint: str
+    money: Literal["no", "yes", "unknown"]
+    words: str = ""
+    """The provider's own words, verbatim."""
+    field: str = ""
+    """The part of the request to change, when one is to blame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Shown):
+    """One request on its way, as the store has it. ``request`` points at the job's own copies of both files."""
+
+    job_id: str
+    owner: str
+    provider: Provider
+    take: int
+    state: State
+    request: MotionRequest
+    fingerprint: str
+    created: float
+    """Unix time, as are the other times."""
+    updated: float
+    folder: Path
+    image_name: str
+    """The name under which the user gave the image."""
+    video_name: str
+    duration: float
+    """Expected length of the result, seconds."""
+    cost: Quote | None = None
+    task_id: str | None = None
+    base_url: str | None = None
+    queued_at: float | None = None
+    processing_at: float | None = None
+    finished_at: float | None = None
+    progress: int | None = None
+    """Per cent; never goes back."""
+    eta: float | None = None
+    """The provider's estimate, seconds."""
+    place: int | None = None
+    """Place in the provider's queue, where it tells one."""
+    overdue: bool = False
+    """True when the job passed its deadline: it may still be running and can be resumed."""
+    waits_for: Literal["", "resume", "key", "host"] = ""
+    """What must be given before the watcher can go on."""
+    trouble: Trouble | None = None
+    video: Path | None = None
+    """The result, once it is saved."""
+
+    @property
+    def draft(self) -> bool:
+        """True for a result of the local engine: never to be taken for a Kling result."""
+        return self.provider == "local"
+
+    @property
+    def done(self) -> bool:
+        return self.state in TERMINAL
+
+    @property
+    def money(self) -> Literal["no", "yes", "unknown"]:
+        """Was money spent?"""
+        if self.draft or self.state == "checked":
+            return "no"
+        if self.trouble is not None:
+            return self.trouble.money
+        return "unknown" if self.state in ("submitting", "unconfirmed") else "yes"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A local file that the provider can fetch. ``url`` may carry a signature: it is a credential, never shown or logged."""
+
+    url: str = field(repr=False)
+    expires_at: float | None = None
+    """Unix time; None when it does not expire."""
+    how: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Result(Shown):
+    """The video, and what it is to be compared with."""
+
+    job: Job
+    video: Path
+    reference: Path
+    image: Path
+    audit: Report | None = None
+
+    @property
+    def draft(self) -> bool:
+        return self.job.draft
+
+    def __str__(self) -> str:
+        return f"{'local draft' if self.draft else self.job.request.model_name}: {self.video}"
+
+
+def parameters(request: MotionRequest) -> dict[str, Any]:
+    """Everything asked except the two files, by the names of the wire: what the fingerprint, the client and the store agree on."""
+    return {f.name: getattr(request, f.name) for f in fields(request) if f.name not in ("image", "video")}
