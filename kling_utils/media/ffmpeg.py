@@ -1,0 +1,161 @@
+"""The one door to the bundled ffmpeg.
+
+Owns how ffmpeg is called: argument lists, never a shell; formats and protocols from a white list; a time-out; no stdin that waits.
+Refuses to know what is done with the frames.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from kling_utils.errors import FfmpegFailed, Interrupted
+
+# A playlist named .mp4 would make ffmpeg open other files; a protocol list alone does not stop it, the format list does.
+FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi"
+_GUARD = ("-protocol_whitelist", "file,pipe", "-format_whitelist", FORMATS)
+_QUIET = ("-hide_banner", "-nostdin", "-loglevel", "error")
+
+# What every video that we write has in common: plays in every browser, seeks fast, starts at once.
+H264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-movflags", "+faststart", "-map_metadata", "-1")
+GOP_SECONDS = 1
+
+
+@functools.cache
+def executable() -> str:
+    """Path of the ffmpeg binary that imageio-ffmpeg (and so moviepy) bundles."""
+    import imageio_ffmpeg
+
+    return str(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+def source(path: Path) -> list[str]:
+    """Input arguments for a file that came from anywhere, up to and with ``-i``."""
+    return [*_GUARD, "-i", f"file:{path}"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a run of ffmpeg left behind."""
+
+    code: int
+    stdout: bytes
+    stderr: str
+
+
+def run(args: Sequence[str], *, timeout: float, check: bool = True, quiet: bool = True) -> Finished:
+    """Run ffmpeg to its end. ``timeout`` in seconds. Raises ``FfmpegFailed`` on a time-out, and on a failure when ``check``."""
+    command = [executable(), *(_QUIET if quiet else ("-hide_banner", "-nostdin")), *args]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=timeout, stdin=subprocess.DEVNULL, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise FfmpegFailed(f"ffmpeg did not finish within {timeout:.0f} s.", hint="Try a shorter or smaller file.") from error
+    out = Finished(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"))
+    if check and out.code:
+        raise FfmpegFailed(f"ffmpeg failed: {last_line(out.stderr)}", hint="The file may be damaged; export it again.")
+    return out
+
+
+def run_to_end(
+    args: Sequence[str],
+    *,
+    seconds: float,
+    on_progress: Callable[[float], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+    patience: float = 60.0,
+) -> None:
+    """Run a long job, with progress from ffmpeg's own report.
+
+    ``seconds`` is the length of what is written; ``on_progress`` gets 0..1; ``stop`` is asked about twice a second and ends the run
+    with ``Interrupted``. ``patience`` seconds without progress, or any failure, raise ``FfmpegFailed``.
+    """
+    with start(["-stats_period", "0.5", "-progress", "pipe:1", *args], stdin=False) as running:
+        assert running.stdout is not None  # noqa: S101 - start() opens it
+        moved, best = time.monotonic(), -1.0
+        for raw in running.stdout:
+            if stop is not None and stop():
+                raise Interrupted("Stopped.", hint="Nothing was kept of it; start it again when you like.")
+            key, _, value = raw.decode("ascii", "replace").strip().partition("=")
+            if key == "out_time_us" and value.lstrip("-").isdigit():
+                at = max(0, int(value)) / 1e6
+                if at > best:
+                    moved, best = time.monotonic(), at
+                    if on_progress is not None and seconds > 0:
+                        on_progress(min(1.0, at / seconds))
+            if time.monotonic() - moved > patience:
+                raise FfmpegFailed(f"ffmpeg made no progress for {patience:.0f} s.", hint="Try a shorter or smaller file.")
+        running.finish()
+    if on_progress is not None:
+        on_progress(1.0)
+
+
+class Running:
+    """A started ffmpeg with its pipes. ``finish()`` waits for a clean end and raises ``FfmpegFailed`` otherwise."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+        self._process, self._log = process, log
+        self.stdin, self.stdout = process.stdin, process.stdout
+
+    def finish(self, timeout: float = 120.0) -> None:
+        if self.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self.stdin.close()
+        try:
+            code = self._process.wait(timeout)
+        except subprocess.TimeoutExpired as error:
+            raise FfmpegFailed(f"ffmpeg did not finish within {timeout:.0f} s.", hint="Try a shorter or smaller file.") from error
+        if code:
+            raise FfmpegFailed(f"ffmpeg failed: {self.said()}", hint="The file may be damaged; export it again.")
+
+    def said(self) -> str:
+        """The last line of its error output."""
+        self._log.seek(0)
+        return last_line(self._log.read().decode("utf-8", "replace"))
+
+
+@contextlib.contextmanager
+def start(args: Sequence[str], *, stdin: bool) -> Iterator[Running]:
+    """Start ffmpeg with pipes: stdout always, stdin when asked. Whatever happens inside, nothing is left running."""
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            [executable(), *_QUIET, *args],
+            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+        )
+        try:
+            yield Running(process, log)
+        finally:
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    with contextlib.suppress(BrokenPipeError):
+                        pipe.close()
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+
+
+def raw_frames(path: Path, filters: str, frame_bytes: int, *, limit: float, pixel_format: str = "bgr24") -> Iterator[bytes]:
+    """Decoded frames of a clip, one ``bytes`` of ``frame_bytes`` each, streamed: memory does not grow with the length.
+
+    ``filters`` is an ffmpeg filter chain that ends in the wanted size and rate; ``limit`` is in seconds. ffmpeg applies the rotation.
+    """
+    tail = ["-t", f"{limit:.3f}", "-map", "0:v:0", "-vf", filters, "-f", "rawvideo", "-pix_fmt", pixel_format, "pipe:1"]
+    with start([*source(path), *tail], stdin=False) as running:
+        assert running.stdout is not None  # noqa: S101 - start() opens it
+        while len(frame := running.stdout.read(frame_bytes)) == frame_bytes:
+            yield frame
+
+
+def last_line(text: str) -> str:
+    """The last line that says something, without the path of this machine in it."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    line = lines[-1] if lines else "no reason given"
+    return line.rsplit("file:", 1)[0] + line.rsplit(":", 1)[-1].strip() if "file:" in line else line

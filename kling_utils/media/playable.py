@@ -1,0 +1,75 @@
+"""What a browser plays, and how a file is made so. Owns containers and codecs of the web; refuses to know whose video it is."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kling_utils.errors import FfmpegFailed
+from kling_utils.media import ffmpeg
+from kling_utils.values import VideoInfo
+
+_EVERYWHERE = {"yuv420p", "yuvj420p"}
+
+
+def plays(info: VideoInfo) -> bool:
+    """True when every browser decodes it as it is: H.264, 8 bit, 4:2:0, in an MP4."""
+    return info.codec == "h264" and info.pixel_format in _EVERYWHERE and info.container == "mp4"
+
+
+def starts_at_once(path: Path) -> bool:
+    """True when the index (``moov``) of an MP4 lies before its data, so that it plays and seeks while it loads."""
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        at = 0
+        while at + 8 <= end:
+            file.seek(at)
+            head = file.read(16)
+            size, kind = int.from_bytes(head[:4], "big"), head[4:8]
+            if size == 1:
+                size = int.from_bytes(head[8:16], "big")
+            if kind in (b"moov", b"mdat"):
+                return kind == b"moov"
+            if size < 8:
+                return False
+            at += size
+    return False
+
+
+def make_playable(source: Path, info: VideoInfo, dest: Path, *, timeout: float = 600.0) -> bool:
+    """Write ``dest`` as an MP4 that plays in every browser; True when nothing was encoded again. ``source`` is left alone.
+
+    Only the container is rewritten where the codec allows. Raises ``FfmpegFailed``.
+    """
+    same = info.codec == "h264" and info.pixel_format in _EVERYWHERE
+    if same:
+        sound = ["-c:a", "copy" if info.audio_codec in (None, "aac", "mp3") else "aac"]
+        with beside(dest) as part, contextlib.suppress(FfmpegFailed):
+            tail = ["-c:v", "copy", *sound, "-movflags", "+faststart", "-f", "mp4", f"file:{part}"]
+            ffmpeg.run([*ffmpeg.source(source), "-map", "0:v:0", "-map", "0:a:0?", *tail], timeout=timeout)
+            os.replace(part, dest)
+            return True
+    with beside(dest) as part:
+        gop = str(max(1, round(ffmpeg.GOP_SECONDS * info.frame_rate)))
+        even = "scale=trunc(iw*sar/2)*2:trunc(ih/2)*2,setsar=1"
+        video = ["-vf", even, *ffmpeg.H264, "-preset", "veryfast", "-crf", "20", "-g", gop]
+        ffmpeg.run(
+            [*ffmpeg.source(source), "-map", "0:v:0", "-map", "0:a:0?", *video, "-c:a", "aac", "-f", "mp4", f"file:{part}"],
+            timeout=timeout,
+        )
+        os.replace(part, dest)
+    return False
+
+
+@contextmanager
+def beside(dest: Path) -> Iterator[Path]:
+    """A temporary name in the folder of ``dest``, for a file that is renamed when it is whole; removed when it was not."""
+    part = dest.with_name(f".{dest.name}.{secrets.token_hex(4)}.part")
+    try:
+        yield part
+    finally:
+        part.unlink(missing_ok=True)

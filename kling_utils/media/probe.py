@@ -1,0 +1,257 @@
+"""What a picture or a clip really is: ``probe_image`` and ``probe_video``.
+
+Owns measuring: format from the bytes, size as displayed, exact length and rate from the packets, a hash. Each file is read once.
+Refuses to know what anybody's limits are, and to trust a file's name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import warnings
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+from PIL import Image
+
+from kling_utils.errors import FfmpegFailed, UnreadableMedia
+from kling_utils.media import ffmpeg, packets
+from kling_utils.media.sniff import HEAD_BYTES, Kind, sniff
+from kling_utils.values import ImageInfo, Size, VideoInfo
+
+Field = Literal["image", "video"]
+
+# Pillow opens much more than pictures from a camera (EPS would start Ghostscript), so it gets a list.
+_PICTURES = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+_ORIENTATION = 0x0112
+_TURNED_SIDEWAYS = (5, 6, 7, 8)
+_AGAIN = "Export, record or download it again: this copy is incomplete or damaged."
+_AS_PICTURE = "Save it as JPEG or PNG and choose that file."
+_AS_CLIP = "Save or convert it as MP4 (H.264) and choose that file."
+
+
+def probe_image(path: Path) -> ImageInfo:
+    """Measure a picture. Everything is decoded once, so a truncated file does not pass.
+
+    Raises ``UnreadableMedia`` (message: what the file is; hint: what to do) for anything that is not a whole picture.
+    """
+    size_bytes, head = _begin(path, "image")
+    kind = sniff(head)
+    if kind.family == "heif":
+        raise _unreadable(
+            path,
+            "image",
+            f"{kind.phrase}, which cannot be read here",
+            "Save it as JPEG: on an iPhone choose Settings > Camera > Formats > Most Compatible, or share the photo by mail.",
+            "heif",
+        )
+    if kind.family == "video":
+        raise _unreadable(
+            path, "image", f"{kind.phrase}, not a picture", "Put it in the video's place, and give a JPEG or PNG picture here.", "video"
+        )
+    if kind.family not in ("image", "unknown"):
+        raise _unreadable(path, "image", kind.phrase if "not" in kind.phrase else f"{kind.phrase}, not a picture", _AS_PICTURE, kind.family)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore", UserWarning)  # a stray EXIF tag is no reason to stop
+            with Image.open(path, formats=_PICTURES) as picture:
+                name, mode, size = picture.format or "", picture.mode, Size(*picture.size)
+                turn = picture.getexif().get(_ORIENTATION, 1)
+                frames = getattr(picture, "n_frames", 1)
+                picture.seek(0)
+                picture.draft("L", (size.width // 8, size.height // 8))  # a JPEG is then decoded at an eighth: as strict, faster
+                picture.load()
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise _too_many_pixels(path, str(error)) from error
+    except Exception as error:  # a damaged file makes Pillow raise almost anything, and all of it means "unreadable"
+        what = "not a whole picture" if kind.family == "image" else "not a picture"
+        raise _unreadable(path, "image", what, _AGAIN if kind.family == "image" else _AS_PICTURE, "broken") from error
+    if name == "MPO":  # a camera's JPEG with a preview or depth map behind the picture: still one JPEG picture
+        name, frames = "JPEG", 1
+    sideways = turn in _TURNED_SIDEWAYS
+    return ImageInfo(
+        path=path,
+        sha256=_hash(path),
+        size_bytes=size_bytes,
+        format=name,
+        size=Size(size.height, size.width) if sideways else size,
+        mode=mode,
+        frames=frames,
+        turned=sideways or turn in (2, 3, 4),
+    )
+
+
+def probe_video(path: Path) -> VideoInfo:
+    """Measure a clip with one start of ffmpeg: it prints what the header says, and lists every packet without decoding it.
+
+    Length and rate come from the packets, because the header's length may be the sound's, and a webcam's WebM has none.
+    Raises ``UnreadableMedia`` (message: what the file is; hint: what to do) for anything that is not a whole clip.
+    """
+    size_bytes, head = _begin(path, "video")
+    kind = sniff(head)
+    if kind.family in ("image", "heif"):
+        raise _unreadable(
+            path, "video", f"{kind.phrase}, not a video", "Put it in the image's place, and give a clip with the motion here.", "image"
+        )
+    if kind.family == "audio":
+        raise _unreadable(path, "video", f"{kind.phrase}, without a picture", "Choose a clip that shows the motion.", "audio")
+    if kind.family not in ("video", "unknown"):
+        what = kind.phrase if "not" in kind.phrase else f"{kind.phrase}, not a video"
+        raise _unreadable(path, "video", what, "Choose the clip itself, as an MP4 or MOV file.", kind.family)
+    with ThreadPoolExecutor(1) as pool:  # hashing does not hold the interpreter's lock, so it costs nothing while ffmpeg works
+        digest: Future[str] = pool.submit(_hash, path)
+        listing = _list_packets(path, kind, size_bytes)
+        stream = _describe(path, listing)
+        timing = packets.timing(listing.stdout, stream.rate)
+        if timing is None:
+            raise _unreadable(path, "video", "a clip without a single frame", _AGAIN, "broken")
+        turned = stream.rotation in (90, 270)
+        shown = _square(stream.coded, stream.pixel_aspect)
+        return VideoInfo(
+            path=path,
+            sha256=digest.result(),
+            size_bytes=size_bytes,
+            container=kind.container or stream.container,
+            codec=stream.codec,
+            pixel_format=stream.pixel_format,
+            size=Size(shown.height, shown.width) if turned else shown,
+            coded=stream.coded,
+            rotation=stream.rotation,
+            duration=float(timing.duration),
+            frames=timing.frames,
+            frame_rate=timing.rate,
+            variable_rate=timing.variable,
+            audio_codec=stream.audio_codec,
+            interlaced=stream.interlaced,
+        )
+
+
+def _begin(path: Path, field: Field) -> tuple[int, bytes]:
+    """Size in bytes and first bytes of a regular, non-empty file."""
+    try:
+        if not path.is_file():
+            what = "a folder" if path.is_dir() else "not there" if not path.exists() else "not a regular file"
+            raise _unreadable(path, field, what, f"Choose the {field} again.", "missing")
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+            size = file.seek(0, 2)
+    except OSError as error:
+        raise _unreadable(path, field, f"not readable ({error.strerror})", "Check its permissions.", "missing") from error
+    if size == 0:
+        raise _unreadable(path, field, "empty (0 bytes)", "The copy or upload was interrupted; choose the file again.", "empty")
+    return size, head
+
+
+def _unreadable(path: Path, field: Field, what: str, hint: str, found: str) -> UnreadableMedia:
+    return UnreadableMedia(f"{path.name} is {what}.", hint=hint, what=what, found=found, field=field)
+
+
+def _too_many_pixels(path: Path, said: str) -> UnreadableMedia:
+    count = re.search(r"(\d+) pixels", said)
+    measured = f"a picture of {int(count[1]) / 1e6:.0f} megapixels" if count else "a picture of very many pixels"
+    most = f"{(Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f}"
+    return _unreadable(
+        path,
+        "image",
+        f"{measured}, more than is opened safely ({most})",
+        "Export it with at most 4000 pixels a side.",
+        "bomb",
+    )
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# -- clips: one run of ffmpeg, its two outputs ---------------------------------------------------------------------------------------
+
+
+def _list_packets(path: Path, kind: Kind, size_bytes: int) -> ffmpeg.Finished:
+    """Header in ``stderr``, packets in ``stdout``. ``V`` is the first video stream that is not a cover picture."""
+    args = ["-nostats", *ffmpeg.source(path), "-map", "0:V:0", "-c", "copy", "-f", "framecrc", "pipe:1"]
+    try:
+        listing = ffmpeg.run(args, timeout=30 + size_bytes / 20e6, check=False, quiet=False)
+    except FfmpegFailed as error:
+        raise _unreadable(path, "video", "not measured in time", _AS_CLIP, "slow") from error
+    text = listing.stderr
+    # Complaints begin at the margin, while tags, in which anything can stand, are indented.
+    if kind.container in ("mp4", "mov", "3gp") and re.search(r"^\[.*(partial file|moov atom not found)", text, re.MULTILINE):
+        raise _unreadable(path, "video", "cut off: a part of the file is missing", _AGAIN, "broken")
+    if re.search(r"^Stream map .*matches no streams", text, re.MULTILINE):
+        sound = re.search(r"^  Stream #0:\d.*: Audio:", text, re.MULTILINE)
+        what = "sound only, without a picture" if sound else "without a video stream"
+        raise _unreadable(path, "video", what, "Choose a clip that shows the motion.", "audio" if sound else "other")
+    if listing.code or "\nStream mapping:" not in text:
+        what = f"not readable as a video (ffmpeg: {_reason(text)})" if kind.container else f"{kind.phrase}, which is not read here"
+        raise _unreadable(path, "video", what, _AGAIN if kind.container else _AS_CLIP, "broken" if kind.container else "other")
+    return listing
+
+
+def _reason(text: str) -> str:
+    return re.sub(r"^\[[^\]]*\] ", "", ffmpeg.last_line(text)).rstrip(".")
+
+
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    container: str
+    codec: str
+    pixel_format: str
+    interlaced: bool
+    coded: Size
+    pixel_aspect: Fraction
+    rotation: int
+    rate: float
+    audio_codec: str | None
+
+
+def _describe(path: Path, listing: ffmpeg.Finished) -> _Stream:
+    """The header's facts: moviepy's parser for what it knows; pixel format, pixel aspect and display matrix from beside it."""
+    from moviepy.video.io.ffmpeg_reader import FFmpegInfosParser  # half a second, because it imports all of moviepy
+
+    # The name is taken out, as it may hold line breaks; of the rest, only the lines that count: moviepy stumbles over subtitles,
+    # covers and odd tags, and would go on into the description of the output.
+    text = listing.stderr.replace(f"file:{path}", "")
+    header, _, mapping = text.partition("\nStream mapping:")
+    header = header[max(0, header.find("Input #0,")) :]
+    mapped = re.search(r"Stream #0:(\d+) -> #0:0", mapping)
+    blocks = re.split(r"\n(?=  Stream #0:)", header)
+    video = next((b for b in blocks if mapped and re.match(rf"  Stream #0:{mapped[1]}\b", b)), "")
+    sound = next((b for b in blocks if re.match(r"  Stream #0:\d+\b.*?: Audio:", b)), "")
+    first = video.partition("\n")[0]
+    if " fps" not in first and " tbr" not in first:
+        first += ", 0 tbr"  # one frame has no rate, and the parser insists on one
+    lines = ["Input", "  Duration: N/A", first, *([sound.partition("\n")[0]] if sound else [])]
+    try:
+        known: dict[str, Any] = FFmpegInfosParser("\n".join(lines), path.name, check_duration=False).parse()
+        width, height = known["video_size"]
+    except (AttributeError, IndexError, KeyError, OSError, TypeError, ValueError) as error:
+        raise _unreadable(path, "video", "a clip whose header says too little", _AS_CLIP, "broken") from error
+    pixels = re.search(r"Video: \w+(?: \([^)]*\))*, (\w+)(?:\(([^)]*))?", first)
+    matrix = re.search(r"Display Matrix: rotation of (-?[\d.]+) degrees", video, re.IGNORECASE)
+    aspect = re.search(r"^#sar 0: (\d+)/(\d+)", listing.stdout[:2000].decode("ascii", "replace"), re.MULTILINE)
+    square = aspect is None or int(aspect[1]) == 0 or int(aspect[2]) == 0
+    audio = re.search(r": Audio: (\w+)", sound)
+    container = re.match(r"Input #0, (\w+)", header)
+    return _Stream(
+        container=container[1] if container else "",
+        codec=known["video_codec_name"] or "unknown",
+        pixel_format=pixels[1] if pixels else "unknown",
+        interlaced=bool(pixels and pixels[2] and "first" in pixels[2]),
+        coded=Size(width, height),
+        pixel_aspect=Fraction(1) if square or aspect is None else Fraction(int(aspect[1]), int(aspect[2])),
+        rotation=round(float(matrix[1]) / 90) * 90 % 360 if matrix else 0,
+        rate=float(known["video_fps"]),
+        audio_codec=audio[1] if audio else None,
+    )
+
+
+def _square(coded: Size, pixel_aspect: Fraction) -> Size:
+    """Size with square pixels. One side grows and none shrinks, which is what the HTML standard asks of a browser."""
+    if pixel_aspect >= 1:
+        return Size(round(coded.width * pixel_aspect), coded.height)
+    return Size(coded.width, round(coded.height / pixel_aspect))

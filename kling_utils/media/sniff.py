@@ -1,0 +1,123 @@
+"""What a file is, told from its first bytes.
+
+Owns the signatures of pictures, clips, sound and text. Refuses to know whether such a file is wanted, and never trusts a name.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Family = Literal["image", "heif", "video", "audio", "text", "other", "unknown"]
+HEAD_BYTES = 4096  # enough for every signature below; an EBML header names its kind within the first 64 bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A family, and a phrase that ends the sentence "this file is ..."."""
+
+    family: Family
+    phrase: str
+    container: str = ""
+    """For clips: ``mp4``, ``mov``, ``3gp``, ``webm``, ``matroska``, ``avi``; empty for those that are not read here."""
+
+
+_STARTS: tuple[tuple[bytes, Family, str], ...] = (
+    (b"\x89PNG\r\n\x1a\n", "image", "a picture (PNG)"),
+    (b"\xff\xd8\xff", "image", "a picture (JPEG)"),
+    (b"GIF87a", "image", "a picture (GIF)"),
+    (b"GIF89a", "image", "a picture (GIF)"),
+    (b"II*\x00", "image", "a picture (TIFF)"),
+    (b"MM\x00*", "image", "a picture (TIFF)"),
+    (b"8BPS", "other", "a Photoshop document"),
+    (b"%PDF", "other", "a PDF document"),
+    (b"PK\x03\x04", "other", "a ZIP archive"),
+    (b"ID3", "audio", "sound only (MP3)"),
+    (b"\xff\xfb", "audio", "sound only (MP3)"),
+    (b"\xff\xf3", "audio", "sound only (MP3)"),
+    (b"\xff\xf1", "audio", "sound only (AAC)"),
+    (b"\xff\xf9", "audio", "sound only (AAC)"),
+    (b"fLaC", "audio", "sound only (FLAC)"),
+    (b"FLV\x01", "video", "a Flash video (FLV)"),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "video", "a Windows Media file"),
+    (b"\x00\x00\x01\xba", "video", "an MPEG programme stream"),
+)
+_HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+_AVIF = {b"avif", b"avis"}
+_QUICKTIME_BOXES = {b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}  # how a QuickTime file without a brand begins
+
+
+def sniff(head: bytes) -> Kind:
+    """The kind of file that begins with ``head`` (its first ``HEAD_BYTES`` bytes)."""
+    for start, family, phrase in _STARTS:
+        if head.startswith(start):
+            return Kind(family, phrase)
+    if head[4:8] == b"ftyp":
+        return _branded(head)
+    if head[:4] == b"RIFF":
+        return _riff(head[8:12])
+    if head[:4] == b"OggS":
+        sound = b"theora" not in head
+        return Kind("audio", "sound only (Ogg)") if sound else Kind("video", "an Ogg video")
+    if head[:4] == b"\x1aE\xdf\xa3":
+        webm = b"webm" in head[:64]
+        return Kind("video", "a clip (WebM)", "webm") if webm else Kind("video", "a clip (Matroska)", "matroska")
+    if head[4:8] in _QUICKTIME_BOXES:
+        return Kind("video", "a clip (MOV)", "mov")
+    if head[:2] == b"BM" and head[6:10] == b"\0\0\0\0":
+        return Kind("image", "a picture (BMP)")
+    if len(head) > 376 and head[0] == head[188] == head[376] == 0x47:
+        return Kind("video", "an MPEG transport stream")
+    return _text(head)
+
+
+def _branded(head: bytes) -> Kind:
+    brand = head[8:12]
+    length = min(max(int.from_bytes(head[:4]), 16), len(head))
+    brands = {brand, *(head[i : i + 4] for i in range(16, length - 3, 4))}
+    # A picture of a phone names a picture brand first; a film names one of its own, though it may list "mif1" among the others.
+    if brand in _AVIF:
+        return Kind("heif", "a picture (AVIF)")
+    if brand in _HEIF:
+        return Kind("heif", "a picture (AVIF)" if brands & _AVIF else "a picture (HEIC)")
+    if brand == b"qt  ":
+        return Kind("video", "a clip (MOV)", "mov")
+    if brand in (b"M4A ", b"M4B ", b"M4P "):
+        return Kind("audio", "sound only (M4A)")
+    if brand[:3] in (b"3gp", b"3g2"):
+        return Kind("video", "a clip (3GP)", "3gp")
+    return Kind("video", "a clip (MP4)", "mp4")
+
+
+def _riff(form: bytes) -> Kind:
+    match form:
+        case b"WEBP":
+            return Kind("image", "a picture (WebP)")
+        case b"WAVE":
+            return Kind("audio", "sound only (WAV)")
+        case b"AVI ":
+            return Kind("video", "a clip (AVI)", "avi")
+    return Kind("unknown", "of an unknown kind")
+
+
+def _text(head: bytes) -> Kind:
+    cut = head.rstrip(b"\xc0\xc1\xc2\xc3\xe2\xf0") if len(head) == HEAD_BYTES else head
+    try:
+        text = cut.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if error.start < len(cut) - 4:  # not merely a letter that the cut went through
+            return Kind("unknown", "of an unknown kind")
+        text = cut[: error.start].decode("utf-8-sig")
+    if re.search(r"[\x00-\x08\x0e-\x1a]", text):
+        return Kind("unknown", "of an unknown kind")
+    start = text.lstrip().lower()
+    if start.startswith("#extm3u") or "<mpd" in start[:500]:
+        return Kind("text", "a playlist that points at other files, not a clip itself")
+    if start.startswith("ffconcat"):
+        return Kind("text", "a list of files for ffmpeg, not a clip itself")
+    if start.startswith(("<!doctype html", "<html")):
+        return Kind("text", "a saved web page")
+    if "<svg" in start[:500]:
+        return Kind("other", "a vector drawing (SVG)")
+    return Kind("text", "text")

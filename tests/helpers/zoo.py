@@ -1,0 +1,164 @@
+"""Awkward files, made on the spot: each function writes one into ``folder`` and returns its path."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from kling_utils.media import ffmpeg
+
+MOVING = "testsrc2=s={size}:r={rate}"
+
+
+# -- pictures ------------------------------------------------------------------------------------------------------------------------
+
+
+def picture(mode: str = "RGB", size: tuple[int, int] = (400, 600)) -> Image.Image:
+    """Something to look at, without a random number in it."""
+    drawn = Image.linear_gradient("L").resize(size).convert("RGB")
+    ImageDraw.Draw(drawn).ellipse((50, 50, 250, 350), fill=(200, 80, 20))
+    return drawn.convert(mode)
+
+
+def image(folder: Path, name: str = "figure.png", *, mode: str = "RGB", size: tuple[int, int] = (400, 600), kind: str = "PNG") -> Path:
+    path = folder / name
+    picture(mode, size).save(path, format=kind)
+    return path
+
+
+def turned_image(folder: Path, tag: int = 6) -> Path:
+    """A phone's photograph: 600x400 in the file, and a tag that says how to hold it."""
+    exif = Image.Exif()
+    exif[0x0112] = tag
+    path = folder / f"turned{tag}.jpg"
+    picture(size=(600, 400)).save(path, exif=exif)
+    return path
+
+
+def deep_image(folder: Path) -> Path:
+    """16 bits a channel, grey."""
+    path = folder / "deep.png"
+    Image.new("I;16", (400, 600), 40_000).save(path)
+    return path
+
+
+def animated_image(folder: Path, name: str = "animated.png") -> Path:
+    """Three frames, as APNG, GIF or WebP by the ending."""
+    path = folder / name
+    frames = [Image.new("RGB", (400, 600), (shade, 0, 0)) for shade in (0, 120, 240)]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=100)
+    return path
+
+
+def camera_image(folder: Path) -> Path:
+    """What many phones write as .jpg: a JPEG with a second picture behind it (MPO)."""
+    path = folder / "camera.jpg"
+    picture().save(path, format="MPO", save_all=True, append_images=[picture(size=(80, 120))])
+    return path
+
+
+def bomb(folder: Path, side: int = 20_000) -> Path:
+    """A whole and valid PNG of a few kilobytes that unpacks to ``side`` x ``side`` pixels."""
+    path = folder / "bomb.png"
+    packer = zlib.compressobj(1)
+    row = b"\0" * (1 + (side + 7) // 8)
+    data = b"".join(packer.compress(row * 100) for _ in range(side // 100)) + packer.flush()
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b""))
+    return path
+
+
+def heic(folder: Path, name: str = "photo.heic", brand: bytes = b"heic") -> Path:
+    """The first bytes of a phone's photograph, and nothing behind them."""
+    path = folder / name
+    path.write_bytes(struct.pack(">I", 24) + b"ftyp" + brand + b"\0\0\0\0mif1" + brand + b"\0" * 500)
+    return path
+
+
+def written(folder: Path, name: str, content: str | bytes = b"") -> Path:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def beginning(path: Path, share: float, name: str = "") -> Path:
+    """The first part of a file, as an interrupted copy leaves it."""
+    cut = path.with_name(name or f"cut_{path.name}")
+    data = path.read_bytes()
+    cut.write_bytes(data[: int(len(data) * share)])
+    return cut
+
+
+# -- clips ---------------------------------------------------------------------------------------------------------------------------
+
+
+def clip(
+    folder: Path,
+    name: str = "clip.mp4",
+    *,
+    seconds: float = 3.0,
+    size: str = "320x480",
+    rate: str = "24",
+    sound: float = 0,
+    codec: tuple[str, ...] = ("libx264", "-pix_fmt", "yuv420p"),
+    before: tuple[str, ...] = (),
+    after: tuple[str, ...] = (),
+) -> Path:
+    """A moving test picture. ``sound``: seconds of a tone beside it; ``before`` and ``after``: more arguments for input and output."""
+    path = folder / name
+    tone = ["-f", "lavfi", "-t", f"{sound}", "-i", "sine"] if sound else []
+    picture = ["-f", "lavfi", *before, "-t", f"{seconds}", "-i", MOVING.format(size=size, rate=rate)]
+    codecs = ["-c:v", *codec, *(("-preset", "ultrafast") if codec[0] == "libx264" else ()), *(("-c:a", "aac") if tone else ())]
+    ffmpeg.run(["-y", *picture, *tone, *codecs, *after, f"file:{path}"], timeout=60)
+    return path
+
+
+def copied(source: Path, name: str, *, before: tuple[str, ...] = (), after: tuple[str, ...] = ()) -> Path:
+    """The same packets in another wrapping."""
+    path = source.with_name(name)
+    ffmpeg.run(["-y", *before, "-i", f"file:{source}", "-c", "copy", *after, f"file:{path}"], timeout=60)
+    return path
+
+
+def rotated_clip(folder: Path, degrees: int = 90) -> Path:
+    """A phone's clip: wide in the file, and a display matrix that says how to hold it."""
+    wide = clip(folder, "wide.mp4", size="640x360")
+    return copied(wide, f"rotated{degrees}.mp4", before=("-display_rotation", str(degrees)))
+
+
+def streamed_webm(folder: Path) -> Path:
+    """A webcam's recording: written to a pipe, so that its header has no length."""
+    args = ["-f", "lavfi", "-t", "3", "-i", MOVING.format(size="320x480", rate="30"), "-c:v", "libvpx", "-deadline", "realtime"]
+    done = ffmpeg.run([*args, "-f", "webm", "pipe:1"], timeout=60)
+    return written(folder, "webcam.webm", done.stdout)
+
+
+def varying_clip(folder: Path) -> Path:
+    """Every fifth picture of the second half is missing, as a busy phone leaves it."""
+    chosen = "select='not(between(n,36,72)*eq(mod(n,5),0))'"
+    return clip(folder, "varying.mp4", after=("-vf", chosen, "-fps_mode", "vfr", "-bf", "0"))
+
+
+def sound_only(folder: Path, name: str = "song.mp4") -> Path:
+    path = folder / name
+    ffmpeg.run(["-y", "-f", "lavfi", "-t", "3", "-i", "sine", "-c:a", "aac", str(path)], timeout=60)
+    return path
+
+
+def sound_with_cover(folder: Path) -> Path:
+    """A song whose cover is a video stream to a careless reader."""
+    song, cover = sound_only(folder, "plain.m4a"), io.BytesIO()
+    picture(size=(320, 320)).save(cover, "JPEG")
+    art = written(folder, "cover.jpg", cover.getvalue())
+    path = folder / "cover.mp4"
+    maps = ["-map", "0:a", "-map", "1:v", "-c:a", "copy", "-c:v", "mjpeg", "-disposition:v:0", "attached_pic"]
+    ffmpeg.run(["-y", "-i", str(song), "-i", str(art), *maps, str(path)], timeout=60)
+    return path

@@ -1,0 +1,83 @@
+"""Time from packets, on tables made by hand."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kling_utils.media.packets import timing
+
+NO_TIME = -(2**63)
+
+
+def table(tick: str, *packets: tuple[int, int, int] | tuple[int, int, int, int]) -> bytes:
+    lines = ["#software: Lavf", f"#tb 0: {tick}", "#media_type 0: video", "#sar 0: 0/1"]
+    for dts, pts, length, *flags in packets:
+        mark = f", F=0x{flags[0]:X}" if flags else ""
+        lines.append(f"0, {dts:10}, {pts:10}, {length:8},     1000, 0x30fbe62c{mark}")
+    return "\n".join(lines).encode()
+
+
+def test_nothing_in_it() -> None:
+    assert timing(b"") is None
+    assert timing(table("1/25")) is None
+    assert timing(table("1/25", (0, 0, 1, 4))) is None
+
+
+def test_order_of_decoding_is_not_the_order_of_showing() -> None:
+    found = timing(table("1/25", (-2, 0, 1), (-1, 3, 1, 0), (0, 1, 1, 0), (1, 2, 1, 0)))
+    assert found is not None
+    assert (found.duration, found.frames, found.rate, found.variable) == (Fraction(4, 25), 4, 25, False)
+
+
+def test_the_last_frame_counts_as_long_as_it_is_held() -> None:
+    found = timing(table("1/100", (0, 0, 4), (4, 4, 4), (8, 8, 292)))
+    assert found is not None
+    assert found.duration == 3
+
+
+def test_a_last_frame_without_a_length_is_held_as_long_as_the_others() -> None:
+    found = timing(table("1/100", (0, 0, 4), (4, 4, 4), (8, 8, 0)))
+    assert found is not None
+    assert found.duration == Fraction(12, 100)
+
+
+@pytest.mark.parametrize(("header", "seconds"), [(25.0, Fraction(1, 25)), (0.0, Fraction(0))])
+def test_a_single_frame_without_a_length(header: float, seconds: Fraction) -> None:
+    found = timing(table("1/1000", (0, 0, 0)), header)
+    assert found is not None
+    assert (found.duration, found.frames) == (seconds, 1)
+
+
+def test_without_times_of_showing_those_of_decoding_count() -> None:
+    found = timing(table("1/16", (0, NO_TIME, 1), (1, NO_TIME, 1), (2, 2, 1)))
+    assert found is not None
+    assert (found.duration, found.rate, found.variable) == (Fraction(3, 16), 16, False)
+
+
+def test_a_missing_frame_is_a_varying_rate_even_on_a_coarse_clock() -> None:
+    found = timing(table("1/25", (0, 0, 1), (1, 1, 1), (3, 3, 1), (4, 4, 1)))
+    assert found is not None
+    assert found.variable
+
+
+@given(
+    rate=st.sampled_from([Fraction(n) for n in (12, 15, 24, 25, 30, 50, 60, 120)] + [Fraction(n * 1000, 1001) for n in (24, 30, 60, 120)]),
+    tick=st.sampled_from([1000, 90_000, 15_360, 30_000, 1_000_000]),
+    frames=st.integers(120, 2000),
+    start=st.integers(-5000, 5000),
+)
+def test_rounding_to_the_files_clock_does_not_make_a_rate_vary(rate: Fraction, tick: int, frames: int, start: int) -> None:
+    times = [start + round(n / rate * tick) for n in range(frames + 1)]
+    packets = [(a, a, b - a) for a, b in pairwise(times)]
+    found = timing(table(f"1/{tick}", *packets))
+    assert found is not None
+    assert not found.variable
+    assert found.frames == frames
+    assert abs(found.duration - frames / rate) <= Fraction(1, tick)
+    if frames / rate > 3 or tick >= 15_000:  # a shorter clip on a coarse clock cannot tell 29.97 from 30
+        assert found.rate == rate
