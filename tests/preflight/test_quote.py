@@ -1,0 +1,106 @@
+"""What a request will cost."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kling_utils.errors import SettingError
+from kling_utils.preflight.quote import RateCard, expected_seconds, quote
+from kling_utils.values import Quote
+
+
+def ask(
+    duration: float, *, provider: Any = "novita", model: Any = "kling-v3-0-std", orientation: Any = "video", rates: RateCard | None = None
+) -> Quote:
+    return quote(provider=provider, model_name=model, character_orientation=orientation, duration=duration, rates=rates or RateCard())
+
+
+@pytest.mark.parametrize(
+    ("duration", "model", "orientation", "seconds", "low", "high"),
+    [
+        (12.0, "kling-v3-0-std", "video", "12", "1.512", "1.512"),
+        (12.0, "kling-v3-0-pro", "video", "12", "2.016", "2.016"),
+        (4.12, "kling-v3-0-std", "video", "4.12", "0.504", "0.630"),
+        (4.12, "kling-v3-0-pro", "image", "5", "0.840", "0.840"),
+        (28.0, "kling-v3-0-std", "image", "5", "0.630", "0.630"),
+        (30.03, "kling-v3-0-std", "video", "30", "3.780", "3.780"),
+        (33.6, "kling-v3-0-std", "video", "30", "3.780", "3.780"),
+        (8.000000001, "kling-v3-0-std", "video", "8", "1.008", "1.008"),
+        (5.333333333, "kling-v3-0-std", "video", "5.333", "0.630", "0.756"),
+    ],
+)
+def test_seconds_times_rate(duration: float, model: str, orientation: str, seconds: str, low: str, high: str) -> None:
+    found = ask(duration, model=model, orientation=orientation)
+    assert (str(found.seconds), found.low.amount, found.high.amount) == (seconds, Decimal(low), Decimal(high))
+    assert found.rate.amount == Decimal("0.168" if model.endswith("pro") else "0.126")
+    assert not found.free
+
+
+def test_an_estimate_says_what_it_stands_on_and_what_is_not_known() -> None:
+    found = ask(4.12)
+    assert str(found) == "about 0.50 to 0.63 USD"
+    assert "list price" in found.basis
+    assert "estimate" in found.basis
+    assert "4.12 s" in found.basis
+    told = " ".join(found.unknown)
+    for unknown in ("price", "rounds", "failed task", "shorter"):
+        assert unknown in told
+    assert "shorter" not in " ".join(ask(4.12, orientation="image").unknown)
+
+
+@pytest.mark.parametrize("orientation", ["image", "video"])
+def test_a_local_draft_is_free(orientation: str) -> None:
+    found = ask(7.5, provider="local", orientation=orientation)
+    assert found.free
+    assert found.unknown == ()
+    assert str(found).startswith("free")
+
+
+def test_ones_own_rates() -> None:
+    own = RateCard(std=Decimal("0.9"), pro=Decimal("1.2"), currency="CNY")
+    found = ask(10.0, rates=own)
+    assert str(found) == "about 9.00 CNY"
+    assert "you set" in found.basis
+    assert "list price" in ask(10.0, rates=RateCard(std=Decimal("0.1260"))).basis
+    assert RateCard(source="the contract of May").source == "the contract of May"
+
+
+@pytest.mark.parametrize("rate", ["-0.1", "NaN", "Infinity"])
+def test_no_price(rate: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        RateCard(std=Decimal(rate))
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("orientation", "duration", "provider", "seconds"),
+    [
+        ("image", 3.0, "novita", 5.0),
+        ("image", 9.0, "novita", 5.0),
+        ("image", 3.0, "local", 3.0),
+        ("image", 9.0, "local", 5.0),
+        ("video", 9.25, "novita", 9.25),
+        ("video", 9.25, "local", 9.25),
+        ("video", 30.04, "novita", 30.0),
+    ],
+)
+def test_length_of_the_result(orientation: Any, duration: float, provider: Any, seconds: float) -> None:
+    assert expected_seconds(orientation, duration, provider=provider) == seconds
+    assert provider == "local" or expected_seconds(orientation, duration) == seconds
+
+
+@given(
+    duration=st.floats(0.01, 60),
+    orientation=st.sampled_from(["image", "video"]),
+    model=st.sampled_from(["kling-v3-0-std", "kling-v3-0-pro"]),
+)
+def test_the_measured_seconds_lie_between_low_and_high(duration: float, orientation: str, model: str) -> None:
+    found = ask(duration, orientation=orientation, model=model)
+    assert found.low.amount <= found.seconds * found.rate.amount <= found.high.amount
+    assert found.high.amount - found.low.amount in (0, found.rate.amount)
+    assert found.high.amount <= 30 * found.rate.amount
