@@ -1,0 +1,165 @@
+"""Novita's contract for Kling V3.0 Motion Control: the only reader of the wire.
+
+Owns routes, fields and the lenient reading of answers, which vary. Refuses to know repeats and connections (``transport``), what a refusal
+means (``failures``), and jobs. Sources: the provider's pages, and captures that users published.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Any, Literal
+
+from pydantic import SecretStr
+
+from kling_utils.errors import DownloadFailed, ProviderDown, SubmitUnconfirmed
+from kling_utils.novita.failures import error_for
+from kling_utils.novita.transport import Answer, Transport
+from kling_utils.values import Money, MotionRequest, parameters
+
+SUBMIT = "/v3/async/kling-v3.0-motion-control"
+POLL = "/v3/async/task-result"
+BALANCE = "/openapi/v1/billing/balance/detail"
+UNIT = Decimal("0.0001")  # USD; what the balance's strings count
+
+Status = Literal["queued", "processing", "succeeded", "failed", "unknown"]
+STATUS_WORDS: dict[str, Status] = {
+    "TASK_STATUS_QUEUED": "queued",
+    "TASK_STATUS_PROCESSING": "processing",
+    "TASK_STATUS_SUCCEED": "succeeded",
+    "TASK_STATUS_FAILED": "failed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStatus:
+    """One look at a task."""
+
+    status: Status
+    word: str
+    """The provider's own word for it."""
+    reason: str = ""
+    """Why it failed, verbatim."""
+    progress: int | None = None
+    """Per cent. May go back, and may be 0 at success."""
+    eta: float | None = None
+    """Seconds, as the provider estimates."""
+    video_url: str | None = field(default=None, repr=False)
+    """Signed, so a credential. Always there when it succeeded."""
+    place: int | None = None
+    """In the queue, 1 being next, where the server tells: the loopback server does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What the account has."""
+
+    available: Money
+    cash: Money | None = None
+    credit_limit: Money | None = None
+    outstanding: Money | None = None
+
+
+def payload(request: MotionRequest, *, image: str, video: str) -> dict[str, Any]:
+    """The body of a submit. ``image`` is an address or base64, ``video`` an address. ``model_name`` is always sent: the page calls it
+    required and gives it a default; empty texts are left out."""
+    asked = {name: value for name, value in parameters(request).items() if value != ""}
+    return {"image": image, "video": video, **asked}
+
+
+class Client:
+    """One provider and one key. Cheap to make; make one for each call if you like."""
+
+    def __init__(self, base_url: str, key: SecretStr, *, transport: Transport) -> None:
+        self._base, self._key, self._transport = base_url.strip().rstrip("/").removesuffix("/v3").rstrip("/"), key, transport
+
+    def submit(self, payload: Mapping[str, Any]) -> str:
+        """Send a paid request; returns the task's id.
+
+        Raises ``SubmitUnconfirmed`` whenever the task may exist; every other error (``NoContact``, ``RateLimited``, and the other
+        considered noes) means that nothing was spent.
+        """
+        answer = self._transport.post_once(self._base + SUBMIT, self._key, payload)
+        task_id = answer.body.get("task_id") if isinstance(answer.body, dict) else None
+        if 200 <= answer.status < 300 and isinstance(task_id, str | int) and not isinstance(task_id, bool) and str(task_id).strip():
+            return str(task_id).strip()
+        said = error_for(answer.status, answer.body)
+        if 400 <= answer.status < 500 and answer.status != 408:  # someone's time-out is nobody's considered no
+            raise said
+        raise SubmitUnconfirmed(
+            f"The request was sent, but the answer names no task (HTTP {answer.status}).",
+            hint="The task may exist: look at your tasks at the provider before you send it again.",
+            words=said.words,
+        )
+
+    def poll(self, task_id: str) -> TaskStatus:
+        """The task's state. Raises ``DownloadFailed`` for a success without a link to a video, ``TaskNotFound``, ``KeyRefused`` ...;
+        ``NoContact``, ``RateLimited`` and ``ProviderDown`` say nothing about the task."""
+        answer = self._get(POLL, {"task_id": task_id})
+        task = answer.body.get("task")
+        if not isinstance(task, dict):
+            raise ProviderDown("The provider's answer has no task in it.", hint="It is asked again.", money="yes", status=answer.status)
+        word = str(task.get("status") or "")
+        status = STATUS_WORDS.get(word.strip().upper(), "unknown")
+        link = _video_url(answer.body)
+        if status == "succeeded" and link is None:
+            raise DownloadFailed("The task succeeded, but no link to a video came with it.", hint="It is asked for again.")
+        progress, eta = _number(task.get("progress_percent")), _number(task.get("eta"))
+        extra = answer.body.get("extra")
+        place = _number(extra.get("queue_position")) if isinstance(extra, dict) else None
+        return TaskStatus(
+            status=status,
+            word=word,
+            reason=str(task.get("reason") or ""),
+            progress=None if progress is None else int(min(100.0, progress)),
+            eta=eta or None,
+            video_url=link if status == "succeeded" else None,
+            place=int(place) if place else None,
+        )
+
+    def balance(self) -> Balance:
+        """The account's balance. Costs nothing, so it is also the test of a key: raises ``KeyRefused`` for a wrong one."""
+        body = self._get(BALANCE, {}, money="no").body
+        amounts = {name: _amount(body.get(name)) for name in ("availableBalance", "cashBalance", "creditLimit", "outstandingInvoices")}
+        available = amounts["availableBalance"]
+        if available is None:
+            raise ProviderDown("The provider's answer has no balance in it.", hint="Try again.")
+        return Balance(available, amounts["cashBalance"], amounts["creditLimit"], amounts["outstandingInvoices"])
+
+    def _get(self, route: str, params: Mapping[str, str], *, money: Literal["no", "yes"] = "yes") -> Answer:
+        answer = self._transport.get_json(self._base + route, self._key, params, money=money)
+        if not answer.usable:
+            raise error_for(answer.status, answer.body, money=money)
+        return answer
+
+
+def _video_url(body: Mapping[str, Any]) -> str | None:
+    """The first address of a video, an mp4 before anything else: a ``gif`` may stand beside it."""
+    videos = body.get("videos")
+    entries = [v for v in videos if isinstance(v, dict)] if isinstance(videos, list) else []
+    entries.sort(key=lambda v: str(v.get("video_type") or "mp4").lower() != "mp4")
+    links = (v.get("video_url") for v in entries)
+    return next((u.strip() for u in links if isinstance(u, str) and u.strip().lower().startswith(("http://", "https://"))), None)
+
+
+def _number(value: object) -> float | None:
+    """A number that is not negative, also when it comes as text; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) and number >= 0 else None
+
+
+def _amount(value: object) -> Money | None:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    try:
+        amount = Decimal(str(value).strip())
+    except InvalidOperation:
+        return None
+    return Money(amount * UNIT) if amount.is_finite() else None

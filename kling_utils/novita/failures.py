@@ -1,0 +1,212 @@
+"""What the provider's refusals and failures mean, and what to do about each: one table for reasons, one for failure texts.
+
+Owns the words. Sources: the provider's error pages, and texts that users of this model published. Refuses to know how an answer came.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from kling_utils.errors import (
+    AccountRefused,
+    BalanceTooLow,
+    InputRefused,
+    KeyRefused,
+    KlingError,
+    ModerationRefused,
+    MoneyState,
+    ProviderDown,
+    ProviderError,
+    RateLimited,
+    TaskFailed,
+    TaskNotFound,
+)
+from kling_utils.media.addresses import without_queries
+
+FIELDS = ("character_orientation", "keep_original_sound", "negative_prompt", "model_name", "prompt", "image", "video")
+_LONGEST = 600  # characters of the provider's words
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One ``reason`` of the provider: the error it becomes, what happened, what to do, and the field to change."""
+
+    error: type[ProviderError]
+    message: str
+    hint: str
+    field: str = ""
+
+
+_KEY = "Copy the key again from novita.ai, Settings, Key Management."
+_ACCOUNT = "Look at your account at the provider: it must be verified and allowed to use this model."
+_THEIRS = "This is on the provider's side; try again in a few minutes."
+_PICTURE = "Use a .jpg or .png of at most 10 MB, sides of 300 px or more, aspect ratio 1:2.5 to 2.5:1."
+
+REASONS: dict[str, Refusal] = {
+    "INVALID_REQUEST_BODY": Refusal(InputRefused, "A field of the request was refused.", "Correct the field that the provider names."),
+    "IMAGE_FILE_EXCEEDS_MAX_SIZE": Refusal(InputRefused, "The image file is too large.", "Save it smaller: at most 10 MB.", "image"),
+    "INVALID_IMAGE_FORMAT": Refusal(InputRefused, "The image's format was refused.", "Save it as .jpg or .png.", "image"),
+    "IMAGE_EXCEEDS_MAX_RESOLUTION": Refusal(InputRefused, "The image has too many pixels.", "Make it smaller.", "image"),
+    "INVALID_IMAGE_SIZE": Refusal(InputRefused, "The image's size was refused.", _PICTURE, "image"),
+    "IMAGE_NO_FACE_DETECTED": Refusal(
+        InputRefused,
+        "No face was found in the image.",
+        "Use a picture that shows the face, uncovered and from the front.",
+        "image",
+    ),
+    "ILLEGAL_PROMPT": Refusal(
+        ModerationRefused, "The prompt was refused by moderation.", "Reword the prompt; the same words rarely pass later.", "prompt"
+    ),
+    "ILLEGAL_IMAGE_CONTENT": Refusal(
+        ModerationRefused, "The image was refused by moderation.", "Use another image; the same one rarely passes later.", "image"
+    ),
+    "MISSING_API_KEY": Refusal(KeyRefused, "The API key did not arrive.", _KEY),
+    "INVALID_API_KEY": Refusal(KeyRefused, "The API key was refused.", _KEY),
+    "FAILED_TO_AUTH": Refusal(KeyRefused, "The API key was refused.", _KEY),
+    "BILLING_BALANCE_NOT_ENOUGH": Refusal(BalanceTooLow, "The balance is too low.", "Top up your account at the provider, or choose std."),
+    "NOT_ENOUGH_BALANCE": Refusal(BalanceTooLow, "The balance is too low.", "Top up your account at the provider, or choose std."),
+    "BILLING_AUTH_FAILED": Refusal(AccountRefused, "The account's billing refused the request.", _ACCOUNT),
+    "FEATURE_NOT_ALLOWED": Refusal(AccountRefused, "The account may not use this feature.", _ACCOUNT),
+    "API_NOT_ALLOWED": Refusal(AccountRefused, "The account may not use this model.", _ACCOUNT),
+    "ACCESS_DENY": Refusal(AccountRefused, "Access was denied.", _ACCOUNT),
+    "NEED_REAL_NAME_VERIFY": Refusal(AccountRefused, "The account must be verified first.", "Verify your name at the provider."),
+    "API_NOT_FOUND": Refusal(
+        ProviderError, "The provider does not know this address.", "Check NOVITA_BASE_URL: the host must offer Kling V3.0 Motion Control."
+    ),
+    "TASK_NOT_FOUND": Refusal(
+        TaskNotFound, "The provider does not know this task.", "It has expired there, or belongs to the account of another key."
+    ),
+    "RATE_LIMIT_EXCEEDED": Refusal(RateLimited, "Too many requests.", "Wait a minute, or send fewer at a time."),
+    "BILLING_FAILED": Refusal(ProviderDown, "The provider's billing failed.", _THEIRS),
+    "CREATE_TASK_FAILED": Refusal(ProviderDown, "The provider could not create the task.", _THEIRS),
+    "GET_RESULT_FAILED": Refusal(ProviderDown, "The provider could not read the task's state.", _THEIRS),
+    "TASK_FAILED": Refusal(ProviderDown, "The task failed at the provider.", _THEIRS),
+    "SERVICE_NOT_AVAILABLE": Refusal(ProviderDown, "The provider is overloaded.", _THEIRS),
+}
+STATUSES: dict[int, Refusal] = {
+    400: Refusal(InputRefused, "The request was refused.", "Correct what the provider names."),
+    401: REASONS["FAILED_TO_AUTH"],
+    402: REASONS["NOT_ENOUGH_BALANCE"],
+    403: Refusal(AccountRefused, "Access was denied.", _ACCOUNT),
+    404: REASONS["API_NOT_FOUND"],
+    408: Refusal(ProviderDown, "The provider ran out of time.", _THEIRS),
+    413: Refusal(InputRefused, "The request is too large.", "Use a smaller image, or one at a public address.", "image"),
+    422: Refusal(InputRefused, "The request was refused.", "Correct what the provider names."),
+    429: REASONS["RATE_LIMIT_EXCEEDED"],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """One text that a failed task may carry, wherever it is wrapped: what it means and what to change."""
+
+    says: str
+    message: str
+    hint: str
+    field: str = ""
+    error: type[KlingError] = TaskFailed
+
+
+TEXTS: tuple[Advice, ...] = (  # the first that matches counts: the more precise ones stand above
+    Advice(
+        "No complete upper body detected in the image",
+        "No head and torso were found in the image.",
+        "Use a picture that shows head and torso, unoccluded and large enough.",
+        "image",
+    ),
+    Advice(
+        "No complete upper body detected in the video",
+        "No complete upper body was found in the video: the subject is too small, cropped or occluded, or there are two people.",
+        "Crop the video to one person, larger in the frame, head and torso always visible.",
+        "video",
+    ),
+    Advice(
+        "duration of continuous valid motion is too short",
+        "The video has too little motion that can be followed: cuts, floor work, a turned back or occlusion interrupt it.",
+        "Keep one clean take of 3 s or more, one person facing the camera.",
+        "video",
+    ),
+    Advice(
+        "character in the reference image or the first frame of the motion video is invalid",
+        "The character was not recognised, in the image or in the video's first frame.",
+        "Move the start of the video to a frame that shows the person clearly; if that does not help, use a less stylised picture.",
+        "video",
+    ),
+    Advice(
+        "Failure to pass the risk control system",
+        "Moderation refused the content.",
+        "Change the image, the video or the prompt; the same input rarely passes later.",
+        "",
+        ModerationRefused,
+    ),
+    Advice("resolution or aspect ratio of the input image is invalid", "The image's size or shape was refused.", _PICTURE, "image"),
+)
+
+
+def error_for(status: int, body: object, *, money: MoneyState = "no", retry_after: float | None = None) -> ProviderError:
+    """The error that an answer means: by its ``reason`` first, then by its HTTP status, since sources disagree on the status.
+
+    A success status means that the answer says nothing usable, and the provider is taken to be in trouble.
+    """
+    said = body if isinstance(body, dict) else {}
+    reason = str(said.get("reason") or "")
+    words = _words(said.get("message")) or ("" if reason in REASONS else _words(reason))
+    if status < 400:
+        what = "a redirect" if status >= 300 else "an error" if said.get("code") else "nothing usable"
+        refusal = Refusal(ProviderDown, f"The provider answered with {what}.", _THEIRS)
+    else:
+        refusal = REASONS.get(reason.strip().upper()) or STATUSES.get(status) or Refusal(*_by_range(status), _THEIRS)
+    if status == 404 and not said:  # a page of some gateway knows nothing of tasks and routes
+        refusal = Refusal(ProviderDown, "Something that is not the provider's API answered.", refusal.hint)
+    about = ", ".join(part for part in (f"HTTP {status}", _words(reason)[:60], _trace(said)) if part)
+    return refusal.error(
+        f"{refusal.message} ({about})",
+        hint=refusal.hint,
+        money=money,
+        words=words,
+        field=refusal.field or (_field(words) if refusal.error is InputRefused else ""),
+        reason=reason,
+        status=status,
+        retry_after=retry_after,
+    )
+
+
+def task_failed(reason: str) -> KlingError:
+    """The error of a task that was accepted and then failed, from ``task.reason``. Whether it was charged is not documented."""
+    words = _words(reason)
+    plain = _plain(reason)
+    for advice in TEXTS:
+        if _plain(advice.says) in plain:
+            return advice.error(advice.message, hint=advice.hint, money="unknown", words=words, field=advice.field)
+    for name, refusal in REASONS.items():
+        if re.search(rf"\b{name}\b", reason, re.IGNORECASE) and refusal.error in (InputRefused, ModerationRefused):
+            return refusal.error(refusal.message, hint=refusal.hint, money="unknown", words=words, field=refusal.field, reason=name)
+    hint = "Change what the provider names, or try again: a fault of theirs may pass." if words else "No reason was given; try again."
+    return TaskFailed("The task failed at the provider.", hint=hint, words=words)
+
+
+def _by_range(status: int) -> tuple[type[ProviderError], str]:
+    return (ProviderDown, "The provider is in trouble.") if status >= 500 else (ProviderError, "The provider refused the request.")
+
+
+def _words(text: object) -> str:
+    """The provider's words as they are, except that signed addresses lose their signature; at most 600 characters."""
+    return without_queries(text.strip())[:_LONGEST] if isinstance(text, str) else ""
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.lower().split())
+
+
+def _trace(said: dict[str, Any]) -> str:
+    metadata = said.get("metadata")
+    trace = metadata.get("trace_id") if isinstance(metadata, dict) else None
+    return f"trace {_words(trace)[:80]}" if trace and isinstance(trace, str) else ""
+
+
+def _field(words: str) -> str:
+    """The field of the wire that the words name first."""
+    found = re.search(rf"\b({'|'.join(FIELDS)})\b", words.lower())
+    return found[1] if found else ""
