@@ -1,0 +1,101 @@
+"""Where a job's provider is, and with whose key: decided anew at each call.
+
+Owns visitors' keys, which live in this memory for as long as their job needs them and nowhere else. Refuses to know what is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import SecretStr
+
+from kling_utils import events as ev
+from kling_utils.errors import KlingError
+from kling_utils.jobs.store import Store
+from kling_utils.settings import Settings
+from kling_utils.values import Job, Provider
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a provider is right now, and the key for it."""
+
+    base_url: str
+    key: SecretStr
+
+
+class CannotServe(KlingError):
+    """This process lacks the key or the host that a job needs; the job waits, visibly."""
+
+    def __init__(self, message: str, *, hint: str, waits_for: Literal["key", "host"]) -> None:
+        super().__init__(message, hint=hint)
+        self.waits_for = waits_for
+
+
+class Access:
+    """Resolves a job to an endpoint. Thread-safe: a dict's own operations are all it needs."""
+
+    def __init__(self, settings: Settings, store: Store, clock: Callable[[], float]) -> None:
+        self._settings, self._store, self._clock = settings, store, clock
+        self._keys: dict[str, SecretStr] = {}
+
+    def own_key(self) -> SecretStr | None:
+        """The key of this home's owner, which a hosted page never uses."""
+        return None if self._settings.hosted else self._settings.novita_api_key
+
+    def provider_for(self, key: SecretStr | None) -> Provider:
+        """Novita with a key, else the server of this home."""
+        return "novita" if key is not None or self.own_key() is not None else "local"
+
+    def remember(self, job_id: str, key: SecretStr | None) -> None:
+        if key is not None:
+            self._keys[job_id] = key
+
+    def forget(self, job_id: str) -> None:
+        self._keys.pop(job_id, None)
+
+    def require(self, job: Job) -> None:
+        """Raises ``CannotServe`` when this process cannot go on with the job."""
+        if job.provider != "local":
+            self._novita(job)
+
+    def endpoint(self, job: Job) -> Endpoint:
+        """Where the job's provider is now; starts the loopback server when it is needed. Raises ``CannotServe``."""
+        if job.provider != "local":
+            return self._novita(job)
+        from kling_utils.local.server import ensure  # fastapi: only who drafts pays for it
+
+        local = ensure(self._store.home.root, allow=self._settings.private_hosts)
+        return Endpoint(local.base_url, SecretStr(local.key))
+
+    def servable(self, job_id: str) -> bool:
+        """Can this process go on with it? A visitor's job whose key is gone is marked, so that its page can ask for the key."""
+        job = self._store.get(job_id)
+        try:
+            self.require(job)
+        except CannotServe as error:
+            now = self._clock()
+            private = self._store.private(job_id, now)
+            if private.key_from == "visitor" and not private.leased and not job.waits_for:
+                self._store.change(job_id, ev.Note(text=f"{error.message} {error.hint}"), now=now, waits_for=error.waits_for)
+            return False
+        return True
+
+    def _novita(self, job: Job) -> Endpoint:
+        wanted = self._settings.novita_base_url
+        if job.base_url not in (None, wanted):  # a key is never sent to a host that it was not meant for, nor a task asked for elsewhere
+            raise CannotServe(
+                f"The job is at {job.base_url}, but NOVITA_BASE_URL says {wanted}.",
+                hint="Set it back, then resume the job.",
+                waits_for="host",
+            )
+        private = self._store.private(job.job_id, self._clock())
+        key = self._keys.get(job.job_id) or (self.own_key() if private.key_from == "settings" else None)
+        if key is None:
+            how = "Set NOVITA_API_KEY" if private.key_from == "settings" else "Give the key again"
+            raise CannotServe(
+                "The job waits for its API key, which is not kept on disk.", hint=f"{how}, then resume the job.", waits_for="key"
+            )
+        return Endpoint(wanted, key)

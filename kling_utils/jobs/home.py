@@ -1,0 +1,56 @@
+"""Where files lie under the home, and which are swept. Refuses to know what is in them."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from ulid import ULID
+
+JOB_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
+
+
+def new_job_id() -> str:
+    """A ULID: unique, and sorts by time."""
+    return str(ULID())
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folder that ``KLING_HOME`` names."""
+
+    root: Path
+
+    @property
+    def database(self) -> Path:
+        return self.root / "jobs.sqlite3"
+
+    @property
+    def fetched(self) -> Path:
+        """Inputs that were given as an address, until a job has its own copy."""
+        return self.root / "fetched"
+
+    def folder(self, job_id: str) -> Path:
+        """A job's folder. Raises ``ValueError`` for what is not a job id, so that no id can lead elsewhere."""
+        if not JOB_ID.fullmatch(job_id):
+            raise ValueError(f"{job_id!r} is not a job id")
+        return self.root / "jobs" / job_id
+
+    def make(self) -> None:
+        """Make the folders, readable by their owner only."""
+        for folder in (self.root, self.root / "jobs", self.fetched):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def remove(self, job_id: str) -> None:
+        shutil.rmtree(self.folder(job_id), ignore_errors=True)
+
+    def sweep(self, known: set[str], older_than: float) -> None:
+        """Remove what no job owns and nobody touched since ``older_than`` (Unix time): left by a crash before the row was written."""
+        jobs = self.root / "jobs"
+        for path in [*jobs.glob("*"), *self.fetched.glob("*")]:
+            with contextlib.suppress(OSError):
+                if path.name not in known and path.stat().st_mtime < older_than:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -1,0 +1,45 @@
+"""Where a job stands, as the error or the sentence that a person gets. Owns the words; refuses to change anything."""
+
+from __future__ import annotations
+
+from kling_utils import errors
+from kling_utils.errors import AlreadyHave, KlingError, StillRunning, SubmitUnconfirmed
+from kling_utils.values import Job
+
+WAYS_OUT = "Give its task id, dismiss it, or send it again at your own risk of paying twice."
+
+
+def named(error: KlingError, job: Job) -> KlingError:
+    """The error with the job that it is about."""
+    error.job_id, error.task_id = job.job_id, job.task_id
+    return error
+
+
+def standing(job: Job) -> str:
+    """Why a job that nobody works on stands still."""
+    if job.state == "checked":
+        return "The job was not sent and nothing was spent; resume it to send it."
+    return f"The job is {job.state} and goes on at the provider."
+
+
+def error_of(job: Job) -> KlingError:
+    """Why a job has no result (yet)."""
+    trouble = job.trouble
+    if trouble is None:
+        return named(StillRunning(standing(job), hint=f"Resume it with the job id {job.job_id}.", money=job.money), job)
+    kind = getattr(errors, trouble.code, errors.TaskFailed)
+    if not (isinstance(kind, type) and issubclass(kind, KlingError)) or kind is errors.Refused:
+        kind = errors.TaskFailed
+    hint = WAYS_OUT if kind is SubmitUnconfirmed else trouble.hint
+    return named(kind(trouble.message, hint=hint, money=trouble.money, words=trouble.words, field=trouble.field), job)
+
+
+def have(job: Job) -> AlreadyHave:
+    """The same request was asked before: it is finished, or its outcome is in doubt."""
+    if job.state == "unconfirmed":
+        error = AlreadyHave("The same request was sent and its outcome is in doubt.", hint=WAYS_OUT, money="unknown")
+    else:
+        hint = f"Show it, or make another take on purpose, {job.cost or 'at a cost'} (fresh=True, --again)."
+        error = AlreadyHave("You have this result already.", hint=hint)
+    error.job_id, error.task_id = job.job_id, job.task_id
+    return error

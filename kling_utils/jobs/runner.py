@@ -1,0 +1,443 @@
+"""The use case: the one façade that app, notebook and command line call.
+
+Owns the order of steps before a job exists (measure, check, quote, find twins, keep copies, write the row) and how a job is followed.
+What happens afterwards is ``steps``, when it happens is ``watcher``. Refuses to know how anything is shown.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from kling_utils import errors
+from kling_utils import events as ev
+from kling_utils.errors import KlingError, NotPublished, Refused, SettingError, StillRunning
+from kling_utils.events import Event
+from kling_utils.jobs.access import Access
+from kling_utils.jobs.home import Home, new_job_id
+from kling_utils.jobs.intake import Intake, Looked, changed, fingerprint
+from kling_utils.jobs.outcome import error_of, have, named, standing
+from kling_utils.jobs.pace import Pace
+from kling_utils.jobs.steps import Steps
+from kling_utils.jobs.store import KeyFrom, Private, Store, Twin
+from kling_utils.jobs.watcher import Watcher
+from kling_utils.media import playable
+from kling_utils.media.guard import Guard
+from kling_utils.media.probe import probe_video
+from kling_utils.novita.client import Balance, Client
+from kling_utils.novita.transport import Transport
+from kling_utils.preflight.check import check, check_image, check_text, check_video
+from kling_utils.preflight.quote import RateCard, expected_seconds, quote
+from kling_utils.settings import Settings, load
+from kling_utils.values import (
+    CharacterOrientation,
+    ImageInfo,
+    Job,
+    ModelName,
+    MotionRequest,
+    Provider,
+    Quote,
+    Report,
+    Result,
+    State,
+    VideoInfo,
+    is_url,
+)
+
+LOG = logging.getLogger(__name__)
+HOME_OWNER = "home"
+DAY, ORPHAN_SECONDS = 86400.0, 3600.0
+DOUBT: tuple[State, ...] = ("unconfirmed",)
+DRAFTS_WAITING = 2
+"""Most drafts that one visitor of a hosted page may have waiting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is known before anything is sent: every finding about what is there, the cost and the length when the clip is there."""
+
+    report: Report
+    quote: Quote | None
+    seconds: float | None
+    provider: Provider
+
+
+class Runner:
+    """Checks requests, submits them, and follows them to their result. One for each process and home; thread-safe."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        pace: Pace | None = None,
+        clock: Callable[[], float] = time.time,
+        rng: random.Random | None = None,
+        transport: Transport | None = None,
+        after: Callable[[str], None] = lambda step: None,
+    ) -> None:
+        self.settings = settings
+        self._clock, self._after, self._rng = clock, after, rng or random.Random()  # noqa: S311 - jitter
+        self._pace = pace or Pace(interval=settings.poll_interval, deadline=settings.deadline)
+        self.home = Home(settings.home)
+        self._store = Store(self.home)
+        self._guard = Guard(allow=settings.private_hosts)
+        verify = str(settings.ca_bundle) if settings.ca_bundle else True
+        self._transport = transport or Transport(proxies=settings.proxies, verify=verify, per_minute=settings.submits_per_minute)
+        self._intake = Intake(self.home, self._guard)
+        self._rates = RateCard(std=settings.rate_std, pro=settings.rate_pro)
+        self._access = Access(settings, self._store, clock)
+        self._worker = new_job_id()
+        self._closing = threading.Event()
+        self._steps = Steps(
+            self._store,
+            self._worker,
+            endpoint=self._access.endpoint,
+            transport=self._transport,
+            guard=self._guard,
+            pace=self._pace,
+            clock=clock,
+            rng=self._rng,
+            stopping=self._closing.is_set,
+            after=after,
+        )
+        self._watcher = Watcher(
+            self._store,
+            self._worker,
+            self._advance,
+            servable=self._access.servable,
+            sweep=self._sweep,
+            pace=self._pace,
+            clock=clock,
+        )
+
+    @classmethod
+    def from_env(cls) -> Runner:
+        """A runner for this process's environment. Raises ``SettingError``."""
+        return cls(load())
+
+    def close(self) -> None:
+        """Stop watching. Jobs stay as they are; the next runner of this home goes on with them."""
+        self._closing.set()
+        self._watcher.close()
+        self._store.close()
+
+    def __enter__(self) -> Runner:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def watch(self) -> None:
+        """Begin to watch this home's jobs, also those that an earlier process left behind."""
+        self._watcher.start()
+
+    # -- before anything is sent
+
+    def look(
+        self,
+        *,
+        image: str | Path | None = None,
+        video: str | Path | None = None,
+        prompt: str = "",
+        negative_prompt: str = "",
+        model_name: ModelName = "kling-v3-0-std",
+        character_orientation: CharacterOrientation = "video",
+        keep_original_sound: bool = True,
+        key: SecretStr | None = None,
+    ) -> Look:
+        """Measure and check whatever is there already. Nothing is sent."""
+        asked = MotionRequest(
+            image or "missing", video or "missing", prompt, negative_prompt, model_name, character_orientation, keep_original_sound
+        )
+        provider = self.provider_for(key)
+        seen_image = self._intake.image(asked.image) if image else None
+        seen_video = self._intake.video(asked.video) if video else None
+        if seen_image and seen_video:
+            report = check(asked, seen_image.info, seen_video.info)
+        else:
+            found = [*check_text(asked)]
+            found += check_image(seen_image.info, source=asked.image) if seen_image else ()
+            found += check_video(seen_video.info, character_orientation, source=asked.video) if seen_video else ()
+            report = Report(tuple(found), _info(seen_image, ImageInfo), _info(seen_video, VideoInfo))
+        clip = report.video
+        if clip is None:
+            return Look(report, None, None, provider)
+        cost = quote(
+            provider=provider, model_name=model_name, character_orientation=character_orientation, duration=clip.duration, rates=self._rates
+        )
+        return Look(report, cost, expected_seconds(character_orientation, clip.duration, provider=provider), provider)
+
+    def check(self, request: MotionRequest) -> Report:
+        """Both files and all texts against every rule; all findings at once. Nothing is sent."""
+        return check(request, self._intake.image(request.image).info, self._intake.video(request.video).info)
+
+    def quote(self, request: MotionRequest, *, key: SecretStr | None = None) -> Quote | None:
+        """What the request will cost; None when the clip cannot be read."""
+        return self.look(**{name: getattr(request, name) for name in request.__dataclass_fields__}, key=key).quote
+
+    def provider_for(self, key: SecretStr | None = None) -> Provider:
+        """Where a request goes: to Novita with a key, else to the server of this home. A hosted page never uses its owner's key."""
+        return self._access.provider_for(key)
+
+    def balance(self, key: SecretStr | None = None) -> Balance:
+        """The account's balance: free, and the cheapest test of a key."""
+        used = key or self._access.own_key()
+        if used is None:
+            raise SettingError("No API key is set.", hint="Type one into the page, or set NOVITA_API_KEY.")
+        return Client(self.settings.novita_base_url, used, transport=self._transport).balance()
+
+    # -- jobs
+
+    def submit(
+        self,
+        request: MotionRequest,
+        *,
+        owner: str = HOME_OWNER,
+        key: SecretStr | None = None,
+        report: Report | None = None,
+        fresh: bool = False,
+    ) -> Job:
+        """Check, keep copies of both inputs, write the job and hand it to the watcher. Returns at once; sending is the watcher's.
+
+        ``report`` is the one that the user saw: files that differ from it are refused. The same request, while unfinished, is the same
+        job. Raises ``Refused``, ``NotPublished``, and ``AlreadyHave`` for a request that is finished or in doubt, unless ``fresh``.
+        """
+        image, video = self._intake.image(request.image), self._intake.video(request.video)
+        found = check(request, image.info, video.info)
+        if report is not None and report.image and found.image and report.image.sha256 != found.image.sha256:
+            raise changed("image", image.name)
+        if report is not None and report.video and found.video and report.video.sha256 != found.video.sha256:
+            raise changed("video", video.name)
+        if not found.ok or found.image is None or found.video is None:
+            raise Refused(found)
+        provider = self.provider_for(key)
+        if provider == "novita" and not is_url(request.video):
+            raise NotPublished(
+                f"Novita fetches clips by their address, and {video.name} is a file on this machine.",
+                hint="Put the clip at a public https address and give that instead of the file; without a key it runs as a local draft.",
+                field="video",
+            )
+        self._after("measured")
+        mark = fingerprint(request, found.image.sha256, found.video.sha256)
+        take = self._take(owner, provider, mark, fresh)
+        if isinstance(take, Job):
+            return self._joined(take, key)
+        self._room(owner, provider)
+        now, job_id = self._clock(), new_job_id()
+        folder = self.home.folder(job_id)
+        folder.mkdir(mode=0o700)
+        try:
+            kept = replace(
+                request,
+                image=image.kept_in(folder, "image"),
+                video=video.kept_in(folder, "video"),
+            )
+            cost = quote(
+                provider=provider,
+                model_name=request.model_name,
+                character_orientation=request.character_orientation,
+                duration=found.video.duration,
+                rates=self._rates,
+            )
+            length = expected_seconds(request.character_orientation, found.video.duration, provider=provider)
+            job = Job(job_id, owner, provider, take, "checked", kept, mark, now, now, folder, image.name, video.name, length, cost)
+            key_from: KeyFrom = "none" if provider == "local" else "visitor" if key is not None else "settings"
+            private = Private(key_from, image.url, video.url, True)
+            self._access.remember(job_id, key)
+            self._store.add(job, private, self._worker, now + self._pace.lease, ev.Checked(report=found, quote=cost))
+        except Twin:
+            self._forget(job_id)
+            return self._joined(next(j for j in self._store.twins(owner, provider, mark) if not j.done), key)
+        except BaseException:
+            self._forget(job_id)
+            raise
+        self._after("stored")
+        self._watcher.add(job_id)
+        return job
+
+    def events(self, job_id: str, *, after: int = 0) -> Iterator[tuple[int, Event]]:
+        """(number, event) of a job, from any process, until it ended, is in doubt, is past its deadline or waits for something."""
+        while True:
+            job = self._store.get(job_id)  # before its events: they are written with the state that they tell of
+            for number, event in self._store.events(job_id, after):
+                after = number
+                yield number, event
+            if job.done or job.state == "unconfirmed" or job.waits_for or job.overdue:
+                return
+            if not self._store.private(job_id, self._clock()).leased and (job.state == "checked" or not self._access.servable(job_id)):
+                yield after, ev.Note(text=standing(job))
+                return
+            self._store.wait(0.2)
+
+    def history(self, job_id: str) -> list[tuple[int, Event]]:
+        """(number, event) of everything so far; does not wait."""
+        self._store.get(job_id)
+        return self._store.events(job_id)
+
+    def now(self) -> float:
+        """Unix time by this runner's clock."""
+        return self._clock()
+
+    def run(
+        self,
+        request: MotionRequest,
+        *,
+        key: SecretStr | None = None,
+        fresh: bool = False,
+        progress: bool | Callable[[Event], None] = True,
+    ) -> Result:
+        """Submit and follow to the result. Raises the error that ended or holds it; ``.job_id`` then names the job."""
+        job = self.submit(request, key=key, fresh=fresh)
+        return self.follow(job.job_id, progress=progress)
+
+    def follow(self, job_id: str, *, progress: bool | Callable[[Event], None] = True, after: int = 0) -> Result:
+        """Follow a job to its result, as ``run`` does after the submit."""
+        from kling_utils.show.progress import Bar
+
+        if callable(progress):
+            for _, event in self.events(job_id, after=after):
+                progress(event)
+        else:
+            with Bar(quiet=not progress) as bar:
+                for _, event in self.events(job_id, after=after):
+                    bar(event)
+        return self.result(job_id)
+
+    def resume(self, job_id: str, *, owner: str | None = None, key: SecretStr | None = None) -> Job:
+        """Go on with a job that stopped: sends one that was not sent, looks again at one past its deadline. Never sends twice."""
+        job = self._store.get(job_id, owner=owner)
+        if job.done or job.state == "unconfirmed":
+            return job
+        self._access.remember(job_id, key)
+        self._access.require(job)  # says what is missing before anything is changed
+        self._steps.resumed(job_id)
+        self._store.change(job_id, now=self._clock(), waits_for="", overdue=False)
+        self._watcher.add(job_id)
+        return self._store.get(job_id)
+
+    def job(self, job_id: str, *, owner: str | None = None) -> Job:
+        """Raises ``NoSuchJob``, also for another owner's."""
+        return self._store.get(job_id, owner=owner)
+
+    def jobs(self, *, owner: str | None = None, limit: int = 50) -> list[Job]:
+        """The newest first; of all owners when none is named."""
+        return self._store.jobs(owner=owner, limit=limit)
+
+    def result(self, job_id: str) -> Result:
+        """The result of a job, or the error that says why there is none (yet)."""
+        job = self._store.get(job_id)
+        if job.state == "succeeded" and job.video is not None:
+            return Result(job, job.video, Path(job.request.video), Path(job.request.image))
+        raise error_of(job)
+
+    def reference(self, job: Job) -> Path:
+        """The reference in a form that every browser plays: the job's own copy, or one made from it, once."""
+        original, made = Path(job.request.video), job.folder / "reference.mp4"
+        if made.exists():
+            return made
+        info = probe_video(original)
+        if playable.plays(info) and playable.starts_at_once(original):
+            return original
+        playable.make_playable(original, info, made)
+        return made
+
+    def delete(self, job_id: str, *, owner: str | None = None) -> None:
+        """Remove a job and its files. Raises ``StillRunning`` for one that is on its way, which may be paid for."""
+        job = self._store.get(job_id, owner=owner)
+        if not job.done and job.state != "checked":
+            raise named(StillRunning("The job is on its way and may have been paid for.", hint="Delete it when it has ended."), job)
+        self._store.delete([job_id])
+        self._forget(job_id)
+
+    # -- the three ways out of doubt
+
+    def adopt(self, job_id: str, task_id: str, *, owner: str | None = None) -> Job:
+        """The task of an unconfirmed job was found at the provider: go on with it."""
+        job = self._store.get(job_id, owner=owner)
+        if not task_id.strip():
+            raise errors.InvalidRequest("The task id is empty.", hint="Copy it from the provider's list of tasks.")
+        self._access.require(job)
+        now = self._clock()
+        event = ev.Submitted(task_id=task_id.strip())
+        columns: dict[str, Any] = {"state": "queued", "task_id": task_id.strip(), "queued_at": now, "trouble": None}
+        if self._store.change(job_id, event, now=now, states=DOUBT, **columns):
+            self._watcher.add(job_id)
+        return self._store.get(job_id)
+
+    def dismiss(self, job_id: str, *, owner: str | None = None) -> Job:
+        """Give an unconfirmed job up: it is kept as failed, and whether it was paid for stays unknown."""
+        job = self._store.get(job_id, owner=owner)
+        if job.state == "unconfirmed" and job.trouble is not None:
+            trouble = replace(job.trouble, code="Dismissed", hint="You dismissed it. If it turns up in your account, it was paid for.")
+            event = ev.Failed(trouble=trouble)
+            now = self._clock()
+            self._store.change(job_id, event, now=now, states=DOUBT, state="failed", trouble=trouble, finished_at=now)
+        return self._store.get(job_id)
+
+    def send_again(self, job_id: str, *, owner: str | None = None) -> Job:
+        """Send an unconfirmed job once more, at the user's own risk of paying twice."""
+        job = self._store.get(job_id, owner=owner)
+        self._access.require(job)
+        note = ev.Note(text="Sent again on request: if the first one arrived after all, both are billed.")
+        if self._store.change(job_id, note, now=self._clock(), states=DOUBT, state="checked", trouble=None):
+            self._watcher.add(job_id)
+        return self._store.get(job_id)
+
+    # -- inside
+
+    def _advance(self, job_id: str) -> float | None:
+        try:
+            delay = self._steps.advance(job_id)
+            job = self._store.get(job_id)
+        except errors.NoSuchJob:  # deleted meanwhile
+            self._access.forget(job_id)
+            return None
+        if job.done or job.waits_for == "key":
+            self._access.forget(job_id)
+        return delay
+
+    def _take(self, owner: str, provider: Provider, mark: str, fresh: bool) -> int | Job:
+        """Number of the take to make, or the unfinished job to join. Raises ``AlreadyHave``."""
+        twins = self._store.twins(owner, provider, mark)
+        for twin in twins:
+            if not twin.done and twin.state != "unconfirmed":
+                return twin
+        known = [t for state in ("unconfirmed", "succeeded") for t in twins if t.state == state]
+        if known and not fresh:
+            raise have(known[0])
+        return max((t.take for t in known), default=0) + 1
+
+    def _joined(self, job: Job, key: SecretStr | None) -> Job:
+        """The same request again while it is unfinished: the same job, set going again if it stood still."""
+        if not self._store.private(job.job_id, self._clock()).leased or job.waits_for:
+            return self.resume(job.job_id, key=key)
+        return job
+
+    def _room(self, owner: str, provider: Provider) -> None:
+        if not (self.settings.hosted and provider == "local"):
+            return
+        waiting = [j for j in self.jobs(owner=owner) if j.draft and j.state in ("checked", "submitting", "queued")]
+        if len(waiting) >= DRAFTS_WAITING:
+            raise KlingError(
+                f"You have {len(waiting)} drafts waiting already.", hint="Wait until one has started; drafts are made one at a time."
+            )
+
+    def _forget(self, job_id: str) -> None:
+        self._access.forget(job_id)
+        self.home.remove(job_id)
+
+    def _sweep(self) -> None:
+        now = self._clock()
+        self._store.sweep(ended_before=now - self.settings.keep_days * DAY, orphans_before=now - ORPHAN_SECONDS)
+
+
+def _info(seen: Looked[Any] | None, kind: type[Any]) -> Any:
+    return seen.info if seen is not None and isinstance(seen.info, kind) else None

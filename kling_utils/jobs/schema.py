@@ -1,0 +1,140 @@
+"""The tables, their version, and how a database is opened. Refuses to know what the columns mean to anyone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Engine,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    event,
+    insert,
+    inspect,
+    select,
+    update,
+)
+
+from kling_utils.values import TERMINAL
+
+metadata = MetaData()
+
+version = Table("schema_version", metadata, Column("version", Integer, nullable=False))
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("job_id", String(26), primary_key=True),
+    Column("owner", String(64), nullable=False, index=True),
+    Column("provider", String(16), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("take", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("parameters", Text, nullable=False),
+    Column("image_file", Text, nullable=False),
+    Column("video_file", Text, nullable=False),
+    Column("image_name", Text, nullable=False),
+    Column("video_name", Text, nullable=False),
+    Column("image_url", Text),  # given by the user; may be signed, so it is never shown
+    Column("video_url", Text),
+    Column("duration", Float, nullable=False),
+    Column("quote", Text),
+    Column("key_from", String(16), nullable=False),
+    Column("task_id", Text),
+    Column("base_url", Text),
+    Column("created", Float, nullable=False),
+    Column("updated", Float, nullable=False),
+    Column("queued_at", Float),
+    Column("processing_at", Float),
+    Column("finished_at", Float),
+    Column("progress", Integer),
+    Column("eta", Float),
+    Column("place", Integer),
+    Column("overdue", Boolean, nullable=False, default=False),
+    Column("waits_for", String(16), nullable=False, default=""),
+    Column("trouble", Text),
+    Column("video", Text),
+    Column("lease_by", String(26)),
+    Column("lease_until", Float, nullable=False, default=0.0),
+)
+
+_unfinished = jobs.c.state.not_in(sorted(TERMINAL))
+Index(
+    "one_unfinished_job",
+    jobs.c.owner,
+    jobs.c.provider,
+    jobs.c.fingerprint,
+    jobs.c.take,
+    unique=True,
+    sqlite_where=_unfinished,
+    postgresql_where=_unfinished,
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("job_id", String(26), nullable=False, index=True),
+    Column("at", Float, nullable=False),
+    Column("event", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# Forward only: migration i takes a database from version i to i + 1. The first version is what the tables above were then.
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (metadata.create_all,)
+
+BUSY_SECONDS = 30.0
+
+
+def connect(path: Path) -> Engine:
+    """Open, create or migrate the database at ``path``.
+
+    WAL, so that readers never wait; ``synchronous=FULL``, so that a state is on the disk before the act that it names. Writers use
+    ``writing(engine)``, whose transactions take the write lock at their first word: SQLite's default begin would fail at once with
+    "database is locked" when two readers want to become writers.
+    """
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver begins nothing by itself
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={int(BUSY_SECONDS * 1000)}"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
+
+    migrate(engine)
+    return engine
+
+
+def writing(engine: Engine) -> Engine:
+    """The same engine with transactions that take the write lock at once."""
+    return engine.execution_options(writes=True)
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the database to the newest version. Raises ``RuntimeError`` for one written by a newer program."""
+    with writing(engine).begin() as db:
+        known = inspect(db).has_table("schema_version")
+        at = db.scalar(select(version.c.version)) or 0 if known else 0
+        if at > len(MIGRATIONS):
+            raise RuntimeError(f"the database is of version {at}, this program knows up to {len(MIGRATIONS)}: update the program")
+        for step in MIGRATIONS[at:]:
+            step(db)
+        if at == 0:
+            db.execute(insert(version).values(version=len(MIGRATIONS)))
+        elif at < len(MIGRATIONS):
+            db.execute(update(version).values(version=len(MIGRATIONS)))

@@ -1,0 +1,393 @@
+"""What one look at a job does: publish and submit, poll, save. The state says which; each state is written before the act it names.
+
+Owns what the answers of a provider mean for a job. Refuses to know when it is called again (the watcher's business) and who asked
+(the runner's). Errors of the network never end a job: only the provider's own "failed", or a task or link that is gone, does.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from kling_utils import events as ev
+from kling_utils.errors import (
+    DownloadFailed,
+    FfmpegFailed,
+    Interrupted,
+    KeyRefused,
+    KlingError,
+    LinkExpired,
+    SubmitUnconfirmed,
+    TaskNotFound,
+)
+from kling_utils.jobs.access import CannotServe, Endpoint
+from kling_utils.jobs.pace import Pace, next_wait
+from kling_utils.jobs.store import Store
+from kling_utils.media import playable
+from kling_utils.media.guard import Guard
+from kling_utils.media.probe import probe_video
+from kling_utils.novita import publish
+from kling_utils.novita.client import Client, TaskStatus, payload
+from kling_utils.novita.download import download
+from kling_utils.novita.failures import task_failed
+from kling_utils.novita.transport import Transport
+from kling_utils.values import Job, State, Trouble
+
+RESULT, RECEIVED = "result.mp4", "received.mp4"
+MAX_RESULT_BYTES = 2_000_000_000
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What this process remembers of a job between two looks; losing it loses nothing but patience."""
+
+    polls: int = 0
+    said: str = ""
+    missing_since: float | None = None
+    saves: int = 0
+    resumed_at: float = 0.0
+
+
+class Steps:
+    """``advance(job_id)``: one look. ``after(name)`` is called when a numbered step of the flow is done, for tests that end it there."""
+
+    def __init__(
+        self,
+        store: Store,
+        worker: str,
+        *,
+        endpoint: Callable[[Job], Endpoint],
+        transport: Transport,
+        guard: Guard,
+        pace: Pace,
+        clock: Callable[[], float],
+        rng: random.Random,
+        stopping: Callable[[], bool],
+        after: Callable[[str], None],
+    ) -> None:
+        self._store, self._worker, self._endpoint = store, worker, endpoint
+        self._transport, self._guard, self._pace, self._clock, self._rng = transport, guard, pace, clock, rng
+        self._stopping, self._after = stopping, after
+        self._memory: dict[str, _Memory] = {}
+
+    def advance(self, job_id: str) -> float | None:
+        """One look at a job: seconds until the next one, or None when there is nothing more to do here."""
+        job = self._store.get(job_id)
+        try:
+            match job.state:
+                case "checked":
+                    return self._send(job)
+                case "submitting":
+                    return self._found_submitting(job)
+                case "queued" | "processing":
+                    return self._poll(job)
+                case "downloading":
+                    return self._save(job, None)
+                case _:
+                    return None
+        except CannotServe as error:
+            self._change(job, ev.Note(text=f"{error.message} {error.hint}"), waits_for=error.waits_for)
+            return None
+
+    def resumed(self, job_id: str) -> None:
+        """Someone asked for this job: its deadline starts again."""
+        self._remember(job_id).resumed_at = self._clock()
+
+    # -- publish and submit
+
+    def _send(self, job: Job) -> float | None:
+        private = self._store.private(job.job_id, self._clock())
+        try:
+            there = self._endpoint(job)
+            publisher = publish.choose(
+                draft=job.draft,
+                video_url=private.video_url,
+                base_url=there.base_url,
+                key=there.key,
+                guard=self._guard,
+                transport=self._transport,
+            )
+            published = publisher.publish(Path(job.request.video))
+            if not self._change(job, ev.Published(how=published.how, expires_at=published.expires_at), states=("checked",)):
+                return None
+            self._after("published")
+            image = private.image_url if private.image_url and not job.draft else publish.image_source(Path(job.request.image))
+            body = payload(job.request, image=image, video=published.url)
+        except CannotServe:
+            raise
+        except KlingError as error:
+            self._fail(job, error)
+            return None
+        if not self._change(job, states=("checked",), state="submitting", base_url=there.base_url, trouble=None):
+            return None  # another process was faster: it is not sent twice
+        self._after("submitting")
+        try:
+            task_id = self._client(there).submit(body)
+        except SubmitUnconfirmed as error:
+            self._doubt(job, error)
+            return None
+        except KlingError as error:
+            self._fail(job, error)
+            return None
+        self._after("submitted")
+        # Not bound to the lease: a task id must be written whoever holds the job by now.
+        self._store.change(
+            job.job_id,
+            ev.Submitted(task_id=task_id),
+            now=self._clock(),
+            states=("submitting", "unconfirmed"),
+            state="queued",
+            task_id=task_id,
+            queued_at=self._clock(),
+            trouble=None,
+        )
+        self._after("queued")
+        return self._wait(job, None)
+
+    def _found_submitting(self, job: Job) -> float | None:
+        """A process ended between writing "submitting" and writing the task id."""
+        if job.draft:
+            self._change(job, ev.Note(text="The last try to send it was cut short; sending the draft again."), state="checked")
+            return 0.0
+        error = SubmitUnconfirmed(
+            "The program ended while the request was being sent: the task may exist.",
+            hint="Look at your tasks at the provider: give the task id, dismiss the job, or send it again at your own risk.",
+        )
+        self._doubt(job, error)
+        return None
+
+    def _doubt(self, job: Job, error: SubmitUnconfirmed) -> None:
+        if job.draft:  # nothing can be paid twice at home
+            self._fail(job, error)
+            return
+        trouble = trouble_of(error, job)
+        self._change(job, ev.Unconfirmed(trouble=trouble), states=("submitting",), state="unconfirmed", trouble=trouble)
+
+    # -- poll
+
+    def _poll(self, job: Job) -> float | None:
+        memory, now = self._remember(job.job_id), self._clock()
+        late = self._overdue(job, memory, now)
+        if late == "give up":
+            return None
+        wait = self._look(job, memory, now)
+        return self._pace.late if late and wait is not None else wait
+
+    def _overdue(self, job: Job, memory: _Memory, now: float) -> str:
+        since = max(job.queued_at or job.created, memory.resumed_at)
+        if now - since > self._pace.give_up:
+            hint = "It is not looked at any more by itself; resume the job to look again."
+            self._change(job, ev.StillRunning(hint=hint), waits_for="resume", overdue=True)
+            return "give up"
+        if job.processing_at is None or now - max(job.processing_at, memory.resumed_at) <= self._pace.deadline:
+            return ""
+        if not job.overdue:
+            hint = (
+                f"It goes on at the provider as task {job.task_id}; this program looks once a minute. Resume job {job.job_id} to follow it."
+            )
+            self._change(job, ev.StillRunning(hint=hint), overdue=True)
+        return "late"
+
+    def _look(self, job: Job, memory: _Memory, now: float) -> float | None:
+        try:
+            status = self._client(self._endpoint(job)).poll(job.task_id or "")
+        except TaskNotFound as error:
+            memory.missing_since = memory.missing_since or now
+            if now - memory.missing_since < self._pace.late / 2 and not job.draft:  # a fresh task may not be known everywhere at once
+                return self._hiccup(job, memory, error)
+            error.money = "yes"
+            self._fail(job, error)
+            return None
+        except KeyRefused as error:
+            raise CannotServe(
+                f"The key was refused: {error.words or error.message}",
+                hint="Give a key of the same account; the job is kept.",
+                waits_for="key",
+            ) from error
+        except DownloadFailed as error:  # succeeded, but without a usable link
+            self._change(job, state="downloading")
+            return self._save_later(job, memory, error)
+        except CannotServe:
+            raise
+        except KlingError as error:
+            return self._hiccup(job, memory, error)
+        memory.missing_since = None
+        wait = self._heard(job, memory, status, now)
+        self._after("polled")
+        return wait
+
+    def _heard(self, job: Job, memory: _Memory, status: TaskStatus, now: float) -> float | None:
+        match status.status:
+            case "failed":
+                self._fail(job, task_failed(status.reason))
+                return None
+            case "succeeded":
+                self._change(job, state="downloading", progress=100, eta=None, processing_at=job.processing_at or now)
+                return self._save(job, status.video_url)
+            case "processing":
+                progress = max(job.progress or 0, status.progress or 0) if status.progress is not None else job.progress
+                started = job.processing_at or now
+                event = ev.Processing(
+                    progress=progress, queue_seconds=started - (job.queued_at or started), run_seconds=now - started, eta=status.eta
+                )
+                if (job.state, job.progress, job.eta) != ("processing", progress, status.eta):
+                    self._change(job, event, state="processing", progress=progress, eta=status.eta, place=None, processing_at=started)
+            case "queued":
+                if memory.polls == 0 or (job.place, job.eta) != (status.place, status.eta):
+                    event_q = ev.Queued(seconds=now - (job.queued_at or now), eta=status.eta, place=status.place)
+                    self._change(job, event_q, place=status.place, eta=status.eta)
+            case "unknown":
+                self._say(job, memory, f"The provider calls the task's state {status.word!r}, which is not documented; still watching.")
+        if status.status != "unknown":
+            memory.said = ""
+        return self._wait(job, status.eta)
+
+    # -- save
+
+    def _save(self, job: Job, url: str | None) -> float | None:
+        """Download, make playable, and only then say succeeded. Whatever is there already is not fetched again."""
+        memory = self._remember(job.job_id)
+        received, result = job.folder / RECEIVED, job.folder / RESULT
+        try:
+            if not result.exists():
+                if not received.exists():
+                    self._fetch(job, url, received)
+                    self._after("received")
+                self._finish(received, result)
+            self._after("saved")
+        except Interrupted:
+            return self._pace.mishap
+        except LinkExpired as error:
+            self._fail(job, error)
+            return None
+        except KeyRefused as error:
+            raise CannotServe(
+                error.message, hint="Give a key of the same account; the result is kept there for about an hour.", waits_for="key"
+            ) from error
+        except TaskNotFound as error:
+            error.money = "yes"
+            self._fail(job, error)
+            return None
+        except CannotServe:
+            raise
+        except (KlingError, OSError) as error:
+            return self._save_later(job, memory, error)
+        said = list(self._notes(job, result))
+        self._change(
+            job,
+            *said,
+            ev.Succeeded(video=result, draft=job.draft),
+            state="succeeded",
+            video=RESULT,
+            finished_at=self._clock(),
+            trouble=None,
+            eta=None,
+        )
+        self._memory.pop(job.job_id, None)
+        self._after("succeeded")
+        return None
+
+    def _fetch(self, job: Job, url: str | None, dest: Path) -> None:
+        def fresh() -> str | None:
+            return self._client(self._endpoint(job)).poll(job.task_id or "").video_url
+
+        last = -1
+
+        def told(done: int, total: int | None) -> None:
+            nonlocal last
+            step = done * 10 // total if total else done // 5_000_000
+            if step > last:
+                last = step
+                self._change(job, ev.Downloading(done=done, total=total))
+
+        link = url or fresh()
+        if link is None:
+            raise DownloadFailed("The task succeeded but no link to the video came with it.", hint="It is asked for again.")
+        download(
+            self._guard_of(job, link),
+            link,
+            dest,
+            fresh_link=fresh,
+            on_progress=told,
+            max_bytes=MAX_RESULT_BYTES,
+            stop=self._stopping,
+        )
+
+    @staticmethod
+    def _finish(received: Path, result: Path) -> None:
+        """Make the received file one that plays in a browser; if that cannot be done, keep it as it came."""
+        try:
+            info = probe_video(received)
+            if not (playable.plays(info) and playable.starts_at_once(received)):
+                playable.make_playable(received, info, result)
+        except (FfmpegFailed, KlingError):
+            pass
+        if not result.exists():
+            received.replace(result)
+
+    def _notes(self, job: Job, result: Path) -> list[ev.Note]:
+        try:
+            got = probe_video(result).duration
+        except KlingError:
+            return [ev.Note(text="The result is saved, but it could not be read here.")]
+        if got < job.duration - 0.5:
+            return [
+                ev.Note(text=f"The result is {got:.1f} s long, {job.duration:.1f} s were expected: the motion may have been cut short.")
+            ]
+        return []
+
+    def _save_later(self, job: Job, memory: _Memory, error: Exception) -> float | None:
+        memory.saves += 1
+        self._say(job, memory, f"The result is ready but could not be saved yet: {error} It is tried again.")
+        now = self._clock()
+        if now - max(job.queued_at or job.created, memory.resumed_at) > self._pace.give_up:
+            self._change(
+                job, ev.StillRunning(hint="Saving the result is not tried any more by itself; resume the job."), waits_for="resume"
+            )
+            return None
+        if memory.saves == 4 and not job.overdue:
+            hint = f"The result exists at the provider but could not be saved so far. Resume job {job.job_id} to try again."
+            self._change(job, ev.StillRunning(hint=hint), overdue=True)
+        return min(self._pace.late, self._pace.interval * 2.0**memory.saves)
+
+    # -- common
+
+    def _guard_of(self, job: Job, link: str) -> Guard:
+        """Strangers' addresses are guarded; the server of this home is on the loopback address on purpose."""
+        return Guard(allow=frozenset({urlsplit(link).netloc})) if job.draft else self._guard
+
+    def _client(self, there: Endpoint) -> Client:
+        return Client(there.base_url, there.key, transport=self._transport)
+
+    def _remember(self, job_id: str) -> _Memory:
+        return self._memory.setdefault(job_id, _Memory())
+
+    def _wait(self, job: Job, eta: float | None) -> float:
+        memory = self._remember(job.job_id)
+        memory.polls += 1
+        return next_wait(self._pace, memory.polls - 1, eta, self._rng, near=job.draft)
+
+    def _hiccup(self, job: Job, memory: _Memory, error: KlingError) -> float:
+        self._say(job, memory, f"The state could not be read: {error.message} The job goes on at the provider; asking again.")
+        return self._wait(job, None)
+
+    def _say(self, job: Job, memory: _Memory, text: str) -> None:
+        if memory.said != text:
+            memory.said = text
+            self._change(job, ev.Note(text=text))
+
+    def _change(self, job: Job, *events: ev.Event, states: tuple[State, ...] | None = None, **columns: object) -> bool:
+        return self._store.change(job.job_id, *events, now=self._clock(), worker=self._worker, states=states, **columns)
+
+    def _fail(self, job: Job, error: KlingError) -> None:
+        trouble = trouble_of(error, job)
+        self._change(job, ev.Failed(trouble=trouble), state="failed", trouble=trouble, finished_at=self._clock(), eta=None, waits_for="")
+        self._memory.pop(job.job_id, None)
+
+
+def trouble_of(error: KlingError, job: Job) -> Trouble:
+    """The error as the store keeps it; a draft never costs anything."""
+    return Trouble(error.code, error.message, error.hint, "no" if job.draft else error.money, error.words, error.field)

@@ -1,0 +1,231 @@
+"""The job store: rows, their events, and who works on them. Every change of a job and the events that tell of it are one transaction.
+
+Owns persistence and the rules that only a database can hold: one unfinished job for one request, one worker for one job. Refuses to
+know what the states lead to.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+from sqlalchemy import RowMapping, delete, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from kling_utils.errors import NoSuchJob
+from kling_utils.events import Event
+from kling_utils.jobs import schema
+from kling_utils.jobs.home import Home
+from kling_utils.values import TERMINAL, Job, MotionRequest, Provider, Quote, State, Trouble, parameters
+
+KeyFrom = Literal["settings", "visitor", "none"]
+
+_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+_QUOTE = TypeAdapter(Quote)
+_TROUBLE = TypeAdapter(Trouble)
+_jobs, _events = schema.jobs, schema.events
+
+
+class Twin(Exception):
+    """The same request is already unfinished; the database refused a second one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Private:
+    """What a job's worker needs and nobody else sees."""
+
+    key_from: KeyFrom
+    image_url: str | None
+    video_url: str | None
+    leased: bool
+    """True while some process works on the job."""
+
+
+class Store:
+    """Jobs and their events in ``home``. Thread-safe; any number of processes may share a home."""
+
+    def __init__(self, home: Home) -> None:
+        home.make()
+        self.home = home
+        self._read = schema.connect(home.database)
+        self._write = schema.writing(self._read)
+        self._changed = threading.Condition()
+
+    def close(self) -> None:
+        self._read.dispose()
+
+    # -- reading
+
+    def get(self, job_id: str, *, owner: str | None = None) -> Job:
+        """Raises ``NoSuchJob``, also for a job of another owner."""
+        return self._job(self._row(job_id, owner))
+
+    def private(self, job_id: str, now: float) -> Private:
+        row = self._row(job_id)
+        return Private(row["key_from"], row["image_url"], row["video_url"], row["lease_until"] > now)
+
+    def jobs(self, *, owner: str | None = None, limit: int = 50) -> list[Job]:
+        """The newest first."""
+        query = select(_jobs).order_by(_jobs.c.job_id.desc()).limit(limit)
+        if owner is not None:
+            query = query.where(_jobs.c.owner == owner)
+        with self._read.connect() as db:
+            return [self._job(row) for row in db.execute(query).mappings()]
+
+    def twins(self, owner: str, provider: Provider, fingerprint: str) -> list[Job]:
+        """All jobs for the same request, the newest take first."""
+        same = (_jobs.c.owner == owner) & (_jobs.c.provider == provider) & (_jobs.c.fingerprint == fingerprint)
+        with self._read.connect() as db:
+            rows = db.execute(select(_jobs).where(same).order_by(_jobs.c.take.desc(), _jobs.c.job_id.desc())).mappings()
+            return [self._job(row) for row in rows]
+
+    def events(self, job_id: str, after: int = 0) -> list[tuple[int, Event]]:
+        """(sequence number, event) of one job, in order."""
+        query = select(_events.c.seq, _events.c.event).where(_events.c.job_id == job_id, _events.c.seq > after).order_by(_events.c.seq)
+        with self._read.connect() as db:
+            return [(seq, _EVENT.validate_json(text)) for seq, text in db.execute(query)]
+
+    def wait(self, seconds: float) -> None:
+        """Until something changes in this process, at most ``seconds``: other processes' changes are found by looking again."""
+        with self._changed:
+            self._changed.wait(seconds)
+
+    # -- writing
+
+    def add(self, job: Job, private: Private, worker: str, lease_until: float, event: Event) -> None:
+        """Write a new job, already leased to its worker. Raises ``Twin`` when the same request is unfinished."""
+        row = {
+            "job_id": job.job_id,
+            "owner": job.owner,
+            "provider": job.provider,
+            "fingerprint": job.fingerprint,
+            "take": job.take,
+            "state": job.state,
+            "parameters": json.dumps(parameters(job.request)),
+            "image_file": Path(job.request.image).name,
+            "video_file": Path(job.request.video).name,
+            "image_name": job.image_name,
+            "video_name": job.video_name,
+            "image_url": private.image_url,
+            "video_url": private.video_url,
+            "duration": job.duration,
+            "quote": _QUOTE.dump_json(job.cost).decode() if job.cost else None,
+            "key_from": private.key_from,
+            "created": job.created,
+            "updated": job.updated,
+            "overdue": False,
+            "waits_for": "",
+            "lease_by": worker,
+            "lease_until": lease_until,
+        }
+        try:
+            with self._write.begin() as db:
+                db.execute(insert(_jobs).values(row))
+                db.execute(insert(_events).values(job_id=job.job_id, at=job.created, event=_EVENT.dump_json(event).decode()))
+        except IntegrityError as error:
+            raise Twin from error
+        self._tell()
+
+    def change(
+        self,
+        job_id: str,
+        *events: Event,
+        now: float,
+        worker: str | None = None,
+        states: Collection[State] | None = None,
+        **columns: Any,
+    ) -> bool:
+        """Change a job and tell of it, or do nothing and return False when it is not in ``states`` or another worker has it."""
+        for name, adapter in (("quote", _QUOTE), ("trouble", _TROUBLE)):
+            if columns.get(name) is not None:
+                columns[name] = adapter.dump_json(columns[name]).decode()
+        where = _jobs.c.job_id == job_id
+        if worker is not None:
+            where &= _jobs.c.lease_by == worker
+        if states is not None:
+            where &= _jobs.c.state.in_(list(states))
+        with self._write.begin() as db:
+            if db.execute(update(_jobs).where(where).values(updated=now, **columns)).rowcount == 0:
+                return False
+            for event in events:
+                db.execute(insert(_events).values(job_id=job_id, at=now, event=_EVENT.dump_json(event).decode()))
+        self._tell()
+        return True
+
+    def delete(self, job_ids: Sequence[str]) -> None:
+        """Rows, events and folders."""
+        with self._write.begin() as db:
+            db.execute(delete(_jobs).where(_jobs.c.job_id.in_(job_ids)))
+            db.execute(delete(_events).where(_events.c.job_id.in_(job_ids)))
+        for job_id in job_ids:
+            self.home.remove(job_id)
+        self._tell()
+
+    # -- who works on what
+
+    def claim(self, worker: str, job_id: str, *, now: float, until: float) -> bool:
+        """Take one job's lease when it is free or already ours."""
+        free = or_(_jobs.c.lease_until <= now, _jobs.c.lease_by == worker)
+        with self._write.begin() as db:
+            where = (_jobs.c.job_id == job_id) & free
+            return bool(db.execute(update(_jobs).where(where).values(lease_by=worker, lease_until=until)).rowcount)
+
+    def adoptable(self, *, now: float) -> list[str]:
+        """Jobs on their way that nobody works on and that wait for nothing."""
+        moving = _jobs.c.state.in_(["submitting", "queued", "processing", "downloading"])
+        query = select(_jobs.c.job_id).where(moving, _jobs.c.lease_until <= now, _jobs.c.waits_for == "").order_by(_jobs.c.job_id)
+        with self._read.connect() as db:
+            return list(db.scalars(query))
+
+    def renew(self, worker: str, job_ids: Collection[str], *, until: float) -> None:
+        if job_ids:
+            with self._write.begin() as db:
+                where = (_jobs.c.lease_by == worker) & _jobs.c.job_id.in_(list(job_ids))
+                db.execute(update(_jobs).where(where).values(lease_until=until))
+
+    def release(self, worker: str, job_id: str) -> None:
+        with self._write.begin() as db:
+            where = (_jobs.c.lease_by == worker) & (_jobs.c.job_id == job_id)
+            db.execute(update(_jobs).where(where).values(lease_by=None, lease_until=0.0))
+
+    def sweep(self, *, ended_before: float, orphans_before: float) -> None:
+        """Remove ended jobs and what no job owns. An unfinished job is never removed."""
+        with self._read.connect() as db:
+            old = (_jobs.c.state.in_(sorted(TERMINAL))) & (func.coalesce(_jobs.c.finished_at, _jobs.c.updated) < ended_before)
+            ended = list(db.scalars(select(_jobs.c.job_id).where(old)))
+            known = set(db.scalars(select(_jobs.c.job_id)))
+        if ended:
+            self.delete(ended)
+        self.home.sweep(known, orphans_before)
+
+    # -- rows to values
+
+    def _tell(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _row(self, job_id: str, owner: str | None = None) -> RowMapping:
+        with self._read.connect() as db:
+            row = db.execute(select(_jobs).where(_jobs.c.job_id == job_id)).mappings().first()
+        if row is None or (owner is not None and row["owner"] != owner):
+            raise NoSuchJob(f"There is no job {job_id}.", hint="List the jobs of this home to find it.")
+        return row
+
+    def _job(self, row: RowMapping) -> Job:
+        folder = self.home.folder(row["job_id"])
+        request = MotionRequest(image=folder / row["image_file"], video=folder / row["video_file"], **json.loads(row["parameters"]))
+        same = ("job_id", "owner", "provider", "take", "state", "fingerprint", "created", "updated", "image_name", "video_name", "duration")
+        more = ("task_id", "base_url", "queued_at", "processing_at", "finished_at", "progress", "eta", "place", "overdue", "waits_for")
+        return Job(
+            **{name: row[name] for name in (*same, *more)},
+            request=request,
+            folder=folder,
+            cost=_QUOTE.validate_json(row["quote"]) if row["quote"] else None,
+            trouble=_TROUBLE.validate_json(row["trouble"]) if row["trouble"] else None,
+            video=folder / row["video"] if row["video"] else None,
+        )

@@ -1,0 +1,79 @@
+"""The stream of a job as a progress bar (terminal, notebook) or as plain lines (pipe, log). Owns the words of events."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import TextIO
+
+from kling_utils import events as ev
+from kling_utils.show.words import seconds
+
+
+def describe(event: ev.Event) -> str:
+    """One event in one line."""
+    match event:
+        case ev.Checked(report=report, quote=cost):
+            warned = f", {len(report.warnings)} warnings" if report.warnings else ""
+            return f"checked: nothing stands in the way{warned}; {cost or 'cost not known'}"
+        case ev.Published(how=how):
+            return f"the provider can fetch the clip ({how})"
+        case ev.Submitted(task_id=task_id):
+            return f"accepted as task {task_id}"
+        case ev.Unconfirmed(trouble=trouble) | ev.Failed(trouble=trouble):
+            return trouble.message
+        case ev.Queued(place=place):
+            return "in the queue" + (f", place {place}" if place else "")
+        case ev.Processing(progress=progress, eta=eta):
+            return (
+                "making the video" + (f", {progress} %" if progress is not None else "") + (f", about {seconds(eta)} left" if eta else "")
+            )
+        case ev.Note(text=text):
+            return text
+        case ev.StillRunning(hint=hint):
+            return f"still running. {hint}"
+        case ev.Downloading(done=done, total=total):
+            return f"saving the result, {done / 1e6:.1f}" + (f" of {total / 1e6:.1f} MB" if total else " MB")
+        case ev.Succeeded(video=video, draft=draft):
+            return f"saved{' (a local draft)' if draft else ''}: {video}"
+
+
+class Bar:
+    """Shows events as they come: call it with each. Writes to stderr, so that stdout stays for results."""
+
+    def __init__(self, *, quiet: bool = False, file: TextIO | None = None) -> None:
+        self._file = file or sys.stderr
+        self._quiet = quiet
+        self._lines = not (self._file.isatty() or "ipykernel" in sys.modules)
+        self._bar: object | None = None
+
+    def __enter__(self) -> Bar:
+        if not (self._quiet or self._lines):
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=100, file=self._file, bar_format="{desc} |{bar:30}| {elapsed}", leave=True)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._bar is not None:
+            self._bar.close()  # type: ignore[attr-defined]
+
+    def __call__(self, event: ev.Event) -> None:
+        if self._quiet:
+            return
+        if self._bar is None:
+            self._file.write(describe(event) + "\n")
+            self._file.flush()
+            return
+        bar = self._bar
+        match event:
+            case ev.Processing(progress=int(progress)):
+                bar.n = progress  # type: ignore[attr-defined]
+            case ev.Downloading() | ev.Succeeded():
+                bar.n = 100  # type: ignore[attr-defined]
+            case ev.Note(text=text):
+                bar.write(text, file=self._file)  # type: ignore[attr-defined]
+                return
+            case _:
+                pass
+        bar.set_description_str(describe(event), refresh=True)  # type: ignore[attr-defined]

@@ -1,0 +1,449 @@
+"""What a user lives through, against a provider that misbehaves: one request, from submit to result."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.scripted import POLL, SUBMIT, CutAfter, Reply, Reset, ScriptedNovita, Stall, refusal
+from PIL import Image
+from pydantic import SecretStr
+
+from kling_utils import errors
+from kling_utils import events as ev
+from kling_utils.jobs.intake import fingerprint
+from kling_utils.jobs.pace import Pace
+from kling_utils.jobs.runner import Runner
+from kling_utils.media import ffmpeg, playable
+from kling_utils.media.probe import probe_video
+from kling_utils.values import MotionRequest
+
+QUICK = Pace(interval=0.01, adopt_every=0.05, late=0.02, mishap=0.01)
+
+
+def run(runner: Runner, request: MotionRequest, **given: Any) -> tuple[Any, list[ev.Event]]:
+    """The result or the error, and every event."""
+    seen: list[ev.Event] = []
+    try:
+        return runner.run(request, progress=seen.append, **given), seen
+    except errors.KlingError as error:
+        return error, seen
+
+
+def notes(seen: list[ev.Event]) -> str:
+    return " ".join(e.text for e in seen if isinstance(e, ev.Note))
+
+
+def test_the_main_path(runner: Runner, novita: ScriptedNovita, request_: MotionRequest, rendered: Path) -> None:
+    result, seen = run(runner, request_)
+    assert [type(e).__name__ for e in seen if not isinstance(e, ev.Downloading)] == [
+        "Checked",
+        "Published",
+        "Submitted",
+        "Queued",
+        "Processing",
+        "Succeeded",
+    ]
+    assert result.video.read_bytes() == rendered.read_bytes()
+    assert not result.draft
+    assert result.job.money == "yes"
+    (sent,) = novita.state.tasks.values()
+    assert sent["video"] == request_.video
+    assert sent["image"].startswith("data:image/png;base64,")
+    assert sent["model_name"] == "kling-v3-0-std"
+    assert sent["keep_original_sound"] is True
+    assert "negative_prompt" not in sent
+
+
+def test_a_read_time_out_on_submit_is_not_resent(runner: Runner, novita: ScriptedNovita, request_: MotionRequest) -> None:
+    novita.state.submits.append(Stall())
+    error, seen = run(runner, request_)
+    assert isinstance(error, errors.SubmitUnconfirmed)
+    assert error.money == "unknown"
+    assert error.job_id
+    assert novita.state.submit_count == 1
+    assert isinstance(seen[-1], ev.Unconfirmed)
+    again, _ = run(runner, request_)
+    assert isinstance(again, errors.AlreadyHave)
+    assert novita.state.submit_count == 1
+
+
+def test_a_reset_on_submit_is_not_resent_and_can_be_dismissed(runner: Runner, novita: ScriptedNovita, request_: MotionRequest) -> None:
+    novita.state.submits.append(Reset())
+    error, _ = run(runner, request_)
+    assert isinstance(error, errors.SubmitUnconfirmed)
+    job = runner.dismiss(error.job_id or "")
+    assert job.state == "failed"
+    assert job.money == "unknown"
+    result, _ = run(runner, request_)  # a dismissed one does not stand in the way
+    assert result.video.exists()
+    assert novita.state.submit_count == 2
+
+
+def test_five_500s_in_a_row_while_polling_still_succeed(runner: Runner, novita: ScriptedNovita, request_: MotionRequest) -> None:
+    novita.state.polls.extend(Reply(500, {"code": 500, "reason": "GET_RESULT_FAILED", "message": "later"}) for _ in range(5))
+    result, _ = run(runner, request_)
+    assert result.video.exists()
+    assert novita.state.submit_count == 1
+
+
+def test_contact_that_stays_lost_is_a_note_and_not_the_end(runner: Runner, novita: ScriptedNovita, request_: MotionRequest) -> None:
+    novita.state.polls.extend(Reply(502, "<html>bad gateway</html>") for _ in range(14))
+    result, seen = run(runner, request_)
+    assert result.video.exists()
+    assert notes(seen).count("goes on at the provider") == 1
+
+
+def test_an_unknown_status_keeps_polling_and_is_said_once(runner: Runner, novita: ScriptedNovita, request_: MotionRequest) -> None:
+    novita.state.statuses = ["TASK_STATUS_QUEUED", *["TASK_STATUS_WARMING_UP"] * 4, "TASK_STATUS_SUCCEED"]
+    result, seen = run(runner, request_)
+    assert result.video.exists()
+    assert notes(seen).count("TASK_STATUS_WARMING_UP") == 1
+
+
+def test_progress_never_goes_back(runner: Runner, novita: ScriptedNovita, request_: MotionRequest) -> None:
+    def processing(progress: int | None) -> Reply:
+        return Reply(200, {"task": {"task_id": "x", "status": "TASK_STATUS_PROCESSING", "progress_percent": progress}})
+
+    novita.state.polls.extend(processing(p) for p in (30, 10, None, 60, 0))
+    _, seen = run(runner, request_)
+    told = [e.progress for e in seen if isinstance(e, ev.Processing) and e.progress is not None]
+    assert told == sorted(told)
+    assert told[0] == 30
+
+
+def test_a_deadline_leaves_the_job_resumable(make: Any, novita: ScriptedNovita, request_: MotionRequest) -> None:
+    novita.state.statuses = ["TASK_STATUS_PROCESSING"]
+    runner = make(pace=replace(QUICK, deadline=0.05))
+    error, seen = run(runner, request_)
+    assert isinstance(error, errors.StillRunning)
+    assert isinstance(error, TimeoutError)
+    assert isinstance(seen[-1], ev.StillRunning)
+    assert error.job_id is not None
+    assert error.job_id in error.hint
+    runner.close()
+    novita.state.statuses = ["TASK_STATUS_SUCCEED"]
+    other = make()
+    other.resume(error.job_id)
+    assert other.follow(error.job_id, progress=False).video.exists()
+    assert novita.state.submit_count == 1
+
+
+def test_queue_time_does_not_count(make: Any, novita: ScriptedNovita, request_: MotionRequest) -> None:
+    novita.state.statuses = [*["TASK_STATUS_QUEUED"] * 12, "TASK_STATUS_SUCCEED"]
+    result, _ = run(make(pace=replace(QUICK, deadline=0.01)), request_)
+    assert result.video.exists()
+
+
+class Meddler:
+    """Collects events, and does something to the provider the moment the task exists."""
+
+    def __init__(self, novita: ScriptedNovita, *acts: Any) -> None:
+        self.novita, self.acts, self.seen = novita, acts, list[ev.Event]()
+
+    def __call__(self, event: ev.Event) -> None:
+        self.seen.append(event)
+        if isinstance(event, ev.Submitted):
+            self.novita.state.files[f"/results/{event.task_id}.mp4"].acts.extend(self.acts)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_an_expired_link_is_refreshed_once(runner: Runner, novita: ScriptedNovita, request_: MotionRequest, status: int) -> None:
+    novita.state.statuses = [*["TASK_STATUS_QUEUED"] * 3, "TASK_STATUS_SUCCEED"]
+    meddler = Meddler(novita, Reply(status, ""))
+    assert runner.run(request_, progress=meddler).video.exists()
+    assert sum(n for path, n in novita.state.gets.items() if path.startswith("/results/")) == 2
+
+
+def test_a_link_that_is_gone_for_good_is_a_failure_that_was_paid_for(
+    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
+    novita.state.statuses = [*["TASK_STATUS_QUEUED"] * 3, "TASK_STATUS_SUCCEED"]
+    with pytest.raises(errors.LinkExpired) as caught:
+        runner.run(request_, progress=Meddler(novita, Reply(410, ""), Reply(410, "")))
+    assert caught.value.money == "yes"
+    assert "Signature" not in str(caught.value)
+
+
+def test_a_truncated_download_is_resumed_and_never_renamed(
+    runner: Runner, novita: ScriptedNovita, request_: MotionRequest, rendered: Path
+) -> None:
+    novita.state.statuses = [*["TASK_STATUS_QUEUED"] * 3, "TASK_STATUS_SUCCEED"]
+    result = runner.run(request_, progress=Meddler(novita, CutAfter(5000), CutAfter(7000)))
+    assert result.video.read_bytes() == rendered.read_bytes()
+    assert not list(result.job.folder.glob(".*"))
+
+
+def test_what_is_no_video_is_never_saved_as_the_result(make: Any, novita: ScriptedNovita, request_: MotionRequest) -> None:
+    novita.state.video = b"<html>sign in</html>" * 100
+    error, _ = run(make(), request_)
+    assert isinstance(error, errors.StillRunning | errors.DownloadFailed)
+    assert error.money == "yes"
+    (job,) = make().jobs()
+    assert job.video is None
+    assert not (job.folder / "result.mp4").exists()
+
+
+def test_a_result_that_does_not_start_at_once_is_rewritten_for_the_browser(
+    runner: Runner, novita: ScriptedNovita, request_: MotionRequest, rendered: Path, tmp_path: Path
+) -> None:
+    late = tmp_path / "late.mp4"
+    ffmpeg.run([*ffmpeg.source(rendered), "-c", "copy", str(late)], timeout=30)  # the index comes last
+    assert not playable.starts_at_once(late)
+    novita.state.video = late.read_bytes()
+    result, _ = run(runner, request_)
+    assert playable.starts_at_once(result.video)
+    assert probe_video(result.video).codec == "h264"
+
+
+def test_a_shorter_result_is_said(runner: Runner, novita: ScriptedNovita, request_: MotionRequest, tmp_path: Path, rendered: Path) -> None:
+    short = tmp_path / "short.mp4"
+    ffmpeg.run([*ffmpeg.source(rendered), "-t", "1.5", "-c", "copy", "-movflags", "+faststart", str(short)], timeout=30)
+    novita.state.video = short.read_bytes()
+    _, seen = run(runner, request_)
+    assert "3.2 s were expected" in notes(seen)
+
+
+def test_a_failure_has_the_providers_words_and_the_advice(runner: Runner, novita: ScriptedNovita, request_: MotionRequest) -> None:
+    novita.state.statuses = ["TASK_STATUS_FAILED"]
+    novita.state.reason = "task failed: No complete upper body detected in the video"
+    error, _ = run(runner, request_)
+    assert isinstance(error, errors.TaskFailed)
+    assert error.words == novita.state.reason
+    assert error.field == "video"
+    assert error.money == "unknown"
+    assert error.hint
+    assert error.task_id
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (refusal(403, "INVALID_API_KEY"), errors.KeyRefused),
+        (refusal(403, "NOT_ENOUGH_BALANCE"), errors.BalanceTooLow),
+        (refusal(400, "ILLEGAL_PROMPT"), errors.ModerationRefused),
+        (refusal(400, "INVALID_REQUEST_BODY", "video: duration"), errors.InputRefused),
+    ],
+)
+def test_a_considered_no_costs_nothing(
+    runner: Runner, novita: ScriptedNovita, request_: MotionRequest, reply: Reply, kind: type[errors.KlingError]
+) -> None:
+    novita.state.submits.append(reply)
+    error, _ = run(runner, request_)
+    assert isinstance(error, kind)
+    assert error.money == "no"
+    assert novita.state.submit_count == 1
+
+
+def test_no_contact_means_nothing_left(make: Any, request_: MotionRequest) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    error, _ = run(make(settings={"novita_base_url": f"http://127.0.0.1:{port}"}), request_)
+    assert isinstance(error, errors.NoContact)
+    assert error.money == "no"
+
+
+def test_a_double_click_is_one_job(runner: Runner, novita: ScriptedNovita, request_: MotionRequest) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        jobs = list(pool.map(lambda _: runner.submit(request_), range(6)))
+    assert len({job.job_id for job in jobs}) == 1
+    runner.follow(jobs[0].job_id, progress=False)
+    assert novita.state.submit_count == 1
+    assert [p.name for p in (runner.home.root / "jobs").iterdir()] == [jobs[0].job_id]  # no folder is left of the others
+
+
+def test_asking_again_shows_what_is_there_and_a_take_is_made_on_purpose(
+    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
+    first, _ = run(runner, request_)
+    error, _ = run(runner, request_)
+    assert isinstance(error, errors.AlreadyHave)
+    assert error.job_id == first.job.job_id
+    assert "USD" in error.hint
+    assert novita.state.submit_count == 1
+    second, _ = run(runner, request_, fresh=True)
+    assert second.job.take == 2
+    assert novita.state.submit_count == 2
+    other, _ = run(runner, replace(request_, prompt="at night"))  # something else was asked
+    assert other.job.take == 1
+
+
+def test_a_file_swapped_after_the_check_is_not_sent(
+    runner: Runner, novita: ScriptedNovita, request_: MotionRequest, picture: Path, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.png"
+    shutil.copyfile(picture, mine)
+    request = replace(request_, image=mine)
+    report = runner.check(request)
+    Image.effect_noise((360, 640), 90).convert("RGB").save(mine)
+    with pytest.raises(errors.UnreadableMedia, match=r"image mine\.png changed after it was checked") as caught:
+        runner.submit(request, report=report)
+    assert caught.value.money == "no"
+    assert caught.value.field == "image"
+    assert novita.state.submit_count == 0
+    assert runner.jobs() == []
+
+
+def test_an_error_of_the_checks_stops_before_anything_is_kept(
+    runner: Runner, novita: ScriptedNovita, request_: MotionRequest, tmp_path: Path
+) -> None:
+    (tmp_path / "empty.png").touch()
+    with pytest.raises(errors.Refused) as caught:
+        runner.run(replace(request_, image=tmp_path / "empty.png"))
+    assert caught.value.report.errors[0].field == "image"
+    assert caught.value.money == "no"
+    assert novita.state.submit_count == 0
+    assert runner.jobs() == []
+
+
+def test_a_local_clip_towards_novita_is_refused_before_anything_is_spent(
+    runner: Runner, novita: ScriptedNovita, request_: MotionRequest, clip: Path
+) -> None:
+    with pytest.raises(errors.NotPublished) as caught:
+        runner.run(replace(request_, video=clip))
+    assert caught.value.money == "no"
+    assert "https" in caught.value.hint
+    assert novita.state.submit_count == 0
+
+
+def test_a_clip_that_is_gone_from_its_address_stops_the_job_unspent(
+    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
+    runner.check(request_)
+    novita.state.files["/in/dance.mp4"].acts.extend([Reply(404, "gone")] * 3)
+    error, _ = run(runner, request_)
+    assert error.money == "no"
+    assert novita.state.submit_count == 0
+    assert "Signature" not in str(error)
+
+
+def test_a_visitors_key_is_not_on_the_disk_and_the_job_waits_for_it(make: Any, novita: ScriptedNovita, request_: MotionRequest) -> None:
+    without = {"novita_api_key": None}
+    novita.state.statuses = ["TASK_STATUS_PROCESSING"]
+    first = make(settings=without)
+    job = first.submit(request_, owner="alice", key=SecretStr(novita.key))
+    for _, event in first.events(job.job_id):
+        if isinstance(event, ev.Processing):
+            break
+    first.close()
+    kept = b"".join(p.read_bytes() for p in first.home.root.rglob("*") if p.is_file())
+    assert novita.key.encode() not in kept
+    second = make(settings=without)
+    second.watch()
+    list(second.events(job.job_id))
+    assert second.job(job.job_id).waits_for == "key"
+    with pytest.raises(errors.KlingError, match="waits for its API key"):
+        second.resume(job.job_id)
+    novita.state.statuses = ["TASK_STATUS_SUCCEED"]
+    second.resume(job.job_id, key=SecretStr(novita.key))
+    assert second.follow(job.job_id, progress=False).video.exists()
+    assert novita.state.submit_count == 1
+
+
+def test_a_key_is_not_sent_to_another_host(make: Any, novita: ScriptedNovita, request_: MotionRequest) -> None:
+    novita.state.statuses = ["TASK_STATUS_PROCESSING"]
+    first = make()
+    job = first.submit(request_)
+    for _, event in first.events(job.job_id):
+        if isinstance(event, ev.Processing):
+            break
+    first.close()
+    with ScriptedNovita() as elsewhere:
+        second = make(settings={"novita_base_url": elsewhere.base_url})
+        with pytest.raises(errors.KlingError, match="NOVITA_BASE_URL says"):
+            second.resume(job.job_id)
+        assert elsewhere.state.poll_count == 0
+
+
+def test_a_refused_key_while_polling_keeps_the_job(runner: Runner, novita: ScriptedNovita, request_: MotionRequest) -> None:
+    novita.state.polls.append(refusal(403, "INVALID_API_KEY"))
+    error, _ = run(runner, request_)
+    assert isinstance(error, errors.StillRunning)
+    (job,) = runner.jobs()
+    assert job.waits_for == "key"
+    runner.resume(job.job_id)
+    assert runner.follow(job.job_id, progress=False).video.exists()
+
+
+def test_a_task_that_is_gone_is_failed_and_was_paid_for(runner: Runner, novita: ScriptedNovita, request_: MotionRequest) -> None:
+    novita.state.polls.extend(refusal(404, "TASK_NOT_FOUND") for _ in range(200))
+    error, _ = run(runner, request_)
+    assert isinstance(error, errors.TaskNotFound)
+    assert error.money == "yes"
+
+
+def test_a_task_that_is_unknown_for_a_moment_is_not_given_up(make: Any, novita: ScriptedNovita, request_: MotionRequest) -> None:
+    novita.state.polls.extend(refusal(404, "TASK_NOT_FOUND") for _ in range(2))
+    result, _ = run(make(pace=replace(QUICK, late=60.0)), request_)
+    assert result.video.exists()
+
+
+def test_the_submit_and_the_result_follow_nobody_elsewhere_with_the_key(
+    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
+    run(runner, request_)
+    for seen in novita.state.seen:
+        authorised = "authorization" in {name.lower() for name in seen.headers}
+        assert authorised is (seen.path in (SUBMIT, POLL))
+
+
+def test_a_job_on_its_way_cannot_be_deleted_and_a_finished_one_can(runner: Runner, novita: ScriptedNovita, request_: MotionRequest) -> None:
+    novita.state.statuses = ["TASK_STATUS_PROCESSING"]
+    job = runner.submit(request_)
+    for _, event in runner.events(job.job_id):
+        if isinstance(event, ev.Processing):
+            break
+    with pytest.raises(errors.StillRunning):
+        runner.delete(job.job_id)
+    novita.state.statuses = ["TASK_STATUS_SUCCEED"]
+    runner.follow(job.job_id, progress=False)
+    runner.delete(job.job_id)
+    assert runner.jobs() == []
+    assert not job.folder.exists()
+
+
+def test_two_processes_do_not_work_on_one_job(make: Any, novita: ScriptedNovita, request_: MotionRequest) -> None:
+    novita.state.statuses = [*["TASK_STATUS_QUEUED"] * 5, "TASK_STATUS_SUCCEED"]
+    first, second = make(), make()
+    second.watch()
+    job = first.submit(request_)
+    assert second.submit(request_).job_id == job.job_id
+    followed = [second.follow(job.job_id, progress=False), first.follow(job.job_id, progress=False)]
+    assert followed[0].video == followed[1].video
+    assert novita.state.submit_count == 1
+    assert sum(n for path, n in novita.state.gets.items() if path.startswith("/results/")) == 1
+
+
+def test_a_hosted_page_ignores_its_owners_key(make: Any) -> None:
+    runner = make(settings={"space_id": "me/studio"})
+    assert runner.provider_for() == "local"
+    assert runner.provider_for(SecretStr("sk_visitor")) == "novita"
+    with pytest.raises(errors.SettingError):
+        runner.balance()
+
+
+def test_the_balance_is_the_free_test_of_a_key(runner: Runner, novita: ScriptedNovita) -> None:
+    assert str(runner.balance().available) == "12.50 USD"
+    with pytest.raises(errors.KeyRefused):
+        runner.balance(SecretStr("sk_wrong"))
+
+
+def test_the_fingerprint_knows_every_field(request_: MotionRequest) -> None:
+    """A new field of the request changes the fingerprint, or it would be answered with an old result."""
+    marks = {fingerprint(request_, "a", "b"), fingerprint(request_, "A", "b"), fingerprint(request_, "a", "B")}
+    other = {
+        "prompt": "x",
+        "negative_prompt": "x",
+        "model_name": "kling-v3-0-pro",
+        "character_orientation": "image",
+        "keep_original_sound": False,
+    }
+    assert set(other) | {"image", "video"} == {f.name for f in fields(MotionRequest)}
+    marks |= {fingerprint(replace(request_, **{name: value}), "a", "b") for name, value in other.items()}
+    assert len(marks) == 3 + len(other)
+    assert fingerprint(replace(request_, image="elsewhere.png"), "a", "b") in marks  # names do not count, bytes do

@@ -1,0 +1,163 @@
+"""The store, as two processes that share a home see it: what the database promises by itself."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kling_utils import events as ev
+from kling_utils.errors import NoSuchJob
+from kling_utils.jobs import schema
+from kling_utils.jobs.home import Home, new_job_id
+from kling_utils.jobs.store import Private, Store, Twin
+from kling_utils.values import Job, MotionRequest, Report, Trouble
+
+CHECKED = ev.Checked(report=Report(()), quote=None)
+PRIVATE = Private("none", None, None, True)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(Home(tmp_path / "home"))
+    yield opened
+    opened.close()
+
+
+def make(store: Store, **given: object) -> Job:
+    job_id = new_job_id()
+    folder = store.home.folder(job_id)
+    folder.mkdir()
+    request = MotionRequest(folder / "image.png", folder / "video.mp4", prompt="näcken ☂")
+    job = Job(job_id, "home", "novita", 1, "checked", request, "f" * 64, 100.0, 100.0, folder, "hero.png", "dance.mp4", 5.0)
+    return replace(job, **given)  # type: ignore[arg-type]
+
+
+def add(store: Store, worker: str = "w1", until: float = 130.0, **given: object) -> Job:
+    job = make(store, **given)
+    store.add(job, PRIVATE, worker, until, CHECKED)
+    return job
+
+
+def test_a_job_comes_back_as_it_was_written(store: Store) -> None:
+    job = add(store)
+    assert store.get(job.job_id) == job
+    assert store.jobs() == [job]
+    assert [event for _, event in store.events(job.job_id)] == [CHECKED]
+
+
+def test_the_same_request_cannot_be_unfinished_twice(store: Store) -> None:
+    first = add(store)
+    with pytest.raises(Twin):
+        add(store)
+    add(store, provider="local")  # at another provider it is another job
+    add(store, owner="visitor")
+    add(store, take=2)
+    store.change(first.job_id, now=101.0, state="failed")
+    add(store)  # finished: it may be asked again
+
+
+def test_a_double_click_is_one_job_by_the_databases_word(store: Store) -> None:
+    jobs = [make(store) for _ in range(8)]
+
+    def click(job: Job) -> bool:
+        try:
+            store.add(job, PRIVATE, "w1", 130.0, CHECKED)
+        except Twin:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(click, jobs)) == 1
+
+
+def test_another_owner_sees_nothing(store: Store) -> None:
+    job = add(store, owner="alice")
+    assert store.jobs(owner="bob") == []
+    with pytest.raises(NoSuchJob):
+        store.get(job.job_id, owner="bob")
+
+
+def test_a_change_and_its_events_are_one(store: Store) -> None:
+    job = add(store)
+    told = ev.Submitted(task_id="t1")
+    assert store.change(job.job_id, told, now=101.0, worker="w1", states=("checked",), state="queued", task_id="t1")
+    assert not store.change(job.job_id, told, now=102.0, worker="w1", states=("checked",), state="queued")  # not in that state any more
+    assert not store.change(job.job_id, told, now=102.0, worker="w2", state="failed")  # not that worker's
+    assert store.get(job.job_id).state == "queued"
+    seen = store.events(job.job_id)
+    assert [event for _, event in seen] == [CHECKED, told]
+    assert store.events(job.job_id, after=seen[0][0]) == seen[1:]
+
+
+def test_a_lease_is_one_workers_until_it_runs_out(store: Store) -> None:
+    job = add(store, worker="w1", until=130.0, state="queued")
+    assert not store.claim("w2", job.job_id, now=129.0, until=159.0)
+    assert store.adoptable(now=129.0) == []
+    assert store.adoptable(now=130.0) == [job.job_id]
+    assert store.claim("w2", job.job_id, now=130.0, until=160.0)
+    assert not store.change(job.job_id, now=131.0, worker="w1", state="failed")
+    store.release("w2", job.job_id)
+    assert store.claim("w1", job.job_id, now=132.0, until=162.0)
+
+
+def test_what_waits_or_was_not_sent_is_not_adopted(store: Store) -> None:
+    add(store, state="checked", fingerprint="a" * 64)
+    waiting = add(store, state="queued", fingerprint="b" * 64)
+    add(store, state="unconfirmed", fingerprint="c" * 64)
+    store.change(waiting.job_id, now=101.0, waits_for="key")
+    assert store.adoptable(now=1000.0) == []
+
+
+def test_trouble_survives(store: Store) -> None:
+    job = add(store)
+    trouble = Trouble("TaskFailed", "It failed.", "Crop.", "unknown", words="No complete upper body", field="video")
+    store.change(job.job_id, ev.Failed(trouble=trouble), now=101.0, state="failed", trouble=trouble)
+    assert store.get(job.job_id).trouble == trouble
+
+
+def test_a_sweep_takes_old_results_and_orphans_but_no_unfinished_job(store: Store) -> None:
+    old, running = add(store, state="succeeded", fingerprint="a" * 64), add(store, state="processing", fingerprint="b" * 64)
+    store.change(old.job_id, now=50.0, finished_at=50.0)
+    orphan = store.home.root / "jobs" / new_job_id()
+    orphan.mkdir()
+    store.sweep(ended_before=60.0, orphans_before=orphan.stat().st_mtime + 1)
+    assert not old.folder.exists()
+    assert not orphan.exists()
+    assert running.folder.exists()
+    assert [job.job_id for job in store.jobs()] == [running.job_id]
+    assert store.events(old.job_id) == []
+
+
+def test_the_disk_has_it_before_the_act(store: Store) -> None:
+    with sqlite3.connect(store.home.database) as db:
+        assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    with store._read.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
+
+
+def test_two_writers_wait_for_each_other_instead_of_failing(store: Store) -> None:
+    job = add(store)
+    other = Store(store.home)
+    with ThreadPoolExecutor(4) as pool:
+        done = pool.map(lambda n: (store, other)[n % 2].change(job.job_id, ev.Note(text=str(n)), now=float(n)), range(40))
+        assert all(done)
+    assert len(store.events(job.job_id)) == 41
+    other.close()
+
+
+def test_a_database_of_a_newer_program_is_refused(store: Store) -> None:
+    with schema.writing(store._read).begin() as db:
+        db.execute(schema.version.update().values(version=99))
+    with pytest.raises(RuntimeError, match="update the program"):
+        Store(store.home)
+
+
+@pytest.mark.parametrize("evil", ["../x", "", "A" * 25, "job", "0" * 25 + "/"])
+def test_no_id_leads_elsewhere(store: Store, evil: str) -> None:
+    with pytest.raises(ValueError, match="not a job id"):
+        store.home.folder(evil)
