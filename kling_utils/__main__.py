@@ -1,6 +1,6 @@
 """``python -m kling_utils``."""
 
-from kling_utils.cli import app
+from kling_utils.cli import main
 
 if __name__ == "__main__":
-    app(prog_name="python -m kling_utils")
+    main()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from typer.exceptions import TyperException
 
 from kling_utils import errors
 from kling_utils.errors import SPENT, KlingError
@@ -25,7 +27,7 @@ from kling_utils.values import CharacterOrientation, Job, ModelName, MotionReque
 if TYPE_CHECKING:
     from kling_utils.jobs.runner import Runner
 
-DONE, REFUSED, USAGE, FAILED, UNCONFIRMED, RUNNING, NO_CONTACT, INTERRUPTED = 0, 1, 2, 3, 4, 5, 6, 130
+DONE, REFUSED, USAGE, FAILED, UNCONFIRMED, RUNNING, NO_CONTACT, FAULT, INTERRUPTED = 0, 1, 2, 3, 4, 5, 6, 70, 130
 _EXIT: tuple[tuple[type[KlingError], int], ...] = (
     (errors.Refused, REFUSED),
     (errors.NotPublished, REFUSED),
@@ -46,7 +48,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Kling V3.0 Motion Control: a character's image and a motion's video go in, the character performing that motion comes out. "
     "Without NOVITA_API_KEY, results are local drafts. Exit codes: 0 done, 1 refused by the checks, 2 usage, 3 failed at the provider, "
-    "4 unconfirmed, 5 still running, 6 no contact, 130 interrupted.",
+    "4 unconfirmed, 5 still running, 6 no contact, 70 a fault of this program, 130 interrupted.",
 )
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, everything else on stderr.")]
@@ -192,6 +194,25 @@ def serve(port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0:
 # -- how it ends
 
 
+def main() -> NoReturn:
+    """The entry: whatever happens, ``--json`` has its one line, and the exit code says what it was."""
+    as_json = "--json" in sys.argv[1:]
+    try:
+        code = app(standalone_mode=False, prog_name="kling-utils" if "kling-utils" in sys.argv[0] else "python -m kling_utils")
+    except TyperException as error:
+        error.show()  # type: ignore[attr-defined]
+        if as_json:
+            _print_json(_nothing(errors.InvalidRequest(error.format_message(), hint="See --help.")))
+        sys.exit(USAGE)
+    except Exception:  # noqa: BLE001 - a fault of this program: shown whole, and still one line of JSON
+        traceback.print_exc()
+        if as_json:
+            told = "The program failed; standard error has the details."
+            _print_json(_nothing(KlingError(told, hint="List the jobs to see where yours stands.", money="unknown")))
+        sys.exit(FAULT)
+    sys.exit(code or DONE)
+
+
 def outcome(job: Job, *, video: Path | None = None, error: KlingError | None = None) -> dict[str, Any]:
     """What ``--json`` says of a job."""
     if error is None and job.trouble is not None:
@@ -276,9 +297,14 @@ def _end(error: KlingError, as_json: bool, job: Job | None = None) -> NoReturn:
     if isinstance(error, errors.Refused):
         typer.echo(error.report, err=True)
     if as_json:
-        nothing = {"job_id": error.job_id, "task_id": error.task_id, "state": None, "video": None, "draft": None, "money": error.money}
-        _print_json(outcome(job, error=error) if job is not None else {**nothing, "error": _error(error)})
+        _print_json(outcome(job, error=error) if job is not None else _nothing(error))
     raise typer.Exit(next(code for kind, code in _EXIT if isinstance(error, kind)))
+
+
+def _nothing(error: KlingError) -> dict[str, Any]:
+    """What ``--json`` says when there is no job."""
+    same = {"job_id": error.job_id, "task_id": error.task_id, "state": None, "video": None, "draft": None}
+    return {**same, "money": error.money, "error": _error(error)}
 
 
 def _usage(message: str, hint: str, as_json: bool) -> NoReturn:

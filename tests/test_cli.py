@@ -1,0 +1,236 @@
+"""The command line as a shell sees it: what is on stdout, what on stderr, and the exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.scripted import File, HangUp, ScriptedNovita
+from PIL import Image
+
+from kling_utils.media import ffmpeg
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clips") / "dance.mp4"
+    ffmpeg.run(
+        ["-f", "lavfi", "-i", "testsrc2=size=320x480:rate=25", "-t", "3.2", *ffmpeg.H264, "-preset", "ultrafast", str(path)], timeout=60
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("pictures") / "hero.png"
+    Image.effect_noise((360, 640), 60).convert("RGB").save(path)
+    return path
+
+
+@pytest.fixture
+def novita(clip: Path) -> Iterator[ScriptedNovita]:
+    with ScriptedNovita() as server:
+        server.state.video = clip.read_bytes()
+        yield server
+
+
+@pytest.fixture
+def address(novita: ScriptedNovita, clip: Path) -> str:
+    return novita.serve("/in/dance.mp4", File(clip.read_bytes()))
+
+
+Shell = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def environment(novita: ScriptedNovita, **more: str) -> dict[str, str]:
+    known = {
+        "NOVITA_API_KEY": novita.key,
+        "NOVITA_BASE_URL": novita.base_url,
+        "KLING_ALLOW_PRIVATE_HOSTS": "127.0.0.1",
+        "KLING_POLL_INTERVAL": "0.05",
+    }
+    return {**os.environ, **known, **more}
+
+
+@pytest.fixture
+def shell(novita: ScriptedNovita) -> Shell:
+    def call(*args: object, **more: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "kling_utils", *map(str, args)]
+        return subprocess.run(command, env=environment(novita, **more), capture_output=True, text=True, timeout=120)
+
+    return call
+
+
+def line(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """The one line of JSON that stdout holds."""
+    (only,) = done.stdout.splitlines()
+    parsed = json.loads(only)
+    assert isinstance(parsed, dict)
+    return parsed
+
+
+def test_check_prints_every_finding_and_sends_nothing(shell: Shell, novita: ScriptedNovita, picture: Path, clip: Path) -> None:
+    done = shell("check", picture, clip)
+    assert done.returncode == 0
+    assert "[pass] Video length: 3.2 s (allowed: 3 to 30 s)" in done.stdout
+    assert "about 0.38 to 0.50 USD" in done.stdout
+    assert novita.state.seen == []
+    as_json = json.loads(shell("check", picture, clip, "--json").stdout)
+    assert as_json["ok"] is True
+    assert as_json["report"]["findings"]
+
+
+def test_check_of_a_wrong_pair_ends_with_1_and_says_all_of_it(shell: Shell, picture: Path, clip: Path) -> None:
+    done = shell("check", clip, picture)
+    assert done.returncode == 1
+    assert done.stdout.count("[error]") == 2
+
+
+def test_run_json_is_one_line_and_progress_goes_to_stderr(shell: Shell, picture: Path, address: str, tmp_path: Path) -> None:
+    done = shell("run", picture, address, "--json", "--out", tmp_path / "out.mp4")
+    said = line(done)
+    assert done.returncode == 0
+    assert said["state"] == "succeeded"
+    assert said["video"] == str(tmp_path / "out.mp4")
+    assert said["draft"] is False
+    assert said["money"] == "yes"
+    assert said["error"] is None
+    assert said["task_id"]
+    assert "accepted as task" in done.stderr
+    assert (tmp_path / "out.mp4").stat().st_size > 1000
+    listed = json.loads(shell("jobs", "--json").stdout)
+    assert [job["job_id"] for job in listed] == [said["job_id"]]
+
+
+def test_the_same_again_is_shown_and_not_sent_and_a_folder_gets_the_jobs_name(
+    shell: Shell, novita: ScriptedNovita, picture: Path, address: str, tmp_path: Path
+) -> None:
+    first = line(shell("run", picture, address, "--json"))
+    done = shell("run", picture, address, "--out", tmp_path)
+    assert done.returncode == 0
+    assert "You have this result already" in done.stderr
+    assert done.stdout.strip() == str(tmp_path / f"{first['job_id']}.mp4")
+    assert novita.state.submit_count == 1
+    assert line(shell("run", picture, address, "--json", "--again"))["take"] == 2
+    assert novita.state.submit_count == 2
+
+
+def test_out_that_exists_is_refused_without_force_and_before_anything_is_spent(
+    shell: Shell, novita: ScriptedNovita, picture: Path, address: str, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.mp4"
+    mine.write_text("keep me")
+    done = shell("run", picture, address, "--out", mine, "--json")
+    assert done.returncode == 2
+    assert line(done)["error"]["money"] == "no"
+    assert mine.read_text() == "keep me"
+    assert novita.state.submit_count == 0
+    assert shell("run", picture, address, "--out", mine, "--force").returncode == 0
+    assert mine.stat().st_size > 1000
+
+
+def test_refused_by_the_checks_is_1(shell: Shell, novita: ScriptedNovita, address: str, tmp_path: Path) -> None:
+    (tmp_path / "empty.png").touch()
+    done = shell("run", tmp_path / "empty.png", address, "--json")
+    assert done.returncode == 1
+    assert line(done)["error"]["field"] == "image"
+    assert novita.state.submit_count == 0
+
+
+def test_a_local_clip_with_a_key_is_1_with_what_to_do(shell: Shell, novita: ScriptedNovita, picture: Path, clip: Path) -> None:
+    done = shell("run", picture, clip, "--json")
+    assert done.returncode == 1
+    assert "https" in line(done)["error"]["hint"]
+    assert novita.state.seen == []
+
+
+@pytest.mark.parametrize(
+    ("args", "more"),
+    [
+        (("run", "--character-orientation", "left"), {}),
+        (("run", "--nonsense"), {}),
+        (("run",), {"KLING_POLL_INTERVAL": "never"}),
+        (("run",), {"NOVITA_API_KEY": "sk\nsecret"}),
+        (("resume", "NO-SUCH-JOB"), {}),
+    ],
+)
+def test_usage_is_2_and_json_all_the_same(shell: Shell, picture: Path, clip: Path, args: tuple[str, ...], more: dict[str, str]) -> None:
+    files = (picture, clip) if args[0] == "run" else ()
+    done = shell(args[0], *files, *args[1:], "--json", **more)
+    assert done.returncode == 2
+    assert line(done)["error"]["money"] == "no"
+    assert "secret" not in done.stdout + done.stderr
+
+
+def test_failed_at_the_provider_is_3(shell: Shell, novita: ScriptedNovita, picture: Path, address: str) -> None:
+    novita.state.statuses, novita.state.reason = ["TASK_STATUS_FAILED"], "Failure to pass the risk control system"
+    done = shell("run", picture, address, "--json")
+    said = line(done)
+    assert done.returncode == 3
+    assert said["state"] == "failed"
+    assert said["error"]["words"] == novita.state.reason
+    assert said["video"] is None
+
+
+def test_unconfirmed_is_4_and_the_task_id_is_a_way_out(shell: Shell, novita: ScriptedNovita, picture: Path, address: str) -> None:
+    novita.state.submits.append(HangUp())
+    done = shell("run", picture, address, "--json")
+    said = line(done)
+    assert done.returncode == 4
+    assert said["state"] == "unconfirmed"
+    assert said["money"] == "unknown"
+    assert shell("run", picture, address, "--json").returncode == 4
+    novita.state.tasks["found"] = {}
+    novita.state.files["/results/found.mp4"] = File(novita.state.video)
+    resumed = shell("resume", said["job_id"], "--task-id", "found", "--json")
+    assert resumed.returncode == 0
+    assert line(resumed)["state"] == "succeeded"
+    assert novita.state.submit_count == 1
+
+
+def test_still_running_is_5_and_resume_goes_on(shell: Shell, novita: ScriptedNovita, picture: Path, address: str) -> None:
+    novita.state.statuses = ["TASK_STATUS_PROCESSING"]
+    done = shell("run", picture, address, "--json", KLING_DEADLINE="0.1")
+    said = line(done)
+    assert done.returncode == 5
+    assert said["state"] == "processing"
+    novita.state.statuses = ["TASK_STATUS_SUCCEED"]
+    resumed = shell("resume", said["job_id"], "--json")
+    assert resumed.returncode == 0
+    assert line(resumed)["video"]
+    assert novita.state.submit_count == 1
+
+
+def test_no_contact_is_6(shell: Shell, novita: ScriptedNovita, picture: Path, clip: Path) -> None:
+    with ScriptedNovita() as other:
+        address = other.serve("/in/dance.mp4", File(clip.read_bytes()))
+        novita.close()
+        done = shell("run", picture, address, "--json")
+    assert done.returncode == 6
+    assert line(done)["money"] == "no"
+
+
+def test_ctrl_c_keeps_the_job(novita: ScriptedNovita, picture: Path, address: str, shell: Shell) -> None:
+    novita.state.statuses = ["TASK_STATUS_PROCESSING"]
+    command = [sys.executable, "-m", "kling_utils", "run", str(picture), address, "--json"]
+    with subprocess.Popen(command, env=environment(novita), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for said in process.stderr:
+            if said.startswith("making the video"):
+                process.send_signal(signal.SIGINT)
+                break
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    job = json.loads(out)
+    assert job["state"] == "processing"
+    assert f"resume {job['job_id']}" in err
+    novita.state.statuses = ["TASK_STATUS_SUCCEED"]
+    assert shell("resume", job["job_id"]).returncode == 0
+    assert novita.state.submit_count == 1
