@@ -63,7 +63,7 @@ _HOME = {
 _MODULES = ("events", "examples")
 
 __version__ = "0.1.0"
-__all__ = sorted([*_HOME, *_MODULES, "__version__"])  # noqa: PLE0605 - sorted by code, compared by a test
+__all__ = sorted([*_HOME, *_MODULES, "__version__"])
 
 
 def __getattr__(name: str) -> Any:

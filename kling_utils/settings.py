@@ -60,7 +60,7 @@ class Settings(BaseSettings):
     private_hosts: Annotated[frozenset[str], NoDecode] = Field(
         frozenset(),
         validation_alias="KLING_ALLOW_PRIVATE_HOSTS",
-        description="Private hosts, comma separated, from which inputs and results may be fetched; a bare host allows all its ports, and http.",
+        description="Private hosts, comma separated, that inputs and results may come from; a bare host allows all its ports, and http.",
     )
     poll_interval: float = Field(
         2.0,

@@ -54,6 +54,7 @@ from kling_utils.values import (
 
 LOG = logging.getLogger(__name__)
 HOME_OWNER = "home"
+DRAFT_EXISTS = "A local draft of the same request exists; this one is made by Kling, and is billed."
 DAY, ORPHAN_SECONDS = 86400.0, 3600.0
 DOUBT: tuple[State, ...] = ("unconfirmed",)
 DRAFTS_WAITING = 2
@@ -259,6 +260,8 @@ class Runner:
         except BaseException:
             self._forget(job_id)
             raise
+        if not job.draft and any(twin.state == "succeeded" for twin in self._store.twins(owner, "local", mark)):
+            self._store.change(job_id, ev.Note(text=DRAFT_EXISTS), now=now)
         self._after("stored")
         self._watcher.add(job_id)
         return job
