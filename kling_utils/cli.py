@@ -176,6 +176,20 @@ def jobs(limit: Annotated[int, typer.Option("--limit", min=1)] = 20, as_json: Js
 
 
 @app.command()
+def doctor(as_json: Json = False) -> None:
+    """Look whether everything is there: the home, ffmpeg, the models, the key, and every way to publish a local clip. Costs nothing."""
+    with _runner(as_json) as runner:
+        from kling_utils.jobs.doctor import examine
+
+        report = examine(runner)
+        if as_json:
+            _print_json({"ok": report.ok, "findings": report.findings})
+        else:
+            typer.echo(report)
+        raise typer.Exit(DONE if report.ok else REFUSED)
+
+
+@app.command()
 def serve(port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free one.")] = 0, as_json: Json = False) -> None:
     """Run the loopback server, which speaks Novita's contract and makes local drafts, until Ctrl-C."""
     from kling_utils.local.server import serve as serve_forever

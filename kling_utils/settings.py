@@ -69,6 +69,22 @@ class Settings(BaseSettings):
         validation_alias="KLING_POLL_INTERVAL",
         description="First wait between two looks at a job, seconds; grows by 1.3 to five times itself.",
     )
+    publish_to: str = Field(
+        "",
+        validation_alias="KLING_PUBLISH_TO",
+        description="Object store for local clips, such as `s3://bucket/prefix`; `gs://`, `az://` and `hf://datasets/...` work as well.",
+    )
+    publish_delete: bool = Field(
+        False,
+        validation_alias="KLING_PUBLISH_DELETE",
+        description="Delete a clip from the object store when its job has ended.",
+    )
+    public_base_url: str = Field(
+        "",
+        validation_alias="PUBLIC_BASE_URL",
+        description="Address at which strangers reach this page; with it, the page itself offers local clips to the provider.",
+    )
+    space_host: str = Field("", validation_alias="SPACE_HOST", description="Set by Hugging Face: the public address of a Space.")
     keep_days: int = Field(
         30,
         ge=1,
@@ -132,6 +148,15 @@ class Settings(BaseSettings):
             raise ValueError("must be https, or your key would travel in the clear")
         return base
 
+    @field_validator("public_base_url")
+    @classmethod
+    def _public(cls, value: str) -> str:
+        base = value.strip().rstrip("/")
+        parts = urlsplit(base)
+        if base and (parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query):
+            raise ValueError("must look like https://studio.example.org")
+        return base
+
     @field_validator("home")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
@@ -148,9 +173,14 @@ class Settings(BaseSettings):
         return bool(self.space_id) or self.share or self.server_name not in ("", "127.0.0.1", "localhost", "::1")
 
     @property
+    def page_url(self) -> str:
+        """Public base address of the page, or nothing: never taken from what a request says about itself."""
+        return self.public_base_url or (f"https://{self.space_host.split(',')[0].strip()}" if self.space_host else "")
+
+    @property
     def proxies(self) -> dict[str, str]:
         """The system's proxies, passed on purpose: the sessions themselves ignore the environment, and with it ``~/.netrc``."""
-        return {scheme: url for scheme, url in getproxies().items() if scheme in ("http", "https")}
+        return {scheme: url for scheme, url in getproxies().items() if scheme in ("http", "https", "no")}
 
 
 def load(**given: Any) -> Settings:

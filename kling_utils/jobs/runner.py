@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from kling_utils import errors
 from kling_utils import events as ev
-from kling_utils.errors import KlingError, NotPublished, Refused, SettingError, StillRunning
+from kling_utils.errors import KlingError, Refused, SettingError, StillRunning
 from kling_utils.events import Event
 from kling_utils.jobs.access import Access
 from kling_utils.jobs.home import Home, new_job_id
@@ -33,6 +33,8 @@ from kling_utils.media import playable
 from kling_utils.media.guard import Guard
 from kling_utils.media.probe import probe_video
 from kling_utils.novita.client import Balance, Client
+from kling_utils.novita.publish import Host, Nowhere, Way
+from kling_utils.novita.stores import ObjectStore
 from kling_utils.novita.transport import Transport
 from kling_utils.preflight.check import check, check_image, check_text, check_video
 from kling_utils.preflight.quote import RateCard, expected_seconds, quote
@@ -49,7 +51,6 @@ from kling_utils.values import (
     Result,
     State,
     VideoInfo,
-    is_url,
 )
 
 LOG = logging.getLogger(__name__)
@@ -89,24 +90,29 @@ class Runner:
         self._pace = pace or Pace(interval=settings.poll_interval, deadline=settings.deadline)
         self.home = Home(settings.home)
         self._store = Store(self.home)
-        self._guard = Guard(allow=settings.private_hosts)
         verify = str(settings.ca_bundle) if settings.ca_bundle else True
-        self._transport = transport or Transport(proxies=settings.proxies, verify=verify, per_minute=settings.submits_per_minute)
-        self._intake = Intake(self.home, self._guard)
+        self.guard = Guard(allow=settings.private_hosts, verify=verify, proxies=settings.proxies)
+        self.page: Host | None = None
+        """The page as a host of clips, once it is up and found itself reachable from outside."""
+        self._closing = threading.Event()
+        self._transport = transport or Transport(
+            proxies=settings.proxies, verify=verify, per_minute=settings.submits_per_minute, wait=self._closing.wait
+        )
+        self._intake = Intake(self.home, self.guard)
         self._rates = RateCard(std=settings.rate_std, pro=settings.rate_pro)
         self._access = Access(settings, self._store, clock)
         self._worker = new_job_id()
-        self._closing = threading.Event()
         self._steps = Steps(
             self._store,
             self._worker,
             endpoint=self._access.endpoint,
             transport=self._transport,
-            guard=self._guard,
+            guard=self.guard,
             pace=self._pace,
             clock=clock,
             rng=self._rng,
-            stopping=self._closing.is_set,
+            stopping=self._closing,
+            ways=self.ways,
             after=after,
         )
         self._watcher = Watcher(
@@ -128,6 +134,7 @@ class Runner:
         """Stop watching. Jobs stay as they are; the next runner of this home goes on with them."""
         self._closing.set()
         self._watcher.close()
+        self._transport.close()
         self._store.close()
 
     def __enter__(self) -> Runner:
@@ -184,6 +191,12 @@ class Runner:
         """What the request will cost; None when the clip cannot be read."""
         return self.look(**{name: getattr(request, name) for name in request.__dataclass_fields__}, key=key).quote
 
+    def ways(self) -> list[Way]:
+        """How a local clip gets to a public address; the first one is used."""
+        to = self.settings.publish_to
+        found = [Way(ObjectStore(to), "the object store", self.settings.publish_delete)] if to else []
+        return found + ([Way(self.page, "this page", True)] if self.page is not None else [])
+
     def provider_for(self, key: SecretStr | None = None) -> Provider:
         """Where a request goes: to Novita with a key, else to the server of this home. A hosted page never uses its owner's key."""
         return self._access.provider_for(key)
@@ -220,12 +233,8 @@ class Runner:
         if not found.ok or found.image is None or found.video is None:
             raise Refused(found)
         provider = self.provider_for(key)
-        if provider == "novita" and not is_url(request.video):
-            raise NotPublished(
-                f"Novita fetches clips by their address, and {video.name} is a file on this machine.",
-                hint="Put the clip at a public https address and give that instead of the file; without a key it runs as a local draft.",
-                field="video",
-            )
+        if provider == "novita" and not video.url and not self.ways():
+            Nowhere().publish(Path(video.name))
         self._after("measured")
         mark = fingerprint(request, found.image.sha256, found.video.sha256)
         take = self._take(owner, provider, mark, fresh)

@@ -7,7 +7,8 @@ Owns what the answers of a provider mean for a job. Refuses to know when it is c
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -33,6 +34,7 @@ from kling_utils.novita import publish
 from kling_utils.novita.client import Client, TaskStatus, payload
 from kling_utils.novita.download import download
 from kling_utils.novita.failures import task_failed
+from kling_utils.novita.publish import Way
 from kling_utils.novita.transport import Transport
 from kling_utils.values import Job, State, Trouble
 
@@ -65,12 +67,13 @@ class Steps:
         pace: Pace,
         clock: Callable[[], float],
         rng: random.Random,
-        stopping: Callable[[], bool],
+        stopping: threading.Event,
+        ways: Callable[[], Sequence[Way]],
         after: Callable[[str], None],
     ) -> None:
         self._store, self._worker, self._endpoint = store, worker, endpoint
         self._transport, self._guard, self._pace, self._clock, self._rng = transport, guard, pace, clock, rng
-        self._stopping, self._after = stopping, after
+        self._stopping, self._ways, self._after = stopping, ways, after
         self._memory: dict[str, _Memory] = {}
 
     def advance(self, job_id: str) -> float | None:
@@ -109,6 +112,7 @@ class Steps:
                 key=there.key,
                 guard=self._guard,
                 transport=self._transport,
+                ways=self._ways(),
             )
             published = publisher.publish(Path(job.request.video))
             if not self._change(job, ev.Published(how=published.how, expires_at=published.expires_at), states=("checked",)):
@@ -128,6 +132,9 @@ class Steps:
             task_id = self._client(there).submit(body)
         except SubmitUnconfirmed as error:
             self._doubt(job, error)
+            return None
+        except Interrupted:  # stopped while it waited for its turn: provably not sent
+            self._change(job, states=("submitting",), state="checked")
             return None
         except KlingError as error:
             self._fail(job, error)
@@ -212,6 +219,8 @@ class Steps:
             return self._save_later(job, memory, error)
         except CannotServe:
             raise
+        except Interrupted:
+            return self._pace.mishap
         except KlingError as error:
             return self._hiccup(job, memory, error)
         memory.missing_since = None
@@ -286,7 +295,7 @@ class Steps:
             trouble=None,
             eta=None,
         )
-        self._memory.pop(job.job_id, None)
+        self._ended(job)
         self._after("succeeded")
         return None
 
@@ -313,7 +322,8 @@ class Steps:
             fresh_link=fresh,
             on_progress=told,
             max_bytes=MAX_RESULT_BYTES,
-            stop=self._stopping,
+            stop=self._stopping.is_set,
+            wait=self._stopping.wait,
         )
 
     @staticmethod
@@ -385,7 +395,19 @@ class Steps:
     def _fail(self, job: Job, error: KlingError) -> None:
         trouble = trouble_of(error, job)
         self._change(job, ev.Failed(trouble=trouble), state="failed", trouble=trouble, finished_at=self._clock(), eta=None, waits_for="")
+        self._ended(job)
+
+    def _ended(self, job: Job) -> None:
+        """The provider has what it needed, or never will: take the clip back from where it was published."""
         self._memory.pop(job.job_id, None)
+        if job.draft or self._store.private(job.job_id, self._clock()).video_url:
+            return
+        for way in self._ways():
+            if way.withdraw:
+                try:
+                    way.host.withdraw(Path(job.request.video))
+                except KlingError as error:
+                    self._change(job, ev.Note(text=f"The clip could not be taken back from {way.name}: {error.message}"))
 
 
 def trouble_of(error: KlingError, job: Job) -> Trouble:

@@ -15,7 +15,7 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kling_utils.local import wire
 from kling_utils.local.files import TYPES, TooLarge, Uploads
@@ -26,7 +26,6 @@ from kling_utils.local.wire import Refusal
 SUBMIT = "/v3/async/kling-v3.0-motion-control"
 POLL = "/v3/async/task-result"
 BALANCE = "/openapi/v1/billing/balance/detail"
-_DRAIN_LIMIT = 512 * 1024 * 1024  # bytes of a refused body that are still read, so that its sender gets to see the refusal
 
 
 def build(tasks: Tasks, uploads: Uploads, key: str) -> ASGIApp:
@@ -91,10 +90,7 @@ def build(tasks: Tasks, uploads: Uploads, key: str) -> ASGIApp:
 
 
 class LoopbackOnly:
-    """Refuses any Host header that is not this server's own name, which is what a rebound domain name would carry.
-
-    It also reads what is left of a request's body before it lets an early answer go: a sender that is cut off sees no answer.
-    """
+    """Refuses any Host header that is not this server's own name: a domain name rebound to the loopback would carry its own."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -102,25 +98,11 @@ class LoopbackOnly:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        whole = scope["method"] not in ("POST", "PUT", "PATCH")
-
-        async def counted() -> Message:
-            nonlocal whole
-            message = await receive()
-            whole = whole or message["type"] == "http.disconnect" or not message.get("more_body", False)
-            return message
-
-        async def patient(message: Message) -> None:
-            read = 0
-            while message["type"] == "http.response.start" and not whole and read < _DRAIN_LIMIT:
-                read += len((await counted()).get("body", b""))
-            await send(message)
-
         hosts = [value.decode("latin-1").lower() for name, value in scope["headers"] if name == b"host"]
         port = _port(scope)
-        own = hosts and len(hosts) == 1 and hosts[0] in {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")}
+        own = len(hosts) == 1 and hosts[0] in {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")}
         answer = self._app if own else _json(Refusal("ACCESS_DENY", "this server answers to its loopback address only"))
-        await answer(scope, counted, patient)
+        await answer(scope, receive, send)
 
 
 def _needs(key: str) -> Callable[[Request], None]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
@@ -109,6 +110,15 @@ def _host_and_port(entry: str) -> tuple[str, int | None]:
     if match is None:  # an IPv6 address without brackets
         return entry, None
     return match[1], int(match[2]) if match[2] else None
+
+
+def proxies_for(url: str, proxies: Mapping[str, str]) -> dict[str, str]:
+    """Those of ``proxies`` (as ``urllib.request.getproxies`` gives them, ``no`` included) that a request to ``url`` goes through."""
+    host = (urlsplit(url).hostname or "").lower()
+    spared = [name.strip().lstrip(".").lower() for name in proxies.get("no", "").split(",") if name.strip()]
+    if host in ("127.0.0.1", "localhost", "::1") or any(n == "*" or host == n or host.endswith(f".{n}") for n in spared):
+        return {}
+    return {scheme: proxy for scheme, proxy in proxies.items() if scheme != "no"}
 
 
 def parse(url: str, allowed: Allowed) -> Address:

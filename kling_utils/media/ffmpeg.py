@@ -50,14 +50,25 @@ class Finished:
     stderr: str
 
 
-def run(args: Sequence[str], *, timeout: float, check: bool = True, quiet: bool = True) -> Finished:
-    """Run ffmpeg to its end. ``timeout`` in seconds. Raises ``FfmpegFailed`` on a time-out, and on a failure when ``check``."""
+def run(
+    args: Sequence[str], *, timeout: float, check: bool = True, quiet: bool = True, meanwhile: Callable[[], object] | None = None
+) -> Finished:
+    """Run ffmpeg to its end. ``timeout`` in seconds. Raises ``FfmpegFailed`` on a time-out, and on a failure when ``check``.
+
+    ``meanwhile`` is called once, here, while ffmpeg works.
+    """
     command = [executable(), *(_QUIET if quiet else ("-hide_banner", "-nostdin")), *args]
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=timeout, stdin=subprocess.DEVNULL, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise FfmpegFailed(f"ffmpeg did not finish within {timeout:.0f} s.", hint="Try a shorter or smaller file.") from error
-    out = Finished(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"))
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            if meanwhile is not None:
+                meanwhile()
+            stdout, stderr = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired as error:
+            raise FfmpegFailed(f"ffmpeg did not finish within {timeout:.0f} s.", hint="Try a shorter or smaller file.") from error
+        finally:
+            if process.poll() is None:
+                process.kill()
+    out = Finished(process.returncode, stdout, stderr.decode("utf-8", "replace"))
     if check and out.code:
         raise FfmpegFailed(f"ffmpeg failed: {last_line(out.stderr)}", hint="The file may be damaged; export it again.")
     return out

@@ -8,6 +8,7 @@ from ``~/.netrc``. Refuses to know what the file is for. Address policy: ``addre
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import secrets
 import socket
@@ -23,7 +24,7 @@ from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError
 
 from kling_utils.errors import AddressRefused, NoContact
-from kling_utils.media.addresses import Address, Allowed, bare, parse, public
+from kling_utils.media.addresses import Address, Allowed, bare, parse, proxies_for, public
 from kling_utils.media.sniff import HEAD_BYTES, Kind, sniff
 
 REDIRECTS = 4
@@ -34,6 +35,19 @@ NETWORK_ERRORS = (requests.RequestException, HTTPError, OSError)
 
 Resolve = Callable[..., list[Any]]
 """As ``socket.getaddrinfo``."""
+
+
+class _NoQueries(logging.Filter):
+    """Takes the queries out of what urllib3 logs: those of result links are signatures."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(a.split("?")[0] if isinstance(a, str) else a for a in record.args)
+        return True
+
+
+for _name in ("urllib3.connection", "urllib3.connectionpool"):
+    logging.getLogger(_name).addFilter(_NoQueries())
 
 
 class NoAuth(AuthBase):
@@ -101,7 +115,7 @@ class Guard:
         proxies: Mapping[str, str] | None = None,
     ) -> None:
         self._allowed, self._resolve, self._clock, self._verify = Allowed(allow), resolve, clock, verify
-        self._proxies = {"https": proxies["https"]} if proxies and "https" in proxies else {}
+        self._proxies = {scheme: proxy for scheme, proxy in (proxies or {}).items() if scheme in ("https", "no")}
 
     def check(self, url: str) -> None:
         """Raise ``AddressRefused`` for an address that the policy forbids on its face; no contact, not even a look-up."""
@@ -138,7 +152,9 @@ class Guard:
                 else:
                     raise AddressRefused(f"{bare(url)} redirects more than {REDIRECTS} times.", hint="Give the address it ends at.")
                 yield response
-            except NoContact:
+                if expired.is_set():  # what was cut off may look like an end
+                    raise NoContact("")
+            except (NoContact, AddressRefused):
                 if expired.is_set():
                     raise NoContact(f"{bare(url)} did not finish within {total:.0f} s.", hint="Try again, or another host.") from None
                 raise
@@ -162,6 +178,7 @@ class Guard:
             raise AddressRefused("The address is malformed.", hint="Copy it again.") from None
         request.headers["Host"] = address.netloc
         failure = "no connection"
+        proxies = {} if address in self._allowed else proxies_for(request.url or "", self._proxies)
         for ip in self._addresses(address)[:_TRIED]:
             adapter = _Pinned(ip, address)
             stack.callback(adapter.close)
@@ -169,7 +186,7 @@ class Guard:
             if expired.is_set():
                 break
             try:
-                response = adapter.send(request, stream=True, timeout=timeout, verify=self._verify, proxies=self._proxies)
+                response = adapter.send(request, stream=True, timeout=timeout, verify=self._verify, proxies=proxies)
             except requests.exceptions.SSLError:
                 failure = "its certificate is not valid for that name, or not trusted"
             except requests.exceptions.ConnectTimeout:

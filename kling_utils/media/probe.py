@@ -6,10 +6,10 @@ Refuses to know what anybody's limits are, and to trust a file's name.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
-import warnings
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -25,7 +25,8 @@ from kling_utils.values import ImageInfo, Size, VideoInfo
 Field = Literal["image", "video"]
 
 # Pillow opens much more than pictures from a camera (EPS would start Ghostscript), so it gets a list.
-_PICTURES = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+PICTURES = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
+MAX_PIXELS = 89_478_485  # where Pillow begins to suspect a bomb: a quarter of a gigabyte once unpacked
 _ORIENTATION = 0x0112
 _TURNED_SIDEWAYS = (5, 6, 7, 8)
 _AGAIN = "Export, record or download it again: this copy is incomplete or damaged."
@@ -40,42 +41,51 @@ def probe_image(path: Path) -> ImageInfo:
     """
     size_bytes, head = _begin(path, "image")
     kind = sniff(head)
-    if kind.family == "heif":
-        raise _unreadable(
-            path,
-            "image",
-            f"{kind.phrase}, which cannot be read here",
-            "Save it as JPEG: on an iPhone choose Settings > Camera > Formats > Most Compatible, or share the photo by mail.",
-            "heif",
-        )
+    phones = kind.family == "heif"
+    if phones:
+        learn_heif()
     if kind.family == "video":
         raise _unreadable(
             path, "image", f"{kind.phrase}, not a picture", "Put it in the video's place, and give a JPEG or PNG picture here.", "video"
         )
-    if kind.family not in ("image", "unknown"):
-        raise _unreadable(path, "image", kind.phrase if "not" in kind.phrase else f"{kind.phrase}, not a picture", _AS_PICTURE, kind.family)
+    if kind.family not in ("image", "heif", "unknown"):
+        raise _unreadable(path, "image", f"{kind.phrase}, not a picture", _AS_PICTURE, kind.family)
+    pixels = 0
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            warnings.simplefilter("ignore", UserWarning)  # a stray EXIF tag is no reason to stop
-            with Image.open(path, formats=_PICTURES) as picture:
-                name, mode, size = picture.format or "", picture.mode, Size(*picture.size)
+        with Image.open(path, formats=PICTURES) as picture:
+            name, mode, size = picture.format or "", _mode(picture), Size(*picture.size)
+            pixels = size.width * size.height
+            if pixels <= MAX_PIXELS:
                 turn = picture.getexif().get(_ORIENTATION, 1)
-                frames = getattr(picture, "n_frames", 1)
-                picture.seek(0)
-                picture.draft("L", (size.width // 8, size.height // 8))  # a JPEG is then decoded at an eighth: as strict, faster
+                frames = 1 if name == "HEIF" else getattr(picture, "n_frames", 1)  # a phone's file may hold a burst around the picture
+                if frames > 1:
+                    picture.seek(0)
+                if name in ("JPEG", "MPO"):
+                    picture.draft("L", (size.width // 8, size.height // 8))  # decoded at an eighth: as strict, faster
                 picture.load()
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise _too_many_pixels(path, str(error)) from error
+        counted = re.search(r"(\d+) pixels", str(error))
+        pixels = int(counted[1]) if counted else 2 * MAX_PIXELS
     except Exception as error:  # a damaged file makes Pillow raise almost anything, and all of it means "unreadable"
+        if phones:
+            raise _unreadable(
+                path,
+                "image",
+                f"{kind.phrase}, which cannot be read here",
+                "Save it as JPEG: on an iPhone choose Settings > Camera > Formats > Most Compatible, or share the photo by mail.",
+                "heif",
+            ) from error
         what = "not a whole picture" if kind.family == "image" else "not a picture"
         raise _unreadable(path, "image", what, _AGAIN if kind.family == "image" else _AS_PICTURE, "broken") from error
+    if pixels > MAX_PIXELS:
+        what = f"a picture of {pixels / 1e6:.0f} megapixels, more than is opened safely ({MAX_PIXELS / 1e6:.0f})"
+        raise _unreadable(path, "image", what, "Export it with at most 4000 pixels a side.", "bomb")
     if name == "MPO":  # a camera's JPEG with a preview or depth map behind the picture: still one JPEG picture
         name, frames = "JPEG", 1
     sideways = turn in _TURNED_SIDEWAYS
     return ImageInfo(
         path=path,
-        sha256=_hash(path),
+        sha256=_hash(path, "image"),
         size_bytes=size_bytes,
         format=name,
         size=Size(size.height, size.width) if sideways else size,
@@ -83,6 +93,22 @@ def probe_image(path: Path) -> ImageInfo:
         frames=frames,
         turned=sideways or turn in (2, 3, 4),
     )
+
+
+def learn_heif() -> None:
+    """Teach Pillow to open HEIC, where the decoder is installed; AVIF it knows itself."""
+    with contextlib.suppress(ImportError):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+
+
+def _mode(picture: Image.Image) -> str:
+    """Pillow's mode; the raw one where Pillow quietly halves 16 bits a channel to 8, such as ``RGB;16B``."""
+    tiles = getattr(picture, "tile", None)
+    args = tiles[0][3] if tiles else None
+    raw = args[0] if isinstance(args, tuple) and args else args
+    return raw if isinstance(raw, str) and raw.startswith("RGB") and ";16" in raw else picture.mode
 
 
 def probe_video(path: Path) -> VideoInfo:
@@ -100,34 +126,31 @@ def probe_video(path: Path) -> VideoInfo:
     if kind.family == "audio":
         raise _unreadable(path, "video", f"{kind.phrase}, without a picture", "Choose a clip that shows the motion.", "audio")
     if kind.family not in ("video", "unknown"):
-        what = kind.phrase if "not" in kind.phrase else f"{kind.phrase}, not a video"
-        raise _unreadable(path, "video", what, "Choose the clip itself, as an MP4 or MOV file.", kind.family)
-    with ThreadPoolExecutor(1) as pool:  # hashing does not hold the interpreter's lock, so it costs nothing while ffmpeg works
-        digest: Future[str] = pool.submit(_hash, path)
-        listing = _list_packets(path, kind, size_bytes)
-        stream = _describe(path, listing)
-        timing = packets.timing(listing.stdout, stream.rate)
-        if timing is None:
-            raise _unreadable(path, "video", "a clip without a single frame", _AGAIN, "broken")
-        turned = stream.rotation in (90, 270)
-        shown = _square(stream.coded, stream.pixel_aspect)
-        return VideoInfo(
-            path=path,
-            sha256=digest.result(),
-            size_bytes=size_bytes,
-            container=kind.container or stream.container,
-            codec=stream.codec,
-            pixel_format=stream.pixel_format,
-            size=Size(shown.height, shown.width) if turned else shown,
-            coded=stream.coded,
-            rotation=stream.rotation,
-            duration=float(timing.duration),
-            frames=timing.frames,
-            frame_rate=timing.rate,
-            variable_rate=timing.variable,
-            audio_codec=stream.audio_codec,
-            interlaced=stream.interlaced,
-        )
+        raise _unreadable(path, "video", f"{kind.phrase}, not a video", "Choose the clip itself, as an MP4 or MOV file.", kind.family)
+    digest: list[str] = []
+    listing = _list_packets(path, kind, size_bytes, meanwhile=lambda: digest.append(_hash(path, "video")))
+    stream = _describe(path, listing)
+    timing = packets.timing(listing.stdout, stream.rate)
+    if timing is None:
+        raise _unreadable(path, "video", "a clip without a single frame", _AGAIN, "broken")
+    shown = _square(stream.coded, stream.pixel_aspect)
+    return VideoInfo(
+        path=path,
+        sha256=digest[0],
+        size_bytes=size_bytes,
+        container=kind.container or stream.container,
+        codec=stream.codec,
+        pixel_format=stream.pixel_format,
+        size=Size(shown.height, shown.width) if stream.rotation in (90, 270) else shown,
+        coded=stream.coded,
+        rotation=stream.rotation,
+        duration=float(timing.duration),
+        frames=timing.frames,
+        frame_rate=timing.rate,
+        variable_rate=timing.variable,
+        audio_codec=stream.audio_codec,
+        interlaced=stream.interlaced,
+    )
 
 
 def _begin(path: Path, field: Field) -> tuple[int, bytes]:
@@ -140,7 +163,7 @@ def _begin(path: Path, field: Field) -> tuple[int, bytes]:
             head = file.read(HEAD_BYTES)
             size = file.seek(0, 2)
     except OSError as error:
-        raise _unreadable(path, field, f"not readable ({error.strerror})", "Check its permissions.", "missing") from error
+        raise _closed(path, field, error) from error
     if size == 0:
         raise _unreadable(path, field, "empty (0 bytes)", "The copy or upload was interrupted; choose the file again.", "empty")
     return size, head
@@ -150,32 +173,26 @@ def _unreadable(path: Path, field: Field, what: str, hint: str, found: str) -> U
     return UnreadableMedia(f"{path.name} is {what}.", hint=hint, what=what, found=found, field=field)
 
 
-def _too_many_pixels(path: Path, said: str) -> UnreadableMedia:
-    count = re.search(r"(\d+) pixels", said)
-    measured = f"a picture of {int(count[1]) / 1e6:.0f} megapixels" if count else "a picture of very many pixels"
-    most = f"{(Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f}"
-    return _unreadable(
-        path,
-        "image",
-        f"{measured}, more than is opened safely ({most})",
-        "Export it with at most 4000 pixels a side.",
-        "bomb",
-    )
+def _hash(path: Path, field: Field) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise _closed(path, field, error) from error
 
 
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _closed(path: Path, field: Field, error: OSError) -> UnreadableMedia:
+    return _unreadable(path, field, f"not readable ({error.strerror})", "Check its permissions and its disk.", "missing")
 
 
 # -- clips: one run of ffmpeg, its two outputs ---------------------------------------------------------------------------------------
 
 
-def _list_packets(path: Path, kind: Kind, size_bytes: int) -> ffmpeg.Finished:
+def _list_packets(path: Path, kind: Kind, size_bytes: int, *, meanwhile: Callable[[], object]) -> ffmpeg.Finished:
     """Header in ``stderr``, packets in ``stdout``. ``V`` is the first video stream that is not a cover picture."""
-    args = ["-nostats", *ffmpeg.source(path), "-map", "0:V:0", "-c", "copy", "-f", "framecrc", "pipe:1"]
+    args = ["-nostats", *ffmpeg.source(path), "-map", "0:V:0", "-c", "copy", "-flush_packets", "0", "-f", "framecrc", "pipe:1"]
     try:
-        listing = ffmpeg.run(args, timeout=30 + size_bytes / 20e6, check=False, quiet=False)
+        listing = ffmpeg.run(args, timeout=30 + size_bytes / 20e6, check=False, quiet=False, meanwhile=meanwhile)
     except FfmpegFailed as error:
         raise _unreadable(path, "video", "not measured in time", _AS_CLIP, "slow") from error
     text = listing.stderr

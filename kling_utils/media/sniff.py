@@ -113,9 +113,9 @@ def _text(head: bytes) -> Kind:
         return Kind("unknown", "of an unknown kind")
     start = text.lstrip().lower()
     if start.startswith("#extm3u") or "<mpd" in start[:500]:
-        return Kind("text", "a playlist that points at other files, not a clip itself")
+        return Kind("text", "a playlist that points at other files")
     if start.startswith("ffconcat"):
-        return Kind("text", "a list of files for ffmpeg, not a clip itself")
+        return Kind("text", "a list of files for ffmpeg")
     if start.startswith(("<!doctype html", "<html")):
         return Kind("text", "a saved web page")
     if "<svg" in start[:500]:

@@ -167,7 +167,7 @@ def error_for(status: int, body: object, *, money: MoneyState = "no", retry_afte
         money=money,
         words=words,
         field=refusal.field or (_field(words) if refusal.error is InputRefused else ""),
-        reason=reason,
+        reason=_words(reason),
         status=status,
         retry_after=retry_after,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,25 +17,59 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from pydantic import SecretStr
 
-from kling_utils.errors import AddressRefused, NoContact, NotPublished, UnreadableMedia
+from kling_utils.errors import AddressRefused, KeyRefused, NoContact, NotPublished, UnreadableMedia
 from kling_utils.media.addresses import bare
 from kling_utils.media.guard import Guard, chunks, length, refuse_kind, refuse_status
 from kling_utils.media.sniff import HEAD_BYTES, sniff
+from kling_utils.novita.failures import error_for
 from kling_utils.novita.transport import Transport
 from kling_utils.values import Published, is_url
 
 NEEDED_LIFE = 30 * 60.0  # seconds: in the queue a clip may wait long before it is fetched
 _LOOK = 60.0  # seconds
 _MIME = {"a picture (JPEG)": "image/jpeg", "a picture (PNG)": "image/png"}
-_ELSEWHERE = "Put the clip at a public https address and give that instead of the file; or run it as a local draft, without a key."
+_ELSEWHERE = (
+    "Set KLING_PUBLISH_TO to an object store, or put the clip at a public https address and give that instead of the file; "
+    "without a key it runs as a local draft."
+)
 
 
 class Publisher(Protocol):
-    """A way to an address. Another one (an object store) is a class more and a line in ``choose``."""
+    """A way to an address."""
 
     def publish(self, path: Path) -> Published:
         """An address at which the provider finds the bytes of ``path``. Raises ``KlingError``, and then nothing was spent."""
         ...
+
+
+class Host(Publisher, Protocol):
+    """A way for files of this machine, which can take back what it published."""
+
+    def withdraw(self, path: Path) -> None:
+        """Nobody gets ``path`` any more. Raises ``NotPublished`` when that cannot be done."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A configured host, and whether what it published is taken back when the job has ended."""
+
+    host: Host
+    name: str
+    withdraw: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """A file at a configured host, looked at from here as the provider will: no file, no paid call."""
+
+    host: Host
+    guard: Guard
+
+    def publish(self, path: Path) -> Published:
+        published = self.host.publish(path)
+        PublicUrl(published.url, self.guard).publish(path)
+        return published
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +128,13 @@ class Loopback:
     def publish(self, path: Path) -> Published:
         answer = self.transport.put_file(f"{self.base_url.rstrip('/')}/local/files/{quote(path.name, safe='')}", self.key, path)
         url = answer.body.get("url") if answer.usable else None
-        if not isinstance(url, str) or not is_url(url):
-            raise NotPublished(f"The local server did not take {path.name} (HTTP {answer.status}).", hint="Try again; its log says more.")
-        return Published(url, None, "the local server")
+        if isinstance(url, str) and is_url(url):
+            return Published(url, None, "the local server")
+        refused = error_for(answer.status, answer.body)
+        if isinstance(refused, KeyRefused):
+            raise refused
+        told = f"The local server did not take {path.name} (HTTP {answer.status})."
+        raise NotPublished(told, hint="Try again; its log says more.", words=refused.words, field="video")
 
 
 class Nowhere:
@@ -106,11 +144,22 @@ class Nowhere:
         raise NotPublished(f"The provider fetches clips by their address, and {path.name} is a file here.", hint=_ELSEWHERE, field="video")
 
 
-def choose(*, draft: bool, video_url: str | None, base_url: str, key: SecretStr, guard: Guard, transport: Transport) -> Publisher:
-    """The way for one clip: a draft's goes to the server of this home, an address stays what it is."""
+def choose(
+    *,
+    draft: bool,
+    video_url: str | None,
+    base_url: str,
+    key: SecretStr,
+    guard: Guard,
+    transport: Transport,
+    ways: Sequence[Way] = (),
+) -> Publisher:
+    """The way for one clip: a draft's goes to the server of this home, an address stays what it is, a file goes to the first host."""
     if draft:
         return Loopback(base_url, key, transport)
-    return PublicUrl(video_url, guard) if video_url else Nowhere()
+    if video_url:
+        return PublicUrl(video_url, guard)
+    return Hosted(ways[0].host, guard) if ways else Nowhere()
 
 
 def image_source(image: str | Path) -> str:

@@ -27,13 +27,12 @@ from requests.auth import AuthBase
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
 from kling_utils.errors import Interrupted, KlingError, MoneyState, NoContact, SubmitUnconfirmed
-from kling_utils.media.addresses import bare
+from kling_utils.media.addresses import bare, proxies_for
 from kling_utils.media.guard import AGENT, NETWORK_ERRORS
 from kling_utils.novita.backoff import PATIENCE, SUBMIT_PATIENCE, TRIES, Limiter, full_jitter, retry_after
 from kling_utils.novita.failures import error_for
 
 _MOST = 8 * 2**20  # bytes of an answer; real ones have a few thousand
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _HINT = "Check the network and NOVITA_BASE_URL, and try again."
 
 
@@ -207,7 +206,9 @@ class Transport:
 
     def _exchange(self, adapter: HTTPAdapter, request: requests.Request, key: SecretStr, timeout: tuple[float, float]) -> Answer:
         prepared = request.prepare()
-        response = adapter.send(prepared, stream=True, timeout=timeout, verify=self._verify, proxies=self._proxies_for(prepared.url or ""))
+        response = adapter.send(
+            prepared, stream=True, timeout=timeout, verify=self._verify, proxies=proxies_for(prepared.url or "", self._proxies)
+        )
         try:
             text = b"".join(_capped(response)).decode("utf-8", "replace")
         finally:
@@ -235,13 +236,6 @@ class Transport:
     def _pause(self, seconds: float) -> None:
         if self._wait(seconds):
             raise Interrupted("Stopped while waiting to try again.", hint="It can be resumed.")
-
-    def _proxies_for(self, url: str) -> dict[str, str]:
-        host = (urlsplit(url).hostname or "").lower()
-        spared = [n.strip().lstrip(".").lower() for n in self._proxies.get("no", "").split(",") if n.strip()]
-        if host in _LOOPBACK or any(n == "*" or host == n or host.endswith(f".{n}") for n in spared):
-            return {}
-        return {scheme: proxy for scheme, proxy in self._proxies.items() if scheme != "no"}
 
 
 def _headers() -> dict[str, str]:

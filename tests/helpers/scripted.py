@@ -11,6 +11,7 @@ up by one request, and an empty queue means the documented answer.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
@@ -97,6 +98,7 @@ class ServerState:
     submits: deque[Act] = field(default_factory=deque)
     polls: deque[Act] = field(default_factory=deque)
     balances: deque[Act] = field(default_factory=deque)
+    puts: deque[Act] = field(default_factory=deque)
     statuses: list[str] = field(default_factory=lambda: ["TASK_STATUS_QUEUED", "TASK_STATUS_PROCESSING", "TASK_STATUS_SUCCEED"])
     """What the polls of a task say, one after the other; the last one stays."""
     reason: str = ""
@@ -149,6 +151,7 @@ class ScriptedNovita:
     def close(self) -> None:
         self.released.set()
         self._http.shutdown()
+        self._http.end_connections()  # also those that are kept open between two requests
         self._http.server_close()
         self._thread.join(5)
 
@@ -212,6 +215,23 @@ def invalid(body: Any) -> str:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
+
+    def __init__(self, *args: Any) -> None:
+        self._open: set[socket.socket] = set()
+        super().__init__(*args)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def end_connections(self) -> None:
+        for connection in list(self._open):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients that go away are part of the tests."""
@@ -279,8 +299,10 @@ def _handler_of(server: ScriptedNovita) -> type[BaseHTTPRequestHandler]:
                     act = state.balances.popleft() if state.balances else None
                 self._do(act) if act else self._authorised(lambda: Reply(200, state.balance))
             elif method == "PUT" and path.startswith("/local/files/"):
-                state.put_count += 1
-                self._authorised(lambda: self._put(path, body))
+                with server.lock:
+                    state.put_count += 1
+                    act = state.puts.popleft() if state.puts else None
+                self._do(act) if act else self._authorised(lambda: self._put(path, body))
             elif method == "GET" and path in state.files:
                 with server.lock:
                     state.gets[path] += 1

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.scripted import POLL, SUBMIT, CutAfter, Reply, Reset, ScriptedNovita, Stall, refusal
+from helpers.scripted import POLL, SUBMIT, CutAfter, File, Reply, Reset, ScriptedNovita, Stall, refusal
 from PIL import Image
 from pydantic import SecretStr
 
@@ -21,7 +21,7 @@ from kling_utils.jobs.pace import Pace
 from kling_utils.jobs.runner import Runner
 from kling_utils.media import ffmpeg, playable
 from kling_utils.media.probe import probe_video
-from kling_utils.values import MotionRequest
+from kling_utils.values import MotionRequest, Published
 
 QUICK = Pace(interval=0.01, adopt_every=0.05, late=0.02, mishap=0.01)
 
@@ -447,3 +447,41 @@ def test_the_fingerprint_knows_every_field(request_: MotionRequest) -> None:
     marks |= {fingerprint(replace(request_, **{name: value}), "a", "b") for name, value in other.items()}
     assert len(marks) == 3 + len(other)
     assert fingerprint(replace(request_, image="elsewhere.png"), "a", "b") in marks  # names do not count, bytes do
+
+
+class Shelf:
+    """A host of local clips: the scripted server's own files."""
+
+    def __init__(self, novita: ScriptedNovita, *, cut: int = 0) -> None:
+        self.novita, self.cut, self.kept = novita, cut, list[Path]()
+
+    def publish(self, path: Path) -> Published:
+        self.kept.append(path)
+        data = path.read_bytes()
+        return Published(self.novita.serve(f"/shelf/{path.name}", File(data[: len(data) - self.cut])), None, "a shelf")
+
+    def withdraw(self, path: Path) -> None:
+        self.kept.remove(path)
+
+
+def test_a_local_clip_is_published_looked_at_and_taken_back(make: Any, novita: ScriptedNovita, request_: MotionRequest, clip: Path) -> None:
+    runner = make()
+    runner.page = shelf = Shelf(novita)
+    result, seen = run(runner, replace(request_, video=clip))
+    assert result.video.exists()
+    assert [e.how for e in seen if isinstance(e, ev.Published)] == ["a shelf"]
+    (sent,) = novita.state.tasks.values()
+    assert sent["video"].startswith(f"{novita.base_url}/shelf/")
+    assert shelf.kept == []
+
+
+def test_an_address_that_does_not_serve_the_file_stops_the_job_unspent(
+    make: Any, novita: ScriptedNovita, request_: MotionRequest, clip: Path
+) -> None:
+    runner = make()
+    runner.page = shelf = Shelf(novita, cut=10)
+    error, _ = run(runner, replace(request_, video=clip))
+    assert isinstance(error, errors.NotPublished)
+    assert error.money == "no"
+    assert novita.state.submit_count == 0
+    assert shelf.kept == []

@@ -325,7 +325,9 @@ def test_a_video_elsewhere_is_fetched(
     assert caller.poll(gone)["task"]["reason"].startswith("the image could not be fetched")
 
 
-def test_a_private_address_is_not_fetched(caller: Caller, body: dict[str, Any], elsewhere: Any, until: Callable[..., Any]) -> None:
+def test_a_private_address_is_not_fetched(
+    caller: Caller, home: Path, body: dict[str, Any], elsewhere: Any, until: Callable[..., Any]
+) -> None:
     port, handler = elsewhere
     task_id = caller.submit(body | {"video": f"http://127.0.0.1:{port}/clip.mp4?sig=SECRET"}).json()["task_id"]
     until(lambda: over(caller.poll(task_id)))
@@ -333,6 +335,7 @@ def test_a_private_address_is_not_fetched(caller: Caller, body: dict[str, Any], 
     assert task["status"] == "TASK_STATUS_FAILED"
     assert task["reason"].startswith("the video could not be fetched")
     assert "SECRET" not in task["reason"]
+    assert "SECRET" not in (home / "local" / "tasks" / task_id / "task.json").read_text()
     assert handler.seen == []
 
 

@@ -55,8 +55,8 @@ def test_the_models_are_those_of_the_table() -> None:
 def test_overlap_is_one_for_the_same_box_and_zero_for_distant_ones() -> None:
     box = np.array([10.0, 10.0, 20.0, 10.0])
     assert nets.overlap(box, box) == pytest.approx(1)
-    assert nets.overlap(box, box + [10, 0, 0, 0]) == pytest.approx(1 / 3)
-    assert nets.overlap(box, box + [100, 0, 0, 0]) == 0
+    assert nets.overlap(box, box + np.array([10, 0, 0, 0])) == pytest.approx(1 / 3)
+    assert nets.overlap(box, box + np.array([100, 0, 0, 0])) == 0
 
 
 def test_a_crop_knows_the_way_back_to_the_frame() -> None:
@@ -133,7 +133,9 @@ def test_following_finds_once_and_then_keeps_up(shared_media: Path) -> None:
     image = picture(shared_media / "image" / "fullbody_man.png", 500)
     height, width = image.shape[:2]
     shifts = [(0, 0), (4, 2), (8, 4), (12, 6), (16, 8)]
-    frames = [cv2.warpAffine(image, np.float32([[1, 0, x], [0, 1, y]]), (width, height), borderMode=cv2.BORDER_REPLICATE) for x, y in shifts]
+    frames = [
+        cv2.warpAffine(image, np.float32([[1, 0, x], [0, 1, y]]), (width, height), borderMode=cv2.BORDER_REPLICATE) for x, y in shifts
+    ]
     done: list[int] = []
     track = pose.follow(frames, on_frame=done.append)
     assert (track.body_ratio, track.face_ratio, done) == (1, 1, [1, 2, 3, 4, 5])

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kling_utils.errors import UnreadableMedia
+from kling_utils.media import ffmpeg
 from kling_utils.media.probe import probe_image, probe_video
 from kling_utils.values import Size
 
@@ -113,6 +114,7 @@ def test_a_cameras_jpeg_with_a_preview_is_one_jpeg(tmp_path: Path) -> None:
     assert (info.format, info.frames, info.size) == ("JPEG", 1, Size(400, 600))
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")  # as when the app runs
 @pytest.mark.parametrize(("side", "megapixels"), [(20_000, "400"), (10_000, "100")])
 def test_a_bomb_is_never_unpacked(tmp_path: Path, side: int, megapixels: str) -> None:
     path = zoo.bomb(tmp_path, side)
@@ -129,12 +131,25 @@ def test_heic_is_named_and_told_what_to_do(tmp_path: Path, brand: bytes) -> None
     assert "JPEG" in error.hint
 
 
-def test_a_real_heic_is_recognised(tmp_path: Path) -> None:
+def test_a_real_heic_is_measured(tmp_path: Path) -> None:
     heif = pytest.importorskip("pillow_heif")
     path = tmp_path / "photo.heic"
     heif.from_pillow(zoo.picture()).save(path)
-    assert refused(path, "image").found == "heif"
+    info = probe_image(path)
+    assert (info.format, info.size, info.frames) == ("HEIF", Size(400, 600), 1)
     assert refused(path, "video").found == "image"
+    assert refused(zoo.beginning(path, 0.5), "image").found == "heif"
+
+
+def test_avif_is_measured(tmp_path: Path) -> None:
+    info = probe_image(zoo.image(tmp_path, "photo.avif", kind="AVIF"))
+    assert (info.format, info.size) == ("AVIF", Size(400, 600))
+
+
+def test_sixteen_bits_of_colour_are_not_taken_for_eight(tmp_path: Path) -> None:
+    path = tmp_path / "deep.png"
+    ffmpeg.run(["-f", "lavfi", "-i", "testsrc2=s=320x320", "-frames:v", "1", "-pix_fmt", "rgb48be", str(path)], timeout=30)
+    assert probe_image(path).mode == "RGB;16B"
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF"])

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import traceback
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers.clocks import Clock
-from helpers.scripted import MP4, CutAfter, File, HangUp, Reply, Reset, ScriptedNovita, Seen, Stall
+from helpers.scripted import MP4, Act, CutAfter, File, HangUp, Reply, Reset, ScriptedNovita, Seen, Stall
 
 from kling_utils.errors import DownloadFailed, Interrupted, LinkExpired, NoContact, UnreadableMedia
 from kling_utils.media.guard import Guard
@@ -17,6 +19,10 @@ from kling_utils.novita.download import download
 
 LOCAL = frozenset({"127.0.0.1"})
 PATH = "/results/r.mp4"
+
+
+def acts(*given: Act) -> deque[Act]:
+    return deque(given)
 
 
 class Fetch:
@@ -77,7 +83,7 @@ def test_what_is_asked_for(server: ScriptedNovita, fetch: Fetch) -> None:
 def test_an_existing_file_is_replaced_only_by_a_whole_one(server: ScriptedNovita, fetch: Fetch) -> None:
     fetch.dest.write_bytes(b"before")
     with pytest.raises(DownloadFailed):
-        fetch(server.serve(PATH, File(acts=[CutAfter(1000)] * 5, etag="", ranges=False)))  # type: ignore[arg-type]
+        fetch(server.serve(PATH, File(acts=acts(*[CutAfter(1000)] * 5), ranges=False)))
     assert fetch.dest.read_bytes() == b"before"
     fetch(server.serve("/2.mp4", File()))
     assert fetch.dest.read_bytes() == MP4
@@ -86,16 +92,10 @@ def test_an_existing_file_is_replaced_only_by_a_whole_one(server: ScriptedNovita
 # -- resuming
 
 
-def acts(*given: Any) -> Any:
-    from collections import deque
-
-    return deque(given)
-
-
 def test_a_cut_download_goes_on_where_it_ended(server: ScriptedNovita, fetch: Fetch) -> None:
     fetch(server.serve(PATH, File(acts=acts(CutAfter(50_000), CutAfter(70_000)))))
     assert fetch.dest.read_bytes() == MP4
-    first, second, third = requests_for(server)
+    _, second, third = requests_for(server)
     assert (second.headers["range"], second.headers["if-range"]) == ("bytes=50000-", '"v1"')
     assert third.headers["range"] == "bytes=120000-"
     assert fetch.left == ["result.mp4"]
@@ -196,7 +196,9 @@ def test_a_length_that_is_never_reached_is_never_renamed(server: ScriptedNovita,
     assert fetch.left == []
 
 
-@pytest.mark.parametrize("data", [b"<!doctype html><title>Expired</title>" + b" " * 9000, b"<Error>gone</Error>" * 9, b"GIF89a" + b"\0" * 99, b"", b"\0\0"])
+@pytest.mark.parametrize(
+    "data", [b"<!doctype html><title>Expired</title>" + b" " * 9000, b"<Error>gone</Error>" * 9, b"GIF89a" + b"\0" * 99, b"", b"\0\0"]
+)
 def test_what_is_not_a_video_is_refused_after_a_fresh_link(server: ScriptedNovita, fetch: Fetch, data: bytes) -> None:
     url = server.serve(PATH, File(data, content_type="text/html"))
     fetch.fresh = url
@@ -335,8 +337,6 @@ def test_progress_is_told_not_more_often_than_it_can_be_read(server: ScriptedNov
 
 
 def test_no_error_shows_the_signature(server: ScriptedNovita, fetch: Fetch) -> None:
-    import traceback
-
     secret = "0badc0ffee0ddf00d"
     for act in (Reply(500, ""), Reply(403, ""), Reply(418, ""), Reset(), Reply(200, "<html>")):
         url = server.serve(PATH, File(acts=acts(*[act] * 9)))

@@ -105,7 +105,9 @@ def test_a_status_alone(status: int, kind: type[ProviderError]) -> None:
     assert "SOMETHING_NEW" in error.message
 
 
-@pytest.mark.parametrize("body", [None, "text", [], {"reason": None, "message": None, "metadata": None}, {"reason": 7, "message": {"a": 1}}])
+@pytest.mark.parametrize(
+    "body", [None, "text", [], {"reason": None, "message": None, "metadata": None}, {"reason": 7, "message": {"a": 1}}]
+)
 def test_any_body(body: object) -> None:
     assert error_for(500, body).words in ("", "7")
 

@@ -87,7 +87,12 @@ def test_an_answer_that_says_nothing_is_trouble_too(client: Client, server: Scri
 
 def test_five_500s_in_a_row_end_one_poll_but_not_the_next(client: Client, server: ScriptedNovita, clock: Clock) -> None:
     task_id = client.submit(
-        {"image": "https://e.example/i.png", "video": "https://e.example/v.mp4", "model_name": "kling-v3-0-std", "character_orientation": "image"}
+        {
+            "image": "https://e.example/i.png",
+            "video": "https://e.example/v.mp4",
+            "model_name": "kling-v3-0-std",
+            "character_orientation": "image",
+        }
     )
     server.state.polls.extend([Reply(500, "")] * 5)
     with pytest.raises(ProviderDown):
@@ -193,7 +198,9 @@ def test_the_documented_answer(client: Client, server: ScriptedNovita) -> None:
     )
 
 
-@pytest.mark.parametrize("absent", ["extra", "images", "audios", "task.eta", "task.progress_percent", "task.reason", "task.task_type", "task.task_id"])
+@pytest.mark.parametrize(
+    "absent", ["extra", "images", "audios", "task.eta", "task.progress_percent", "task.reason", "task.task_type", "task.task_id"]
+)
 def test_whatever_may_be_absent(client: Client, server: ScriptedNovita, absent: str) -> None:
     body = {**CAPTURE, "task": dict(CAPTURE["task"])}
     where, _, name = absent.rpartition(".")
@@ -220,7 +227,9 @@ def test_any_lifetime(client: Client, server: ScriptedNovita, ttl: Any) -> None:
         ({}, None, None),
     ],
 )
-def test_numbers_as_they_come(client: Client, server: ScriptedNovita, given: dict[str, Any], progress: int | None, eta: float | None) -> None:
+def test_numbers_as_they_come(
+    client: Client, server: ScriptedNovita, given: dict[str, Any], progress: int | None, eta: float | None
+) -> None:
     status = polled(client, server, {"task": {"status": "TASK_STATUS_PROCESSING", **given}})
     assert (status.progress, status.eta) == (progress, eta)
 
@@ -243,7 +252,17 @@ def test_failed_is_an_answer_not_an_error(client: Client, server: ScriptedNovita
 
 @pytest.mark.parametrize(
     "videos",
-    [[], None, "none", [None], [{}], [{"video_url": ""}], [{"video_url": None}], [{"video_url": "s3://bucket/x.mp4"}], [{"video_url": "/x.mp4"}]],
+    [
+        [],
+        None,
+        "none",
+        [None],
+        [{}],
+        [{"video_url": ""}],
+        [{"video_url": None}],
+        [{"video_url": "s3://bucket/x.mp4"}],
+        [{"video_url": "/x.mp4"}],
+    ],
 )
 def test_success_without_a_usable_link_is_an_error(client: Client, server: ScriptedNovita, videos: Any) -> None:
     with pytest.raises(DownloadFailed) as caught:

@@ -85,7 +85,9 @@ def test_a_submit_returns_the_task_id(client: Client, server: ScriptedNovita) ->
 
 
 @pytest.mark.parametrize("act", [Stall(), Reset(), HangUp()], ids=["read time-out", "reset", "closed"])
-def test_no_answer_is_unconfirmed_and_never_resent(client: Client, server: ScriptedNovita, clock: Clock, act: Stall | Reset | HangUp) -> None:
+def test_no_answer_is_unconfirmed_and_never_resent(
+    client: Client, server: ScriptedNovita, clock: Clock, act: Stall | Reset | HangUp
+) -> None:
     server.state.submits.append(act)
     with pytest.raises(SubmitUnconfirmed) as caught:
         client.submit(BODY)

@@ -149,9 +149,10 @@ def feet(body: Body, shape: tuple[int, ...]) -> Frame:
     length = max(float(np.linalg.norm(p[[11, 12], :2].mean(0) - p[[23, 24], :2].mean(0))), 1.0)
     for foot in ((27, 29, 31), (28, 30, 32)):
         if p[list(foot), 3].min() > 0.6:
-            for a, b in ((foot[1], foot[2]), (foot[0], foot[2])):
-                ends = [tuple(int(x) for x in p[k, :2]) for k in (a, b)]
-                cv2.line(out, ends[0], ends[1], 1, max(1, int(0.24 * length)))
+            ankle, heel, toe = (p[k, :2] for k in foot)
+            for start in (ankle, heel):
+                tip = toe + 0.4 * (toe - start)  # shoes go on past the last landmark
+                cv2.line(out, (int(start[0]), int(start[1])), (int(tip[0]), int(tip[1])), 1, max(1, int(0.26 * length)))
     return out
 
 

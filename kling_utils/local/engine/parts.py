@@ -122,10 +122,23 @@ def _cut(image: Frame, alpha: Frame, parts: _Scores, skin: Floats, sure: float =
     label: Ints = np.where(marks >= 2, marks - 2, near).astype(np.int32)
     for k in arms:  # wide skirts and robes are not part of an arm
         _give(label, (label == k) & (score[k] > 1.7), parts)
+    label = u8(cv2.medianBlur(label.astype(np.uint8), 9)).astype(np.int32)  # before the colours: it would take the fingers off
     lab = f32(cv2.cvtColor(small, cv2.COLOR_BGR2LAB).astype(np.float32))
     for piece in parts.segments:
         _sort_by_colour(label, lab, inside, piece, parts, skin)
-    return u8(cv2.medianBlur(label.astype(np.uint8), 9))
+    out = u8(cv2.medianBlur(label.astype(np.uint8), 3)).astype(np.int32)
+    for k in arms:
+        _give(out, _shreds((out == k) & inside), parts)
+    return u8(out)
+
+
+def _shreds(mask: Bools) -> Bools:
+    """Islands of under a twentieth of the largest one: a shred that flies along with a hand is worse than one that stays."""
+    _, islands, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    areas = stats[:, 4].copy()
+    areas[0] = 0
+    small = np.flatnonzero((areas > 0) & (areas < 0.05 * areas.max()))
+    return np.asarray(np.isin(islands, small), np.bool_)
 
 
 def _sort_by_colour(label: Ints, lab: Floats32, inside: Bools, piece: _Segment, parts: _Scores, skin: Floats) -> None:
@@ -145,13 +158,13 @@ def _sort_by_colour(label: Ints, lab: Floats32, inside: Bools, piece: _Segment, 
     if not _differ(own, other) or (piece.upper and _differ(own, skin)):  # a sleeve's upper part goes over into the shoulder
         return
     to_own, to_other = np.linalg.norm(lab - own, axis=2), np.linalg.norm(lab - other, axis=2)
-    cloth = arm & piece.mine & ((distance > 0.4) | ~core) & (to_other < 0.7 * to_own)
+    cloth = arm & piece.mine & ((distance > 0.4) | ~core) & (to_other < (0.9 if piece.hand else 0.7) * to_own)
     cloth = u8(cv2.morphologyEx(cloth.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))) > 0  # threads stay where they are
     _give(label, cloth, parts)
     beside = np.isin(label, parts.rest) & inside & (distance < 3.0) & (distance > 1.0)
     bare = beside.any() and float(np.mean(to_own[beside] < 0.7 * to_other[beside])) > 0.25  # a bare leg would come along
     if piece.hand and not bare:
-        alike = ((distance < 2.0) & inside & (to_own < 0.7 * to_other)).astype(np.uint8)
+        alike = ((distance < 3.0) & inside & (to_own < 0.8 * to_other)).astype(np.uint8)
         _, islands = cv2.connectedComponents(alike)
         touched = np.unique(islands[core & (alike > 0)])
         label[np.isin(islands, touched[touched > 0]) & np.isin(label, parts.rest)] = piece.arm

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import base64
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.scripted import MP4, SIGNATURE, File, HangUp, Reply, ScriptedNovita
+from pydantic import SecretStr
+
+from kling_utils.errors import KeyRefused, NoContact, NotPublished, UnreadableMedia
+from kling_utils.media.guard import Guard
+from kling_utils.novita.publish import Loopback, PublicUrl, choose, expires_at, image_source
+from kling_utils.novita.transport import Transport
+
+LOCAL = Guard(allow=frozenset({"127.0.0.1"}))
+NOW = 1_800_000_000.0
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    path = tmp_path / "my clip.mp4"
+    path.write_bytes(MP4)
+    return path
+
+
+def look(url: str, clip: Path, **given: Any) -> Any:
+    return PublicUrl(url, given.pop("guard", LOCAL), wall=lambda: NOW).publish(clip)
+
+
+# -- an address of the user's
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_an_address_is_used_as_it_is(server: ScriptedNovita, clip: Path, ranges: bool) -> None:
+    url = server.serve("/clip.mp4", File(ranges=ranges))
+    published = look(url, clip)
+    assert published.url == url
+    assert published.expires_at is None
+    assert SIGNATURE not in repr(published)
+    (seen,) = server.state.seen
+    assert seen.headers["range"] == "bytes=0-4095"
+    assert "authorization" not in seen.headers
+
+
+def test_another_clip_than_the_checked_one_is_refused(server: ScriptedNovita, clip: Path) -> None:
+    for ranges in (True, False):
+        with pytest.raises(NotPublished, match="by now"):
+            look(server.serve("/clip.mp4", File(MP4 + b"more", ranges=ranges)), clip)
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        (File(b"<!doctype html><p>Log in", content_type="text/html"), "a web page"),
+        (File(b"\x89PNG\r\n\x1a\n" + bytes(100)), "PNG"),
+        (File(b""), "HTTP 416"),
+        (File(b"", ranges=False), "empty"),
+        (File(acts=deque([Reply(403, "")])), "HTTP 403"),
+        (File(acts=deque([Reply(404, "")])), "HTTP 404"),
+        (File(acts=deque([Reply(500, "")])), "HTTP 500"),
+        (File(acts=deque([HangUp()] * 3)), "failed or broke"),
+        (File(acts=deque([Reply(302, "", {"Location": "http://10.0.0.1/x"})])), "not on the public internet"),
+    ],
+)
+def test_what_the_provider_could_not_use_is_refused_before_it_is_sent(server: ScriptedNovita, clip: Path, file: File, said: str) -> None:
+    with pytest.raises(NotPublished, match=said) as caught:
+        look(server.serve("/clip.mp4", file), clip)
+    assert caught.value.money == "no"
+    assert caught.value.field == "video"
+    assert caught.value.hint
+    assert SIGNATURE not in str(caught.value)
+
+
+def test_a_private_address_is_no_use_to_the_provider(server: ScriptedNovita, clip: Path) -> None:
+    with pytest.raises(NotPublished):
+        look(server.serve("/clip.mp4", File()), clip, guard=Guard())
+    assert server.state.seen == []
+
+
+@pytest.mark.parametrize(
+    ("query", "at"),
+    [
+        ("X-Amz-Date=20270115T080000Z&X-Amz-Expires=3600&X-Amz-Signature=s", NOW + 3600),
+        ("X-Goog-Date=20270115T080000Z&X-Goog-Expires=60", NOW + 60),
+        ("sv=2024&se=2027-01-15T09:00:00Z&sig=s", NOW + 3600),
+        ("q-sign-time=1799990000;1800003600&q-signature=s", NOW + 3600),
+        ("Expires=1800000060&Signature=s&Key-Pair-Id=k", NOW + 60),
+        ("expires=never&signature=s", None),
+        ("X-Amz-Date=soon&X-Amz-Expires=3600", None),
+        ("v=1", None),
+        ("", None),
+    ],
+)
+def test_how_long_a_signed_address_lives(query: str, at: float | None) -> None:
+    assert expires_at(f"https://bucket.example/clip.mp4?{query}") == at
+
+
+def test_an_address_must_outlive_the_wait(server: ScriptedNovita, clip: Path) -> None:
+    server.serve("/clip.mp4", File())
+    short, long = (f"{server.base_url}/clip.mp4?Expires={int(NOW) + s}&Signature=abc" for s in (1799, 1801))
+    with pytest.raises(NotPublished, match="too soon"):
+        look(short, clip)
+    assert server.state.seen == []
+    assert look(long, clip).expires_at == NOW + 1801
+
+
+# -- the server of this home
+
+
+def test_a_draft_is_handed_to_the_local_server(server: ScriptedNovita, transport: Transport, clip: Path) -> None:
+    published = Loopback(server.base_url, SecretStr(server.key), transport).publish(clip)
+    assert published.url == f"{server.base_url}/local/files/my%20clip.mp4"
+    (seen,) = server.state.seen
+    assert (seen.method, seen.body) == ("PUT", MP4)
+    assert seen.headers["authorization"] == f"Bearer {server.key}"
+
+
+def test_a_repeated_handover_begins_at_the_start(server: ScriptedNovita, transport: Transport, clip: Path) -> None:
+    server.state.puts.extend([Reply(503, ""), HangUp()])
+    Loopback(server.base_url, SecretStr(server.key), transport).publish(clip)
+    assert [seen.body for seen in server.state.seen] == [MP4] * 3
+
+
+def test_a_handover_that_is_refused(server: ScriptedNovita, transport: Transport, clip: Path) -> None:
+    server.state.puts.append(Reply(413, {"code": 413, "reason": "INVALID_REQUEST_BODY", "message": "too large"}))
+    with pytest.raises(NotPublished, match="HTTP 413"):
+        Loopback(server.base_url, SecretStr(server.key), transport).publish(clip)
+    server.close()
+    with pytest.raises(NoContact):
+        Loopback(server.base_url, SecretStr(server.key), transport).publish(clip)
+
+
+# -- the choice
+
+
+def test_the_choice(transport: Transport, clip: Path) -> None:
+    common: dict[str, Any] = {"base_url": "http://127.0.0.1:1", "key": SecretStr("k"), "guard": LOCAL, "transport": transport}
+    assert isinstance(choose(draft=True, video_url=None, **common), Loopback)
+    assert isinstance(choose(draft=True, video_url="https://e.example/a.mp4", **common), Loopback)
+    assert isinstance(choose(draft=False, video_url="https://e.example/a.mp4", **common), PublicUrl)
+    with pytest.raises(NotPublished, match=r"my clip\.mp4") as caught:
+        choose(draft=False, video_url=None, **common).publish(clip)
+    assert caught.value.money == "no"
+    assert "https address" in caught.value.hint
+    assert "local draft" in caught.value.hint
+
+
+# -- images
+
+
+@pytest.mark.parametrize(("data", "mime"), [(b"\x89PNG\r\n\x1a\n" + bytes(9), "image/png"), (b"\xff\xd8\xff\xe0" + bytes(9), "image/jpeg")])
+def test_a_picture_travels_as_its_own_bytes(tmp_path: Path, data: bytes, mime: str) -> None:
+    path = tmp_path / "misnamed.gif"
+    path.write_bytes(data)
+    head, _, body = image_source(path).partition(",")
+    assert head == f"data:{mime};base64"
+    assert base64.b64decode(body) == data
+
+
+def test_an_address_of_a_picture_stays_what_it_is() -> None:
+    assert image_source("https://e.example/a.png?x=1") == "https://e.example/a.png?x=1"
+
+
+@pytest.mark.parametrize("data", [b"GIF89a", b"<html>", b""])
+def test_other_pictures_are_refused(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(UnreadableMedia) as caught:
+        image_source(tmp_path / "a.png")
+    assert caught.value.field == "image"
+    with pytest.raises(UnreadableMedia):
+        image_source(tmp_path / "none.png")
+
+
+def test_a_wrong_key_is_told_as_such(server: ScriptedNovita, transport: Transport, clip: Path) -> None:
+    with pytest.raises(KeyRefused):
+        Loopback(server.base_url, SecretStr("sk-wrong-000000"), transport).publish(clip)
