@@ -129,6 +129,10 @@ def _cut(image: Frame, alpha: Frame, parts: _Scores, skin: Floats, sure: float =
     out = u8(cv2.medianBlur(label.astype(np.uint8), 3)).astype(np.int32)
     for k in arms:
         _give(out, _shreds((out == k) & inside), parts)
+    if arms:  # an arm's rim is mixed with what lies behind it, and may look like cloth: it would hang in the air as a contour
+        nearest = np.argmin(score[arms], 0)
+        rim = _shreds(np.isin(out, parts.rest) & inside) & (score[arms].min(0) < score[parts.rest].min(0))
+        out[rim] = np.array(arms)[nearest[rim]]
     return u8(out)
 
 
@@ -158,7 +162,7 @@ def _sort_by_colour(label: Ints, lab: Floats32, inside: Bools, piece: _Segment, 
     if not _differ(own, other) or (piece.upper and _differ(own, skin)):  # a sleeve's upper part goes over into the shoulder
         return
     to_own, to_other = np.linalg.norm(lab - own, axis=2), np.linalg.norm(lab - other, axis=2)
-    cloth = arm & piece.mine & ((distance > 0.4) | ~core) & (to_other < (0.9 if piece.hand else 0.7) * to_own)
+    cloth = arm & inside & piece.mine & ((distance > 0.4) | ~core) & (to_other < (0.9 if piece.hand else 0.7) * to_own)
     cloth = u8(cv2.morphologyEx(cloth.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))) > 0  # threads stay where they are
     _give(label, cloth, parts)
     beside = np.isin(label, parts.rest) & inside & (distance < 3.0) & (distance > 1.0)
