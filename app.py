@@ -1,0 +1,104 @@
+"""The page: what stands where, and what leads to what. Panels, texts and handlers live in ``kling_utils.studio``; rules in the runner."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from kling_utils.studio import theme, visitor
+from kling_utils.studio.account import Account
+from kling_utils.studio.arrive import Arrive
+from kling_utils.studio.desk import Desk
+from kling_utils.studio.follow import Follow
+from kling_utils.studio.generate import Generate
+from kling_utils.studio.inputs import ImageInput, VideoInput
+from kling_utils.studio.options import Options
+from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
+
+if TYPE_CHECKING:
+    from kling_utils.jobs.runner import Runner
+
+TITLE = "Motion Control Studio"
+HEAVY = ("cv2", "numpy", "ai_edge_litert.interpreter")
+"""Imported after the page is up, so that the first check does not wait for them."""
+
+
+def build(runner: Runner) -> gr.Blocks:
+    """The page over a runner. Nothing is loaded, fetched or started here."""
+    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)) as blocks:
+        page: gr.Blocks = blocks
+        desk, who = gr.State(Desk()), visitor.state()
+
+        gr.HTML(theme.static("header.html"), apply_default_css=False, elem_id="header")
+        account = Account(runner)
+        with gr.Row(elem_id="desk"):
+            with gr.Column(elem_id="inputs", scale=10, min_width=340):
+                with gr.Row(elem_id="files"):
+                    with gr.Column(min_width=220, elem_classes="input"):
+                        image = ImageInput()
+                    with gr.Column(min_width=220, elem_classes="input"):
+                        video = VideoInput()
+                options = Options()
+                generate = Generate(runner)
+            with gr.Column(elem_id="results", scale=12, min_width=340):
+                follow = Follow(runner)
+        arrive = Arrive(runner, image, video, follow)
+
+        form = [image.source, video.source, options.orientation, options.model, options.prompt, options.negative, options.sound]
+        generate.wire(form, account, image, video, options, desk)
+        asks = [generate.button.click(generate.submit, [*form, account.box, desk, who], generate.outputs, **PRIVATE, **HIDDEN, **MANY)]
+        asks += [
+            generate.again.click(generate.submit_again, [*form, account.box, desk, who], generate.outputs, **PRIVATE, **HIDDEN, **MANY)
+        ]
+        asks += [generate.show.click(generate.open_twin, [generate.twin, desk], generate.choice, **PRIVATE, **HIDDEN)]
+        asks += [follow.history.pick(follow.picked, [desk, who], [generate.notice], **PRIVATE, **HIDDEN)]
+        asks += follow.rescue.wire(desk, who)
+        asks += [page.load(arrive.greet, [who, desk], arrive.outputs(who), **PRIVATE, **HIDDEN)]
+        for asked in asks:
+            asked.then(follow.watch, [desk, who], follow.outputs, **PRIVATE, **HIDDEN, **MANY)
+        follow.stop.click(follow.stopped, [desk], [follow.panel, follow.stop], **PRIVATE, **HIDDEN)
+        again = [image.source, image.view, video.source, video.view, *form[2:]]
+        follow.reuse.click(follow.again, [desk, who], again, **PRIVATE, **HIDDEN)
+    return page
+
+
+def options() -> dict[str, Any]:
+    """What the page is launched with: everything from this machine, nothing recorded, nothing offered to strangers."""
+    return {
+        "theme": theme.theme(),
+        "css": theme.css(),
+        "footer_links": ["settings"],
+        "run_history": False,
+        "ssr_mode": False,
+        "show_error": False,
+        "max_file_size": "200mb",
+        "enable_monitoring": False,
+        "mcp_server": False,
+        "pwa": False,
+        "app_kwargs": {"docs_url": None, "redoc_url": None, "openapi_url": None},
+    }
+
+
+def main() -> None:
+    """Serve the page until it is stopped."""
+    from kling_utils.jobs.runner import Runner
+
+    with Runner.from_env() as runner:
+        runner.watch()
+        page = build(runner).queue(default_concurrency_limit=32, max_size=256)
+        settings = runner.settings
+        page.launch(prevent_thread_lock=True, share=settings.share, server_name=settings.server_name or None, **options())
+        threading.Thread(target=_warm, name="warm", daemon=True).start()
+        page.block_thread()
+
+
+def _warm() -> None:
+    for name in HEAVY:
+        importlib.import_module(name)
+
+
+if __name__ == "__main__":
+    main()

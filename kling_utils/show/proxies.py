@@ -1,0 +1,70 @@
+"""Small copies for pages that carry their pictures with them: notebooks.
+
+Owns how small, and the fallback from clip to still to words. Refuses to know what a card looks like. The originals are never embedded: a
+notebook of a dozen results must stay a file that opens.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import tempfile
+from pathlib import Path
+
+from kling_utils.errors import FfmpegFailed
+from kling_utils.media import ffmpeg
+
+MAX_BYTES = 1_100_000
+"""Of the clip; base64 makes it a third larger, so about 1.5 MB in the page."""
+HEIGHT = 320
+LONGEST = 30.0
+"""Seconds: the longest result there is."""
+
+
+def embedded(reference: Path, video: Path) -> str:
+    """Both clips in one, as HTML that needs no other file. Never raises for a file that is gone or broken."""
+    try:
+        return _embedded(reference, _stamp(reference), video, _stamp(video))
+    except OSError:
+        return '<p class="kc-note">The files of this result are not here any more.</p>'
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_mtime_ns, stat.st_size
+
+
+@functools.lru_cache(maxsize=32)
+def _embedded(reference: Path, _r: tuple[int, int], video: Path, _v: tuple[int, int]) -> str:
+    sides = '<p class="kc-note">Left the reference, right the result.</p>'
+    with tempfile.TemporaryDirectory(prefix="card-") as folder:
+        for bits in (260_000, 120_000, 60_000):  # bits a second: fits 30 s at the second, always at the third
+            clip = Path(folder) / f"{bits}.mp4"
+            try:
+                ffmpeg.run(_pair(reference, video, clip, bits), timeout=60)
+            except FfmpegFailed:
+                break
+            if clip.stat().st_size <= MAX_BYTES:
+                data = _data(clip, "video/mp4")
+                shown = 'controls loop muted playsinline preload="metadata" aria-label="Reference and result"'
+                return f'<video {shown} src="{data}"></video>{sides}'
+        still = Path(folder) / "still.jpg"
+        try:
+            ffmpeg.run([*ffmpeg.source(video), "-frames:v", "1", "-vf", f"scale=-2:{HEIGHT}", "-q:v", "5", str(still)], timeout=30)
+            return f'<img class="kc-still" alt="First frame of the result" src="{_data(still, "image/jpeg")}">'
+        except (FfmpegFailed, OSError):
+            return '<p class="kc-note">The result cannot be shown here.</p>'
+
+
+def _pair(reference: Path, video: Path, out: Path, bits: int) -> list[str]:
+    """Side by side at one height and one constant rate; the shorter holds its last frame; the result's sound, if it has any."""
+    one = f"scale=-2:{HEIGHT},setsar=1,fps=24,tpad=stop_mode=clone:stop_duration={LONGEST:.0f}"
+    longest = f"[0:v:0]{one}[a];[1:v:0]{one.partition(',tpad')[0]}[b];[a][b]hstack=inputs=2:shortest=1[v]"
+    rate = ["-b:v", str(bits), "-maxrate", str(bits), "-bufsize", str(2 * bits), "-preset", "veryfast", "-g", "24"]
+    sound = ["-map", "1:a:0?", "-c:a", "aac", "-b:a", "48k", "-ac", "1", "-shortest"]
+    head = [*ffmpeg.source(reference), *ffmpeg.source(video), "-filter_complex", longest, "-map", "[v]"]
+    return [*head, *sound, *ffmpeg.H264, *rate, "-t", f"{LONGEST:.0f}", str(out)]
+
+
+def _data(path: Path, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"

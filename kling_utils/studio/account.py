@@ -1,0 +1,86 @@
+"""Whose key is used, said in one line, and the box for a visitor's own key.
+
+Owns the key's box: masked, read by private events only, handed to the runner and to nobody else. Refuses to keep it: not in a state, not in
+browser storage, not in a log, an event or an error.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from kling_utils.errors import KlingError, SettingError
+from kling_utils.show import cards
+from kling_utils.studio.desk import typed_key
+from kling_utils.studio.wire import HIDDEN, PRIVATE
+
+if TYPE_CHECKING:
+    from kling_utils.jobs.runner import Runner
+
+
+def key_box(label: str, **more: Any) -> gr.Textbox:
+    """A masked box that browsers are asked not to remember."""
+    return gr.Textbox(
+        label=label,
+        type="password",
+        max_lines=1,
+        html_attributes=gr.InputHTMLAttributes(autocomplete="new-password", spellcheck=False, autocapitalize="off"),
+        **more,
+    )
+
+
+class Account:
+    """The line at the top, the box under it, and the free test of a key."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        with gr.Column(elem_id="account"):
+            with gr.Row(elem_id="account-line", equal_height=True):
+                self.line = gr.HTML(self.says(None), elem_id="whose-key", apply_default_css=False)
+                self.opener = gr.Button("Use a Novita key", size="sm", elem_id="open-key", scale=0, min_width=150)
+            with gr.Column(visible=False, elem_id="key-panel") as self.panel:
+                with gr.Row(equal_height=True):
+                    self.box = key_box(
+                        "Novita API key",
+                        placeholder="sk_…",
+                        info="Used for your jobs only, kept in memory while they need it, never stored.",
+                        elem_id="key",
+                        scale=1,
+                    )
+                    self.test = gr.Button("Test the key", size="sm", elem_id="test-key", scale=0, min_width=120)
+                self.result = gr.HTML("", elem_id="key-result", apply_default_css=False)
+            self._open = gr.State(False)
+        self.opener.click(self.toggle, [self._open, self.box], [self._open, self.panel, self.opener], **PRIVATE, **HIDDEN)
+        self.test.click(self.tested, [self.box], [self.result, self.line], **PRIVATE, **HIDDEN)
+        gr.on([self.box.blur, self.box.submit], self.says, [self.box], [self.line], **PRIVATE, **HIDDEN)
+
+    def toggle(self, is_open: bool, key: str) -> tuple[bool, Any, Any]:
+        label = ("Close" if not is_open else "Change the key") if key else ("Close" if not is_open else "Use a Novita key")
+        return not is_open, gr.update(visible=not is_open), gr.update(value=label)
+
+    def says(self, key: str | None) -> str:
+        """The line: who pays, and what comes out."""
+        try:
+            typed = typed_key(key)
+        except SettingError as error:
+            return _line("error", "This key cannot be used.", error.hint)
+        if typed is not None:
+            return _line("key", "Your key is used.", "Results come from Kling and cost money: the price is on the button.")
+        if self._runner.provider_for(None) == "novita":
+            return _line("key", "This machine's key is used.", "Results come from Kling and cost money: the price is on the button.")
+        where = "this page's server" if self._runner.settings.hosted else "this computer"
+        return _line("draft", "No key is set, so results are local drafts.", f"They are free, made on {where}, and marked as drafts.")
+
+    def tested(self, key: str) -> tuple[str, str]:
+        """Ask for the balance: costs nothing, and tells whether the key works."""
+        try:
+            balance = self._runner.balance(typed_key(key))
+        except KlingError as error:
+            return cards.error(error), self.says(key)
+        return cards.note("The key works", f"Balance: {balance.available}.", severity="pass"), self.says(key)
+
+
+def _line(kind: str, head: str, rest: str) -> str:
+    said = f"<b>{cards.escape(head)}</b> {cards.escape(rest)}"
+    return f'<p class="whose whose-{kind}"><span class="whose-dot" aria-hidden="true"></span><span>{said}</span></p>'

@@ -1,0 +1,53 @@
+"""Arriving at the page: who it is, which job to go on showing, and the examples.
+
+Owns what happens on load: a reload, or another day, comes back to the job. Refuses to change a job.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from kling_utils.errors import KlingError
+from kling_utils.show import cards
+from kling_utils.studio import history, samples, visitor
+from kling_utils.studio.desk import Desk
+from kling_utils.studio.follow import Follow
+from kling_utils.studio.inputs import ImageInput, VideoInput
+
+if TYPE_CHECKING:
+    from kling_utils.jobs.runner import Runner
+
+
+class Arrive:
+    """The load event."""
+
+    def __init__(self, runner: Runner, image: ImageInput, video: VideoInput, follow: Follow) -> None:
+        self._runner, self._image, self._video, self._follow = runner, image, video, follow
+
+    def outputs(self, who: Any) -> list[Any]:
+        return [who, self._follow.history, self._follow.trouble, self._image.strip, self._video.strip]
+
+    def greet(self, who: Any, desk: Desk, request: gr.Request) -> tuple[Any, ...]:
+        """Open the job that the address names, else the newest one that is still on its way."""
+        who = visitor.known(who)
+        sees = visitor.sees(self._runner, who)
+        asked = str(request.query_params.get("job", ""))
+        missing = ""
+        if asked:
+            try:
+                desk.open(self._runner.job(asked, owner=sees).job_id)
+            except (KlingError, ValueError):
+                missing = cards.note("There is no such job here", "It was removed, or it belongs to another browser.", severity="warning")
+        if not desk.job_id:
+            unfinished = next((j for j in self._runner.jobs(owner=sees) if not j.done), None)
+            if unfinished is not None:
+                desk.open(unfinished.job_id)
+        return (
+            who,
+            history.value(self._runner, who, desk.job_id),
+            gr.update(value=missing, visible=bool(missing)),
+            samples.value(self._image.samples, "image"),
+            samples.value(self._video.samples, "video"),
+        )

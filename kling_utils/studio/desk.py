@@ -1,0 +1,116 @@
+"""What one visitor's page has checked and shown, and what it is following: plain memory of one session, never of two.
+
+Owns the order between a check and a submit. Refuses to know the components. A ``Desk`` lives in a ``gr.State`` and is changed in place,
+because handlers of one session run side by side.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from kling_utils.settings import clean_key
+from kling_utils.values import MotionRequest, Quote
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from kling_utils.jobs.runner import Look, Runner
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The form as it stands: ``image`` and ``video`` are paths or addresses, empty while there is none."""
+
+    image: str
+    video: str
+    character_orientation: Any
+    model_name: Any
+    prompt: str
+    negative_prompt: str
+    keep_original_sound: bool
+
+    def request(self) -> MotionRequest:
+        """Raises ``InvalidRequest`` when something is missing."""
+        return MotionRequest(
+            image=self.image,
+            video=self.video,
+            prompt=self.prompt,
+            negative_prompt=self.negative_prompt,
+            model_name=self.model_name,
+            character_orientation=self.character_orientation,
+            keep_original_sound=self.keep_original_sound,
+        )
+
+
+class Desk:
+    """The last check that was shown, and the job that is followed."""
+
+    def __init__(self) -> None:
+        self._checking = threading.Lock()
+        self._shown: tuple[Form, Look] | None = None
+        self.job_id = ""
+        self._opened = 0
+        self._claimed = 0
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Desk:
+        return Desk()  # a new session begins with nothing
+
+    def check(self, runner: Runner, form: Form, key: SecretStr | None) -> Look:
+        """Look at the form as it is now, one check at a time: whoever comes second waits, and measures nothing twice."""
+        with self._checking:
+            asked = {f.name: getattr(form, f.name) for f in fields(form)}
+            look = runner.look(**{**asked, "image": form.image or None, "video": form.video or None}, key=key)
+            self._shown = (form, look)
+            return look
+
+    @property
+    def shown(self) -> Look | None:
+        """The last check."""
+        return self._shown[1] if self._shown is not None else None
+
+    def agreed(self, runner: Runner, form: Form, key: SecretStr | None) -> tuple[Look, bool]:
+        """The check to submit with, and whether its price is the one that was on the button. Waits for a check that is running.
+
+        Files that were looked at before keep the report that was shown, so that the runner refuses them when they have changed since.
+        """
+        with self._checking:
+            before = self._shown
+        look = self.check(runner, form, key)
+        if before is None:
+            return look, _free(look.quote)
+        form_before, look_before = before
+        same = _amount(look.quote) == _amount(look_before.quote) or _free(look.quote)
+        if (form_before, look_before.provider) == (form, look.provider):
+            return look_before, same
+        return look, same
+
+    def open(self, job_id: str) -> None:
+        """Follow another job (or none): whoever followed before sees it by the number and stops."""
+        self.job_id = job_id
+        self._opened += 1
+
+    def claim(self) -> int:
+        """The number of the open view, once: 0 when somebody follows it already."""
+        if self._claimed == self._opened:
+            return 0
+        self._claimed = self._opened
+        return self._opened
+
+    def holds(self, number: int) -> bool:
+        """Is the view of that number still the open one?"""
+        return bool(self.job_id) and self._opened == number
+
+
+def typed_key(text: Any) -> SecretStr | None:
+    """The key in the box, or None when the box is empty. Raises ``SettingError``, which never shows it."""
+    return clean_key(text) if isinstance(text, str) and text.strip() else None
+
+
+def _amount(quote: Quote | None) -> Any:
+    return None if quote is None else (quote.low, quote.high)
+
+
+def _free(quote: Quote | None) -> bool:
+    return quote is None or quote.free

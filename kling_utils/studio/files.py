@@ -1,0 +1,135 @@
+"""Files on their way to and from the browser.
+
+Owns how an upload is taken, how a file of the home is handed out, and the small copies that browsers can show. Refuses to know what a file
+is for. The home itself is never served: gradio gets copies in its own cache.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from gradio.data_classes import FileData
+from gradio.processing_utils import save_file_to_cache
+from gradio.utils import get_upload_folder
+from PIL import Image, ImageOps
+
+from kling_utils.media import ffmpeg, playable
+from kling_utils.values import ImageInfo, VideoInfo
+
+POSTER = 320
+"""Longer side of a poster in pixels: twice what the strip shows, for dense screens."""
+PICTURE = 1280
+"""Longer side of a picture's preview in pixels."""
+BROWSER_PICTURES = frozenset({"JPEG", "PNG", "WEBP", "GIF"})
+
+
+def uploaded(payload: Any) -> Path | None:
+    """The path of an upload, or None. Gradio has made sure that it lies in its upload folder before a handler sees it."""
+    if isinstance(payload, Mapping):
+        inner = payload.get("video", payload)  # older forms of a video wrap the file
+        payload = inner.get("path") if isinstance(inner, Mapping) else None
+    return Path(payload) if isinstance(payload, str) and payload else None
+
+
+def handed(path: Path) -> str | None:
+    """A copy in gradio's cache, which the browser may fetch; None for a file that is gone. The cache is keyed by content."""
+    try:
+        stat = path.stat()
+        copy = _copied(path, stat.st_mtime_ns, stat.st_size)
+        if Path(copy).exists():
+            os.utime(copy)  # the cache is cleared by age
+            return copy
+        return str(save_file_to_cache(path, cache_dir=get_upload_folder()))
+    except OSError:
+        return None
+
+
+@functools.lru_cache(maxsize=256)
+def _copied(path: Path, _modified: int, _size: int) -> str:
+    """Copies are named by a hash of the content: remembered, because hashing each file at each look at the page would be felt."""
+    return str(save_file_to_cache(path, cache_dir=get_upload_folder()))
+
+
+def shown(path: Path, kind: Literal["image", "video"]) -> str | None:
+    """As ``handed``, under a name that tells browsers what it is: what came from an address has none."""
+    if path.suffix:
+        return handed(path)
+    try:
+        out = _made(path, "clip.mp4" if kind == "video" else "picture.png")
+        if not out.exists():
+            with playable.beside(out) as part:
+                shutil.copyfile(path, part)
+                os.replace(part, out)
+        return str(out)
+    except OSError:
+        return None
+
+
+def data(path: Path | None) -> dict[str, Any] | None:
+    """A file as our own components take it: gradio fills in its address."""
+    copy = handed(path) if path is not None else None
+    return FileData(path=copy, orig_name=Path(copy).name).model_dump() if copy else None
+
+
+def poster(path: Path) -> Path | None:
+    """A small JPEG of a picture, made once; None when it cannot be read."""
+    return _picture(path, POSTER)
+
+
+def picture(info: ImageInfo) -> Path | None:
+    """The picture as every browser shows it: itself where that works, else a JPEG of it; None when it cannot be read."""
+    return info.path if info.format in BROWSER_PICTURES else _picture(info.path, PICTURE)
+
+
+def clip(info: VideoInfo) -> Path:
+    """The clip as every browser plays it: itself where that works, else a copy, made once. Raises ``FfmpegFailed``."""
+    if playable.plays(info):
+        return info.path
+    out = _made(info.path, "preview.mp4")
+    if not out.exists():
+        playable.make_playable(info.path, info, out, timeout=120)
+    return out
+
+
+def recording(path: Path) -> Path:
+    """A webcam's recording as an MP4 of constant rate: browsers record WebM without a length. Raises ``FfmpegFailed``."""
+    out = _made(path, "webcam.mp4")
+    if not out.exists():
+        how = ["-vf", "scale=trunc(iw/2)*2:trunc(ih/2)*2", "-r", "30", *ffmpeg.H264, "-preset", "veryfast", "-crf", "20", "-g", "30"]
+        with playable.beside(out) as part:
+            args = [*ffmpeg.source(path), "-t", "60", "-map", "0:v:0", "-map", "0:a:0?", *how, "-c:a", "aac", "-f", "mp4", f"file:{part}"]
+            ffmpeg.run(args, timeout=120)
+            os.replace(part, out)
+    return out
+
+
+def _picture(path: Path, longest: int) -> Path | None:
+    try:
+        out = _made(path, f"picture-{longest}.jpg")
+        if not out.exists():
+            with Image.open(path) as opened:
+                drawn = ImageOps.exif_transpose(opened).convert("RGBA")
+            drawn.thumbnail((longest, longest))
+            ground = Image.new("RGB", drawn.size, "#ffffff")
+            ground.paste(drawn, mask=drawn.getchannel("A"))
+            with playable.beside(out) as part:
+                ground.save(part, "JPEG", quality=84)
+                os.replace(part, out)
+        return out
+    except (OSError, ValueError, Image.DecompressionBombError):  # gone, or nothing that Pillow reads
+        return None
+
+
+def _made(path: Path, name: str) -> Path:
+    """Where a copy lies in gradio's cache: named for what it was made from, so that it is made once."""
+    stat = path.stat()
+    mark = hashlib.sha256(f"{name} {path} {stat.st_mtime_ns} {stat.st_size}".encode()).hexdigest()
+    folder = Path(get_upload_folder()) / mark
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / name

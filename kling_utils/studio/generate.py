@@ -1,0 +1,181 @@
+"""The button: checks as the form changes, the price on the button, and the submit.
+
+Owns what happens between a click and a job. Refuses to follow the job: that is ``follow``. Returns at once: sending is the watcher's.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+import gradio as gr
+
+from kling_utils.errors import AlreadyHave, KlingError, SettingError
+from kling_utils.preflight.quote import expected_seconds
+from kling_utils.show import cards, words
+from kling_utils.studio import visitor
+from kling_utils.studio.account import Account
+from kling_utils.studio.desk import Desk, Form, typed_key
+from kling_utils.studio.inputs import ImageInput, VideoInput
+from kling_utils.studio.options import Options, orientation_choices
+from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
+from kling_utils.values import CHARACTER_ORIENTATIONS, CharacterOrientation
+
+if TYPE_CHECKING:
+    from kling_utils.jobs.runner import Look, Runner
+
+LOG = logging.getLogger(__name__)
+
+
+class Generate:
+    """The button with its price, and the place where a refusal is explained."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        with gr.Column(elem_id="generate-panel"):
+            self.button = gr.Button(self.label(None), variant="primary", size="lg", elem_id="generate")
+            self.price = gr.HTML("", elem_id="price", apply_default_css=False)
+            self.notice = gr.HTML("", elem_id="notice", apply_default_css=False)
+            with gr.Row(visible=False, elem_id="have-already") as self.have:
+                self.show = gr.Button("Show it", size="sm", elem_id="show-it")
+                self.again = gr.Button("Make another take", size="sm", elem_id="another-take")
+        self.twin = gr.State("")
+
+    def wire(self, form: list[Any], account: Account, image: ImageInput, video: VideoInput, options: Options, desk: gr.State) -> None:
+        """Check whenever something changes that a rule or the price looks at."""
+        changes = [
+            image.source.change,
+            video.source.change,
+            options.orientation.input,
+            options.model.input,
+            options.sound.input,
+            options.prompt.blur,
+            options.negative.blur,
+            account.box.blur,
+            account.box.submit,
+        ]
+        outputs = [image.card, image.view, video.card, video.view, options.card, options.orientation, self.button, self.price]
+
+        def check(*values: Any) -> tuple[Any, ...]:
+            *fields, key, seat = values
+            asked = Form(*fields)
+            try:
+                look = seat.check(self._runner, asked, _key_or_none(key))
+            except KlingError as error:
+                return (
+                    gr.skip(),
+                    gr.skip(),
+                    gr.skip(),
+                    gr.skip(),
+                    gr.update(value=cards.error(error), visible=True),
+                    gr.skip(),
+                    gr.skip(),
+                    gr.skip(),
+                )
+            about_image, image_view = image.judged(look.report, asked.image)
+            about_video, video_view = video.judged(look.report, asked.video)
+            choices = orientation_choices(_lengths(look))
+            return (
+                about_image,
+                image_view,
+                about_video,
+                video_view,
+                options.judged(look.report),
+                gr.update(choices=choices),
+                gr.update(value=self.label(look)),
+                self.fine_print(look),
+            )
+
+        inputs = [*form, account.box, desk]
+        gr.on(changes, check, inputs, outputs, trigger_mode="always_last", **PRIVATE, **HIDDEN, **MANY)
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What ``submit`` changes."""
+        return [self.button, self.notice, self.have, self.again, self.twin]
+
+    @property
+    def choice(self) -> list[Any]:
+        """What ``open_twin`` changes."""
+        return [self.notice, self.have]
+
+    def open_twin(self, twin: str, desk: Desk) -> tuple[str, Any]:
+        """Show what is there already."""
+        if twin:
+            desk.open(twin)
+        return "", gr.update(visible=False)
+
+    def submit_again(self, *values: Any) -> Iterator[tuple[Any, ...]]:
+        """The same once more, on purpose."""
+        yield from self.submit(*values, fresh=True)
+
+    def label(self, look: Look | None) -> str:
+        """What the button says: the price is what is agreed to by pressing it."""
+        provider = look.provider if look is not None else self._runner.provider_for(None)
+        if provider == "local":
+            return "Generate draft — free"
+        return f"Generate — {words.price(look.quote)}" if look is not None and look.quote is not None else "Generate"
+
+    def fine_print(self, look: Look) -> str:
+        """How sure the price is; nothing for a draft."""
+        if look.quote is None or look.quote.free:
+            return ""
+        return f'<p class="hint">{cards.escape(words.span(look.quote))}</p>'
+
+    def submit(self, *values: Any, fresh: bool = False) -> Iterator[tuple[Any, ...]]:
+        """One click, one job, which is opened on the desk. Yields (button, notice, the row of choices, its second button, twin)."""
+        *fields, key, seat, who = values
+        yield (
+            gr.update(interactive=False),
+            cards.note("Getting ready", "Both files are checked once more."),
+            gr.update(visible=False),
+            gr.skip(),
+            "",
+        )
+        look: Look | None = None
+        said, choose, twin = "", False, ""
+        try:
+            look, said = self._sent(Form(*fields), key, cast(Desk, seat), who, fresh)
+        except AlreadyHave as error:
+            said, choose, twin = cards.error(error), True, error.job_id or ""
+        except KlingError as error:
+            said = cards.error(error)
+        except Exception:  # the last door: a visitor must never look at a page that says nothing
+            LOG.exception("a submit ended in an error of our own")
+            said = cards.note("Something went wrong on our side", "Look at your videos below before you try again.", severity="error")
+        label = self.label(look) if look is not None else gr.skip()
+        button = gr.update(interactive=True) if look is None else gr.update(value=label, interactive=True)
+        another = gr.update(value=f"Make another take — {self._price(seat)}")
+        yield button, said, gr.update(visible=choose), another, twin
+
+    def _price(self, seat: Desk) -> str:
+        cost = seat.shown.quote if seat.shown is not None else None
+        return words.price(cost) if cost is not None else "price not known"
+
+    def _sent(self, form: Form, key: Any, seat: Desk, who: Any, fresh: bool) -> tuple[Look, str]:
+        given = typed_key(key)
+        request = form.request()
+        look, agreed = seat.agreed(self._runner, form, given)
+        if not agreed:
+            price = words.price(look.quote) if look.quote is not None else "not known"
+            return look, cards.note("The price is another one now", f"It is {price}. Press Generate again to agree.", severity="warning")
+        owner = visitor.owner(self._runner, who)
+        job = self._runner.submit(request, owner=owner, key=given, report=look.report, fresh=fresh)
+        seat.open(job.job_id)
+        return look, ""
+
+
+def _key_or_none(key: Any) -> Any:
+    """For a check, a key that cannot be used counts as none: the line at the top says what is wrong with it."""
+    try:
+        return typed_key(key)
+    except SettingError:
+        return None
+
+
+def _lengths(look: Look) -> dict[CharacterOrientation, float | None]:
+    clip = look.report.video
+    if clip is None:
+        return {}
+    return {name: expected_seconds(name, clip.duration, provider=look.provider) for name in CHARACTER_ORIENTATIONS}

@@ -1,0 +1,162 @@
+"""The two inputs: the character's picture and the clip with the motion, each with its address and its report.
+
+Owns how a file or an address becomes the source of an input, and what is shown of it. Refuses to judge it: that is the runner's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from kling_utils.errors import KlingError
+from kling_utils.show import cards
+from kling_utils.studio import files, samples
+from kling_utils.studio.wire import HIDDEN, PRIVATE
+from kling_utils.values import Report, is_url
+
+CAMERA = {"video": {"width": {"ideal": 1280}, "height": {"ideal": 720}, "frameRate": {"ideal": 30}}}
+"""What the camera is asked for: left alone it gives all it has, and a slow machine records a second in four."""
+_MEASURING = cards.note("Measuring", "Size, length and format are being checked.")
+
+
+class Input:
+    """What both inputs share: a source that is a path or an address, an address box, a report card and examples."""
+
+    name: str
+    hint: str
+
+    def __init__(self, view: Any, label: str, placeholder: str, examples: list[samples.Sample]) -> None:
+        self.view = view
+        self.card = gr.HTML(self.empty(), elem_id=f"{self.name}-report", elem_classes="report", apply_default_css=False)
+        self.address = gr.Textbox(
+            label=label,
+            show_label=False,
+            placeholder=placeholder,
+            submit_btn="Use",
+            max_lines=1,
+            elem_classes="address",
+            elem_id=f"{self.name}-address",
+        )
+        self.strip = samples.strip(examples, self.name)
+        self.source = gr.State("")
+        self.samples = examples
+        outputs = [self.source, self.view, self.address, self.card]
+        gr.on([view.upload], self.take, [view], outputs, preprocess=False, **PRIVATE, **HIDDEN)
+        view.clear(self.cleared, None, [self.source, self.address, self.card], **PRIVATE, **HIDDEN)
+        gr.on([self.address.submit, self.address.blur], self.use, [self.address, self.source], outputs, **PRIVATE, **HIDDEN)
+        self.strip.pick(self.pick, None, outputs, **PRIVATE, **HIDDEN)
+
+    def empty(self) -> str:
+        """The card while there is nothing to report on."""
+        return f'<p class="hint">{cards.escape(self.hint)}</p>'
+
+    def take(self, payload: Any) -> tuple[Any, ...]:
+        """An upload: the browser shows it already."""
+        path = files.uploaded(payload)
+        return (str(path), gr.skip(), "", _MEASURING) if path else ("", gr.skip(), gr.skip(), self.empty())
+
+    def cleared(self) -> tuple[str, str, str]:
+        return "", "", self.empty()
+
+    def use(self, address: str, source: str) -> tuple[Any, ...]:
+        """An address: it is fetched by the check, through the guard, and shown when it was measured."""
+        address = address.strip()
+        if not address or address == source:
+            return gr.skip(), gr.skip(), gr.skip(), gr.skip()
+        if not is_url(address):
+            says = cards.note("This is not an address", "An address begins with https:// and leads straight to the file.", severity="error")
+            return "", None, gr.skip(), says
+        return address, None, gr.skip(), _MEASURING
+
+    def pick(self, event: gr.EventData) -> tuple[Any, ...]:
+        """An example fills the form and nothing else."""
+        path = samples.chosen(self.samples, event)
+        if path is None:
+            return gr.skip(), gr.skip(), gr.skip(), gr.skip()
+        return str(path), str(path), "", _MEASURING
+
+    def judged(self, report: Report, source: str) -> tuple[Any, Any]:
+        """(card, view) once the report is there; the view changes only where the browser could not show the file by itself."""
+        if not source:
+            return self.empty(), gr.skip()
+        return cards.report(report, *self.fields, ready=self.ready), self.shown(report, source)
+
+    fields: tuple[str, ...]
+    ready: str
+
+    def shown(self, report: Report, source: str) -> Any:
+        """An update of the view, or nothing."""
+        raise NotImplementedError
+
+
+class ImageInput(Input):
+    """The character."""
+
+    name = "image"
+    hint = "One person, head and upper body in sight. JPEG or PNG, 300 px or more a side, up to 10 MB."
+    fields = ("image",)
+    ready = "The picture is fine"
+
+    def __init__(self) -> None:
+        view = gr.Image(
+            label="Character",
+            type="filepath",
+            image_mode=None,
+            sources=["upload"],
+            buttons=["fullscreen"],
+            elem_id="image",
+            elem_classes="media",
+        )
+        super().__init__(view, "Address of the picture", "or paste its address: https://…", samples.images())
+
+    def shown(self, report: Report, source: str) -> Any:
+        info = report.image
+        if info is None or (not is_url(source) and info.format in files.BROWSER_PICTURES):
+            return gr.skip()
+        there = files.picture(info)
+        return gr.skip() if there is None else gr.update(value=files.shown(there, "image"))
+
+
+class VideoInput(Input):
+    """The motion."""
+
+    name = "video"
+    hint = "One person, one take without cuts. MP4 or MOV, 3 to 30 s, up to 10 MB."
+    fields = ("video", "request")
+    ready = "The clip is fine"
+
+    def __init__(self) -> None:
+        view = gr.Video(
+            label="Motion",
+            sources=["upload", "webcam"],
+            webcam_options=gr.WebcamOptions(mirror=False, constraints=CAMERA),
+            buttons=[],
+            elem_id="video",
+            elem_classes="media",
+        )
+        super().__init__(view, "Address of the clip", "or paste its address: https://…", samples.videos())
+        view.stop_recording(self.recorded, [view], [self.source, view, self.address, self.card], preprocess=False, **PRIVATE, **HIDDEN)
+
+    def recorded(self, payload: Any) -> tuple[Any, ...]:
+        """A webcam's recording becomes an MP4 first: browsers record a WebM without a length, which no provider takes."""
+        path = files.uploaded(payload)
+        if path is None:
+            return "", gr.skip(), gr.skip(), self.empty()
+        try:
+            clip = files.recording(path)
+        except KlingError as error:
+            return "", gr.skip(), "", cards.error(error)
+        return str(clip), gr.update(value=str(clip)), "", _MEASURING
+
+    def shown(self, report: Report, source: str) -> Any:
+        info = report.video
+        if info is None:
+            return gr.skip()
+        try:
+            there = files.clip(info)
+        except KlingError:
+            return gr.skip()  # the report stands without a preview
+        if there == info.path and not is_url(source):
+            return gr.skip()  # the browser has it already
+        return gr.update(value=files.shown(there, "video"))

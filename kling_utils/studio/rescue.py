@@ -1,0 +1,101 @@
+"""Jobs that wait for somebody: the three ways out of doubt, and going on with a job that stands still.
+
+Owns the questions. Refuses to decide: nothing is ever sent again unless it was asked for here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from kling_utils.errors import KlingError
+from kling_utils.show import cards
+from kling_utils.studio import visitor
+from kling_utils.studio.account import key_box
+from kling_utils.studio.desk import Desk, typed_key
+from kling_utils.studio.wire import HIDDEN, PRIVATE
+from kling_utils.values import Job
+
+if TYPE_CHECKING:
+    from kling_utils.jobs.runner import Runner
+
+_GO_ON = {
+    "resume": ("It was not sent and nothing was spent. It is sent when you say so.", "Send it now"),
+    "key": ("Keys are never stored, so after a restart the job needs yours again. Nothing is sent twice.", "Go on"),
+    "host": ("It was sent to another host than the one that is set now. Set NOVITA_BASE_URL back, then go on.", "Go on"),
+}
+
+
+class Rescue:
+    """Two groups of questions, of which a job shows at most one."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        with gr.Column(visible=False, elem_id="doubt", elem_classes="rescue") as self.doubt:
+            gr.HTML(
+                '<p class="rescue-head">Three ways on</p><p class="hint">Look into your account at the provider: is the task there?</p>',
+                apply_default_css=False,
+            )
+            with gr.Row(equal_height=True):
+                self.task_id = gr.Textbox(label="It is there: its task id", max_lines=1, elem_id="task-id", scale=1)
+                self.adopt = gr.Button("Follow this task", size="sm", elem_id="adopt", scale=0, min_width=140)
+            with gr.Row():
+                self.dismiss = gr.Button("It is not there: dismiss it", size="sm", elem_id="dismiss")
+                self.resend = gr.Button("Send again, at my own risk of paying twice", size="sm", elem_id="send-again", variant="stop")
+        with gr.Column(visible=False, elem_id="standing", elem_classes="rescue") as self.standing:
+            self.why = gr.HTML("", apply_default_css=False)
+            with gr.Row(equal_height=True):
+                self.key = key_box("Your Novita API key", visible=False, elem_id="key-again", scale=1)
+                self.go_on = gr.Button("Go on", size="sm", elem_id="go-on", scale=0, min_width=140)
+        self.answer = gr.HTML("", elem_id="rescue-answer", apply_default_css=False)
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What ``picture`` changes."""
+        return [self.doubt, self.standing, self.why, self.key, self.go_on]
+
+    def picture(self, job: Job) -> dict[Any, Any]:
+        """Which questions a job needs answered."""
+        waits = "" if job.done else job.waits_for or ("resume" if job.overdue else "")
+        why, label = _GO_ON.get(waits, ("", "Go on"))
+        if job.overdue and not job.waits_for:
+            why, label = "It is past its usual time and still looked at, now and then.", "Look again now"
+        return {
+            self.doubt: gr.update(visible=job.state == "unconfirmed"),
+            self.standing: gr.update(visible=bool(waits)),
+            self.why: f'<p class="hint">{cards.escape(why)}</p>' if why else "",
+            self.key: gr.update(visible=waits == "key"),
+            self.go_on: gr.update(value=label),
+        }
+
+    def wire(self, desk: gr.State, who: Any) -> list[Any]:
+        """Returns the events after which the job is to be watched again."""
+        common = {**PRIVATE, **HIDDEN}
+        return [
+            self.adopt.click(self._adopt, [desk, who, self.task_id], [self.answer], **common),
+            self.dismiss.click(self._dismiss, [desk, who], [self.answer], **common),
+            self.resend.click(self._resend, [desk, who], [self.answer], **common),
+            self.go_on.click(self._resume, [desk, who, self.key], [self.answer, self.key], **common),
+        ]
+
+    def _adopt(self, desk: Desk, who: Any, task_id: str) -> str:
+        return self._did(desk, lambda: self._runner.adopt(desk.job_id, task_id, owner=visitor.sees(self._runner, who)))
+
+    def _dismiss(self, desk: Desk, who: Any) -> str:
+        return self._did(desk, lambda: self._runner.dismiss(desk.job_id, owner=visitor.sees(self._runner, who)))
+
+    def _resend(self, desk: Desk, who: Any) -> str:
+        return self._did(desk, lambda: self._runner.send_again(desk.job_id, owner=visitor.sees(self._runner, who)))
+
+    def _resume(self, desk: Desk, who: Any, key: str) -> tuple[str, str]:
+        says = self._did(desk, lambda: self._runner.resume(desk.job_id, owner=visitor.sees(self._runner, who), key=typed_key(key)))
+        return says, ""
+
+    def _did(self, desk: Desk, act: Any) -> str:
+        try:
+            act()
+        except KlingError as error:
+            return cards.error(error)
+        desk.open(desk.job_id)  # whoever watched sleeps long: begin anew
+        return ""

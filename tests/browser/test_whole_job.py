@@ -1,0 +1,258 @@
+"""The whole job in a real browser, on a real page with a real runner: files in, a draft out, and a key that stays nowhere.
+
+Slow on purpose (a minute): it is the one test that would notice if the parts did not fit together.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kling_utils.media import ffmpeg
+
+pytestmark = pytest.mark.browser
+CHROMIUM = Path("/usr/bin/chromium")
+ROOT = Path(__file__).resolve().parents[2]
+KEY = "sk_typed-by-a-visitor-4711"
+HOSTILE = "<img src=x onerror=window.hacked=1>${window.hacked=2}{{hacked}}.png"
+# What gradio itself logs when a page is closed while it still listens; our own scripts never say this.
+LEAVING = re.compile(r"AbortError: signal is aborted|Connection errored out")
+TICK = "() => [...document.querySelectorAll('.stage video')].map(v => [v.readyState, v.currentTime])"
+
+
+@dataclass
+class Served:
+    """A page that runs in a process of its own."""
+
+    url: str
+    log: Path
+    home: Path
+
+
+@dataclass
+class Watched:
+    """A browser page whose complaints and requests are written down."""
+
+    page: Any
+    complaints: list[str] = field(default_factory=list)
+    elsewhere: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if not CHROMIUM.exists():
+        if os.environ.get("KLING_REQUIRE_BROWSER"):
+            pytest.fail(f"needs {CHROMIUM}, which KLING_REQUIRE_BROWSER says must be there")
+        pytest.skip(f"needs {CHROMIUM}")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
+        yield chromium
+        chromium.close()
+
+
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[Served]:
+    """``python app.py`` with a home of its own, and with nothing of the environment of the person who runs the tests."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = folder / "server.log"
+    ours = {
+        "KLING_HOME": str(folder / "home"),
+        "GRADIO_SERVER_PORT": str(port),
+        "GRADIO_TEMP_DIR": str(folder / "cache"),
+        "HOME": str(folder),
+    }
+    theirs = {
+        k: v
+        for k, v in os.environ.items()
+        if not k.upper().startswith(("NOVITA_", "KLING_", "SPACE_", "GRADIO_")) and "PROXY" not in k.upper()
+    }
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-u", "app.py"], cwd=ROOT, env=theirs | ours, stdout=out, stderr=out, start_new_session=True
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        answers(url, process, log)
+        yield Served(url, log, folder / "home")
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def empty(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One page for all tests that leave no job behind."""
+    with serving(tmp_path_factory.mktemp("empty")) as page:
+        yield page
+
+
+@pytest.fixture
+def served(browser: Any, tmp_path: Path) -> Iterator[Served]:
+    """A page for one test."""
+    with serving(tmp_path) as page:
+        yield page
+
+
+def answers(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Until the page answers, or its process is gone."""
+    until = time.monotonic() + 90
+    while time.monotonic() < until:
+        assert process.poll() is None, log.read_text("utf-8")
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except OSError:
+            threading.Event().wait(0.2)
+    pytest.fail(f"the page does not answer: {log.read_text('utf-8')}")
+
+
+@pytest.fixture
+def watched(browser: Any) -> Iterator[Watched]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    seen = Watched(context.new_page())
+    seen.page.set_default_timeout(30_000)
+    seen.page.on("console", lambda m: seen.complaints.append(m.text) if m.type == "error" else None)
+    seen.page.on("pageerror", lambda e: seen.complaints.append(str(e)))
+    seen.page.on("request", lambda r: None if r.url.startswith(("http://127.0.0.1:", "data:", "blob:")) else seen.elsewhere.append(r.url))
+    yield seen
+    context.close()
+
+
+def test_from_two_files_to_a_draft_that_plays(watched: Watched, served: Served, shared_media: Path, tmp_path: Path) -> None:
+    page = watched.page
+    short = tmp_path / "dance.mp4"
+    source = shared_media / "video" / "dance_woman_4s.mp4"
+    ffmpeg.run([*ffmpeg.source(source), "-t", "3.2", *ffmpeg.H264, "-preset", "veryfast", "-c:a", "aac", str(short)], timeout=120)
+
+    page.goto(served.url)
+    page.wait_for_selector("text=No key is set, so results are local drafts.")
+    page.wait_for_selector(".lesson")
+
+    # A key is typed, looked at, and taken back: nothing may remember it.
+    page.click("#open-key")
+    page.fill("#key input", KEY)
+    page.press("#key input", "Tab")
+    page.wait_for_selector("text=Your key is used.")
+    page.fill("#key input", "")
+    page.press("#key input", "Tab")
+    page.wait_for_selector("text=No key is set")
+
+    picture = shared_media / "image" / "fullbody_man.png"
+    page.set_input_files("#image input[type=file]", {"name": HOSTILE, "mimeType": "image/png", "buffer": picture.read_bytes()})
+    page.set_input_files("#video input[type=file]", str(short))
+    page.wait_for_selector("#image-report .kc-report-card >> text=622 × 913")
+    page.wait_for_selector("#video-report .kc-report-card >> text=3.2 s")
+    page.wait_for_selector("#orientation >> text=3.2 s, as long as the clip")
+    page.wait_for_selector("#generate >> text=free")
+
+    page.click("#generate")
+    page.wait_for_selector(".panel[data-mode=run]")
+    page.wait_for_selector(".panel-task code:not(:empty)")
+    page.wait_for_selector("text=It is safe to close this page")
+    job = page.evaluate("new URL(location.href).searchParams.get('job')")
+    assert job
+
+    page.reload()
+    page.wait_for_selector(".panel[data-mode=run], .panel[data-mode=done]")
+    page.wait_for_selector(".panel[data-mode=done]", timeout=240_000)
+    page.wait_for_selector(".stage[data-fill=both]")
+    page.wait_for_selector("#download")
+
+    page.wait_for_function("() => [...document.querySelectorAll('.stage video')].every(v => v.readyState >= 2)")
+    if page.get_attribute(".stage-play", "aria-label") == "Play":
+        page.click(".stage-play")
+    before = page.evaluate(TICK)
+    page.wait_for_function("was => [...document.querySelectorAll('.stage video')].every((v, i) => v.currentTime !== was[i][1])", arg=before)
+    page.click(".stage-play")
+    page.wait_for_selector(".stage-play[aria-label=Play]")
+    left, right = page.evaluate(TICK)
+    assert abs(left[1] - right[1]) < 0.05, "both sides stand at the same moment"
+
+    page.reload()  # a finished job comes back too
+    page.wait_for_selector(".panel[data-mode=done]")
+    page.wait_for_selector(".stage[data-fill=both]")
+    page.wait_for_selector("#history .strip-card[aria-current=true] >> text=Draft")
+
+    kept = page.evaluate("() => JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
+    assert "motion-control-studio.visitor.v1" in kept, "or this looks in the wrong place"
+    with urllib.request.urlopen(f"{served.url}/config", timeout=10) as answer:
+        config = answer.read().decode()
+    assert json.loads(config)["components"]
+    database = b"".join(p.read_bytes() for p in served.home.rglob("*.sqlite3*"))
+    assert job.encode() in database
+    for where, text in {"storage": kept, "config": config, "log": served.log.read_text("utf-8"), "page": page.content()}.items():
+        assert KEY not in text, where
+    assert KEY.encode() not in database
+    assert page.evaluate("window.hacked") is None
+    assert watched.elsewhere == []
+    assert [text for text in watched.complaints if not LEAVING.search(text)] == []
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_empty_page_fits_and_is_named(watched: Watched, empty: Served, width: int, theme: str) -> None:
+    page = watched.page
+    page.set_viewport_size({"width": width, "height": 844})
+    page.goto(f"{empty.url}/?__theme={theme}")
+    page.wait_for_selector(".lesson-steps")
+    page.wait_for_selector("#history .strip-label >> text=Your videos will be kept here.")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, "nothing hangs over the edge"
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll('button, input, textarea, select')].filter(e => e.offsetParent && e.type !== 'file')
+        .filter(e => !(e.getAttribute('aria-label') || e.title || e.textContent.trim() || (e.labels && e.labels.length)))
+        .map(e => e.outerHTML.slice(0, 200))"""
+    )
+    assert nameless == []
+    assert watched.elsewhere == []
+    assert watched.complaints == []
+
+
+def test_a_refusal_is_explained_beside_the_button(watched: Watched, empty: Served, shared_media: Path) -> None:
+    page = watched.page
+    page.goto(empty.url)
+    page.wait_for_selector("#history .strip-label >> text=Your videos")
+    page.click("#generate")
+    page.wait_for_selector("#notice .kc-error-card >> text=missing")
+    page.set_input_files("#image input[type=file]", str(shared_media / "image" / "small_dog_256.jpg"))
+    page.wait_for_selector("#image-report .kc-report-card >> text=Cannot be sent")
+    page.set_input_files("#video input[type=file]", str(shared_media / "video" / "dance_woman_4s.mp4"))
+    page.wait_for_selector("#video-report .kc-report-card >> text=4.1 s")
+    page.click("#generate")
+    page.wait_for_selector("#notice .kc-error-card >> text=Nothing was spent")
+    assert page.get_attribute(".panel", "data-mode") == "idle"
+
+
+def test_an_example_fills_the_form_and_submits_nothing(watched: Watched, empty: Served) -> None:
+    page = watched.page
+    page.goto(empty.url)
+    page.click("#image-examples .strip-card >> nth=0")
+    page.wait_for_selector("#image-report .kc-report-card")
+    page.click("#video-examples .strip-card >> nth=0")
+    page.wait_for_selector("#video-report .kc-report-card")
+    page.wait_for_selector("#image img")
+    page.wait_for_selector("#video video")
+    assert page.get_attribute(".panel", "data-mode") == "idle"
+    assert not list((empty.home / "jobs").glob("*/*"))

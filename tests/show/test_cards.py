@@ -1,0 +1,191 @@
+"""Cards: everything that strangers wrote stays text, and a notebook's card carries no original."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from decimal import Decimal
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from kling_utils.errors import AlreadyHave, KlingError, Refused, TaskFailed
+from kling_utils.media import ffmpeg
+from kling_utils.show import cards, proxies, words
+from kling_utils.values import Finding, Job, Money, MotionRequest, Quote, Report, Result, Trouble
+
+HOSTILE = """<img src=x onerror="alert(1)">'"&{{constructor}}${alert(2)}`</script><script>alert(3)</script>"""
+HARMLESS = {
+    "div",
+    "span",
+    "p",
+    "ul",
+    "li",
+    "dl",
+    "dt",
+    "dd",
+    "br",
+    "code",
+    "details",
+    "summary",
+    "blockquote",
+    "style",
+    "video",
+    "img",
+    "pre",
+}
+
+
+class Tags(HTMLParser):
+    """Every tag and attribute that a browser would see, and the text between them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, list[str]]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, [name for name, _ in attrs]))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def finding(text: str) -> Finding:
+    return Finding("image.size", "image", "error", text, text, text, text)
+
+
+def job(tmp_path: Path, text: str = "a") -> Job:
+    request = MotionRequest(tmp_path / "image.png", tmp_path / "video.mp4")
+    trouble = Trouble(text, text, text, "unknown", text, text)
+    return Job(
+        "01J", "home", "local", 2, "failed", request, "f", 0.0, 0.0, tmp_path, text, text, 4.1, price(), task_id=text, trouble=trouble
+    )
+
+
+def price(low: str = "0.50", high: str = "0.63", basis: str = "b") -> Quote:
+    return Quote(Decimal("4.13"), Money(Decimal("0.126")), Money(Decimal(low)), Money(Decimal(high)), basis, ("unknown",))
+
+
+def hostile_values(tmp_path: Path) -> dict[str, object]:
+    report = Report((finding(HOSTILE),))
+    have = AlreadyHave(HOSTILE, hint=HOSTILE)
+    failed = TaskFailed(HOSTILE, hint=HOSTILE, words=HOSTILE)
+    failed.task_id = HOSTILE
+    doomed = job(tmp_path, HOSTILE)
+    result = Result(doomed, tmp_path / "gone.mp4", tmp_path / "gone too.mp4", tmp_path / "gone.png", report)
+    return {
+        "report": report,
+        "quote": price(basis=HOSTILE),
+        "job": doomed,
+        "result": result,
+        "refused": Refused(report),
+        "have": have,
+        "failed": failed,
+    }
+
+
+@pytest.mark.parametrize("kind", ["report", "quote", "job", "result", "refused", "have", "failed"])
+def test_hostile_text_stays_text(kind: str, tmp_path: Path) -> None:
+    html = cards.html(hostile_values(tmp_path)[kind])
+    seen = Tags(html)
+    assert {tag for tag, _ in seen.tags} <= HARMLESS
+    assert not [names for _, names in seen.tags if any(name.startswith("on") for name in names)]
+    body = html.partition("</style>")[2]
+    assert "${" not in body
+    assert "{{" not in body
+    assert "`" not in body
+    if kind != "result":
+        assert HOSTILE in seen.text, "what was said is shown, as it was said"
+
+
+def test_other_values_are_preformatted_text() -> None:
+    assert "<pre>&lt;b&gt;</pre>" in cards.html("<b>")
+
+
+def test_an_error_says_all_five_things() -> None:
+    error = TaskFailed("It failed.", hint="Crop the clip.", words="No upper body")
+    error.task_id = "task-17"
+    text = Tags(cards.error(error)).text
+    for part in ("It failed.", "Crop the clip.", "No upper body", words.MONEY["unknown"], "task-17"):
+        assert part in text
+
+
+@pytest.mark.parametrize(("money", "said"), [("no", "Nothing was spent"), ("yes", "Money was spent"), ("unknown", "not known")])
+def test_the_money_state_is_told(money: str, said: str) -> None:
+    assert said in cards.error(KlingError("x", money=money))  # type: ignore[arg-type]
+
+
+def test_a_report_shows_only_the_fields_that_were_asked_for() -> None:
+    other = Finding("video.size", "video", "warning", "Clip size", "1", "2", "fix")
+    report = Report((finding("Picture size"), other))
+    about_image = cards.report(report, "image")
+    assert "Picture size" in about_image
+    assert "Clip size" not in about_image
+    assert "Cannot be sent" in about_image
+    assert "with 1 warning" in cards.report(report, "video", ready="The clip is fine")
+
+
+def test_a_draft_says_so(tmp_path: Path) -> None:
+    assert "Draft" in cards.job(job(tmp_path))
+    assert words.maker(job(tmp_path)).startswith("Local draft")
+
+
+def test_prices_are_said_with_their_width() -> None:
+    assert words.price(price()) == "about 0.52 USD"
+    assert words.price(price("0", "0")) == "free"
+    assert "About 0.52 USD" in cards.quote(price())
+    assert "Free" in cards.quote(price("0", "0"))
+    assert "0.50 to 0.63 USD" in words.span(price())
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(4.13, "4.1 s"), (5.0, "5 s"), (59.94, "59.9 s"), (125, "2 min 05 s")])
+def test_lengths(seconds: float, said: str) -> None:
+    assert words.seconds(seconds) == said
+
+
+@pytest.mark.parametrize(("gone", "said"), [(3, "just now"), (60, "1 minute ago"), (7200, "2 hours ago"), (200_000, "2 days ago")])
+def test_ages(gone: float, said: str) -> None:
+    assert words.age(1000.0, 1000.0 + gone) == said
+
+
+def clip(path: Path, size: str, seconds: float) -> Path:
+    source = ["-f", "lavfi", "-i", f"testsrc2=s={size}:r=24:d={seconds}", "-f", "lavfi", "-i", f"sine=d={seconds}"]
+    ffmpeg.run([*source, *ffmpeg.H264, "-c:a", "aac", str(path)], timeout=60)
+    return path
+
+
+def test_a_result_embeds_a_small_pair_and_never_the_original(tmp_path: Path) -> None:
+    reference, video = clip(tmp_path / "r.mp4", "360x640", 3), clip(tmp_path / "v.mp4", "640x360", 2)
+    result = Result(job(tmp_path), video, reference, tmp_path / "i.png")
+    html = result._repr_html_()
+    found = re.search(r'src="data:video/mp4;base64,([A-Za-z0-9+/=]+)"', html)
+    assert found
+    assert len(found[1]) <= 1_500_000
+    import base64
+
+    pair = tmp_path / "pair.mp4"
+    pair.write_bytes(base64.b64decode(found[1]))
+    said = ffmpeg.run([*ffmpeg.source(pair), "-f", "null", "-"], timeout=60, check=False, quiet=False).stderr
+    assert "h264" in said
+    assert "748x320" in said, "180 and 568 pixels wide, beside each other"
+    assert re.search(r"Duration: 00:00:02", said), "as long as the result; the longer reference is cut"
+
+
+def test_a_still_stands_in_when_the_pair_cannot_be_made(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"not a clip")
+    assert 'src="data:image/jpeg;base64,' in proxies.embedded(broken, clip(tmp_path / "v.mp4", "320x320", 1))
+    assert "cannot be shown" in proxies.embedded(broken, broken)
+    assert "not here any more" in proxies.embedded(tmp_path / "gone.mp4", broken)
+
+
+def test_cards_import_nothing_heavy() -> None:
+    script = (
+        "import sys; import kling_utils.show.cards; print([m for m in ('gradio', 'cv2', 'numpy', 'PIL', 'moviepy') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    assert out.stdout.strip() == "[]"

@@ -1,0 +1,118 @@
+"""A runner whose jobs are told what to be, for panels: they render what a runner says, so this says it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+from PIL import Image
+
+from kling_utils.errors import NoSuchJob
+from kling_utils.media import ffmpeg
+from kling_utils.settings import load
+from kling_utils.values import Job, MotionRequest
+
+
+class StandIn:
+    """Jobs from a dictionary; what is done to them is written down."""
+
+    def __init__(self, home: Path, **settings: Any) -> None:
+        self.settings = load(home=home, **settings)
+        self.kept: dict[str, Job] = {}
+        self.done: list[tuple[Any, ...]] = []
+
+    def now(self) -> float:
+        return time.time()
+
+    def provider_for(self, key: Any) -> str:
+        return "novita" if key is not None else "local"
+
+    def job(self, job_id: str, *, owner: str | None = None) -> Job:
+        job = self.kept.get(job_id)
+        if job is None or (owner is not None and job.owner != owner):
+            raise NoSuchJob("There is no such job.")
+        return job
+
+    def jobs(self, *, owner: str | None = None, limit: int = 50) -> list[Job]:
+        return [j for j in self.kept.values() if owner is None or j.owner == owner][:limit]
+
+    def reference(self, job: Job) -> Path:
+        return Path(job.request.video)
+
+    def resume(self, job_id: str, *, owner: str | None = None, key: Any = None) -> None:
+        self.done.append(("resume", job_id, owner, key))
+
+    def adopt(self, job_id: str, task_id: str, *, owner: str | None = None) -> None:
+        self.done.append(("adopt", job_id, task_id, owner))
+
+    def dismiss(self, job_id: str, *, owner: str | None = None) -> None:
+        self.done.append(("dismiss", job_id, owner))
+
+    def send_again(self, job_id: str, *, owner: str | None = None) -> None:
+        self.done.append(("send_again", job_id, owner))
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path) -> Callable[..., Any]:
+    def make(**settings: Any) -> StandIn:
+        return StandIn(tmp_path / "home", **settings)
+
+    return make
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "who.png"
+    Image.new("RGBA", (400, 600), (200, 30, 30, 128)).save(path)
+    return path
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    path = tmp_path / "moves.mp4"
+    ffmpeg.run(["-f", "lavfi", "-i", "testsrc2=s=320x480:r=24:d=1", *ffmpeg.H264, str(path)], timeout=60)
+    return path
+
+
+@pytest.fixture
+def job(tmp_path: Path, picture: Path, clip: Path) -> Callable[..., Job]:
+    def make(job_id: str = "A", owner: str = "home", **more: Any) -> Job:
+        request = MotionRequest(picture, clip)
+        facts: dict[str, Any] = {"provider": "local", "take": 1, "state": "processing", "created": 100.0, "updated": 100.0} | more
+        return Job(
+            job_id=job_id,
+            owner=owner,
+            request=request,
+            fingerprint=job_id,
+            folder=tmp_path,
+            image_name=picture.name,
+            video_name=clip.name,
+            duration=1.0,
+            **facts,
+        )
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def built() -> Callable[[Callable[[], Any]], Any]:
+    """Builds components. Inside a loop, because gradio makes one of its own, and leaves it open, where there is none."""
+
+    def build(make: Callable[[], Any]) -> Any:
+        async def inside() -> Any:
+            with gr.Blocks():
+                return make()
+
+        return asyncio.run(inside())
+
+    return build

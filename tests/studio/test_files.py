@@ -1,0 +1,85 @@
+"""Files on their way to and from the browser: copies that it can show, and nothing of what was not handed out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from gradio.utils import get_upload_folder
+from PIL import Image
+
+from kling_utils.media import ffmpeg, probe
+from kling_utils.studio import files, samples
+
+
+def test_a_file_of_the_home_is_handed_out_as_a_copy(picture: Path) -> None:
+    given = files.data(picture)
+    assert given is not None
+    copy = Path(given["path"])
+    assert copy.is_relative_to(get_upload_folder())
+    assert copy.read_bytes() == picture.read_bytes()
+    copy.unlink()
+    again = files.data(picture)
+    assert again is not None
+    assert Path(again["path"]).is_file(), "a copy that was cleared away is made again"
+    assert files.data(picture.with_name("gone.png")) is None
+
+
+def test_what_came_from_an_address_is_shown_under_a_name_that_browsers_know(picture: Path, tmp_path: Path) -> None:
+    nameless = tmp_path / "0123abcd"
+    nameless.write_bytes(picture.read_bytes())
+    for kind, suffix in (("image", ".png"), ("video", ".mp4")):
+        copy = Path(files.shown(nameless, kind) or "")  # type: ignore[arg-type]
+        assert copy.suffix == suffix
+        assert copy.is_relative_to(get_upload_folder())
+        assert copy.read_bytes() == picture.read_bytes()
+    assert files.shown(tmp_path / "gone", "image") is None
+
+
+def test_posters_are_small_upright_and_never_fail_the_page(picture: Path, tmp_path: Path) -> None:
+    turned = tmp_path / "turned.jpg"
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.new("RGB", (800, 400)).save(turned, exif=exif)
+    for path in (picture, turned):
+        small = files.poster(path)
+        assert small is not None
+        with Image.open(small) as opened:
+            assert opened.format == "JPEG"
+            assert opened.height > opened.width
+            assert max(opened.size) <= files.POSTER
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    assert files.poster(broken) is None
+    assert files.poster(tmp_path / "gone.png") is None
+
+
+def test_a_clip_that_browsers_refuse_gets_a_preview(tmp_path: Path, clip: Path) -> None:
+    assert files.clip(probe.probe_video(clip)) == clip
+    deep = tmp_path / "deep.mp4"
+    ffmpeg.run(
+        ["-f", "lavfi", "-i", "testsrc2=s=320x480:r=24:d=1", "-c:v", "libx265", "-pix_fmt", "yuv420p10le", "-tag:v", "hvc1", str(deep)],
+        timeout=60,
+    )
+    shown = probe.probe_video(files.clip(probe.probe_video(deep)))
+    assert (shown.codec, shown.pixel_format, shown.container) == ("h264", "yuv420p", "mp4")
+
+
+def test_a_recording_becomes_an_mp4_with_a_length(tmp_path: Path) -> None:
+    live = tmp_path / "sample.webm"
+    ffmpeg.run(["-f", "lavfi", "-i", "testsrc2=s=320x240:r=30:d=1", "-c:v", "libvpx", "-live", "1", str(live)], timeout=60)
+    made = probe.probe_video(files.recording(live))
+    assert (made.codec, made.container) == ("h264", "mp4")
+    assert made.duration == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("payload", [None, "", {}, {"path": None}, 3, {"video": None}, []])
+def test_an_upload_that_is_none(payload: Any) -> None:
+    assert files.uploaded(payload) is None
+
+
+@pytest.mark.parametrize("sent", [None, "-1", "99", "x", "../0", {}])
+def test_an_example_that_is_none(sent: Any) -> None:
+    assert samples.chosen(samples.images(), SimpleNamespace(id=sent)) is None  # type: ignore[arg-type]

@@ -1,0 +1,304 @@
+"""Panels against a runner that says what it is told: who sees what, what stops, and what is asked."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from gradio.utils import get_upload_folder
+
+from kling_utils.errors import SettingError
+from kling_utils.studio import history, options, visitor
+from kling_utils.studio.account import Account
+from kling_utils.studio.desk import Desk, Form, typed_key
+from kling_utils.studio.follow import Follow, panel
+from kling_utils.studio.generate import Generate
+from kling_utils.values import Job, Report, Trouble
+
+Make = Callable[..., Any]
+FORM = Form("a.png", "b.mp4", "video", "kling-v3-0-std", "", "", True)
+
+
+# -- visitors
+
+
+@pytest.mark.parametrize(
+    "stranger", [None, "", 7, {"a": 1}, "home", "v1_short", "v1_" + "a" * 31 + "/", "v1_" + "a" * 33, ["v1_" + "a" * 32]]
+)
+def test_an_id_that_is_not_ours_is_replaced(stranger: Any) -> None:
+    fresh = visitor.known(stranger)
+    assert fresh != stranger
+    assert visitor.known(fresh) == fresh
+
+
+def test_hosted_visitors_meet_only_their_own_jobs(stand_in: Make, job: Make) -> None:
+    mine, other = visitor.known(""), visitor.known("")
+    runner = stand_in(space_id="me/space")
+    runner.kept = {"A": job("A", mine), "B": job("B", other)}
+    assert [item["id"] for item in history.value(runner, mine)["items"]] == ["A"]
+    assert not history.picked(runner, Desk(), mine, SimpleNamespace(id="B"))  # type: ignore[arg-type]
+    assert not history.value(runner, "made up")["items"]
+    assert visitor.owner(runner, mine) == mine
+
+
+def test_on_ones_own_machine_all_jobs_are_seen(stand_in: Make, job: Make) -> None:
+    runner = stand_in()
+    runner.kept = {"A": job("A", "home"), "B": job("B", "someone")}
+    assert len(history.value(runner, "")["items"]) == 2
+    assert visitor.owner(runner, visitor.known("")) == "home"
+
+
+@pytest.mark.parametrize("sent", ["../../etc", "", None, 3, {"id": "A"}])
+def test_a_made_up_job_id_opens_nothing(sent: Any, stand_in: Make) -> None:
+    desk = Desk()
+    assert not history.picked(stand_in(), desk, "", SimpleNamespace(id=sent))  # type: ignore[arg-type]
+    assert desk.job_id == ""
+
+
+# -- the desk
+
+
+class Slow:
+    """A runner whose look takes as long as the test wants."""
+
+    def __init__(self) -> None:
+        self.go, self.began, self.count = threading.Event(), threading.Event(), 0
+
+    def look(self, **asked: Any) -> Any:
+        self.count += 1
+        self.began.set()
+        assert self.go.wait(10)
+        return SimpleNamespace(report=Report(()), quote=None, seconds=None, provider="local", asked=asked)
+
+
+def test_a_submit_waits_for_the_running_check() -> None:
+    runner, desk, done = Slow(), Desk(), threading.Event()
+    checking = threading.Thread(target=lambda: desk.check(runner, FORM, None))  # type: ignore[arg-type]
+    checking.start()
+    assert runner.began.wait(10)
+
+    def submit() -> None:
+        desk.agreed(runner, FORM, None)  # type: ignore[arg-type]
+        done.set()
+
+    submitting = threading.Thread(target=submit)
+    submitting.start()
+    assert runner.count == 1, "the second has not begun while the first runs"
+    assert not done.is_set()
+    runner.go.set()
+    checking.join(10)
+    submitting.join(10)
+    assert done.is_set()
+    assert runner.count == 2
+
+
+def test_the_report_that_was_shown_is_the_one_that_is_sent() -> None:
+    runner, desk = Slow(), Desk()
+    runner.go.set()
+    shown = desk.check(runner, FORM, None)  # type: ignore[arg-type]
+    look, _ = desk.agreed(runner, FORM, None)  # type: ignore[arg-type]
+    assert look is shown
+    other = replace(FORM, image="c.png")
+    look, _ = desk.agreed(runner, other, None)  # type: ignore[arg-type]
+    assert look is not shown
+    assert look.asked["image"] == "c.png"  # type: ignore[attr-defined]
+
+
+def test_a_price_that_was_not_on_the_button_is_not_agreed_to(stand_in: Make, picture: Path, clip: Path) -> None:
+    from decimal import Decimal
+
+    from kling_utils.values import Money, Quote
+
+    class Priced:
+        def __init__(self) -> None:
+            self.amount = "0"
+
+        def look(self, **asked: Any) -> Any:
+            money = Money(Decimal(self.amount))
+            cost = Quote(Decimal(1), money, money, money, "")
+            return SimpleNamespace(report=Report(()), quote=cost, seconds=1.0, provider="novita" if money.amount else "local")
+
+    runner, desk = Priced(), Desk()
+    desk.check(runner, FORM, None)  # type: ignore[arg-type]
+    runner.amount = "0.52"
+    assert desk.agreed(runner, FORM, None)[1] is False  # type: ignore[arg-type]
+    assert desk.agreed(runner, FORM, None)[1] is True, "now it was shown"  # type: ignore[arg-type]
+    assert Desk().agreed(runner, FORM, None)[1] is False, "nothing was shown yet"  # type: ignore[arg-type]
+
+
+def test_each_session_has_a_desk_of_its_own() -> None:
+    import copy
+
+    desk = Desk()
+    desk.open("A")
+    assert copy.deepcopy(desk).job_id == ""
+
+
+def test_one_view_is_followed_once() -> None:
+    desk = Desk()
+    desk.open("A")
+    first = desk.claim()
+    assert desk.holds(first)
+    assert desk.claim() == 0
+    desk.open("B")
+    assert not desk.holds(first)
+
+
+def test_a_key_that_cannot_be_used_is_not_repeated() -> None:
+    assert typed_key("  ") is None
+    with pytest.raises(SettingError) as caught:
+        typed_key("sk-secret\nsecond")
+    assert "sk-secret" not in str(caught.value)
+
+
+# -- following
+
+
+async def drained(follow: Follow, desk: Desk, who: str, each: Callable[[dict[Any, Any]], None]) -> None:
+    async for news in follow.watch(desk, who):
+        each(news)
+
+
+def test_watching_shows_the_job_until_it_ends(stand_in: Make, job: Make, clip: Path, built: Make) -> None:
+    runner = stand_in()
+    runner.kept["A"] = job("A", progress=10)
+    follow, desk = built(lambda: Follow(runner)), Desk()
+    desk.open("A")
+    seen: list[dict[Any, Any]] = []
+
+    def next_state(news: dict[Any, Any]) -> None:
+        seen.append(news)
+        if len(seen) == 2:
+            runner.kept["A"] = job("A", state="succeeded", video=clip, finished_at=120.0)
+
+    asyncio.run(drained(follow, desk, "", next_state))
+    assert [news[follow.panel]["mode"] for news in seen if follow.panel in news] == ["run", "run", "done"]
+    assert list(seen[0]) == [follow.panel], "what is known at once comes first"
+    assert seen[1][follow.stage]["b"] is None
+    assert seen[-1][follow.stage]["b"]["path"].startswith(str(Path(get_upload_folder())))
+    assert seen[-1][follow.stage]["autoplay"] is True
+    assert seen[-1][follow.download]["visible"] is True
+    assert follow.rescue.doubt not in seen[-1], "only what changed"
+
+
+def test_stop_watching_stops_only_the_watching(stand_in: Make, job: Make, built: Make) -> None:
+    runner = stand_in()
+    runner.kept["A"] = job("A")
+    follow, desk = built(lambda: Follow(runner)), Desk()
+    desk.open("A")
+    said: list[Any] = []
+    asyncio.run(drained(follow, desk, "", lambda _: said.append(follow.stopped(desk))))
+    assert len(said) == 1
+    assert "goes on" in said[0][0]["note"]
+    assert runner.kept["A"].state == "processing"
+    assert runner.done == []
+
+
+def test_a_watcher_without_a_job_leaves_the_page_alone(stand_in: Make, built: Make) -> None:
+    follow = built(lambda: Follow(stand_in()))
+    seen: list[dict[Any, Any]] = []
+    asyncio.run(drained(follow, Desk(), "", seen.append))
+    assert len(seen) == 1, "a generator that yields nothing would make gradio empty its outputs"
+    assert list(seen[0]) == [follow.stop]
+
+
+@pytest.mark.parametrize(
+    ("facts", "doubt", "standing"),
+    [
+        ({"state": "processing"}, False, False),
+        ({"state": "unconfirmed"}, True, False),
+        ({"state": "checked", "waits_for": "resume"}, False, True),
+        ({"state": "queued", "waits_for": "key"}, False, True),
+        ({"state": "processing", "overdue": True}, False, True),
+        ({"state": "failed"}, False, False),
+    ],
+)
+def test_a_job_asks_for_what_it_waits_for(
+    facts: dict[str, Any], doubt: bool, standing: bool, stand_in: Make, job: Make, built: Make
+) -> None:
+    follow = built(lambda: Follow(stand_in()))
+    shown = follow.rescue.picture(job(**facts))
+    assert shown[follow.rescue.doubt]["visible"] is doubt
+    assert shown[follow.rescue.standing]["visible"] is standing
+    assert shown[follow.rescue.key]["visible"] is (facts.get("waits_for") == "key")
+
+
+def test_the_three_ways_out_ask_the_runner_as_the_visitor(stand_in: Make, built: Make) -> None:
+    who = visitor.known("")
+    runner = stand_in(space_id="me/space")
+    rescue, desk = built(lambda: Follow(runner)).rescue, Desk()
+    desk.open("A")
+    rescue._adopt(desk, who, "task-1")
+    rescue._dismiss(desk, who)
+    rescue._resend(desk, who)
+    _, emptied = rescue._resume(desk, who, " sk-typed ")
+    assert [done[0] for done in runner.done] == ["adopt", "dismiss", "send_again", "resume"]
+    assert {done[2] if done[0] != "adopt" else done[3] for done in runner.done} == {who}
+    assert runner.done[-1][3].get_secret_value() == "sk-typed"
+    assert emptied == ""
+
+
+def test_the_panel_says_that_the_page_may_be_closed(job: Make) -> None:
+    assert "safe to close" in panel(job(), 110.0)["note"]
+    doubt = panel(job(state="unconfirmed", trouble=Trouble("c", "m", "h", "unknown")), 110.0)
+    assert doubt["mode"] == "standing"
+
+
+# -- the form
+
+
+def test_the_orientation_cards_say_consequence_and_length() -> None:
+    blank, measured = options.orientation_choices({}), options.orientation_choices({"video": 4.13, "image": 5.0})
+    assert dict((value, label) for label, value in blank)["image"].endswith("5 s")
+    assert "4.1 s, as long as the clip" in dict((value, label) for label, value in measured)["video"]
+
+
+@pytest.mark.parametrize(("key", "says"), [("", "No key is set"), ("sk-mine", "Your key is used"), ("sk mine", "cannot be used")])
+def test_the_line_says_whose_key_is_used(key: str, says: str, stand_in: Make, built: Make) -> None:
+    line = built(lambda: Account(stand_in())).says(key)
+    assert says in line
+    assert "sk" not in line.replace("risk", "")
+
+
+def test_generate_without_files_says_what_is_missing(stand_in: Make, built: Make) -> None:
+    generate = built(lambda: Generate(stand_in()))
+    steps = list(generate.submit("", "", "video", "kling-v3-0-std", "", "", True, "", Desk(), ""))
+    assert steps[0][0]["interactive"] is False
+    assert steps[-1][0]["interactive"] is True
+    assert "missing" in steps[-1][1]
+
+
+# -- coming back
+
+
+def test_an_unfinished_job_is_found_again(stand_in: Make, job: Make, built: Make) -> None:
+    from kling_utils.studio.arrive import Arrive
+    from kling_utils.studio.inputs import ImageInput, VideoInput
+
+    runner = stand_in()
+    finished: Job = job("B", state="succeeded")
+    runner.kept = {"B": finished, "A": job("A")}
+    arrive = built(lambda: Arrive(runner, ImageInput(), VideoInput(), Follow(runner)))
+    for asked, opened in (({}, "A"), ({"job": "B"}, "B"), ({"job": "nothing"}, "A")):
+        desk = Desk()
+        arrive.greet("", desk, SimpleNamespace(query_params=asked))
+        assert desk.job_id == opened
+
+
+def test_the_files_of_a_job_fill_the_form_again(stand_in: Make, job: Make, built: Make, picture: Path) -> None:
+    runner = stand_in(space_id="me/space")
+    mine = visitor.known("")
+    runner.kept = {"A": job("A", mine), "B": job("B", "someone else")}
+    follow, desk = built(lambda: Follow(runner)), Desk()
+    desk.open("A")
+    filled = follow.again(desk, mine)
+    assert Path(filled[0]).read_bytes() == picture.read_bytes()
+    assert filled[4:] == ("video", "kling-v3-0-std", "", "", True)
+    desk.open("B")
+    assert not any(isinstance(value, str) for value in follow.again(desk, mine))
