@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from kling_utils.errors import KlingError
 from kling_utils.studio import theme, visitor
 from kling_utils.studio.account import Account
 from kling_utils.studio.arrive import Arrive
@@ -15,6 +17,8 @@ from kling_utils.studio.desk import Desk
 from kling_utils.studio.follow import Follow
 from kling_utils.studio.generate import Generate
 from kling_utils.studio.inputs import ImageInput, VideoInput
+from kling_utils.studio.media_route import MediaRoute
+from kling_utils.studio.neighbours import Neighbours
 from kling_utils.studio.options import Options
 from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
 
@@ -65,8 +69,9 @@ def build(runner: Runner) -> gr.Blocks:
     return page
 
 
-def options() -> dict[str, Any]:
+def options(media: MediaRoute | None = None) -> dict[str, Any]:
     """What the page is launched with: everything from this machine, nothing recorded, nothing offered to strangers."""
+    routes = [media.route()] if media is not None else []
     return {
         "theme": theme.theme(),
         "css": theme.css(),
@@ -78,7 +83,7 @@ def options() -> dict[str, Any]:
         "enable_monitoring": False,
         "mcp_server": False,
         "pwa": False,
-        "app_kwargs": {"docs_url": None, "redoc_url": None, "openapi_url": None},
+        "app_kwargs": {"docs_url": None, "redoc_url": None, "openapi_url": None, "routes": routes},
     }
 
 
@@ -86,16 +91,30 @@ def main() -> None:
     """Serve the page until it is stopped."""
     from kling_utils.jobs.runner import Runner
 
-    with Runner.from_env() as runner:
+    try:
+        runner = Runner.from_env()
+    except KlingError as error:
+        sys.exit(str(error))
+    with runner:
         runner.watch()
-        page = build(runner).queue(default_concurrency_limit=32, max_size=256)
+        neighbours = Neighbours(runner.home.root)
         settings = runner.settings
-        page.launch(prevent_thread_lock=True, share=settings.share, server_name=settings.server_name or None, **options())
-        threading.Thread(target=_warm, name="warm", daemon=True).start()
+        media = MediaRoute(settings.page_url, runner.guard, runner.home.root / "shared.json") if settings.page_url else None
+        page = build(runner).queue(default_concurrency_limit=32, max_size=256)
+        page.launch(prevent_thread_lock=True, share=settings.share, server_name=settings.server_name or None, **options(media))
+        if neighbours.sentence:
+            sys.stderr.write(f"{neighbours.sentence}\n")
+        threading.Thread(target=_after_launch, args=(runner, media), name="after-launch", daemon=True).start()
         page.block_thread()
 
 
-def _warm() -> None:
+def _after_launch(runner: Runner, media: MediaRoute | None) -> None:
+    """What takes a moment and need not keep the page waiting."""
+    if media is not None:
+        refusal = media.ask_self()
+        runner.page = None if refusal else media
+        if refusal:
+            sys.stderr.write(f"Local clips cannot be offered from this page. {refusal}\n")
     for name in HEAVY:
         importlib.import_module(name)
 
