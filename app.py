@@ -12,8 +12,10 @@ import gradio as gr
 from kling_utils.errors import KlingError
 from kling_utils.studio import theme, visitor
 from kling_utils.studio.account import Account
+from kling_utils.studio.adopt import Adopt
 from kling_utils.studio.arrive import Arrive
 from kling_utils.studio.desk import Desk
+from kling_utils.studio.fitting import Fitting
 from kling_utils.studio.follow import Follow
 from kling_utils.studio.generate import Generate
 from kling_utils.studio.inputs import ImageInput, VideoInput
@@ -36,7 +38,7 @@ def build(runner: Runner) -> gr.Blocks:
         page: gr.Blocks = blocks
         desk, who = gr.State(Desk()), visitor.state()
 
-        gr.HTML(theme.static("header.html"), apply_default_css=False, elem_id="header")
+        gr.HTML(theme.static("header.html"), js_on_load=theme.static("cards.js"), apply_default_css=False, elem_id="header")
         account = Account(runner)
         with gr.Row(elem_id="desk"):
             with gr.Column(elem_id="inputs", scale=10, min_width=340):
@@ -45,27 +47,32 @@ def build(runner: Runner) -> gr.Blocks:
                         image = ImageInput()
                     with gr.Column(min_width=220, elem_classes="input"):
                         video = VideoInput()
+                fitting = Fitting(runner)
                 options = Options()
                 generate = Generate(runner)
             with gr.Column(elem_id="results", scale=12, min_width=340):
                 follow = Follow(runner)
+        follow.history.place()
+        adopt = Adopt(runner)
         arrive = Arrive(runner, image, video, follow)
 
         form = [image.source, video.source, options.orientation, options.model, options.prompt, options.negative, options.sound]
-        generate.wire(form, account, image, video, options, desk)
+        generate.wire(form, account, image, video, options, fitting, desk)
         asks = [generate.button.click(generate.submit, [*form, account.box, desk, who], generate.outputs, **PRIVATE, **HIDDEN, **MANY)]
         asks += [
             generate.again.click(generate.submit_again, [*form, account.box, desk, who], generate.outputs, **PRIVATE, **HIDDEN, **MANY)
         ]
         asks += [generate.show.click(generate.open_twin, [generate.twin, desk], generate.choice, **PRIVATE, **HIDDEN)]
-        asks += [follow.history.pick(follow.picked, [desk, who], [generate.notice], **PRIVATE, **HIDDEN)]
-        asks += follow.rescue.wire(desk, who)
+        asks += [follow.history.panel.pick(follow.picked, [desk, who], [generate.notice], **PRIVATE, **HIDDEN)]
+        asks += [
+            *follow.rescue.wire(desk, who),
+            *adopt.wire(desk, who),
+            *follow.wire(desk, who, account.box, form, (image.view, video.view)),
+        ]
         asks += [page.load(arrive.greet, [who, desk], arrive.outputs(who), **PRIVATE, **HIDDEN)]
         for asked in asks:
-            asked.then(follow.watch, [desk, who], follow.outputs, **PRIVATE, **HIDDEN, **MANY)
+            asked.then(follow.watch, [desk, who, account.box], follow.outputs, **PRIVATE, **HIDDEN, **MANY)
         follow.stop.click(follow.stopped, [desk], [follow.panel, follow.stop], **PRIVATE, **HIDDEN)
-        again = [image.source, image.view, video.source, video.view, *form[2:]]
-        follow.reuse.click(follow.again, [desk, who], again, **PRIVATE, **HIDDEN)
     return page
 
 

@@ -110,6 +110,7 @@ def run(
     no_sound: NoSound = False,
     out: Annotated[Path | None, typer.Option("--out", help="Where to write the result: a file, or a folder.", metavar="FILE")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file that --out names.")] = False,
+    fit: Annotated[bool, typer.Option("--fit", help="Repair first what the checks find wrong.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Another take of a request that is finished already.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -120,6 +121,10 @@ def run(
         _usage(f"The folder {out.parent} does not exist.", "Make it first.", as_json)
     with _runner(as_json) as runner:
         request = MotionRequest(image, video, prompt, negative_prompt, model_name, character_orientation, not no_sound)
+        if fit:
+            fitted = runner.fit(request)
+            typer.echo(fitted, err=True)
+            request = fitted.apply(request)
         try:
             job = runner.submit(request, fresh=again)
         except errors.AlreadyHave as have:  # nothing is sent: a result is shown, a doubt is asked about
@@ -173,6 +178,40 @@ def jobs(limit: Annotated[int, typer.Option("--limit", min=1)] = 20, as_json: Js
             typer.echo(line + (f"  {job.video}" if job.video else "") + (f"  {job.trouble.message}" if job.trouble else ""))
         if not listed:
             typer.echo("No jobs yet. Start one with: python -m kling_utils run IMAGE VIDEO")
+
+
+@app.command("fit")
+def fit_(
+    file: Annotated[str, typer.Argument(help="A picture or a clip.", metavar="FILE")],
+    out: Annotated[Path, typer.Option("--out", help="Where to write the repaired copy.", metavar="FILE")],
+    force: Annotated[bool, typer.Option("--force", help="Replace the file that --out names.")] = False,
+    start: Annotated[float, typer.Option("--start", min=0, help="Where a clip begins, seconds.")] = 0.0,
+    length: Annotated[float | None, typer.Option("--length", min=0, help="How long it is at most, seconds.")] = None,
+    slow: Annotated[bool, typer.Option("--slow", help="Slow down a clip that is too short.")] = False,
+    crop: Annotated[bool, typer.Option("--crop", help="Cut a picture around the person, instead of adding ground.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make a picture or a clip legal: a new file, the least change, and what it costs in quality."""
+    with _errors(as_json):
+        from kling_utils.preflight.fit import FitChoices, fit_file, plan_file
+
+        source = Path(file)
+        plan = plan_file(source, choices=FitChoices(start=start, length=length, slow=slow, shape="crop" if crop else "pad"))
+        if out.exists() and not force and not dry_run:
+            _usage(f"{out} exists.", "Give another name, or --force.", as_json)
+        steps = [{"code": s.code, "text": s.text, "cost": s.cost} for s in plan.steps]
+        if not (plan.needed or plan.impossible):
+            typer.echo(f"{source.name} is fine as it is; nothing was written.", err=True)
+        written = str(out) if plan.needed and not plan.impossible and not dry_run else None
+        typer.echo(plan, err=as_json)
+        if written:
+            fit_file(plan, out)
+        if as_json:
+            _print_json({"file": written, "steps": steps, "impossible": [str(each) for each in plan.impossible]})
+        elif written:
+            typer.echo(written)
+        raise typer.Exit(REFUSED if plan.impossible else DONE)
 
 
 @app.command()

@@ -33,6 +33,11 @@ class Home:
         """Inputs that were given as an address, until a job has its own copy."""
         return self.root / "fetched"
 
+    @property
+    def fitted(self) -> Path:
+        """Files that were repaired, until a job has its own copy."""
+        return self.root / "fitted"
+
     def folder(self, job_id: str) -> Path:
         """A job's folder. Raises ``ValueError`` for what is not a job id, so that no id can lead elsewhere."""
         if not JOB_ID.fullmatch(job_id):
@@ -41,7 +46,7 @@ class Home:
 
     def make(self) -> None:
         """Make the folders, readable by their owner only."""
-        for folder in (self.root, self.root / "jobs", self.fetched):
+        for folder in (self.root, self.root / "jobs", self.fetched, self.fitted):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def remove(self, job_id: str) -> None:
@@ -50,7 +55,7 @@ class Home:
     def sweep(self, known: set[str], older_than: float) -> None:
         """Remove what no job owns and nobody touched since ``older_than`` (Unix time): left by a crash before the row was written."""
         jobs = self.root / "jobs"
-        for path in [*jobs.glob("*"), *self.fetched.glob("*")]:
+        for path in [*jobs.glob("*"), *self.fetched.glob("*"), *self.fitted.glob("*")]:
             with contextlib.suppress(OSError):
                 if path.name not in known and path.stat().st_mtime < older_than:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()

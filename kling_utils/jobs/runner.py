@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -37,6 +38,7 @@ from kling_utils.novita.publish import Host, Nowhere, Way
 from kling_utils.novita.stores import ObjectStore
 from kling_utils.novita.transport import Transport
 from kling_utils.preflight.check import check, check_image, check_text, check_video
+from kling_utils.preflight.fit import FitChoices, Fitted, Plan, fit, plan_fit
 from kling_utils.preflight.quote import RateCard, expected_seconds, quote
 from kling_utils.settings import Settings, load
 from kling_utils.values import (
@@ -51,6 +53,7 @@ from kling_utils.values import (
     Result,
     State,
     VideoInfo,
+    is_url,
 )
 
 LOG = logging.getLogger(__name__)
@@ -187,6 +190,34 @@ class Runner:
         """Both files and all texts against every rule; all findings at once. Nothing is sent."""
         return check(request, self._intake.image(request.image).info, self._intake.video(request.video).info)
 
+    def plan_fit(self, request: MotionRequest, *, choices: FitChoices | None = None) -> Plan:
+        """What would make both files legal, and what that costs in quality; nothing is changed."""
+        report, choices = self.check(request), choices or FitChoices()
+        # What is at an address stays there, unless it would be refused: the provider can fetch it, and a copy would have to be published.
+        wrong = {finding.field for finding in report.errors}
+        fields = tuple(f for f in choices.fields if f in wrong or not is_url(getattr(request, f)))
+        return plan_fit(report, choices=replace(choices, fields=fields), character_orientation=request.character_orientation)
+
+    def fit(
+        self,
+        request: MotionRequest,
+        *,
+        choices: FitChoices | None = None,
+        on_progress: Callable[[float, str], None] | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> Fitted:
+        """Do what the plan says, to copies: ``.apply(request)`` is the request with them.
+
+        Raises ``InvalidRequest`` for what cannot be repaired, and says why.
+        """
+        return self.repair(self.plan_fit(request, choices=choices), on_progress=on_progress, stop=stop)
+
+    def repair(
+        self, plan: Plan, *, on_progress: Callable[[float, str], None] | None = None, stop: Callable[[], bool] | None = None
+    ) -> Fitted:
+        """Do what a plan says. The new files lie in the home for a day, unless a job makes its own copies."""
+        return fit(plan, self.home.fitted / secrets.token_hex(8), on_progress=on_progress, stop=stop)
+
     def quote(self, request: MotionRequest, *, key: SecretStr | None = None) -> Quote | None:
         """What the request will cost; None when the clip cannot be read."""
         return self.look(**{name: getattr(request, name) for name in request.__dataclass_fields__}, key=key).quote
@@ -304,9 +335,15 @@ class Runner:
         *,
         key: SecretStr | None = None,
         fresh: bool = False,
+        fit: bool = False,
         progress: bool | Callable[[Event], None] = True,
     ) -> Result:
-        """Submit and follow to the result. Raises the error that ended or holds it; ``.job_id`` then names the job."""
+        """Submit and follow to the result; with ``fit``, what the checks find wrong is repaired first.
+
+        Raises the error that ended or holds it; ``.job_id`` then names the job.
+        """
+        if fit:
+            request = self.fit(request).apply(request)
         job = self.submit(request, key=key, fresh=fresh)
         return self.follow(job.job_id, progress=progress)
 

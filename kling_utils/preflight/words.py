@@ -20,7 +20,7 @@ class Text:
     grace: str = ""
 
 
-_FIT = "“Fit” does it for you."
+_FIT = "“Fix all” (or --fit) does it for you."
 _MEGABYTES = "It may be refused, as Novita does not say which of the two megabytes it counts in: make it a little smaller."
 _NAME = Text(
     "",
@@ -144,7 +144,10 @@ NAMES: dict[str, str] = {
     "I;16B": "16-bit grey",
     "I": "32-bit grey",
     "F": "floating-point grey",
+    "RGB;16B": "16-bit RGB",
+    "RGB;16L": "16-bit RGB",
     "WEBP": "WebP",
+    "HEIF": "HEIC",
     "mp4": "MP4",
     "mov": "MOV",
     "3gp": "3GP",

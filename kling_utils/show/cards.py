@@ -14,10 +14,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from kling_utils.errors import AlreadyHave, KlingError, Refused
-from kling_utils.show import words
+from kling_utils.show import reports, words
 from kling_utils.values import Finding, ImageInfo, Job, Quote, Report, Result, Severity, Trouble, VideoInfo
 
 _SIGN: dict[Severity, str] = {"error": "!", "warning": "!", "advice": "i", "pass": ""}
+_SEVERE: tuple[Severity, ...] = ("error", "warning", "advice", "pass")
 _SPOKEN: dict[Severity, str] = {"error": "Error", "warning": "Warning", "advice": "Advice", "pass": "Passed"}
 # Besides HTML's own: a page that puts a card into a template must not find a template's signs in it.
 _TEMPLATE = str.maketrans({"{": "&#123;", "}": "&#125;", "$": "&#36;", "`": "&#96;"})
@@ -46,7 +47,7 @@ def html(value: object) -> str:
         case Result():
             body = result(value)
         case KlingError():
-            body = error(value)
+            body = error(value, act=False)
         case _:
             body = f"<pre>{escape(value)}</pre>"
     return f"<style>{style()}</style>{body}"
@@ -140,25 +141,56 @@ def result(value: Result, *, proxy: bool = True) -> str:
     return _card("result", _head("Result", _draft(value.job)), media, _table(rows), audit)
 
 
-def error(value: KlingError) -> str:
-    """What happened, the provider's words, what to do, whether money was spent, and the task id."""
+def error(value: KlingError, *, act: bool = True) -> str:
+    """At which point it went wrong, what happened, the provider's words, what to do, whether money was spent, and the task id.
+
+    ``act``: with buttons, which the page's script brings to life: to the field to change, and to copy a report.
+    """
     if isinstance(value, Refused):
-        shown = _findings(value.report.errors)
-        return _card("error", _head("Not sent: the files need a change first", sign="error"), shown, _money("no"))
+        trouble = Trouble(value.code, "The files need a change first", "", "no", field=value.field)
+        return _card("error", _trouble_body(trouble, found=value.report.errors), _buttons(trouble, reports.of_error(value)) if act else "")
     trouble = Trouble(value.code, value.message, value.hint, value.money, value.words, value.field)
     if isinstance(value, AlreadyHave):
-        return _card("note", _trouble_body(trouble, "advice"), _ids(value.task_id))
-    return _card("error", _trouble_body(trouble), _ids(value.task_id))
+        return _card("note", _trouble_body(trouble, "advice", when=""), _ids(value.task_id))
+    when = words.when(value.code, money=value.money, task_id=value.task_id)
+    return _card("error", _trouble_body(trouble, when=when), _ids(value.task_id), _buttons(trouble, reports.of_error(value)) if act else "")
 
 
-def trouble(value: Trouble, *, task_id: str | None = None) -> str:
-    """The trouble of a job as a card of its own."""
-    return _card("error", _trouble_body(value), _ids(task_id))
+def trouble(value: Trouble, *, job: Job | None = None, task_id: str | None = None) -> str:
+    """The trouble of a job as a card of its own; with the job, also its buttons."""
+    task_id = job.task_id if job is not None else task_id
+    when = words.when(value.code, money=value.money, task_id=task_id, draft=job is not None and job.draft)
+    acts = _buttons(value, reports.of_job(job, value)) if job is not None else ""
+    return _card("error", _trouble_body(value, when=when), _ids(task_id), acts)
+
+
+def audit(value: Report | None, *, waiting: bool = False) -> str:
+    """What was measured on a result, against its reference and what was asked. Two lines while it is folded, also before it is there,
+    so that nothing below it jumps."""
+    if value is None:
+        text = "The result is being compared with its reference"
+        return (
+            _card("audit", _head(text, sign="advice"), '<p class="kc-do">Length, sound, cuts, frozen and black stretches</p>')
+            if waiting
+            else ""
+        )
+    shown = sorted((f for f in value.findings if f.severity != "pass"), key=lambda f: _SEVERE.index(f.severity))
+    passed = [f for f in value.findings if f.severity == "pass"]
+    count = f"{len(shown)} thing{'s' if len(shown) > 1 else ''} to know about the result"
+    head = _head(count if shown else "The result keeps to its reference", sign=shown[0].severity if shown else "pass")
+    names = ", ".join(f.title if n == 0 else f.title.lower() for n, f in enumerate(shown))
+    told = f"{names}; {len(passed)} of {len(value.findings)} checks passed" if shown else f"{len(passed)} checks passed"
+    return _card("audit", head, f"<details><summary>{escape(told)}</summary>{_findings(shown)}{_findings(passed)}</details>")
 
 
 def note(head: str, text: str = "", *, severity: Severity = "advice") -> str:
     """A short message of our own."""
     return _card("note", _head(head, sign=severity), f'<p class="kc-do">{escape(text)}</p>' if text else "")
+
+
+def listing(head: str, findings: Iterable[Finding], *, severity: Severity, extra: str = "") -> str:
+    """A headline over rows of facts; ``extra`` is HTML of our own between them."""
+    return _card("report", _head(head, sign=severity), extra, _findings(findings))
 
 
 def _card(kind: str, *parts: str) -> str:
@@ -189,10 +221,20 @@ def _findings(findings: Iterable[Finding]) -> str:
     return f'<ul class="kc-list">{"".join(items)}</ul>' if items else ""
 
 
-def _trouble_body(value: Trouble, sign: Severity = "error") -> str:
+def _buttons(value: Trouble, report: str) -> str:
+    """To the field that is to blame, and the report to copy. The page's script does both; a notebook has neither."""
+    field = words.go(value.code, value.field)
+    goto = f'<button type="button" class="kc-act" data-goto="{escape(field)}">{escape(words.GO[field])}</button>' if field else ""
+    copy = f'<button type="button" class="kc-act kc-quietly" data-report="{escape(report)}">Copy report</button>'
+    return f'<p class="kc-acts">{goto}{copy}</p>'
+
+
+def _trouble_body(value: Trouble, sign: Severity = "error", *, when: str | None = None, found: Iterable[Finding] = ()) -> str:
+    when = words.when(value.code, money=value.money) if when is None else when
+    kind = f'<p class="kc-kind">{escape(when)}</p>' if when else ""
     said = f'<p class="kc-do">The provider said:</p><blockquote class="kc-words">{escape(value.words)}</blockquote>' if value.words else ""
     hint = f'<p class="kc-do">{escape(value.hint)}</p>' if value.hint else ""
-    return _head(value.message, sign=sign) + said + hint + _money(value.money)
+    return kind + _head(value.message, sign=sign) + _findings(found) + said + hint + _money(value.money)
 
 
 def _money(state: str) -> str:

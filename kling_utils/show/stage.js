@@ -1,182 +1,121 @@
-// One clock, two videos. The host page provides: element, props.value, watch(name, callback), trigger(name, data).
-// value: {a, b: {url} or null, label_a, label_b, later, fps, autoplay}. Data reaches the page through properties and textContent only.
-const root = element.querySelector('.stage');
-const $ = (selector) => root.querySelector(selector);
-const [va, vb] = root.querySelectorAll('video');
-const [ca, cb] = root.querySelectorAll('figcaption');
-const seek = $('.stage-seek'), time = $('.stage-time'), playButton = $('.stage-play'), handle = $('.stage-handle'), fault = $('.stage-fault');
-const calm = window.matchMedia('(prefers-reduced-motion: reduce)').matches;
-let rate = 1, playing = false, loop = true, scrubbing = false, resume = false, fps = 24, heard = 'none', clock = 0;
+// Buttons, keys, fingers, and the value: what a person or the host page does, turned into calls of the rest.
+const acts = {
+  play: () => (s.playing ? pause() : play()), prev: () => step(-1), next: () => step(1), loop: () => setLoop(!s.loop),
+  from: () => mark('from'), to: () => mark('to'), unmark, less: () => setOffset(s.offset - 1), more: () => setOffset(s.offset + 1),
+  even: () => setOffset(0), swap: () => swap(!s.swapped), image: () => pinned(!root.classList.contains('is-pinned')), corner,
+  still, link: copyLink, full, help: tell, close: () => help.close(),
+};
+const PAIR = new Set(['less', 'more', 'even', 'swap']);
+const keys = {
+  ' ': acts.play, k: acts.play, ',': acts.prev, '.': acts.next, Home: () => seekTo(begin()), End: () => seekTo(end()),
+  ArrowLeft: () => seekTo(s.clock - 1), ArrowRight: () => seekTo(s.clock + 1),
+  l: acts.loop, a: acts.from, b: acts.to, x: unmark, '[': acts.less, ']': acts.more, 0: acts.even, s: acts.swap, i: acts.image, I: corner,
+  '-': () => speed(-1), '+': () => speed(1), '=': () => speed(1), m: nextSound, t: () => takeBy(1), T: () => takeBy(-1),
+  p: still, c: copyLink, f: full, '?': tell, h: tell,
+};
+MODES.forEach((mode, i) => { keys[i + 1] = () => look(mode); });
 
-const has = (v) => !!v.getAttribute('src');
-const known = (v) => has(v) && Number.isFinite(v.duration);
-const videos = () => [va, vb].filter(has);
-const half = () => 0.5 / fps;
-const over = (v, t) => known(v) && t >= v.duration - half();             // the shorter one holds its last frame
-const length = () => Math.max(0, ...videos().filter(known).map((v) => v.duration));
-function master() {                                                       // the side that is heard is never bent by the other
-  const order = heard === 'a' ? [va, vb] : [vb, va];
-  const there = order.filter(has);
-  return there.find((v) => !over(v, v.currentTime)) || there[0];
-}
-
-function setSource(v, file) {
-  const url = file && file.url ? file.url : null;
-  if (v.getAttribute('src') === url) return false;                        // the same file keeps its position
-  if (url) v.src = url; else v.removeAttribute('src');
-  v.load();
-  return true;
-}
-function place(v, t) { v.currentTime = Math.max(0, known(v) ? Math.min(t, v.duration - 0.001) : t); }
-function seekTo(t) {
-  clock = Math.max(0, Math.min(t, Math.max(0, length() - 0.001)));
-  for (const v of videos()) place(v, clock);
-  paint();
-}
-function paint() {
-  const d = length();
-  if (!scrubbing) seek.value = d ? clock / d : 0;
-  seek.setAttribute('aria-valuetext', clock.toFixed(2) + ' of ' + d.toFixed(2) + ' seconds');
-  time.textContent = clock.toFixed(2) + ' / ' + d.toFixed(2) + ' s';
-}
-function refused(error) {
-  if (error.name === 'NotAllowedError') {                                 // the browser wants silence first
-    if (heard !== 'none') { hear('none'); videos().forEach((v) => v.play().catch(pause)); } else pause();
-  } else if (error.name !== 'AbortError') pause();                        // AbortError: another call took over
-}
-function start(v) { if (v.paused && !over(v, clock)) v.play().catch(refused); }
-function play() {
-  if (!videos().length) return;
-  if (clock >= length() - half()) seekTo(0);
-  playing = true; state();
-  videos().forEach(start);                                                // inside the gesture, as phones ask for
-}
-function pause() {
-  playing = false;
-  videos().forEach((v) => { v.pause(); v.playbackRate = rate; });
-  seekTo(clock); state();
-}
-function state() {
-  root.classList.toggle('is-playing', playing);
-  playButton.setAttribute('aria-label', playing ? 'Pause' : 'Play');
-}
-function press(selector, name, value) {
-  root.querySelectorAll(selector).forEach((b) => b.setAttribute('aria-pressed', String(b.dataset[name] === value)));
-}
-function view(mode) { root.dataset.mode = mode; press('button[data-mode]', 'mode', mode); }
-function hear(side) { heard = side; va.muted = side !== 'a'; vb.muted = side !== 'b'; press('button[data-hear]', 'hear', side); }
-function setRate(r) { rate = r; videos().forEach((v) => { v.playbackRate = r; }); }
-function setLoop(on) { loop = on; $('[data-act=loop]').setAttribute('aria-pressed', String(on)); }
-function step(n) { if (playing) pause(); seekTo((Math.round(clock * fps) + n) / fps + 0.0001); }
-function wipe(per) {
-  const p = Math.max(0, Math.min(100, per));
-  root.style.setProperty('--stage-wipe', p + '%'); handle.setAttribute('aria-valuenow', String(Math.round(p)));
-}
-function full() { if (document.fullscreenElement) document.exitFullscreen(); else if (root.requestFullscreen) root.requestFullscreen(); }
-
-function tick() {
-  if (!root.isConnected) return;
-  if (playing && videos().length) {
-    const m = master();
-    const late = videos().filter((v) => v.readyState < 3 && !over(v, clock) && !v.error);
-    root.classList.toggle('is-buffering', late.length > 0);
-    if (late.length) videos().forEach((v) => { if (!late.includes(v) && !v.paused) v.pause(); });
-    else {
-      if (!m.seeking) clock = m.currentTime;
-      if (videos().every((v) => over(v, clock) || v.error)) { if (loop) { seekTo(0); videos().forEach(start); } else pause(); }
-      else {
-        videos().forEach(start);
-        for (const v of videos()) {
-          if (v === m || v.seeking || m.seeking || over(v, clock)) continue;
-          const drift = v.currentTime - clock;
-          root.dataset.drift = drift.toFixed(4);
-          if (Math.abs(drift) > 0.2) place(v, clock);
-          else v.playbackRate = Math.abs(drift) > half() ? rate * (1 - Math.max(-0.25, Math.min(0.25, 2 * drift))) : rate;
-        }
-        if (m.playbackRate !== rate) m.playbackRate = rate;
-      }
-    }
-    paint();
-  }
-  requestAnimationFrame(tick);
-}
-function measure(v) {                                                     // the frame rate, from the frames that are shown
-  if (!v.requestVideoFrameCallback) return;
-  let last = -1, least = 1, count = 0;
-  const look = (_, frame) => {
-    const gap = frame.mediaTime - last; last = frame.mediaTime;
-    if (gap > 0.008 && gap < least) least = gap;
-    if (gap > 0.008 && ++count === 12) fps = Math.round(1000 / least) / 1000;
-    v.requestVideoFrameCallback(look);
-  };
-  v.requestVideoFrameCallback(look);
-}
-function lengths() {
-  const v = props.value || {};
-  const uneven = known(va) && known(vb) && Math.abs(va.duration - vb.duration) > 0.25;
-  for (const [clip, caption, text] of [[va, ca, v.label_a || 'Reference'], [vb, cb, v.label_b || 'Result']]) {
-    caption.textContent = text + (uneven ? ' ' + clip.duration.toFixed(1) + ' s' : '');
-  }
-  const wide = videos().find((clip) => clip.videoWidth);
-  root.classList.toggle('is-wide', !!wide && wide.videoWidth > 1.2 * wide.videoHeight);
-}
-for (const v of [va, vb]) {
-  v.addEventListener('loadedmetadata', () => { v.playbackRate = rate; place(v, clock); lengths(); paint(); if (playing) start(v); });
-  v.addEventListener('error', () => {
-    if (!v.getAttribute('src')) return;
-    fault.textContent = 'This browser cannot play the ' + (v === va ? 'reference' : 'result') + '. The file itself is saved.';
-    fault.hidden = false;
-  });
-  measure(v);
-}
+let touched = null, dragged = false;
 root.addEventListener('click', (e) => {
   const b = e.target.closest('button');
-  if (b && b.dataset.act) ({ play: () => (playing ? pause() : play()), prev: () => step(-1), next: () => step(1), loop: () => setLoop(!loop), full })[b.dataset.act]();
-  else if (b && b.dataset.mode) view(b.dataset.mode);
-  else if (b && b.dataset.hear) hear(b.dataset.hear);
-  else if (e.target.tagName === 'VIDEO') { if (playing) pause(); else play(); }
+  if (b && b.dataset.act) acts[b.dataset.act]();
+  else if (b && b.dataset.mode) look(b.dataset.mode);
+  else if (b && b.dataset.take !== undefined) take(takes.findIndex((t) => t.id === b.dataset.take));
+  else if (e.target === help) help.close();                               // beside the card
+  else if (e.target.closest('.stage-pane') && !dragged) { root.focus({ preventScroll: true }); acts.play(); }
+  dragged = false;
 });
-seek.addEventListener('pointerdown', () => { scrubbing = true; resume = playing; if (playing) pause(); });
-seek.addEventListener('input', () => { if (playing) pause(); seekTo(seek.value * length()); });
+screen.addEventListener('pointerdown', (e) => {
+  dragged = false;
+  if (e.target.closest('.stage-pane') && e.isPrimary && e.button === 0) touched = { id: e.pointerId, x: e.clientX, clock: s.clock };
+});
+screen.addEventListener('pointermove', (e) => {                           // a finger that moves: the wipe follows it, or the clock does
+  if (!touched || touched.id !== e.pointerId) return;
+  const by = e.clientX - touched.x, wiping = root.dataset.mode === 'wipe';
+  if (!dragged && Math.abs(by) < 8) return;
+  if (!wiping && e.pointerType === 'mouse') return;
+  if (!dragged) { dragged = true; screen.setPointerCapture(e.pointerId); if (!wiping && s.playing) pause(); }
+  if (wiping) wipeAt(e.clientX); else seekTo(touched.clock + by / screen.clientWidth * length());
+});
+for (const name of ['pointerup', 'pointercancel']) screen.addEventListener(name, () => { touched = null; });
+
+let resume = false;
+seek.addEventListener('pointerdown', () => { scrubbing = true; resume = s.playing; if (s.playing) pause(); });
+seek.addEventListener('input', () => { if (s.playing) pause(); seekTo(seek.value * length()); });
 seek.addEventListener('change', () => { scrubbing = false; if (resume) play(); resume = false; });
+const box = $('.stage-strip');
+const scrub = (e) => { const r = box.getBoundingClientRect(); if (s.playing) pause(); seekTo((e.clientX - r.left) / r.width * length()); };
+box.addEventListener('pointerdown', (e) => { box.setPointerCapture(e.pointerId); scrub(e); });
+box.addEventListener('pointermove', (e) => { if (box.hasPointerCapture(e.pointerId)) scrub(e); });
 $('.stage-rate').addEventListener('change', (e) => setRate(Number(e.target.value)));
-handle.addEventListener('pointerdown', (e) => handle.setPointerCapture(e.pointerId));
-handle.addEventListener('pointermove', (e) => {
-  if (!handle.hasPointerCapture(e.pointerId)) return;
-  const box = $('.stage-screen').getBoundingClientRect();
-  wipe((e.clientX - box.left) / box.width * 100);
-});
+$('.stage-hear').addEventListener('change', (e) => hear(e.target.value));
+handle.addEventListener('pointerdown', (e) => { e.stopPropagation(); handle.setPointerCapture(e.pointerId); });
+handle.addEventListener('pointermove', (e) => { if (handle.hasPointerCapture(e.pointerId)) wipeAt(e.clientX); });
 handle.addEventListener('keydown', (e) => {
-  const by = { ArrowLeft: -2, ArrowRight: 2, Home: -100, End: 100 }[e.key];
+  const by = { ArrowLeft: -2, ArrowRight: 2, ArrowDown: -2, ArrowUp: 2, PageDown: -10, PageUp: 10, Home: -100, End: 100 }[e.key];
   if (by) { e.preventDefault(); e.stopPropagation(); wipe(Number(handle.getAttribute('aria-valuenow')) + by); }
 });
 root.addEventListener('keydown', (e) => {
   if (e.ctrlKey || e.metaKey || e.altKey || root.dataset.fill === 'empty') return;
-  if (['INPUT', 'SELECT'].includes(e.target.tagName) || (e.target.tagName === 'BUTTON' && [' ', 'Enter'].includes(e.key))) return;
-  const act = {
-    ' ': () => (playing ? pause() : play()), k: () => (playing ? pause() : play()), ',': () => step(-1), '.': () => step(1),
-    ArrowLeft: () => seekTo(clock - 1), ArrowRight: () => seekTo(clock + 1), Home: () => seekTo(0), End: () => seekTo(length()),
-    1: () => view('side'), 2: () => view('wipe'), 3: () => view('blend'), 4: () => view('difference'),
-    m: () => hear(heard === 'none' ? (has(vb) ? 'b' : 'a') : 'none'), l: () => setLoop(!loop), f: full,
-  }[e.key];
-  if (act) { e.preventDefault(); e.stopPropagation(); act(); }
+  if (help.open) { if (['?', 'h'].includes(e.key)) { e.preventDefault(); help.close(); } e.stopPropagation(); return; }
+  if (e.target.tagName === 'SELECT' || (e.target.tagName === 'BUTTON' && [' ', 'Enter'].includes(e.key))) return;
+  if (e.key === 'Escape' && root.classList.contains('is-full')) { root.classList.remove('is-full'); return; }
+  const frames = { ArrowUp: 1, ArrowDown: -1 }[e.target === seek ? e.key : ''];
+  const act = frames ? () => step(frames) : keys[e.key];
+  const names = Object.keys(acts).filter((name) => acts[name] === act);
+  if (!act || (root.dataset.fill !== 'both' && names.some((name) => PAIR.has(name)))) return;
+  e.preventDefault(); e.stopPropagation();
+  act();
 });
-function apply() {
-  const v = props.value || {};
-  if (v.fps) fps = v.fps;
-  const changed = [setSource(va, v.a), setSource(vb, v.b)].some(Boolean);
-  $('.stage-later p').textContent = v.later || '';
+
+function filled() {
   root.dataset.fill = has(va) && has(vb) ? 'both' : has(va) ? 'a' : has(vb) ? 'b' : 'empty';
-  root.querySelectorAll('.stage-choices button').forEach((b) => { b.disabled = root.dataset.fill !== 'both'; });
-  if (root.dataset.fill !== 'both') view('side');
-  lengths();
-  if (!changed) return;
-  fault.hidden = true; clock = 0; pause(); hear('none');
-  if (v.autoplay && !calm && videos().length) play();
+  const both = root.dataset.fill === 'both';
+  for (const b of $$('button[data-mode], button[data-act]')) if (b.dataset.mode || PAIR.has(b.dataset.act)) b.disabled = !both;
+  for (const option of $('.stage-hear').options) option.disabled = (option.value === 'a' && !has(va)) || (option.value === 'b' && !has(vb));
+  $('[data-act=still]').disabled = root.dataset.fill === 'empty';
+  view(s.mode);
 }
+function apply() {
+  const v = props.value || {}, before = root.dataset.fill, asked = given.take;
+  given = v;
+  if (v.fps > 0) s.fps = v.fps;
+  const moved = setSource(va, (v.a && v.a.url) || null);
+  if (moved && !v.fps) s.fps = 24;                                        // until it is measured
+  takes = v.takes && v.takes.length ? v.takes.map((t) => ({ ...t, id: String(t.id) })) : [{ id: '', label: v.label_b, b: v.b }];
+  const of = (id) => (id === undefined || id === null ? -1 : takes.findIndex((t) => t.id === String(id)));
+  const stay = moved || v.take !== asked ? [] : [of(s.take)];
+  const changed = choose([wish ? of(wish.get('take')) : -1, ...stay, of(v.take), of(s.take), 0].find((i) => i >= 0));
+  $('.stage-later p').textContent = v.later || '';
+  const img = pin.firstElementChild, url = (v.image && v.image.url) || null;
+  if (url !== img.getAttribute('src')) { if (url) img.src = url; else img.removeAttribute('src'); }
+  $('[data-act=image]').hidden = !url;
+  if (!url) pinned(false);
+  filled(); listTakes(); lengths();
+  if (moved || (changed && before !== 'both')) {                          // other clips, or the first result: from the start
+    const playing = v.autoplay && !calm.matches && !wish && videos().length;
+    s.clock = 0; fault.hidden = true;
+    s.from = s.to = null; marks(); hear('none');
+    if (s.offset && !wish) setOffset(0);
+    if (wish) grant(wish); else if (linked && moved) unlink();
+    if (root.dataset.fill === 'both') wish = null;
+    pause();
+    if (playing) play();
+  } else if (changed && !s.playing) { align(); paint(); }
+}
+mind(va); mind(vb); measure(va);
 hear('none');
 watch('value', apply);
 apply();
 requestAnimationFrame(tick);
+window.addEventListener('hashchange', () => {
+  const words = root.isConnected && linkedTo();
+  if (!words || root.dataset.fill === 'empty') return;
+  if (s.playing) pause();
+  linked = true;
+  const i = takes.findIndex((t) => t.id === words.get('take'));
+  if (i >= 0) take(i);
+  grant(words); seekTo(s.clock);
+});
 new ResizeObserver(() => root.classList.toggle('is-narrow', root.clientWidth < 560)).observe(root);
-new IntersectionObserver((seen) => { if (!seen[seen.length - 1].isIntersecting && playing) pause(); }).observe(root);
+new IntersectionObserver((seen) => { if (!seen[seen.length - 1].isIntersecting && s.playing) pause(); }).observe(root);

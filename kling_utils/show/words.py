@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Literal
 
-from kling_utils.values import Job, ModelName, Quote, State
+from kling_utils.values import CharacterOrientation, Job, ModelName, Quote, State
 
 STATE: dict[State, str] = {
     "checked": "Getting ready",
@@ -24,6 +24,9 @@ STATE: dict[State, str] = {
 
 MODEL: dict[ModelName, str] = {"kling-v3-0-std": "Standard", "kling-v3-0-pro": "Pro"}
 
+ORIENTATION: dict[CharacterOrientation, str] = {"video": "Like the clip", "image": "Like the picture"}
+"""Whose pose and framing the result has."""
+
 MONEY: dict[Literal["no", "yes", "unknown"], str] = {
     "no": "Nothing was spent",
     "yes": "Money was spent",
@@ -37,6 +40,41 @@ WAITS: dict[Literal["", "resume", "key", "host"], str] = {
     "host": "It waits for the host it was sent to",
 }
 
+GO: dict[str, str] = {
+    "image": "Go to the picture",
+    "video": "Go to the clip",
+    "prompt": "Go to the scene",
+    "negative_prompt": "Go to what is left out",
+    "character_orientation": "Go to pose and framing",
+    "model_name": "Go to the model",
+    "keep_original_sound": "Go to the sound",
+    "key": "Go to the key",
+}
+"""What the button says that leads to a field, by the field's name on the wire; ``key`` is the box of the API key."""
+
+_KEY = frozenset({"KeyRefused", "BalanceTooLow", "AccountRefused", "SettingError"})
+_UNSAVED = frozenset({"DownloadFailed", "LinkExpired"})
+_DOUBT = frozenset({"SubmitUnconfirmed", "StillRunning", "Dismissed"})
+_ANSWERED = frozenset({"ProviderError", "KeyRefused", "BalanceTooLow", "AccountRefused", "InputRefused", "RateLimited", "ProviderDown"})
+
+
+def when(code: str, *, money: str = "no", task_id: str | None = None, draft: bool = False) -> str:
+    """At which point it went wrong, in a few words; ``code`` is an error's."""
+    if code in _DOUBT:
+        return "Lost contact: the job may be running"
+    if code in _UNSAVED:
+        return "Made, but not saved"
+    if code in ("TaskFailed", "TaskNotFound") or (task_id and code not in _ANSWERED):
+        return "Failed while it was made"
+    if code in _ANSWERED or code == "ModerationRefused":
+        return f"Refused by {'the local server' if draft else 'Novita'}"
+    return "Stopped before sending, free" if money == "no" else "Stopped before sending"
+
+
+def go(code: str, field: str) -> str:
+    """The field to change, as a name in ``GO``; empty when none is to blame."""
+    return "key" if code in _KEY else field if field in GO else ""
+
 
 def seconds(value: float) -> str:
     """A length in seconds as people say it: ``4.1 s``, ``12 s``, ``2 min 05 s``."""
@@ -44,6 +82,12 @@ def seconds(value: float) -> str:
         minutes, rest = divmod(round(value), 60)
         return f"{minutes} min {rest:02d} s"
     return f"{value:.1f}".removesuffix(".0") + " s"
+
+
+def clock(value: float) -> str:
+    """A wait as clocks say it: ``0:16``, ``12:05``."""
+    minutes, rest = divmod(round(max(0.0, value)), 60)
+    return f"{minutes}:{rest:02d}"
 
 
 def age(then: float, now: float) -> str:
@@ -78,3 +122,11 @@ def span(quote: Quote) -> str:
         return "A local draft costs nothing."
     ends = f"{quote.low.amount:.2f} to {quote.high}" if quote.low != quote.high else str(quote.high)
     return f"{ends}: {quote.basis}."
+
+
+def difference(new: Quote, old: Quote | None) -> str:
+    """How much more or less than the other one, as ``0.21 USD more``; empty where that is not known or nothing."""
+    if old is None or old.free or new.free or old.rate.currency != new.rate.currency:
+        return ""
+    more = (new.seconds * new.rate.amount - old.seconds * old.rate.amount).quantize(Decimal("0.01"))
+    return f"{abs(more)} {new.rate.currency} {'more' if more > 0 else 'less'}" if more else ""

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from kling_utils.errors import KlingError
-from kling_utils.show import cards
-from kling_utils.studio import history, samples, visitor
+from kling_utils.studio import actions, history, samples, visitor
 from kling_utils.studio.desk import Desk
 from kling_utils.studio.follow import Follow
 from kling_utils.studio.inputs import ImageInput, VideoInput
+from kling_utils.studio.panel import idle
 
 if TYPE_CHECKING:
     from kling_utils.jobs.runner import Runner
@@ -27,7 +27,7 @@ class Arrive:
         self._runner, self._image, self._video, self._follow = runner, image, video, follow
 
     def outputs(self, who: Any) -> list[Any]:
-        return [who, self._follow.history, self._follow.trouble, self._image.strip, self._video.strip]
+        return [who, self._follow.history.panel, self._follow.trouble, self._follow.panel, self._image.strip, self._video.strip]
 
     def greet(self, who: Any, desk: Desk, request: gr.Request) -> tuple[Any, ...]:
         """Open the job that the address names, else the newest one that is still on its way."""
@@ -39,7 +39,7 @@ class Arrive:
             try:
                 desk.open(self._runner.job(asked, owner=sees).job_id)
             except (KlingError, ValueError):
-                missing = cards.note("There is no such job here", "It was removed, or it belongs to another browser.", severity="warning")
+                missing = actions.gone()
         if not desk.job_id:
             unfinished = next((j for j in self._runner.jobs(owner=sees) if not j.done), None)
             if unfinished is not None:
@@ -48,6 +48,7 @@ class Arrive:
             who,
             history.value(self._runner, who, desk.job_id),
             gr.update(value=missing, visible=bool(missing)),
+            {**idle(), "asked": asked} if missing and not desk.job_id else gr.skip(),
             samples.value(self._image.samples, "image"),
             samples.value(self._video.samples, "video"),
         )

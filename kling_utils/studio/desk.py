@@ -50,6 +50,7 @@ class Desk:
     def __init__(self) -> None:
         self._checking = threading.Lock()
         self._shown: tuple[Form, Look] | None = None
+        self.stop_fit = threading.Event()
         self.job_id = ""
         self._opened = 0
         self._claimed = 0

@@ -10,6 +10,7 @@ import functools
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +27,8 @@ POSTER = 320
 """Longer side of a poster in pixels: twice what the strip shows, for dense screens."""
 PICTURE = 1280
 """Longer side of a picture's preview in pixels."""
+FRESH = 3600.0
+"""Seconds after which a copy that is still used is touched."""
 BROWSER_PICTURES = frozenset({"JPEG", "PNG", "WEBP", "GIF"})
 
 
@@ -61,12 +64,31 @@ def shown(path: Path, kind: Literal["image", "video"]) -> str | None:
     if path.suffix:
         return handed(path)
     try:
-        out = _made(path, "clip.mp4" if kind == "video" else "picture.png")
+        out = made(path, "clip.mp4" if kind == "video" else "picture.png")
         if not out.exists():
             with playable.beside(out) as part:
                 shutil.copyfile(path, part)
                 os.replace(part, out)
         return str(out)
+    except OSError:
+        return None
+
+
+def named(path: Path, name: str) -> Path | None:
+    """A copy under the name that the user gave it, so that a job made from another job's files keeps their names; None when it is gone."""
+    plain = "".join(c for c in Path(name.replace("\\", "/")).name if c.isprintable() and c not in '<>:"|?*')[-100:].strip(". ")
+    plain = plain or path.name
+    if Path(plain).suffix.lower() != path.suffix.lower():
+        plain += path.suffix
+    try:
+        out = made(path, plain)
+        if not out.exists():
+            with playable.beside(out) as part:
+                shutil.copyfile(path, part)
+                os.replace(part, out)
+        if time.time() - out.stat().st_mtime > FRESH:
+            os.utime(out)  # the cache is cleared by age; each touch makes it be measured again
+        return out
     except OSError:
         return None
 
@@ -82,6 +104,11 @@ def poster(path: Path) -> Path | None:
     return _picture(path, POSTER)
 
 
+def preview(path: Path) -> Path | None:
+    """A JPEG of a picture that is large enough to look at, made once; None when it cannot be read."""
+    return _picture(path, PICTURE)
+
+
 def picture(info: ImageInfo) -> Path | None:
     """The picture as every browser shows it: itself where that works, else a JPEG of it; None when it cannot be read."""
     return info.path if info.format in BROWSER_PICTURES else _picture(info.path, PICTURE)
@@ -91,7 +118,7 @@ def clip(info: VideoInfo) -> Path:
     """The clip as every browser plays it: itself where that works, else a copy, made once. Raises ``FfmpegFailed``."""
     if playable.plays(info):
         return info.path
-    out = _made(info.path, "preview.mp4")
+    out = made(info.path, "preview.mp4")
     if not out.exists():
         playable.make_playable(info.path, info, out, timeout=120)
     return out
@@ -99,7 +126,7 @@ def clip(info: VideoInfo) -> Path:
 
 def recording(path: Path) -> Path:
     """A webcam's recording as an MP4 of constant rate: browsers record WebM without a length. Raises ``FfmpegFailed``."""
-    out = _made(path, "webcam.mp4")
+    out = made(path, "webcam.mp4")
     if not out.exists():
         how = ["-vf", "scale=trunc(iw/2)*2:trunc(ih/2)*2", "-r", "30", *ffmpeg.H264, "-preset", "veryfast", "-crf", "20", "-g", "30"]
         with playable.beside(out) as part:
@@ -111,7 +138,7 @@ def recording(path: Path) -> Path:
 
 def _picture(path: Path, longest: int) -> Path | None:
     try:
-        out = _made(path, f"picture-{longest}.jpg")
+        out = made(path, f"picture-{longest}.jpg")
         if not out.exists():
             with Image.open(path) as opened:
                 drawn = ImageOps.exif_transpose(opened).convert("RGBA")
@@ -126,7 +153,7 @@ def _picture(path: Path, longest: int) -> Path | None:
         return None
 
 
-def _made(path: Path, name: str) -> Path:
+def made(path: Path, name: str) -> Path:
     """Where a copy lies in gradio's cache: named for what it was made from, so that it is made once."""
     stat = path.stat()
     mark = hashlib.sha256(f"{name} {path} {stat.st_mtime_ns} {stat.st_size}".encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Following a job: the panel that says where it is, its trouble, and the stage.
+"""Following a job: the panel that says where it is, its trouble, the stage, what was found out about the result, and what next.
 
 Owns what is seen of the job that is open. Refuses to own the job: it lives in the runner's watcher, and goes on when nobody looks.
 The handler reads the store and sleeps; it blocks nobody.
@@ -8,17 +8,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from kling_utils.errors import KlingError
-from kling_utils.show import cards, stage, words
-from kling_utils.studio import files, history, visitor
+from kling_utils.jobs import waits
+from kling_utils.media.probe import probe_video
+from kling_utils.show import cards, stage
+from kling_utils.studio import actions, files, history, takes, visitor
+from kling_utils.studio.actions import Actions
 from kling_utils.studio.desk import Desk
+from kling_utils.studio.exports import Exports
+from kling_utils.studio.history import History
+from kling_utils.studio.insight import Insight, Insights
+from kling_utils.studio.panel import idle, panel, stopped
 from kling_utils.studio.rescue import Rescue
 from kling_utils.studio.theme import static
+from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
 from kling_utils.values import Job
 
 if TYPE_CHECKING:
@@ -29,17 +38,22 @@ EVERY = 0.5
 OTHERS = 20
 """Looks between two looks at the visitor's other jobs."""
 STANDING = 3.0
-"""The same for a job that waits for somebody."""
+"""Seconds between two looks at a job that waits for somebody."""
+PAST = 300
+"""Past jobs from which the wait is learned."""
+_PATIENCE = 240
+"""Looks at a finished job whose result is still being looked into."""
 
 
 class Follow:
-    """The right side of the page."""
+    """The right side of the page, and the gallery."""
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
+        self._insights = Insights()
         with gr.Column(elem_id="job"):
             self.panel = gr.HTML(
-                _idle(), html_template=static("panel.html"), js_on_load=static("panel.js"), apply_default_css=False, elem_id="panel"
+                idle(), html_template=static("panel.html"), js_on_load=static("panel.js"), apply_default_css=False, elem_id="panel"
             )
             self.trouble = gr.HTML("", elem_id="trouble", apply_default_css=False, visible=False)
             self.rescue = Rescue(runner)
@@ -50,64 +64,84 @@ class Follow:
                 apply_default_css=False,
                 elem_id="stage",
             )
+            self.audit = gr.HTML("", elem_id="audit", apply_default_css=False)
             with gr.Row(elem_id="job-actions"):
-                self.download = gr.DownloadButton("Download the video", size="sm", visible=False, elem_id="download")
+                self.download = gr.DownloadButton("Download the video", size="sm", visible=False, elem_id="download", variant="primary")
                 self.reuse = gr.Button("Use these files again", size="sm", visible=False, elem_id="reuse")
                 self.stop = gr.Button("Stop watching", size="sm", visible=False, elem_id="stop")
-        self.history = history.strip()
+            self.actions = Actions(runner)
+            self.exports = Exports(runner)
+        self.history = History()
 
     @property
     def outputs(self) -> list[Any]:
         """What ``watch`` changes."""
-        return [self.panel, self.trouble, self.stage, self.download, self.reuse, self.stop, self.history, *self.rescue.outputs]
+        seen = [self.panel, self.trouble, self.stage, self.download, self.reuse, self.stop, self.audit, self.history.panel]
+        return [*seen, self.actions.panel, self.exports.panel, *self.rescue.outputs]
+
+    def wire(self, desk: gr.State, who: Any, key: Any, form: list[Any], views: tuple[Any, Any]) -> list[Any]:
+        """Offers, files to send, the form filled again. ``form``: source of the image, of the video, and the rest; ``views``: what shows
+        both. Returns the events after which a job is to be watched."""
+        common = {**PRIVATE, **HIDDEN}
+        offers, export, gallery = self.actions, self.exports, self.history.panel
+        filled = [form[0], views[0], form[1], views[1], *form[2:]]
+        offers.panel.trim(offers.trim, [desk, who], [offers.answer, *filled], **common)
+        self.reuse.click(offers.again, [desk, who], filled, **common)
+        gr.on([key.blur, key.submit], offers.refreshed, [desk, who, key], [offers.panel], **common)
+        export.panel.make(export.make, [desk, who], [export.panel], **common, **MANY)
+        export.panel.halt(export.halt, [desk], None, **common, queue=False)
+        return [
+            offers.panel.act(offers.act, [desk, who, key], [offers.panel, offers.answer], **common, **MANY),
+            offers.panel.discard(self.deleted, [desk, who], [offers.answer, gallery], **common),
+            gallery.discard(self.deleted, [desk, who], [offers.answer, gallery], **common),
+        ]
 
     def picked(self, desk: Desk, who: Any, event: gr.EventData) -> str:
         """A card of the history was clicked."""
-        return "" if history.picked(self._runner, desk, who, event) else _gone()
+        return "" if history.picked(self._runner, desk, who, event) else actions.gone()
 
-    def again(self, desk: Desk, who: Any) -> tuple[Any, ...]:
-        """Fill the form from the open job: (image, its view, video, its view, orientation, model, prompt, negative prompt, sound)."""
-        try:
-            asked = self._runner.job(desk.job_id, owner=visitor.sees(self._runner, who)).request
-        except (KlingError, ValueError):
-            return (gr.skip(),) * 9
-        image, video = files.handed(Path(asked.image)), files.handed(Path(asked.video))
-        texts = (asked.character_orientation, asked.model_name, asked.prompt, asked.negative_prompt, asked.keep_original_sound)
-        return (image or "", image, video or "", video, *texts)
+    def deleted(self, event: gr.EventData, desk: Desk, who: Any) -> tuple[str, Any]:
+        """A job is to be removed, for good. Returns (answer, gallery)."""
+        said = self.actions.delete(event, desk, who)
+        return said, history.value(self._runner, who, desk.job_id)
 
     def stopped(self, desk: Desk) -> tuple[Any, Any]:
         """Stop following; the job goes on."""
         job_id = desk.job_id
         desk.open("")
-        says = {
-            **_idle(),
-            "mode": "stopped",
-            "title": "Not watching any more",
-            "note": "The job goes on and its result is saved. Open it below, under Your videos.",
-        }
-        return {**says, "job_id": job_id}, gr.update(visible=False)
+        return stopped(job_id), gr.update(visible=False)
 
-    async def watch(self, desk: Desk, who: Any) -> AsyncIterator[dict[Any, Any]]:
+    async def watch(self, desk: Desk, who: Any, key: Any = "") -> AsyncIterator[dict[Any, Any]]:
         """Show the open job until it ends, another one is opened, or the page is closed. Yields only what changed."""
         mine, shown = desk.claim(), dict[Any, Any]()
         if not mine or not desk.job_id:
-            yield {self.stop: gr.skip()}  # a generator that yields nothing would empty its outputs
-        reference: dict[str, Any] | None = None
-        looks, stood = 0, ""
+            # a generator that yields nothing would empty its outputs
+            yield self._nothing() if mine else {self.stop: gr.skip()}
+            return
+        reference = _Reference()
+        usual: waits.Wait | None = None
+        looks, stood, idle_looks = 0, "", 0
+        offers: dict[str, Any] = {}
+        others: list[stage.Take] = []
         while mine and desk.holds(mine):
             try:
                 job = self._runner.job(desk.job_id, owner=visitor.sees(self._runner, who))
             except (KlingError, ValueError):
                 desk.open("")
-                yield {self.panel: _idle(), self.trouble: gr.update(value=_gone(), visible=True)}
+                yield {**self._nothing(), self.trouble: gr.update(value=actions.gone(), visible=True)}
                 return
             if not looks:  # first what is known at once: the reference may have to be made
-                yield {self.panel: panel(job, self._runner.now())}
+                usual = await asyncio.to_thread(self._usual, job)
+                yield {self.panel: panel(job, self._runner.now(), usual)}
                 reference = await asyncio.to_thread(self._reference, job)
             result = await asyncio.to_thread(files.data, job.video) if job.video is not None else None
-            picture = self._picture(job, reference, result, live=looks > 0)
+            seen = await asyncio.to_thread(self._insights.of, job)
+            if job.state != stood:
+                offers = await asyncio.to_thread(self.actions.value, job, actions.key_or_none(key))
+                others = await asyncio.to_thread(self._takes, job, who)
+            picture = self._picture(job, reference, result, seen, others, offers, usual, live=looks > 0)
             if looks % OTHERS == 0 or job.state != stood:
-                picture[self.history] = await asyncio.to_thread(history.value, self._runner, who, job.job_id)
+                picture[self.history.panel] = await asyncio.to_thread(history.value, self._runner, who, job.job_id)
             looks, stood = looks + 1, job.state
             news = {where: what for where, what in picture.items() if where not in shown or not _same(shown[where], what)}
             if not desk.holds(mine):
@@ -115,59 +149,88 @@ class Follow:
             if news:
                 shown |= news
                 yield news
-            if job.done:
+            if job.done and (seen is not None or idle_looks > _PATIENCE):
                 return
-            await asyncio.sleep(STANDING if job.waits_for or job.state == "unconfirmed" else EVERY)
+            idle_looks += job.done
+            await asyncio.sleep(STANDING if not job.done and (job.waits_for or job.state == "unconfirmed") else EVERY)
 
-    def _picture(self, job: Job, reference: dict[str, Any] | None, result: dict[str, Any] | None, *, live: bool) -> dict[Any, Any]:
-        trouble = cards.trouble(job.trouble, task_id=job.task_id) if job.trouble is not None else ""
+    def _picture(
+        self,
+        job: Job,
+        reference: _Reference,
+        result: dict[str, Any] | None,
+        seen: Insight | None,
+        others: list[stage.Take],
+        offers: dict[str, Any],
+        usual: waits.Wait | None,
+        *,
+        live: bool,
+    ) -> dict[Any, Any]:
+        trouble = cards.trouble(job.trouble, job=job) if job.trouble is not None else ""
         running = not job.done and not job.waits_for and job.state != "unconfirmed"
+        audit = cards.audit(seen.audit if seen is not None else None, waiting=seen is None) if result is not None else ""
         return {
-            self.panel: panel(job, self._runner.now()),
+            self.panel: panel(job, self._runner.now(), usual),
             self.trouble: gr.update(value=trouble, visible=bool(trouble)),
-            self.stage: stage.of(job, reference, result, autoplay=live and result is not None),
+            self.stage: stage.of(
+                job,
+                reference.clip,
+                result,
+                autoplay=live and result is not None,
+                fps=reference.fps,
+                image=reference.image,
+                motion=seen.motion if seen is not None and result is not None else None,
+                takes=others,
+            ),
             self.download: gr.update(value=result["path"] if result else None, visible=bool(result)),
             self.reuse: gr.update(visible=True),
             self.stop: gr.update(visible=running),
+            self.actions.panel: offers,
+            self.exports.panel: self.exports.value(job),
+            self.audit: audit,
             **self.rescue.picture(job),
         }
 
-    def _reference(self, job: Job) -> dict[str, Any] | None:
+    def _nothing(self) -> dict[Any, Any]:
+        """No job is open: the page as it was before the first one."""
+        hidden = gr.update(visible=False)
+        return {
+            self.panel: idle(),
+            self.trouble: gr.update(value="", visible=False),
+            self.stage: stage.nothing(),
+            self.download: gr.update(value=None, visible=False),
+            self.reuse: hidden,
+            self.stop: hidden,
+            self.actions.panel: self.actions.value(None),
+            self.exports.panel: self.exports.value(None),
+            self.audit: "",
+            self.rescue.doubt: hidden,
+            self.rescue.standing: hidden,
+        }
+
+    def _usual(self, job: Job) -> waits.Wait | None:
+        return None if job.done else waits.expected(job, self._runner.jobs(limit=PAST))
+
+    def _takes(self, job: Job, who: Any) -> list[stage.Take]:
+        jobs = self._runner.jobs(owner=visitor.sees(self._runner, who), limit=history.SHOWN) if job.video is not None else []
+        return takes.of(job, jobs, self._insights.of)
+
+    def _reference(self, job: Job) -> _Reference:
         try:
-            return files.data(self._runner.reference(job))
+            path = self._runner.reference(job)
+            image = files.data(files.preview(Path(job.request.image)))
+            return _Reference(files.data(path), image, float(probe_video(path).frame_rate))
         except (KlingError, OSError):
-            return None  # the stage shows the result alone
+            return _Reference()  # the stage shows the result alone
 
 
-def panel(job: Job, now: float) -> dict[str, Any]:
-    """What the panel's script reads: facts and words; the seconds tick in the browser."""
-    mode = "done" if job.state == "succeeded" else "failed" if job.state == "failed" else "run"
-    note = "It is safe to close this page: the job goes on and the result is saved."
-    if job.state == "unconfirmed" or job.waits_for:
-        mode, note = "standing", ""
-    elif job.overdue:
-        note = "It takes longer than usual and is still followed, more slowly. It is safe to close this page."
-    elif job.done:
-        note = ""
-    return {
-        "mode": mode,
-        "title": words.WAITS[job.waits_for] or words.STATE[job.state],
-        "made": words.maker(job),
-        "draft": job.draft,
-        "note": note,
-        "job_id": job.job_id,
-        "task_id": job.task_id or "",
-        "created": job.created,
-        "queued_at": job.queued_at,
-        "processing_at": job.processing_at,
-        "finished_at": job.finished_at,
-        "now": now if not job.done else 0,
-        "progress": job.progress,
-        "eta": job.eta,
-        "place": job.place,
-        "price": words.price(job.cost) if job.cost is not None and not job.draft else "",
-        "take": job.take,
-    }
+@dataclass(frozen=True, slots=True)
+class _Reference:
+    """What stands on the stage before there is a result."""
+
+    clip: dict[str, Any] | None = None
+    image: dict[str, Any] | None = None
+    fps: float | None = None
 
 
 def _same(before: Any, after: Any) -> bool:
@@ -175,11 +238,3 @@ def _same(before: Any, after: Any) -> bool:
     if isinstance(before, dict) and isinstance(after, dict) and "now" in after:
         return {**before, "now": 0} == {**after, "now": 0}
     return bool(before == after)
-
-
-def _idle() -> dict[str, Any]:
-    return {"mode": "idle"}
-
-
-def _gone() -> str:
-    return cards.note("There is no such job here", "It was removed, or it belongs to another browser.", severity="warning")

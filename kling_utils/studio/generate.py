@@ -17,6 +17,7 @@ from kling_utils.show import cards, words
 from kling_utils.studio import visitor
 from kling_utils.studio.account import Account
 from kling_utils.studio.desk import Desk, Form, typed_key
+from kling_utils.studio.fitting import Fitting
 from kling_utils.studio.inputs import ImageInput, VideoInput
 from kling_utils.studio.options import Options, orientation_choices
 from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
@@ -42,7 +43,16 @@ class Generate:
                 self.again = gr.Button("Make another take", size="sm", elem_id="another-take")
         self.twin = gr.State("")
 
-    def wire(self, form: list[Any], account: Account, image: ImageInput, video: VideoInput, options: Options, desk: gr.State) -> None:
+    def wire(
+        self,
+        form: list[Any],
+        account: Account,
+        image: ImageInput,
+        video: VideoInput,
+        options: Options,
+        fitting: Fitting,
+        desk: gr.State,
+    ) -> None:
         """Check whenever something changes that a rule or the price looks at."""
         changes = [
             image.source.change,
@@ -55,10 +65,11 @@ class Generate:
             account.box.blur,
             account.box.submit,
         ]
-        outputs = [image.card, image.view, video.card, video.view, options.card, options.orientation, self.button, self.price]
+        outputs = [image.card, video.card, options.card, options.orientation, self.button, self.price]
+        outputs += fitting.judged_outputs
 
         def check(*values: Any) -> tuple[Any, ...]:
-            *fields, key, seat = values
+            *fields, start, shape, slow, key, seat = values
             asked = Form(*fields)
             try:
                 look = seat.check(self._runner, asked, _key_or_none(key))
@@ -66,29 +77,29 @@ class Generate:
                 return (
                     gr.skip(),
                     gr.skip(),
-                    gr.skip(),
-                    gr.skip(),
                     gr.update(value=cards.error(error), visible=True),
                     gr.skip(),
                     gr.skip(),
                     gr.skip(),
+                    *[gr.skip()] * len(fitting.judged_outputs),
                 )
-            about_image, image_view = image.judged(look.report, asked.image)
-            about_video, video_view = video.judged(look.report, asked.video)
             choices = orientation_choices(_lengths(look))
             return (
-                about_image,
-                image_view,
-                about_video,
-                video_view,
+                image.judged(look.report, asked.image),
+                video.judged(look.report, asked.video),
                 options.judged(look.report),
                 gr.update(choices=choices),
                 gr.update(value=self.label(look)),
                 self.fine_print(look),
+                *fitting.judged(look.report, asked, start, shape, slow),
             )
 
-        inputs = [*form, account.box, desk]
-        gr.on(changes, check, inputs, outputs, trigger_mode="always_last", **PRIVATE, **HIDDEN, **MANY)
+        inputs = [*form, *fitting.choices, account.box, desk]
+        checked = gr.on(changes, check, inputs, outputs, trigger_mode="always_last", **PRIVATE, **HIDDEN, **MANY)
+        for each in (image, video):
+            checked.then(each.preview, [each.source, desk], [each.view], **PRIVATE, **HIDDEN, **MANY)
+        checked.then(fitting.frames, [desk], [fitting.strip], **PRIVATE, **HIDDEN, **MANY)
+        fitting.wire(form, image, video, desk)
 
     @property
     def outputs(self) -> list[Any]:

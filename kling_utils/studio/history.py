@@ -1,6 +1,6 @@
-"""Your videos: the jobs of this visitor, newest first, each of which opens on the stage.
+"""Your videos: the jobs of this visitor as posters, newest first, each of which opens on the stage.
 
-Owns what a card of the strip says. Refuses to know how a job got where it is.
+Owns what a poster says. Refuses to know how a job got where it is.
 """
 
 from __future__ import annotations
@@ -12,46 +12,49 @@ import gradio as gr
 
 from kling_utils.errors import KlingError
 from kling_utils.show import words
-from kling_utils.studio import files, visitor
+from kling_utils.studio import files, insight, visitor
 from kling_utils.studio.desk import Desk
 from kling_utils.studio.theme import static
+from kling_utils.values import Job
 
 if TYPE_CHECKING:
     from kling_utils.jobs.runner import Runner
 
-SHOWN = 24
-"""Jobs in the strip."""
+SHOWN = 48
+"""Jobs in the gallery."""
+DRAWN = 4
+"""Posters made at one look, for results whose poster is missing; the rest is made at the next looks."""
 _EMPTY = "Your videos will be kept here."
 
 
-def strip() -> Any:
-    """The strip; its ``pick`` event carries a job's id."""
-    return gr.HTML(
-        {"items": [], "label": "", "empty": _EMPTY},
-        html_template=static("strip.html"),
-        js_on_load=static("strip.js"),
-        apply_default_css=False,
-        elem_id="history",
-    )
+class History:
+    """The gallery; its events ``pick`` and ``discard`` carry a job's id."""
+
+    def __init__(self) -> None:
+        self.panel = gr.HTML(
+            {"items": [], "label": "", "empty": _EMPTY},
+            html_template=static("gallery.html"),
+            js_on_load=static("gallery.js"),
+            apply_default_css=False,
+            elem_id="history",
+            render=False,
+        )
+
+    def place(self) -> None:
+        """Put it here on the page."""
+        self.panel.render()  # type: ignore[no-untyped-call]
 
 
 def value(runner: Runner, who: Any, current: str = "") -> dict[str, Any]:
-    """What the strip shows: all jobs of this home on one's own machine, one's own on a hosted page."""
+    """What the gallery shows: all jobs of this home on one's own machine, one's own on a hosted page."""
     items = []
+    missing = DRAWN
     for job in runner.jobs(owner=visitor.sees(runner, who), limit=SHOWN):
-        state = words.STATE[job.state] if job.state != "succeeded" else ""
-        take = f", take {job.take}" if job.take > 1 else ""
-        items.append(
-            {
-                "id": job.job_id,
-                "title": f"{Path(job.image_name).stem} × {Path(job.video_name).stem}",
-                "state": (state or words.MODEL[job.request.model_name]) + take,
-                "code": job.state,
-                "draft": job.draft,
-                "created": job.created,
-                "image": files.data(files.poster(Path(job.request.image))),
-            }
-        )
+        poster = job.folder / insight.POSTER
+        if job.video is not None and not poster.exists() and missing:
+            missing -= 1
+            insight.poster(job)
+        items.append(_item(job, poster if poster.exists() else files.poster(Path(job.request.image))))
     return {"label": "Your videos", "empty": _EMPTY, "items": items, "current": current}
 
 
@@ -64,3 +67,25 @@ def picked(runner: Runner, desk: Desk, who: Any, event: gr.EventData) -> bool:
         return False
     desk.open(job.job_id)
     return True
+
+
+def _item(job: Job, poster: Path | None) -> dict[str, Any]:
+    waiting = bool(job.waits_for) or job.state == "unconfirmed"
+    group = "done" if job.state == "succeeded" else "stopped" if job.done or waiting else "going"
+    state = words.MODEL[job.request.model_name] if group == "done" else words.WAITS[job.waits_for] or words.STATE[job.state]
+    took = words.clock(job.finished_at - job.created) if job.finished_at and group == "done" else ""
+    return {
+        "id": job.job_id,
+        "title": f"{Path(job.image_name).stem} × {Path(job.video_name).stem}",
+        "state": state + (f", take {job.take}" if job.take > 1 else ""),
+        "code": job.state,
+        "group": group,
+        "draft": job.draft,
+        "cost": "free" if job.draft else words.price(job.cost) if job.cost is not None else "",
+        "wait": f"took {took}" if took else "",
+        "progress": job.progress if group == "going" else None,
+        "created": job.created,
+        "deletable": job.done or job.state == "checked",
+        "image": files.data(poster),
+        "video": files.data(job.video),
+    }

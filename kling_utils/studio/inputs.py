@@ -12,6 +12,7 @@ import gradio as gr
 from kling_utils.errors import KlingError
 from kling_utils.show import cards
 from kling_utils.studio import files, samples
+from kling_utils.studio.desk import Desk
 from kling_utils.studio.wire import HIDDEN, PRIVATE
 from kling_utils.values import Report, is_url
 
@@ -76,11 +77,13 @@ class Input:
             return gr.skip(), gr.skip(), gr.skip(), gr.skip()
         return str(path), str(path), "", _MEASURING
 
-    def judged(self, report: Report, source: str) -> tuple[Any, Any]:
-        """(card, view) once the report is there; the view changes only where the browser could not show the file by itself."""
-        if not source:
-            return self.empty(), gr.skip()
-        return cards.report(report, *self.fields, ready=self.ready), self.shown(report, source)
+    def judged(self, report: Report, source: str) -> str:
+        """The card once the report is there."""
+        return cards.report(report, *self.fields, ready=self.ready) if source else self.empty()
+
+    def preview(self, source: str, desk: Desk) -> Any:
+        """After the report, since it may take a while: a copy where the browser could not show the file by itself."""
+        return self.shown(desk.shown.report, source) if source and desk.shown is not None else gr.skip()
 
     fields: tuple[str, ...]
     ready: str

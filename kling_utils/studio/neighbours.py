@@ -6,7 +6,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-SENTENCE = "Another page is open on this home: both show the same jobs, and none of them is sent or billed twice. Set KLING_HOME to keep them apart."
+SENTENCE = (
+    "Another page is open on this home: both show the same jobs, and none of them is sent or billed twice. "
+    "Set KLING_HOME to keep them apart."
+)
 
 
 class Neighbours:

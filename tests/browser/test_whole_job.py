@@ -5,101 +5,27 @@ Slow on purpose (a minute): it is the one test that would notice if the parts di
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import re
-import signal
-import socket
-import subprocess
-import sys
-import threading
-import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.served import LEAVING, Served, Watched, chromium, serving, watching
 
 from kling_utils.media import ffmpeg
 
 pytestmark = pytest.mark.browser
-CHROMIUM = Path("/usr/bin/chromium")
-ROOT = Path(__file__).resolve().parents[2]
 KEY = "sk_typed-by-a-visitor-4711"
 HOSTILE = "<img src=x onerror=window.hacked=1>${window.hacked=2}{{hacked}}.png"
-# What gradio itself logs when a page is closed while it still listens; our own scripts never say this.
-LEAVING = re.compile(r"AbortError: signal is aborted|Connection errored out")
 TICK = "() => [...document.querySelectorAll('.stage video')].map(v => [v.readyState, v.currentTime])"
-
-
-@dataclass
-class Served:
-    """A page that runs in a process of its own."""
-
-    url: str
-    log: Path
-    home: Path
-
-
-@dataclass
-class Watched:
-    """A browser page whose complaints and requests are written down."""
-
-    page: Any
-    complaints: list[str] = field(default_factory=list)
-    elsewhere: list[str] = field(default_factory=list)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    if not CHROMIUM.exists():
-        if os.environ.get("KLING_REQUIRE_BROWSER"):
-            pytest.fail(f"needs {CHROMIUM}, which KLING_REQUIRE_BROWSER says must be there")
-        pytest.skip(f"needs {CHROMIUM}")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
-
-
-@contextlib.contextmanager
-def serving(folder: Path) -> Iterator[Served]:
-    """``python app.py`` with a home of its own, and with nothing of the environment of the person who runs the tests."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = folder / "server.log"
-    ours = {
-        "KLING_HOME": str(folder / "home"),
-        "GRADIO_SERVER_PORT": str(port),
-        "GRADIO_TEMP_DIR": str(folder / "cache"),
-        "HOME": str(folder),
-    }
-    theirs = {
-        k: v
-        for k, v in os.environ.items()
-        if not k.upper().startswith(("NOVITA_", "KLING_", "SPACE_", "GRADIO_")) and "PROXY" not in k.upper()
-    }
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-u", "app.py"], cwd=ROOT, env=theirs | ours, stdout=out, stderr=out, start_new_session=True
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        answers(url, process, log)
-        yield Served(url, log, folder / "home")
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait(20)
+    with chromium() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -116,29 +42,10 @@ def served(browser: Any, tmp_path: Path) -> Iterator[Served]:
         yield page
 
 
-def answers(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Until the page answers, or its process is gone."""
-    until = time.monotonic() + 90
-    while time.monotonic() < until:
-        assert process.poll() is None, log.read_text("utf-8")
-        try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
-        except OSError:
-            threading.Event().wait(0.2)
-    pytest.fail(f"the page does not answer: {log.read_text('utf-8')}")
-
-
 @pytest.fixture
 def watched(browser: Any) -> Iterator[Watched]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    seen = Watched(context.new_page())
-    seen.page.set_default_timeout(30_000)
-    seen.page.on("console", lambda m: seen.complaints.append(m.text) if m.type == "error" else None)
-    seen.page.on("pageerror", lambda e: seen.complaints.append(str(e)))
-    seen.page.on("request", lambda r: None if r.url.startswith(("http://127.0.0.1:", "data:", "blob:")) else seen.elsewhere.append(r.url))
-    yield seen
-    context.close()
+    with watching(browser) as seen:
+        yield seen
 
 
 def test_from_two_files_to_a_draft_that_plays(watched: Watched, served: Served, shared_media: Path, tmp_path: Path) -> None:
@@ -194,7 +101,7 @@ def test_from_two_files_to_a_draft_that_plays(watched: Watched, served: Served, 
     page.reload()  # a finished job comes back too
     page.wait_for_selector(".panel[data-mode=done]")
     page.wait_for_selector(".stage[data-fill=both]")
-    page.wait_for_selector("#history .strip-card[aria-current=true] >> text=Draft")
+    page.wait_for_selector("#history .gallery-open[aria-current=true] >> text=Draft")
 
     kept = page.evaluate("() => JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
     assert "motion-control-studio.visitor.v1" in kept, "or this looks in the wrong place"
@@ -218,7 +125,7 @@ def test_the_empty_page_fits_and_is_named(watched: Watched, empty: Served, width
     page.set_viewport_size({"width": width, "height": 844})
     page.goto(f"{empty.url}/?__theme={theme}")
     page.wait_for_selector(".lesson-steps")
-    page.wait_for_selector("#history .strip-label >> text=Your videos will be kept here.")
+    page.wait_for_selector("#history .gallery-label >> text=Your videos will be kept here.")
     assert page.evaluate("document.documentElement.scrollWidth") <= width, "nothing hangs over the edge"
     nameless = page.evaluate(
         """() => [...document.querySelectorAll('button, input, textarea, select')].filter(e => e.offsetParent && e.type !== 'file')
@@ -233,7 +140,7 @@ def test_the_empty_page_fits_and_is_named(watched: Watched, empty: Served, width
 def test_a_refusal_is_explained_beside_the_button(watched: Watched, empty: Served, shared_media: Path) -> None:
     page = watched.page
     page.goto(empty.url)
-    page.wait_for_selector("#history .strip-label >> text=Your videos")
+    page.wait_for_selector("#history .gallery-label >> text=Your videos")
     page.click("#generate")
     page.wait_for_selector("#notice .kc-error-card >> text=missing")
     page.set_input_files("#image input[type=file]", str(shared_media / "image" / "small_dog_256.jpg"))

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -15,7 +18,7 @@ from PIL import Image
 from kling_utils.errors import NoSuchJob
 from kling_utils.media import ffmpeg
 from kling_utils.settings import load
-from kling_utils.values import Job, MotionRequest
+from kling_utils.values import Finding, Job, Money, MotionRequest, Quote, Report
 
 
 class StandIn:
@@ -25,12 +28,33 @@ class StandIn:
         self.settings = load(home=home, **settings)
         self.kept: dict[str, Job] = {}
         self.done: list[tuple[Any, ...]] = []
+        self.looked: list[dict[str, Any]] = []
+        self.findings: tuple[Finding, ...] = ()
 
     def now(self) -> float:
         return time.time()
 
     def provider_for(self, key: Any) -> str:
         return "novita" if key is not None else "local"
+
+    def look(self, *, key: Any = None, **asked: Any) -> Any:
+        self.looked.append(asked)
+        return SimpleNamespace(report=Report(self.findings), quote=self.price(asked, key), seconds=1.0, provider=self.provider_for(key))
+
+    def price(self, asked: dict[str, Any], key: Any) -> Quote:
+        """Free here; with a key 0.126 or 0.168 a second."""
+        rate = Decimal("0" if key is None else "0.168" if asked["model_name"].endswith("pro") else "0.126")
+        return Quote(Decimal(10), Money(rate), Money(10 * rate), Money(10 * rate), "a test's price")
+
+    def submit(self, request: MotionRequest, **how: Any) -> Job:
+        self.done.append(("submit", request, how))
+        made = replace(next(iter(self.kept.values())), job_id="NEW", state="checked", request=request, owner=how["owner"])
+        self.kept["NEW"] = made
+        return made
+
+    def delete(self, job_id: str, *, owner: str | None = None) -> None:
+        self.done.append(("delete", job_id, owner))
+        del self.kept[job_id]
 
     def job(self, job_id: str, *, owner: str | None = None) -> Job:
         job = self.kept.get(job_id)

@@ -181,9 +181,10 @@ def test_watching_shows_the_job_until_it_ends(stand_in: Make, job: Make, clip: P
     assert [news[follow.panel]["mode"] for news in seen if follow.panel in news] == ["run", "run", "done"]
     assert list(seen[0]) == [follow.panel], "what is known at once comes first"
     assert seen[1][follow.stage]["b"] is None
-    assert seen[-1][follow.stage]["b"]["path"].startswith(str(Path(get_upload_folder())))
-    assert seen[-1][follow.stage]["autoplay"] is True
-    assert seen[-1][follow.download]["visible"] is True
+    last = {where: what for news in seen for where, what in news.items()}
+    assert last[follow.stage]["b"]["path"].startswith(str(Path(get_upload_folder())))
+    assert last[follow.stage]["autoplay"] is True
+    assert last[follow.download]["visible"] is True
     assert follow.rescue.doubt not in seen[-1], "only what changed"
 
 
@@ -297,8 +298,8 @@ def test_the_files_of_a_job_fill_the_form_again(stand_in: Make, job: Make, built
     runner.kept = {"A": job("A", mine), "B": job("B", "someone else")}
     follow, desk = built(lambda: Follow(runner)), Desk()
     desk.open("A")
-    filled = follow.again(desk, mine)
+    filled = follow.actions.again(desk, mine)
     assert Path(filled[0]).read_bytes() == picture.read_bytes()
     assert filled[4:] == ("video", "kling-v3-0-std", "", "", True)
     desk.open("B")
-    assert not any(isinstance(value, str) for value in follow.again(desk, mine))
+    assert not any(isinstance(value, str) for value in follow.actions.again(desk, mine))

@@ -1,7 +1,8 @@
-// Where the job is. value: see follow.panel(). Data reaches the page through properties and textContent only; seconds tick here.
+// Where the job is. value: see panel.panel(). Data reaches the page through properties and textContent only; seconds tick here.
 const root = element.querySelector('.panel');
 const $ = (selector) => root.querySelector(selector);
-let ahead = 0, before = 'idle', told = '';
+let ahead = 0, before = 'idle', told = '', best = 0, bestOf = '', tab = '';
+const NAME = document.title.replace(/^.* · /, '') || 'Motion Control Studio';
 
 function clock(seconds) {
   const s = Math.max(0, Math.floor(seconds)), m = Math.floor(s / 60);
@@ -17,16 +18,30 @@ function tick() {
   if (v.queued_at) times.push('queue ' + clock((v.processing_at || now) - v.queued_at));
   if (v.processing_at) times.push((v.mode === 'done' || v.mode === 'failed' ? 'run ' : 'running ') + clock(now - v.processing_at));
   if (v.mode === 'run' && v.place) times.push('place ' + v.place);
-  if (v.mode === 'run' && v.eta) times.push('about ' + clock(v.eta) + ' more');
+  if (v.mode === 'run' && v.eta) times.push('the provider says about ' + clock(v.eta) + ' more');
   if (v.price) times.push(v.price);
   $('.panel-times').textContent = times.map((t) => ' · ' + t).join('');
+  $('.panel-usual').textContent = usual(v, now - (v.queued_at || v.created));
+}
+function usual(v, gone) {                                                  // learned from this home's own past jobs, never invented
+  if (v.mode !== 'run' || !v.usual) return '';
+  const u = v.usual, of = ' (' + u.jobs + ' jobs like this one here)';
+  if (gone > u.late) return 'Longer than nine of ten took' + of + ': they were done within ' + clock(u.late) + '.';
+  return 'Usually ' + clock(u.median) + ', nine of ten within ' + clock(u.late) + of + '.';
+}
+function title(v) {                                                        // what a tab in the background tells
+  const running = v.mode === 'run', per = running && best ? best + ' %' : '';
+  const said = running ? per || v.title : { done: 'Done', failed: 'Failed', standing: 'Waiting for you' }[v.mode] || '';
+  const next = said ? said + ' · ' + NAME : NAME;
+  if (next !== tab) { tab = next; document.title = next; }
 }
 function apply() {
   const v = props.value || {}, running = v.mode === 'run';
   if (v.now) ahead = v.now - Date.now() / 1000;
   root.dataset.mode = v.mode || 'idle';
-  const title = (v.title || '') + (running && v.progress ? ' ' + v.progress + ' %' : '');
-  $('.panel-title').textContent = title;
+  if (v.job_id !== bestOf) { bestOf = v.job_id; best = 0; }
+  best = Math.max(best, v.progress || 0);                                 // progress never goes back
+  $('.panel-title').textContent = (v.title || '') + (running && best ? ' ' + best + ' %' : '');
   $('.panel-badge').hidden = !v.draft;
   $('.panel-made').textContent = (v.made || '') + (v.take > 1 ? ', take ' + v.take : '');
   $('.panel-note').textContent = v.note || '';
@@ -35,12 +50,17 @@ function apply() {
   $('.panel-ids').hidden = !v.job_id;
   const bar = $('.panel-bar'), known = running && v.progress !== null && v.progress !== undefined;
   bar.classList.toggle('is-open', running && !known);
-  if (known) bar.setAttribute('aria-valuenow', v.progress); else bar.removeAttribute('aria-valuenow');
-  bar.firstElementChild.style.width = v.mode === 'done' ? '100%' : known ? Math.max(2, v.progress) + '%' : '';
+  if (known) bar.setAttribute('aria-valuenow', best); else bar.removeAttribute('aria-valuenow');
+  bar.firstElementChild.style.width = v.mode === 'done' ? '100%' : known ? Math.max(2, best) + '%' : '';
   if (v.job_id && v.job_id !== told) {                                    // a reload comes back to this job
     told = v.job_id;
     const here = new URL(window.location.href);
     here.searchParams.set('job', v.job_id);
+    window.history.replaceState(window.history.state, '', here);
+  } else if (!v.job_id && told) {                                         // it was deleted
+    told = '';
+    const here = new URL(window.location.href);
+    here.searchParams.delete('job');
     window.history.replaceState(window.history.state, '', here);
   }
   if (before === 'idle' && running && window.innerWidth < 900) {
@@ -49,6 +69,7 @@ function apply() {
   }
   before = v.mode || 'idle';
   tick();
+  title(v);
 }
 root.addEventListener('click', async (e) => {
   const button = e.target.closest('[data-copy]');
@@ -61,4 +82,8 @@ root.addEventListener('click', async (e) => {
 });
 watch('value', apply);
 apply();
+if (root.dataset.mode === 'idle' && new URL(window.location.href).searchParams.get('job')) {   // its place is kept, so that nothing jumps
+  root.dataset.mode = 'opening';
+  $('.panel-title').textContent = 'Opening the job';
+}
 setInterval(tick, 500);

@@ -1,0 +1,19 @@
+// What a page without a server gives the stage: the value from a block of JSON, files from blocks of base64.
+const value = JSON.parse(document.getElementById('value').textContent);
+function unpacked(file) {
+  if (!file) return null;
+  const block = document.getElementById(file.block), text = block.textContent.trim(), parts = [];
+  for (let i = 0; i < text.length; i += 1 << 20) {                        // a multiple of four letters: each part stands for itself
+    const letters = atob(text.slice(i, i + (1 << 20))), bytes = new Uint8Array(letters.length);
+    for (let k = 0; k < letters.length; k++) bytes[k] = letters.charCodeAt(k);
+    parts.push(bytes);
+  }
+  block.remove();
+  return { url: URL.createObjectURL(new Blob(parts, { type: block.dataset.kind })) };
+}
+document.title = value.title;
+document.querySelector('h1').textContent = value.title;
+document.querySelector('footer').textContent = value.foot;
+value.a = unpacked(value.a); value.b = unpacked(value.b); value.image = unpacked(value.image);
+for (const take of value.takes || []) take.b = unpacked(take.b);
+const element = document.querySelector('main'), props = { value }, watch = () => {}, trigger = () => {};

@@ -1,0 +1,35 @@
+"""A repair as HTML: what would be done, and what was done. Owns the look of both; refuses to know how a file is mended."""
+
+from __future__ import annotations
+
+from kling_utils.preflight.plan import Fitted, Plan
+from kling_utils.show import cards
+from kling_utils.values import Finding, Report
+
+
+def plan(value: Plan) -> str:
+    """What is done, what it costs, and what cannot be done."""
+    rows = [Finding(s.code, s.field, "advice", s.text, "", "", f"{s.cost}." if s.cost else "") for s in value.steps]
+    cannot = [Finding(i.code, i.field, "error", i.reason, "", "", i.hint) for i in value.impossible]
+    if cannot:
+        return cards.listing("Cannot be fixed with one click", [*cannot, *rows], severity="error")
+    head = "Can be fixed with one click" if value.required else "Could be safer"
+    return cards.listing(head, rows, severity="warning" if value.required else "advice")
+
+
+def fitted(before: Report, value: Fitted) -> str:
+    """Before and after beside each other, with sizes, and what was done."""
+    rows = ""
+    if before.image is not None and value.image is not None and value.report.image is not None:
+        rows += _row("Picture", cards.image_facts(before.image), cards.image_facts(value.report.image))
+    if before.video is not None and value.video is not None and value.report.video is not None:
+        rows += _row("Clip", cards.video_facts(before.video), cards.video_facts(value.report.video))
+    head = '<tr><td></td><th scope="col">Before</th><th scope="col">After</th></tr>'
+    done = [Finding(s.code, s.field, "pass", s.text, "", "") for s in value.done]
+    return cards.listing(
+        "Fixed; your own files are as they were", done, severity="pass", extra=f'<table class="kc-beside">{head}{rows}</table>'
+    )
+
+
+def _row(name: str, before: str, after: str) -> str:
+    return f'<tr><th scope="row">{name}</th><td>{cards.escape(before)}</td><td>{cards.escape(after)}</td></tr>'

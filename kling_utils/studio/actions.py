@@ -1,0 +1,263 @@
+"""What next: the same files with one thing changed, the form filled again, the job as code, and deleting it.
+
+Owns the offers under the stage and what each costs: the price is on the button that is pressed, and a press at another price sends
+nothing. Refuses to follow what it started: that is ``follow``.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from kling_utils.errors import AlreadyHave, KlingError, SettingError
+from kling_utils.show import cards, words
+from kling_utils.studio import files, snippets, visitor
+from kling_utils.studio.desk import Desk, typed_key
+from kling_utils.studio.theme import static
+from kling_utils.values import CharacterOrientation, Job, ModelName, MotionRequest
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from kling_utils.jobs.runner import Look, Runner
+
+LOG = logging.getLogger(__name__)
+SHORTEST = 3.0
+"""Seconds of the shortest clip that is worth trimming to; what is really allowed is said by the checks."""
+_OTHER_MODEL: dict[ModelName, ModelName] = {"kling-v3-0-std": "kling-v3-0-pro", "kling-v3-0-pro": "kling-v3-0-std"}
+_OTHER_WAY: dict[CharacterOrientation, CharacterOrientation] = {"video": "image", "image": "video"}
+_NOTHING: dict[str, Any] = {"job_id": "", "items": [], "copies": [], "trim": None, "deletable": False}
+
+
+class Actions:
+    """The offers; their events carry the name of one and the price that stood on it."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self.panel = gr.HTML(
+            dict(_NOTHING),
+            html_template=static("actions.html"),
+            js_on_load=static("actions.js"),
+            apply_default_css=False,
+            elem_id="next",
+        )
+        self.answer = gr.HTML("", elem_id="next-answer", apply_default_css=False)
+
+    # -- what is offered
+
+    def value(self, job: Job | None, key: SecretStr | None = None) -> dict[str, Any]:
+        """What is offered for a job, with the key that is in the box. Measures its files, once."""
+        if job is None:
+            return dict(_NOTHING)
+        ended = job.done
+        copies = [
+            {"id": "python", "label": "Copy as Python", "text": snippets.python(job)},
+            {"id": "cell", "label": "Copy as notebook cell", "text": snippets.cell(job)},
+            {"id": "curl", "label": "Copy as curl", "text": snippets.curl(job)},
+        ]
+        items = [offer for name in _names(job, key, self._runner) if (offer := self._offer(name, job, key))] if ended else []
+        length = self._clip_length(job) if ended else 0.0
+        return {
+            "job_id": job.job_id,
+            "items": items,
+            "copies": copies,
+            "trim": {"length": int(length * 10) / 10, "least": SHORTEST} if length > SHORTEST + 0.2 else None,
+            "deletable": ended or job.state == "checked",
+        }
+
+    def refreshed(self, desk: Desk, who: Any, key: str) -> Any:
+        """The same offers at the prices of another key."""
+        job = self._job(desk, who)
+        return self.value(job, key_or_none(key)) if job is not None else gr.skip()
+
+    def _clip_length(self, job: Job) -> float:
+        try:
+            clip = self._look("again", job, None).report.video
+        except (KlingError, OSError):
+            return 0.0
+        return clip.duration if clip is not None else 0.0
+
+    def _offer(self, name: str, job: Job, key: SecretStr | None) -> dict[str, Any] | None:
+        try:
+            look = self._look(name, job, key)
+        except (KlingError, OSError):
+            return None  # its files are gone
+        if look.quote is None:
+            return None
+        price = words.price(look.quote)
+        more = words.difference(look.quote, job.cost) if not job.draft else ""
+        blocked = look.report.errors[0] if look.report.errors else None
+        return {
+            "id": name,
+            "label": _label(name, job, look.provider == "local"),
+            "price": price,
+            "note": f"{blocked.title}: {blocked.measured}" if blocked else (f"{price}, {more}" if more else price),
+            "blocked": blocked is not None,
+        }
+
+    # -- what is done
+
+    def act(self, event: gr.EventData, desk: Desk, who: Any, key: str) -> tuple[Any, str]:
+        """One of the offers: a job, which is opened on the desk. Returns (panel, answer)."""
+        job, name, shown = self._job(desk, who), str(getattr(event, "id", "")), str(getattr(event, "price", ""))
+        if job is None or not job.done:
+            return gr.skip(), gone()
+        try:
+            given = typed_key(key)
+            if name not in _names(job, given, self._runner):
+                return self.value(job, given), cards.note(
+                    "This is not offered any more", "Look again: something has changed.", severity="warning"
+                )
+            return self._sent(job, name, shown, given, desk, who)
+        except AlreadyHave as error:
+            if error.job_id and error.money == "no":
+                desk.open(error.job_id)
+                return gr.skip(), cards.note("You had this one already", "Here it is; nothing was sent.")
+            return gr.skip(), cards.error(error)
+        except KlingError as error:
+            return gr.skip(), cards.error(error)
+        except Exception:  # the last door: a visitor must never look at a page that says nothing
+            LOG.exception("an offer ended in an error of our own")
+            return gr.skip(), cards.note(
+                "Something went wrong on our side", "Look at your videos below before you try again.", severity="error"
+            )
+
+    def _sent(self, job: Job, name: str, shown: str, key: SecretStr | None, desk: Desk, who: Any) -> tuple[Any, str]:
+        used = None if name == "draft" else key
+        look = self._look(name, job, used)
+        price = words.price(look.quote) if look.quote is not None else ""
+        if price != shown:
+            text = f"It is {price or 'not known'}. Press it again to agree."
+            return self.value(job, key), cards.note("The price is another one now", text, severity="warning")
+        owner = visitor.owner(self._runner, who)
+        asked = self._request(name, job)
+        made = self._runner.submit(asked, owner=owner, key=used, report=look.report, fresh=name == "again")
+        desk.open(made.job_id)
+        return gr.skip(), ""
+
+    def delete(self, event: gr.EventData, desk: Desk, who: Any) -> str:
+        """Remove a job and its files; the page has asked whether that is meant."""
+        asked = str(getattr(event, "id", ""))
+        try:
+            job = self._runner.job(asked, owner=visitor.sees(self._runner, who))
+            self._runner.delete(job.job_id, owner=visitor.sees(self._runner, who))
+        except (KlingError, ValueError) as error:
+            return cards.error(error) if isinstance(error, KlingError) else gone()
+        if desk.job_id == job.job_id:
+            desk.open("")
+        return ""
+
+    def trim(self, event: gr.EventData, desk: Desk, who: Any) -> tuple[Any, ...]:
+        """Fill the form with a part of the clip. Returns (answer, image, its view, video, its view, and the rest of the form)."""
+        job = self._job(desk, who)
+        if job is None:
+            return gone(), *((gr.skip(),) * 9)
+        try:
+            clip = trimmed(job, _number(event, "from"), _number(event, "to"))
+        except KlingError as error:
+            return cards.error(error), *((gr.skip(),) * 9)
+        said = cards.note("The form is filled with the trimmed clip", "Look at it, then press Generate. Nothing was sent.", severity="pass")
+        return said, *form(job, clip)
+
+    def again(self, desk: Desk, who: Any) -> tuple[Any, ...]:
+        """Fill the form from the open job: (image, its view, video, its view, orientation, model, prompt, negative prompt, sound)."""
+        job = self._job(desk, who)
+        return form(job) if job is not None else (gr.skip(),) * 9
+
+    # -- inside
+
+    def _job(self, desk: Desk, who: Any) -> Job | None:
+        try:
+            return self._runner.job(desk.job_id, owner=visitor.sees(self._runner, who)) if desk.job_id else None
+        except (KlingError, ValueError):
+            return None
+
+    def _request(self, name: str, job: Job) -> MotionRequest:
+        asked = job.request
+        image = files.named(Path(asked.image), job.image_name)
+        video = files.named(Path(asked.video), job.video_name)
+        asked = replace(asked, image=image or asked.image, video=video or asked.video)
+        if name == "model":
+            return replace(asked, model_name=_OTHER_MODEL[asked.model_name])
+        if name == "orientation":
+            return replace(asked, character_orientation=_OTHER_WAY[asked.character_orientation])
+        return asked
+
+    def _look(self, name: str, job: Job, key: SecretStr | None) -> Look:
+        asked = self._request(name, job)
+        used = None if name == "draft" else key
+        return self._runner.look(**{field: getattr(asked, field) for field in asked.__dataclass_fields__}, key=used)
+
+
+def form(job: Job, video: Path | None = None) -> tuple[Any, ...]:
+    """The form's values for a job, perhaps with another clip: (image, its view, video, its view, orientation, model, texts, sound)."""
+    asked = job.request
+    kept = files.named(Path(asked.image), job.image_name), video or files.named(Path(asked.video), job.video_name)
+    image, clip = (str(path) if path is not None else None for path in kept)
+    texts = (asked.character_orientation, asked.model_name, asked.prompt, asked.negative_prompt, asked.keep_original_sound)
+    return (image or "", image, clip or "", clip, *texts)
+
+
+def trimmed(job: Job, begin: float, end: float) -> Path:
+    """A part of the job's clip, made once. Raises ``InvalidRequest`` for a part that is none, and what ``fit`` raises."""
+    from kling_utils.preflight.fit import fit_file, plan_file
+    from kling_utils.preflight.plan import FitChoices
+
+    source = files.named(Path(job.request.video), job.video_name) or Path(job.request.video)
+    choices = FitChoices(fields=("video",), start=max(0.0, begin), length=max(0.0, end - begin))
+    plan = plan_file(source, choices=choices, character_orientation=job.request.character_orientation)
+    if not plan.needed:
+        return source
+    out = files.made(source, f"{Path(job.video_name).stem[:60] or 'clip'} {begin:g}-{end:g} s.mp4")
+    if not out.exists():
+        fit_file(plan, out)
+    return out
+
+
+def gone() -> str:
+    """What is said about a job that is not (or not any more) this visitor's."""
+    return cards.note("There is no such job here", "It was removed, or it belongs to another browser.", severity="warning")
+
+
+def _names(job: Job, key: SecretStr | None, runner: Runner) -> list[str]:
+    """Which offers a job has. A draft on this machine is offered beside results that cost money."""
+    paid = runner.provider_for(key) == "novita"
+    names = ["model", "orientation", "again"] if job.state == "succeeded" else ["again", "model", "orientation"]
+    if job.draft and paid:
+        names.insert(0, "kling")
+    if not job.draft and paid and runner.provider_for(None) == "local":
+        names.append("draft")
+    return names
+
+
+def _label(name: str, job: Job, local: bool) -> str:
+    """What an offer is called. A draft is always called one, also where the job itself was made by Kling."""
+    match name:
+        case "model":
+            return f"Same files, {words.MODEL[_OTHER_MODEL[job.request.model_name]].lower()}{' draft' if local else ''}"
+        case "orientation":
+            return words.ORIENTATION[_OTHER_WAY[job.request.character_orientation]] + (", as a draft" if local else " instead")
+        case "kling":
+            return "The same, made by Kling"
+        case "draft":
+            return "Draft it here first"
+    if job.state != "succeeded":
+        return "Draft it here first" if local and not job.draft else "Try again unchanged"
+    return "Another take, as a draft" if local else "Another take"
+
+
+def _number(event: gr.EventData, name: str) -> float:
+    value = getattr(event, name, None)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e4 else 0.0
+
+
+def key_or_none(key: Any) -> SecretStr | None:
+    """For what is only shown, a key that cannot be used counts as none: the line at the top says what is wrong with it."""
+    try:
+        return typed_key(key)
+    except SettingError:
+        return None

@@ -1,0 +1,174 @@
+"""Files to send: side by side, stacked, wipe, triptych, sheet, animations, and a page that plays offline. Made when asked for.
+
+Owns which files are offered and where they lie: in the job's folder, so that each is made once and goes with its job. Refuses to know how
+they are drawn. The work is done behind the page, a few at a time for all visitors together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import gradio as gr
+
+from kling_utils.errors import Interrupted, KlingError
+from kling_utils.studio import files, visitor
+from kling_utils.studio.desk import Desk
+from kling_utils.studio.theme import static
+from kling_utils.values import Job, Layout
+
+if TYPE_CHECKING:
+    from kling_utils.jobs.runner import Runner
+    from kling_utils.review.compare import Sound
+
+LOG = logging.getLogger(__name__)
+EVERY = 0.3
+"""Seconds between two looks at the progress."""
+AT_ONCE = 2
+"""Files in the making, for all visitors together."""
+ANIMATION_BYTES = 8_000_000
+"""What mail and messengers still take."""
+SOUNDS = ("result", "reference", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One file that is offered."""
+
+    label: str
+    hint: str
+    layout: Layout
+    ending: str
+    sound: bool = True
+
+
+KINDS: dict[str, Kind] = {
+    "side": Kind("Side by side", "MP4", "side", ".mp4"),
+    "stack": Kind("Stacked", "MP4", "stack", ".mp4"),
+    "wipe": Kind("Wipe", "MP4", "wipe", ".mp4"),
+    "triptych": Kind("With the picture", "MP4", "triptych", ".mp4"),
+    "sheet": Kind("Contact sheet", "PNG", "sheet", ".png", sound=False),
+    "gif": Kind("Animation", "GIF", "side", ".gif", sound=False),
+    "webp": Kind("Animation, finer", "WebP", "side", ".webp", sound=False),
+    "html": Kind("Page that plays offline", "HTML", "html", ".html", sound=False),
+}
+
+
+class Exports:
+    """The offer of files, their making and their download."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="export")
+        self._stops: dict[int, threading.Event] = {}
+        self.panel = gr.HTML(
+            self.value(None),
+            html_template=static("exports.html"),
+            js_on_load=static("exports.js"),
+            apply_default_css=False,
+            elem_id="exports",
+        )
+
+    def value(self, job: Job | None, **more: Any) -> dict[str, Any]:
+        """What the panel shows: offered for a job that has a result."""
+        ready = job is not None and job.video is not None
+        items = [{"id": name, "label": k.label, "hint": k.hint, "sound": k.sound} for name, k in KINDS.items()] if ready else []
+        blank = {"busy": "", "progress": None, "ready": "", "file": None, "name": "", "stamp": 0.0, "error": ""}
+        return {"job_id": job.job_id if job is not None and ready else "", "items": items, **blank, **more}
+
+    async def make(self, event: gr.EventData, desk: Desk, who: Any) -> AsyncIterator[Any]:
+        """Make one file and hand it out. Yields the panel's value; ends quietly when another job is opened."""
+        name, sound = str(getattr(event, "id", "")), str(getattr(event, "sound", "result"))
+        try:
+            job = self._runner.job(desk.job_id, owner=visitor.sees(self._runner, who))
+        except (KlingError, ValueError):
+            job = None
+        if job is None or job.video is None or name not in KINDS or id(desk) in self._stops:
+            yield gr.skip()
+            return
+        stop = self._stops[id(desk)] = threading.Event()
+        share = [0.0]
+        try:
+            heard = cast("Sound", sound if sound in SOUNDS else "result")
+            work = asyncio.get_running_loop().run_in_executor(self._pool, make, job, name, heard, share, stop)
+            yield self.value(job, busy=name, progress=0)
+            shown = 0
+            while not work.done():
+                await asyncio.wait([work], timeout=EVERY)
+                if desk.job_id != job.job_id:
+                    stop.set()
+                if (per := int(100 * share[0])) != shown and not stop.is_set():
+                    shown = per
+                    yield self.value(job, busy=name, progress=per)
+            if desk.job_id != job.job_id:
+                return
+            yield self._made(job, name, work)
+        finally:
+            stop.set()  # the page was closed
+            self._stops.pop(id(desk), None)
+
+    def halt(self, desk: Desk) -> None:
+        """Stop making the file."""
+        if (stop := self._stops.get(id(desk))) is not None:
+            stop.set()
+
+    def _made(self, job: Job, name: str, work: asyncio.Future[Path]) -> dict[str, Any]:
+        try:
+            path = work.result()
+        except Interrupted:
+            return self.value(job)
+        except KlingError as error:
+            return self.value(job, error=f"{error.message} {error.hint}".strip())
+        except Exception:
+            LOG.exception("a file could not be made")
+            return self.value(job, error="Something went wrong on our side. The video itself is there.")
+        return self.value(job, ready=name, file=files.data(path), name=path.name, stamp=time.time())
+
+
+def make(job: Job, name: str, sound: Sound, share: list[float], stop: threading.Event) -> Path:
+    """The file of that kind, made once; ``share`` tells how far it is, 0..1. Raises ``Interrupted`` and what the drawing raises."""
+    kind = KINDS[name]
+    folder = job.folder / "exports"
+    muffled = f", sound of {'the reference' if sound == 'reference' else 'nobody'}" if kind.sound and sound != "result" else ""
+    stem = "-".join(_plain(part) for part in (Path(job.image_name).stem, Path(job.video_name).stem))
+    out = folder / f"{stem}-{_plain(kind.label.lower() + muffled)}{'-draft' if job.draft else ''}{kind.ending}"
+    if out.exists():
+        return out
+    if stop.is_set() or job.video is None:
+        raise Interrupted("Stopped.")
+    folder.mkdir(exist_ok=True)
+    reference, image = Path(job.request.video), Path(job.request.image)
+
+    def progress(done: float) -> None:
+        share[0] = done
+
+    if kind.layout == "html":
+        from kling_utils.show import offline
+
+        return offline.write_page(reference, job.video, out, title=stem, image=image, draft=job.draft)
+    from kling_utils.review.compare import compare
+
+    return compare(
+        reference,
+        job.video,
+        out,
+        layout=kind.layout,
+        image=image if kind.layout == "triptych" else None,
+        sound=sound,
+        max_bytes=ANIMATION_BYTES if kind.ending in (".gif", ".webp") else None,
+        on_progress=progress,
+        stop=stop.is_set,
+        draft=job.draft,
+    )
+
+
+def _plain(text: str) -> str:
+    words = "".join(c if c.isalnum() or c in "-_" else " " for c in text).split()
+    return "-".join(words)[:40] or "file"

@@ -1,0 +1,184 @@
+"""Repair: what would be changed and what that costs, one button that does it, and before beside after.
+
+Owns the panel. Refuses to know what is wrong with a file and how it is mended (``preflight.fit`` does), and never changes an original.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import functools
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from kling_utils.errors import Interrupted, KlingError
+from kling_utils.media.thumbnails import thumbnails
+from kling_utils.preflight.fit import FitChoices, Fitted, Plan, plan_fit
+from kling_utils.show import cards, repairs
+from kling_utils.studio import files
+from kling_utils.studio.desk import Desk, Form
+from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
+from kling_utils.values import Report
+
+if TYPE_CHECKING:
+    from kling_utils.jobs.runner import Runner
+    from kling_utils.studio.inputs import ImageInput, VideoInput
+
+THUMBNAILS = 8
+LOOK_AGAIN = 0.4
+"""Seconds between two looks at the progress."""
+PAD, CROP = "Add ground around it", "Cut around the person"
+
+
+class Fitting:
+    """Shown only while there is something that can be, or cannot be, repaired."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        with gr.Column(visible=False, elem_id="fit") as self.panel:
+            self.plan = gr.HTML("", elem_id="fit-plan", apply_default_css=False)
+            self.strip = gr.HTML("", elem_id="fit-strip", apply_default_css=False, visible=False)
+            self.start = gr.Slider(0, 1, value=0, step=0.1, label="Begin at (seconds)", elem_id="fit-start", visible=False)
+            self.shape = gr.Radio([PAD, CROP], value=PAD, label="Picture too wide or too tall", elem_id="fit-shape", visible=False)
+            self.slow = gr.Checkbox(
+                False, label="Slow the clip down until it is long enough", elem_id="fit-slow", visible=False, container=False
+            )
+            with gr.Row(elem_id="fit-buttons"):
+                self.button = gr.Button("Fix all", variant="primary", elem_id="fix-all")
+                self.stop = gr.Button("Stop", visible=False, elem_id="fix-stop")
+        self.done = gr.HTML("", elem_id="fit-done", apply_default_css=False, visible=False)
+
+    @property
+    def judged_outputs(self) -> list[Any]:
+        """What ``judged`` changes."""
+        return [self.panel, self.plan, self.start, self.shape, self.slow, self.button]
+
+    @property
+    def choices(self) -> list[Any]:
+        return [self.start, self.shape, self.slow]
+
+    def wire(self, form: list[Any], image: ImageInput, video: VideoInput, desk: gr.State) -> None:
+        """The button, its stop, and the choices that change the plan."""
+        outputs = [image.source, image.view, video.source, video.view, self.plan, self.done, self.button, self.stop]
+        self.button.click(self.fix, [*form, *self.choices, desk], outputs, **PRIVATE, **HIDDEN, **MANY)
+        self.stop.click(self.stopped, [desk], None, **PRIVATE, **HIDDEN)
+        gr.on(
+            [self.start.release, self.shape.input, self.slow.input],
+            self.replan,
+            [*form, *self.choices, desk],
+            [self.plan, self.button],
+            trigger_mode="always_last",
+            **PRIVATE,
+            **HIDDEN,
+            **MANY,
+        )
+
+    def judged(self, report: Report, form: Form, start: float, shape: str, slow: bool) -> tuple[Any, ...]:
+        """The panel for a report: hidden when nothing can be or need be done."""
+        plan = _plan(report, form, start, shape, slow)
+        if not (plan.needed or _hopeless(plan)):
+            return (gr.update(visible=False), *([gr.skip()] * 5))
+        spare = _spare(plan) if any(s.code in ("video.trim", "video.cut") for s in plan.steps) else 0.0
+        wide = any(f.code == "image.aspect" and f.severity == "error" for f in report.findings)
+        short = any(i.field == "video" and i.code == "video.duration" for i in plan.impossible)
+        return (
+            gr.update(visible=True),
+            repairs.plan(plan),
+            gr.update(visible=spare > 0, maximum=max(spare, 0.1), value=min(start, max(spare, 0.0))),
+            gr.update(visible=wide),
+            gr.update(visible=short or slow),
+            gr.update(interactive=plan.needed and not _hopeless(plan), value="Fix all" if plan.required else "Fix all (advised)"),
+        )
+
+    def replan(self, *values: Any) -> tuple[Any, Any]:
+        """A choice was changed: what would be done now."""
+        *fields, start, shape, slow, desk = values
+        if desk.shown is None:
+            return gr.skip(), gr.skip()
+        plan = _plan(desk.shown.report, Form(*fields), start, shape, slow)
+        return repairs.plan(plan), gr.update(interactive=plan.needed and not _hopeless(plan))
+
+    def frames(self, desk: Desk) -> Any:
+        """Pictures of a clip that is too long, above the slider that says where it begins."""
+        report = desk.shown.report if desk.shown is not None else None
+        clip = report.video if report is not None else None
+        if report is None or clip is None or not any(f.code == "video.duration" and f.severity == "error" for f in report.findings):
+            return gr.update(visible=False, value="")
+        try:
+            drawn = _thumbnails(clip.path, clip.sha256)
+        except KlingError:
+            return gr.update(visible=False, value="")
+        return gr.update(visible=True, value=drawn)
+
+    async def fix(self, *values: Any) -> AsyncIterator[tuple[Any, ...]]:
+        """Do what the plan says, in a thread, telling how far it is; the form then holds the new files."""
+        *fields, start, shape, slow, desk = values
+        form = Form(*fields)
+        told: list[tuple[float, str]] = [(0.0, "image")]
+        desk.stop_fit = stop = threading.Event()
+
+        def progress(at: float, what: str) -> None:
+            told[0] = (at, what)
+
+        def work() -> Fitted:
+            look = desk.check(self._runner, form, None)
+            plan = _plan(look.report, form, start, shape, slow)
+            return self._runner.repair(plan, on_progress=progress, stop=stop.is_set)
+
+        keep = [gr.skip()] * 4
+        task = asyncio.create_task(asyncio.to_thread(work))
+        while not task.done():
+            at, which = told[0]
+            what = "the picture" if which == "image" else "the clip"
+            said = cards.note(f"Fixing {what}, {at:.0%}", "Your own files stay as they are.")
+            yield (*keep, said, gr.skip(), gr.update(interactive=False), gr.update(visible=True))
+            await asyncio.wait([task], timeout=LOOK_AGAIN)
+        try:
+            fitted = task.result()
+        except Interrupted:
+            look = desk.shown
+            again = repairs.plan(_plan(look.report, form, start, shape, slow)) if look is not None else ""
+            yield (*keep, again, gr.skip(), gr.update(interactive=True), gr.update(visible=False))
+            return
+        except KlingError as error:
+            yield (*keep, cards.error(error), gr.skip(), gr.update(interactive=True), gr.update(visible=False))
+            return
+        before = desk.shown.report if desk.shown is not None else fitted.report
+        yield (
+            str(fitted.image) if fitted.image else gr.skip(),
+            gr.update(value=files.handed(fitted.image)) if fitted.image else gr.skip(),
+            str(fitted.video) if fitted.video else gr.skip(),
+            gr.update(value=files.handed(fitted.video)) if fitted.video else gr.skip(),
+            gr.skip(),
+            gr.update(value=repairs.fitted(before, fitted), visible=True),
+            gr.update(interactive=True),
+            gr.update(visible=False),
+        )
+
+    def stopped(self, desk: Desk) -> None:
+        """Nothing of what was begun is kept."""
+        desk.stop_fit.set()
+
+
+def _plan(report: Report, form: Form, start: float, shape: str, slow: bool) -> Plan:
+    choices = FitChoices(start=max(0.0, float(start or 0)), shape="crop" if shape == CROP else "pad", slow=bool(slow))
+    return plan_fit(report, choices=choices, character_orientation=form.character_orientation)
+
+
+def _hopeless(plan: Plan) -> bool:
+    return bool(plan.impossible)
+
+
+def _spare(plan: Plan) -> float:
+    """Seconds of the clip that the plan leaves out."""
+    return round(max(0.0, plan.video.info.duration - float(plan.video.recipe.taken)), 1) if plan.video is not None else 0.0
+
+
+@functools.lru_cache(maxsize=16)
+def _thumbnails(path: Path, _sha256: str) -> str:
+    pictures = (base64.b64encode(jpeg).decode("ascii") for jpeg in thumbnails(path, THUMBNAILS))
+    return '<div class="frames">' + "".join(f'<img alt="" src="data:image/jpeg;base64,{data}">' for data in pictures) + "</div>"

@@ -1,0 +1,64 @@
+"""A job as code to take along: Python, a notebook's cell, and curl.
+
+Owns the three texts. Refuses to carry a key or a path of this machine: the key is named by its environment variable, and files by the
+names under which they were given. What people typed is written as a literal, so that it stays text wherever it is pasted.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+from kling_utils.novita.client import POLL, SUBMIT, payload
+from kling_utils.values import Job, parameters
+
+HOST = "https://api.novita.ai"
+KEY = "$NOVITA_API_KEY"
+_VIDEO = "https://example.com/"
+
+
+def python(job: Job) -> str:
+    """A program that asks for the same."""
+    return (
+        "from kling_utils import MotionRequest, Runner\n\n"
+        "# Set NOVITA_API_KEY for a Kling result; without it, a free local draft is made.\n"
+        f"request = {_request(job)}\n\n"
+        "with Runner.from_env() as runner:\n"
+        "    result = runner.run(request)\n"
+        "print(result.video)\n"
+    )
+
+
+def cell(job: Job) -> str:
+    """The same for a notebook: the result is shown as a card."""
+    return (
+        "from kling_utils import MotionRequest, Runner\n\n"
+        f"request = {_request(job)}\n"
+        "runner = Runner.from_env()\n"
+        "print(runner.quote(request))\n"
+        "result = runner.run(request)\n"
+        "result\n"
+    )
+
+
+def curl(job: Job) -> str:
+    """The same two calls without this package: submit, then ask for the result. The picture goes along, the clip needs an address."""
+    body = json.dumps(payload(job.request, image="IMAGE", video=_VIDEO + _plain(job.video_name)), indent=2, ensure_ascii=True)
+    picture = shlex.quote(job.image_name)
+    return (
+        "# The clip must lie at a public address; the key is read from the environment.\n"
+        f"base64 < {picture} | tr -d '\\n' | jq -Rs --argjson body {shlex.quote(body)} '$body + {{image: .}}' |\n"
+        f'  curl -sS {HOST}{SUBMIT} -H "Authorization: Bearer {KEY}" -H "Content-Type: application/json" --data-binary @-\n\n'
+        "# It answers with a task_id. Ask until it has succeeded; the link to the video is good for an hour.\n"
+        f'curl -sS "{HOST}{POLL}?task_id=TASK_ID" -H "Authorization: Bearer {KEY}"\n'
+    )
+
+
+def _request(job: Job) -> str:
+    lines = [f"    image={job.image_name!r},", f"    video={job.video_name!r},"]
+    lines += [f"    {name}={value!r}," for name, value in parameters(job.request).items() if value != ""]
+    return "MotionRequest(\n" + "\n".join(lines) + "\n)"
+
+
+def _plain(name: str) -> str:
+    return "".join(c if c.isascii() and (c.isalnum() or c in ".-_") else "-" for c in name) or "clip.mp4"

@@ -1,0 +1,252 @@
+"""A person's whole visit, in a real browser: from the empty page over two takes to an empty gallery, by mouse and by keyboard.
+
+And what is measured on the way: nothing jumps, nothing complains, everything has a name, and axe finds nothing serious.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.served import LEAVING, Served, Watched, chromium, serving, watching
+
+from kling_utils.media.probe import probe_video
+
+pytestmark = pytest.mark.browser
+SHIFTS = """
+window.shifts = [];
+const name = (source) => source.node && (source.node.id || source.node.className || source.node.nodeName);
+new PerformanceObserver((list) => {
+  for (const e of list.getEntries()) if (!e.hadRecentInput) window.shifts.push([e.value, e.startTime, ...(e.sources || []).map(name)]);
+}).observe({ type: 'layout-shift', buffered: true });
+"""
+QUIET = "() => performance.now() - Math.max(window.since ||= performance.now(), ...window.shifts.map((s) => s[1])) > 700"
+AXE = """async () => (await axe.run(document, { resultTypes: ['violations'] })).violations
+  .filter((v) => ['serious', 'critical'].includes(v.impact))
+  .map((v) => [v.id, ...v.nodes.map((n) => n.target.join(' ') + ' ' + n.failureSummary)])"""
+SEEN = "(e) => e.checkVisibility({ visibilityProperty: true }) && e.type !== 'file'"
+NAMES = f"""() => [...document.querySelectorAll('button, input, textarea, select, summary, a[href], [tabindex="0"]')].filter({SEEN})
+  .filter((e) => !['aria-label', 'aria-labelledby', 'title'].some((a) => e.getAttribute(a)) && !e.textContent.trim() && !e.labels?.length)
+  .map((e) => e.outerHTML.slice(0, 160))"""
+WANTED = f"""() => {{
+  const one = new Set();  // of the radio buttons of a group, the keyboard reaches one
+  return [...document.querySelectorAll('button, input, textarea, select, summary, a[href]')].filter({SEEN})
+    .filter((e) => !e.disabled && e.tabIndex >= 0 && !(e.type === 'radio' && (one.has(e.name) || !one.add(e.name))))
+    .map((e, n) => {{ e.dataset.wanted = String(n); return e.outerHTML.slice(0, 120); }});
+}}"""
+REACHED = """() => {
+  const e = document.activeElement, first = e?.type === 'radio' ? document.querySelector(`input[name="${e.name}"][data-wanted]`) : e;
+  return first?.dataset.wanted || '';
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def served(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("visit")) as page:
+        yield page
+
+
+@pytest.fixture
+def watched(browser: Any) -> Iterator[Watched]:
+    with watching(browser, reduced_motion="reduce", permissions=["clipboard-read", "clipboard-write"]) as seen:
+        seen.page.add_init_script(SHIFTS)
+        yield seen
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The script of axe-core, fetched by npm; skips where there is no npm or no network."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("needs npm, to fetch axe-core")
+    folder = tmp_path_factory.mktemp("axe")
+    got = subprocess.run(
+        [npm, "pack", "axe-core@4.10.3", "--silent", "--cache", str(folder / "cache")],
+        cwd=folder,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    packed = next(folder.glob("*.tgz"), None)
+    if packed is None:
+        pytest.skip(f"npm could not fetch axe-core: {got.stderr.decode(errors='replace')[-200:]}")
+    with tarfile.open(packed) as archive:
+        member = archive.extractfile("package/axe.min.js")
+        assert member is not None
+        return member.read().decode("utf-8")
+
+
+def complaints(watched: Watched) -> list[str]:
+    return [text for text in watched.complaints if not LEAVING.search(text)]
+
+
+def made(page: Any) -> str:
+    """Wait for the open job to end well, and give its id."""
+    page.wait_for_selector(".panel[data-mode=done]", timeout=180_000)
+    page.wait_for_selector(".stage[data-fill=both]")
+    page.wait_for_selector("#audit .kc-audit-card summary >> text=checks passed")
+    return str(page.evaluate("new URL(location.href).searchParams.get('job')"))
+
+
+def filled(page: Any) -> None:
+    page.click("#image-examples .strip-card >> nth=0")
+    page.wait_for_selector("#image-report .kc-report-card >> text=The picture is fine")
+    page.click("#video-examples .strip-card >> nth=0")
+    page.wait_for_selector("#video-report .kc-report-card >> text=The clip is fine")
+    page.wait_for_selector("#generate >> text=free")
+
+
+def test_a_whole_visit(watched: Watched, served: Served) -> None:
+    page = watched.page
+
+    # First load: nothing moves once it is there, and the empty page says what to do.
+    page.goto(served.url)
+    page.wait_for_selector(".lesson-steps")
+    page.wait_for_selector("#history .gallery-label >> text=Your videos will be kept here.")
+    page.wait_for_selector("#video-examples .strip-card")
+    page.wait_for_function(QUIET)
+    assert sum(value for value, *_ in page.evaluate("window.shifts")) < 0.05, page.evaluate("window.shifts")
+    assert page.is_hidden(".next")
+    assert page.is_hidden(".exports")
+
+    # Two examples and a draft. The tab tells how far it is, and never goes back.
+    filled(page)
+    page.click("#generate")
+    page.wait_for_selector(".panel[data-mode=run]")
+    page.wait_for_selector(".stage[data-fill=a]")  # the reference alone, until there is a result
+    page.reload()
+    page.wait_for_selector(".panel[data-mode=run]")
+    page.evaluate("""() => { window.told = []; new MutationObserver(() => window.told.push(document.title))
+      .observe(document.querySelector('title'), { childList: true }); }""")
+    first = made(page)
+    page.wait_for_function("document.title.startsWith('Done · ')")
+    told = [int(title.split(" %")[0]) for title in page.evaluate("window.told") if " %" in title]
+    assert told, "or this looks at nothing"
+    assert told == sorted(told)
+
+    # What was found out, and the same position in every view, by keyboard alone.
+    page.wait_for_selector("#history .gallery-open[aria-current=true] >> text=Draft")
+    page.focus(".stage")
+    page.keyboard.press("Home")
+    for key, mode in zip("12345", page.eval_on_selector_all(".stage button[data-mode]", "b => b.map(e => e.dataset.mode)"), strict=False):
+        page.keyboard.press(key)
+        page.wait_for_selector(f".stage[data-mode={mode}]")
+    page.keyboard.press("1")
+    for _ in range(6):
+        page.keyboard.press(".")
+    with page.expect_download() as still:
+        page.keyboard.press("p")
+    assert still.value.suggested_filename.endswith(".png")
+
+    # One file to send.
+    with page.expect_download(timeout=120_000) as sent:
+        page.click(".exports-item[data-kind=side]")
+    path = Path(sent.value.path())
+    film = probe_video(path)
+    assert sent.value.suggested_filename.endswith("side-by-side-draft.mp4")
+    assert film.size.width > film.size.height
+    page.wait_for_selector(".exports-said >> text=Ready")
+
+    # As code, without a key and without this machine's folders.
+    page.click(".next-code summary")
+    page.click(".next-copy >> text=Copy as Python")
+    page.wait_for_selector(".next-told >> text=Copied")
+    code = page.evaluate("navigator.clipboard.readText()")
+    compile(code, "copied", "exec")
+    assert "groove.mp4" in code
+    assert str(served.home) not in code
+
+    # The second take, as pro: its own job, and both on one stage.
+    page.click(".next-offer[data-offer=model]")
+    page.wait_for_function("was => new URL(location.href).searchParams.get('job') !== was", arg=first)
+    page.wait_for_selector(".panel[data-mode=run]")
+    second = made(page)
+    assert second != first
+    page.wait_for_selector(f".stage-takes button[data-take='{second}'][aria-pressed=true]")
+    page.focus(".stage")
+    page.keyboard.press("t")
+    page.wait_for_selector(f".stage-takes button[data-take='{first}'][aria-pressed=true]")
+    assert page.eval_on_selector_all(".stage-takes button", "b => b.map(e => e.textContent)") == [
+        "Standard draft",
+        "Pro draft",
+    ]
+
+    # The gallery: open the first one again, then remove both, each after a question.
+    assert page.locator(".gallery-card").count() == 2
+    page.locator(".gallery-open").nth(1).click()
+    page.wait_for_function("id => new URL(location.href).searchParams.get('job') === id", arg=first)
+    assert page.evaluate(NAMES) == []
+    page.locator(".gallery-card").nth(0).hover()
+    page.locator(".gallery-delete").nth(0).click()
+    page.click(".gallery-no:visible")
+    assert page.locator(".gallery-card").count() == 2
+    page.locator(".gallery-delete").nth(0).click()
+    page.click(".gallery-yes:visible")
+    page.wait_for_function("document.querySelectorAll('.gallery-card').length === 1")
+    page.click(".next-delete")
+    page.click(".next-yes")
+    page.wait_for_selector(".gallery.is-empty")
+    page.wait_for_selector(".lesson-steps")
+    page.wait_for_function("!new URL(location.href).searchParams.has('job')")
+    assert not list((served.home / "jobs").glob("*")), "files go with their job"
+    assert watched.elsewhere == []
+    assert complaints(watched) == []
+
+
+def test_every_control_is_reached_by_keyboard(watched: Watched, served: Served) -> None:
+    page = watched.page
+    page.goto(served.url)
+    page.wait_for_selector("#history .gallery-label >> text=Your videos")
+    page.wait_for_selector("#video-examples .strip-card")
+    wanted = page.evaluate(WANTED)
+    reached = set()
+    for _ in range(len(wanted) + 30):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate(REACHED))
+    missed = [html for n, html in enumerate(wanted) if str(n) not in reached]
+    assert missed == []
+    assert page.evaluate(NAMES) == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious(watched: Watched, served: Served, axe: str, theme: str) -> None:
+    page = watched.page
+    page.goto(f"{served.url}/?__theme={theme}")
+    page.wait_for_selector("#history .gallery-label >> text=Your videos")
+    filled(page)
+    page.click("#open-key")
+    page.wait_for_selector("#key input")
+    page.evaluate(axe)
+    found = page.evaluate(AXE)
+    assert found == []
+
+
+def test_a_refusal_leads_to_the_field(watched: Watched, served: Served) -> None:
+    page = watched.page
+    page.goto(served.url)
+    page.wait_for_selector("#history .gallery-label >> text=Your videos")
+    page.click("#generate")
+    page.wait_for_selector("#notice .kc-kind >> text=Stopped before sending, free")
+    page.click("#notice [data-report]")
+    page.wait_for_selector("#notice [data-report] >> text=Copied")
+    assert "InvalidRequest" in page.evaluate("navigator.clipboard.readText()")
+
+
+def test_a_task_id_that_nobody_knows_is_answered(watched: Watched, served: Served) -> None:
+    page = watched.page
+    page.goto(served.url)
+    page.click("#find-task button")
+    page.fill("#find-task-id input", "task-of-nobody")
+    page.press("#find-task-id input", "Enter")
+    page.wait_for_selector("#find-task-answer >> text=No job here has this task id")

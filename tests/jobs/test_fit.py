@@ -1,0 +1,76 @@
+"""Repair at the three doors of code: the runner, one line with ``fit=True``, and the command line."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import zoo
+from helpers.scripted import ScriptedNovita
+
+from kling_utils import cli, errors
+from kling_utils.jobs.runner import Runner
+from kling_utils.media.probe import probe_image, probe_video
+from kling_utils.preflight.fit import FitChoices
+from kling_utils.values import MotionRequest
+
+
+def test_what_is_wrong_is_planned_first_and_then_repaired_in_copies(runner: Runner, tmp_path: Path) -> None:
+    image, video = zoo.image(tmp_path, "photo.webp", kind="WEBP", size=(200, 900)), zoo.streamed_webm(tmp_path)
+    before = image.read_bytes(), video.read_bytes()
+    request = MotionRequest(image, video)
+    plan = runner.plan_fit(request)
+    assert plan.required
+    assert "Ground" in str(plan)
+    assert not list(runner.home.fitted.glob("*/*"))  # a plan changes nothing
+    fitted = runner.fit(request)
+    assert fitted.report.ok
+    assert runner.check(fitted.apply(request)).ok
+    assert (image.read_bytes(), video.read_bytes()) == before
+
+
+def test_fit_and_run_in_one_line(make: Any, novita: ScriptedNovita, request_: MotionRequest, tmp_path: Path) -> None:
+    small = zoo.image(tmp_path, "small.bmp", kind="BMP", size=(150, 240))
+    runner = make()
+    with pytest.raises(errors.Refused):
+        runner.run(replace(request_, image=small), progress=False)
+    assert runner.run(replace(request_, image=small), fit=True, progress=False).video.exists()
+    assert novita.state.submit_count == 1
+
+
+def test_what_cannot_be_repaired_says_why_and_what_else(runner: Runner, picture: Path, tmp_path: Path) -> None:
+    short = zoo.clip(tmp_path, seconds=1.0)
+    with pytest.raises(errors.InvalidRequest, match="at least 3 s is needed") as caught:
+        runner.fit(MotionRequest(picture, short))
+    assert "slowed" in caught.value.hint or "longer" in caught.value.hint
+    slowed = runner.fit(MotionRequest(picture, zoo.clip(tmp_path, "two.mp4", seconds=2.0)), choices=FitChoices(slow=True))
+    assert slowed.video is not None
+    assert probe_video(slowed.video).duration >= 3
+
+
+def shell(capsys: pytest.CaptureFixture[str], *args: object) -> tuple[int, Any]:
+    code = cli.app([*map(str, args), "--json"], standalone_mode=False)
+    return int(code or 0), json.loads(capsys.readouterr().out)
+
+
+def test_the_command_line_writes_a_copy_and_never_over_the_original(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo, out = zoo.image(tmp_path, "photo.tiff", kind="TIFF"), tmp_path / "fitted.jpg"
+    code, said = shell(capsys, "fit", photo, "--out", out)
+    assert (code, said["file"]) == (0, str(out))
+    assert probe_image(out).format == "JPEG"
+    assert said["steps"]
+    before = photo.read_bytes()
+    assert shell(capsys, "fit", photo, "--out", photo, "--force")[0] == 2
+    assert photo.read_bytes() == before
+    assert shell(capsys, "fit", photo, "--out", out)[0] == 2  # exists
+    fine, _ = zoo.image(tmp_path, "fine.png"), None
+    code, said = shell(capsys, "fit", fine, "--out", tmp_path / "not.png")
+    assert (code, said["file"]) == (0, None)
+    assert not (tmp_path / "not.png").exists()
+    code, said = shell(capsys, "fit", zoo.clip(tmp_path, seconds=1.0), "--out", tmp_path / "never.mp4")
+    assert code == 1
+    assert said["impossible"]
+    assert not (tmp_path / "never.mp4").exists()

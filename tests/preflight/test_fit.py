@@ -1,0 +1,405 @@
+"""Fit: says before what it does after, makes files legal, keeps its promises about size, sync, originals and what is left behind."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import fit_checks, fit_zoo
+from helpers.infos import image_info, video_info
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from kling_utils.errors import FfmpegFailed, Interrupted, InvalidRequest, UnreadableMedia
+from kling_utils.media.probe import probe_image, probe_video
+from kling_utils.preflight import fit_image, fit_video, fit_words
+from kling_utils.preflight.check import check, check_image, check_video
+from kling_utils.preflight.fit import FitChoices, fit, fit_file, plan_file, plan_fit, thumbnails
+from kling_utils.preflight.limits import limit
+from kling_utils.preflight.plan import Impossible
+from kling_utils.values import MotionRequest, Report, Size, VideoInfo
+
+FAST_IMAGES = ("heic", "cmyk", "16-bit grey", "see-through", "turned 6", "small", "wide", "tall", "webp, see-through, wide", "gif, tall")
+FAST_CLIPS = (
+    "mkv, opus",
+    "hevc, mov, 10 bits",
+    "hdr, pq",
+    "interlaced, wide pixels",
+    "hevc, turned, varying",
+    "odd sides",
+    "picture begins late",
+)
+
+
+def codes(steps: object) -> list[str]:
+    return [step.code for step in steps]  # type: ignore[attr-defined]
+
+
+# -- the zoo, a part of it -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", FAST_IMAGES)
+def test_a_picture_is_legal_afterwards(tmp_path: Path, kind: str) -> None:
+    source = fit_zoo.IMAGES[kind](tmp_path)
+    before, plan = source.read_bytes(), plan_file(source)
+    fitted = fit(plan, tmp_path / "out")
+    assert fitted.image is not None
+    assert fit_checks.wrong(fitted.image) == []
+    assert fitted.done == plan.steps
+    assert source.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", FAST_CLIPS)
+def test_a_clip_is_legal_and_in_sync_afterwards(tmp_path: Path, kind: str) -> None:
+    source = fit_zoo.CLIPS[kind](tmp_path)
+    before, plan = source.read_bytes(), plan_file(source)
+    shares: list[float] = []
+    fitted = fit(plan, tmp_path / "out", on_progress=lambda share, what: shares.append(share))
+    assert fitted.video is not None
+    assert fit_checks.wrong(fitted.video) == []
+    assert fit_checks.shift(fitted.video) <= fit_checks.IN_SYNC
+    assert fitted.done == plan.steps
+    assert source.read_bytes() == before
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    assert [each.name for each in (tmp_path / "out").iterdir()] == [fitted.video.name]
+
+
+@pytest.mark.parametrize("name", ["anime_girl.png", "standing_woman.jpg", "portrait_woman.png"])
+def test_what_is_legal_stays_as_it_is(shared_media: Path, tmp_path: Path, name: str) -> None:
+    plan = plan_file(shared_media / "image" / name)
+    assert (plan.needed, str(plan)) == (False, fit_words.NOTHING)
+    fitted = fit(plan, tmp_path / "out")
+    assert (fitted.image, fitted.video, fitted.done) == (None, None, ())
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_legal_clip_stays_as_it_is(shared_media: Path) -> None:
+    assert not plan_file(shared_media / "video" / "dance_woman_4s.mp4").needed
+
+
+# -- pictures ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_colours_metadata_and_orientation(tmp_path: Path) -> None:
+    """A red square at the left of a picture that is held sideways, with a profile in which red is another number."""
+    profile = fit_zoo.ImageCms.ImageCmsProfile(fit_zoo.ImageCms.createProfile("sRGB")).tobytes()
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F], exif[0x0132] = 6, "a camera", "2020:01:01 00:00:00"
+    picture = Image.new("RGB", (600, 400), "blue")
+    picture.paste("red", (0, 0, 300, 400))
+    source = fit_zoo.saved(picture, tmp_path / "a.jpg", exif=exif, icc_profile=profile, comment=b"secret", quality=95)
+    fitted = fit(plan_file(source), tmp_path)
+    assert fitted.image is not None
+    with Image.open(fitted.image) as made:
+        assert made.size == (400, 600)
+        top, bottom = made.getpixel((200, 100)), made.getpixel((200, 500))
+        assert not {"exif", "icc_profile", "comment"} & made.info.keys()
+    assert top[0] > 200 > 60 > top[2]
+    assert bottom[2] > 200 > 60 > bottom[0]
+    assert b"camera" not in fitted.image.read_bytes()
+
+
+def test_sixteen_bits_are_scaled_and_not_clipped(tmp_path: Path) -> None:
+    source = fit_zoo.saved(Image.fromarray(np.full((400, 400), 32_768, np.uint16)), tmp_path / "a.png")
+    fitted = fit(plan_file(source), tmp_path)
+    assert fitted.image is not None
+    with Image.open(fitted.image) as made:
+        assert made.getpixel((5, 5)) == pytest.approx((128, 128, 128), abs=1)
+
+
+def test_what_is_see_through_shows_the_chosen_colour(tmp_path: Path) -> None:
+    source = fit_zoo.IMAGES["see-through"](tmp_path)
+    fitted = fit(plan_file(source, choices=FitChoices(behind="#00ff00")), tmp_path)
+    assert fitted.image is not None
+    with Image.open(fitted.image) as made:
+        assert (made.format, made.getpixel((3, 3))) == ("PNG", (0, 255, 0))
+
+
+@pytest.mark.parametrize(("kind", "what"), [("heavy png", "noise"), ("heavy jpeg", "noise")])
+def test_a_heavy_picture_fills_its_size(tmp_path: Path, kind: str, what: str) -> None:
+    source = fit_zoo.IMAGES[kind](tmp_path)
+    assert source.stat().st_size > 10_000_000
+    fitted = fit(plan_file(source), tmp_path)
+    assert fitted.image is not None
+    assert 9_200_000 <= fitted.image.stat().st_size <= 10_000_000
+
+
+def test_ground_is_added_around_or_the_rest_is_cut(shared_media: Path, tmp_path: Path) -> None:
+    with Image.open(shared_media / "image" / "standing_woman.jpg") as woman:
+        wide = Image.new("RGB", (2400, 600), "gray")
+        wide.paste(woman.resize((338, 600)), (1700, 0))
+    source = fit_zoo.saved(wide, tmp_path / "wide.jpg")
+    padded = plan_file(source)
+    assert codes(padded.steps)[0] == "image.pad"
+    assert padded.image is not None
+    assert padded.image.size == Size(2400, 960)
+    cropped = plan_file(source, choices=FitChoices(shape="crop"))
+    assert cropped.image is not None
+    assert cropped.image.crop is not None
+    left, _, right, _ = cropped.image.crop
+    assert left <= 1700
+    assert right >= 2038
+    assert fit_checks.wrong(fit(cropped, tmp_path).image or source) == []
+
+
+def test_without_a_person_nothing_is_cut(tmp_path: Path) -> None:
+    source = fit_zoo.saved(fit_zoo.drawing((1600, 400)), tmp_path / "a.jpg")
+    assert "image.pad" in codes(plan_file(source, choices=FitChoices(shape="crop")).steps)
+
+
+@given(st.integers(20, 6000), st.integers(20, 6000))
+def test_any_size_of_picture_has_a_legal_plan(width: int, height: int) -> None:
+    info = image_info(size=Size(width, height))
+    plan = fit_image.plan_image(info, check_image(info), FitChoices())
+    size = plan.size if plan else info.size
+    low, high = limit("image.aspect").low, limit("image.aspect").high
+    assert min(size) >= 340
+    assert low is not None
+    assert high is not None
+    assert low <= size.aspect <= high
+
+
+# -- clips ---------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("seconds", "slack"), [(4.0, 0), (9.0, 0)])
+def test_a_heavy_clip_fills_its_size(tmp_path: Path, seconds: float, slack: int) -> None:
+    source = fit_zoo.heavy(tmp_path, seconds=seconds, size="480x640")
+    plan = plan_file(source)
+    assert plan.video is not None
+    assert plan.video.fill
+    fitted = fit(plan, tmp_path / "out")
+    assert fitted.video is not None
+    assert 9_200_000 <= fitted.video.stat().st_size <= 10_000_000
+    info = fitted.report.video
+    assert info is not None
+    assert info.duration == pytest.approx(seconds, abs=0.001)
+    assert (info.frames, info.size) == (round(seconds * 30), plan.video.recipe.size)
+    assert fit_checks.wrong(fitted.video) == []
+    assert fit_checks.shift(fitted.video) <= fit_checks.IN_SYNC
+
+
+@pytest.mark.parametrize("preset", ["ultrafast", "veryfast"])  # without pictures that lean on later ones, and with
+def test_a_cut_at_a_key_picture_keeps_the_packets(tmp_path: Path, preset: str) -> None:
+    source = fit_zoo.clip(tmp_path, seconds=34, rate="12", video=("libx264", "-preset", preset), after=("-g", "24"))
+    at_key = plan_file(source, choices=FitChoices(start=2.0))
+    assert at_key.video is not None
+    assert at_key.video.way == "copy"
+    fitted = fit(at_key, tmp_path / "out")
+    info = fitted.report.video
+    assert info is not None
+    assert 29.5 <= info.duration <= 30
+    assert fit_checks.shift(info.path) <= fit_checks.IN_SYNC
+    between = plan_file(source, choices=FitChoices(start=2.5))
+    assert between.video is not None
+    assert between.video.way == "encode"
+
+
+def test_the_in_point_is_where_it_was_chosen(tmp_path: Path) -> None:
+    """The flash that was 2.5 s into the clip is 1.3 s into what was cut out from 1.2 s on."""
+    source = fit_zoo.clip(tmp_path, seconds=6, rate="30", after=("-g", "300"))
+    plan = plan_file(source, choices=FitChoices(start=1.2, length=3.5))
+    assert codes(plan.steps) == ["video.trim", "video.encode"]
+    fitted = fit(plan, tmp_path / "out")
+    info = fitted.report.video
+    assert info is not None
+    assert info.duration == pytest.approx(3.5, abs=0.01)
+    assert fit_checks._flashes(info.path)[0] == pytest.approx(0.3, abs=0.04)
+    assert fit_checks.shift(info.path) <= fit_checks.IN_SYNC
+
+
+def test_a_short_clip_is_refused_or_slowed_when_asked(tmp_path: Path) -> None:
+    source = fit_zoo.clip(tmp_path, seconds=2.6)
+    plan = plan_file(source)
+    assert [each.code for each in plan.impossible] == ["video.duration"]
+    assert isinstance(plan.answer("video.duration"), Impossible)
+    assert "2.6 s" in str(plan)
+    with pytest.raises(InvalidRequest, match=r"2\.6 s"):
+        fit(plan, tmp_path / "out")
+    slowed = plan_file(source, choices=FitChoices(slow=True))
+    assert "video.slow" in codes(slowed.steps)
+    fitted = fit(slowed, tmp_path / "out")
+    assert fitted.video is not None
+    assert fit_checks.wrong(fitted.video) == []
+    assert fit_checks.shift(fitted.video) <= fit_checks.IN_SYNC
+    much_too_short = plan_file(fit_zoo.clip(tmp_path, "b.mp4", seconds=1.2), choices=FitChoices(slow=True))
+    assert much_too_short.impossible
+
+
+@given(st.integers(20, 8000), st.integers(20, 8000))
+def test_any_size_of_clip_has_a_legal_size_or_a_reason(width: int, height: int) -> None:
+    info = video_info(size=Size(width, height))
+    size = fit_video._size(info, FitChoices())
+    if isinstance(size, Impossible):
+        assert str(width) in size.reason
+        return
+    bounded = fit_video._bounded(size, FitChoices())
+    assert bounded.width % 2 == bounded.height % 2 == 0
+    found = {f.code: f.severity for f in check_video(video_info(size=bounded), "video")}
+    assert found["video.side"] == "pass"
+
+
+@pytest.mark.parametrize(
+    ("rate", "usual", "expected"),
+    [
+        (Fraction(120), 0, Fraction(60)),
+        (Fraction(240000, 1001), 0, Fraction(60000, 1001)),
+        (Fraction(90), 0, Fraction(45)),
+        (Fraction(25), 0, Fraction(25)),
+    ],
+)
+def test_too_many_pictures_a_second_are_divided(rate: Fraction, usual: float, expected: Fraction) -> None:
+    assert fit_video._rate(video_info(frame_rate=rate), None) == expected  # type: ignore[arg-type]
+
+
+# -- plans and promises --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_for_both_files_answers_each_row(tmp_path: Path) -> None:
+    request = MotionRequest(fit_zoo.IMAGES["webp, see-through, wide"](tmp_path), fit_zoo.CLIPS["mkv, opus"](tmp_path))
+    report = check(request, probe_image(Path(request.image)), probe_video(Path(request.video)))
+    assert not report.ok
+    plan = plan_fit(report)
+    assert plan.required
+    for finding in report.errors:
+        assert plan.answer(finding.code) is not None, finding
+    fitted = fit(plan, tmp_path / "out")
+    assert fitted.report.ok
+    assert fitted.report.image is not None
+    again = fitted.apply(request)
+    assert (again.image, again.video, again.prompt) == (fitted.image, fitted.video, request.prompt)
+    only = plan_fit(report, choices=FitChoices(fields=("image",)))
+    assert (only.image is not None, only.video) == (True, None)
+
+
+def test_only_what_would_be_refused(tmp_path: Path) -> None:
+    assert not plan_file(fit_zoo.CLIPS["hevc"](tmp_path), choices=FitChoices(careful=False)).needed
+
+
+def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
+    broken = tmp_path / "a.mp4"
+    broken.write_bytes(b"hello")
+    with pytest.raises(UnreadableMedia) as caught:
+        probe_video(broken)
+    plan = plan_fit(Report(check_video(caught.value, "video")))
+    assert plan.impossible[0].field == "video"
+    assert plan.impossible[0].hint
+
+
+def test_every_step_and_reason_has_words() -> None:
+    for what, cost in fit_words.STEPS.values():
+        assert what
+        assert not what.endswith(".")
+        assert not cost.endswith(".")
+
+
+def test_names_never_collide_and_the_original_is_safe(tmp_path: Path) -> None:
+    source = fit_zoo.IMAGES["webp"](tmp_path)
+    first, second = (fit(plan_file(source), tmp_path).image for _ in range(2))
+    assert first is not None
+    assert second is not None
+    assert first != second
+    with pytest.raises(InvalidRequest, match="original"):
+        fit_file(plan_file(source), source)
+    with pytest.raises(InvalidRequest, match="does not end"):
+        fit_file(plan_file(source), tmp_path / "b.gif")
+    assert fit_file(plan_file(source), tmp_path / "b.jpg").image == tmp_path / "b.jpg"
+
+
+def test_a_file_that_changed_since_is_not_touched(tmp_path: Path) -> None:
+    source = fit_zoo.IMAGES["webp"](tmp_path)
+    plan = plan_file(source)
+    fit_zoo.saved(fit_zoo.drawing((500, 500)), source)
+    with pytest.raises(UnreadableMedia, match="changed"):
+        fit(plan, tmp_path / "out")
+
+
+@pytest.mark.parametrize("after", [0, 2, 6])
+def test_a_stop_leaves_nothing(tmp_path: Path, after: int) -> None:
+    source = fit_zoo.heavy(tmp_path, seconds=4, size="480x640")
+    plan, asked = plan_file(source), iter(range(1000))
+    out = tmp_path / "out"
+    with pytest.raises(Interrupted):
+        fit(plan, out, stop=lambda: next(asked) >= after)
+    assert not out.exists() or list(out.iterdir()) == []
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from kling_utils.preflight.fit import fit, plan_file
+print("begun", flush=True)
+fit(plan_file(Path(sys.argv[1])), Path(sys.argv[2]), on_progress=lambda share, what: print(share, flush=True))
+"""
+
+
+@pytest.mark.parametrize("lines", [1, 3])
+def test_a_kill_leaves_nothing_after_the_next_start(tmp_path: Path, lines: int) -> None:
+    source = fit_zoo.heavy(tmp_path, seconds=4, size="480x640")
+    out = tmp_path / "out"
+    root = str(Path(fit_words.__file__).parents[2])
+    with subprocess.Popen([sys.executable, "-c", KILLED, str(source), str(out)], stdout=subprocess.PIPE, cwd=root) as process:
+        assert process.stdout is not None
+        for _ in range(lines):
+            assert process.stdout.readline()
+        process.kill()
+    assert not out.exists() or not [each for each in out.iterdir() if not each.name.startswith(".")]
+    small = fit_zoo.IMAGES["webp"](tmp_path)
+    fitted = fit(plan_file(small), out)
+    assert list(out.iterdir()) == [fitted.image]
+
+
+def test_a_workshop_in_use_is_not_swept(tmp_path: Path) -> None:
+    from kling_utils.media.workshop import workshop
+
+    with workshop(tmp_path, "a") as work:
+        (work / "half").write_bytes(b"1")
+        assert fit(plan_file(fit_zoo.IMAGES["webp"](tmp_path)), tmp_path).image is not None
+        assert (work / "half").exists()
+    assert not work.exists()
+
+
+def test_a_clip_that_breaks_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
+    source = fit_zoo.clip(tmp_path, "a.mkv", video=fit_zoo.X265)
+    plan = plan_file(source)
+    data = bytearray(source.read_bytes())
+    data[2000:] = b"\0" * (len(data) - 2000)
+    source.write_bytes(data)
+    with pytest.raises((FfmpegFailed, UnreadableMedia)):
+        fit(plan, tmp_path / "out")
+    assert not (tmp_path / "out").exists() or list((tmp_path / "out").iterdir()) == []
+
+
+def test_thumbnails_show_the_clip_in_order(tmp_path: Path) -> None:
+    fade = "fade=t=in:st=0:d=4"
+    for gop in ("10", "999"):
+        source = fit_zoo.clip(tmp_path, seconds=4, filters=f"drawbox=c=white:t=fill,{fade}", after=("-g", gop))
+        made = thumbnails(source, 5, height=60)
+        light = [float(np.asarray(Image.open(io.BytesIO(each)).convert("L")).mean()) for each in made]
+        assert len(made) == 5
+        assert light == sorted(light)
+        assert light[0] < 40 < 150 < light[-1]
+        assert Image.open(io.BytesIO(made[0])).height == 60
+
+
+@pytest.mark.parametrize("wrong", [{"start": -1}, {"length": 0}, {"ground": "bluish"}, {"behind": "blur"}, {"longest_side": 100}])
+def test_choices_that_make_no_sense(wrong: dict[str, object]) -> None:
+    with pytest.raises(InvalidRequest):
+        FitChoices(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_plan_is_quick(tmp_path: Path) -> None:
+    source = fit_zoo.clip(tmp_path, video=fit_zoo.X265)
+    info = probe_video(source)
+    begun = time.process_time()
+    assert plan_file(info).needed
+    assert time.process_time() - begun < 1
+    assert isinstance(info, VideoInfo)
