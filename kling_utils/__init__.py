@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kling_utils.jobs.runner import Runner as Runner
     from kling_utils.media.probe import probe_image as probe_image
     from kling_utils.media.probe import probe_video as probe_video
+    from kling_utils.review.compare import compare as compare
     from kling_utils.settings import Settings as Settings
     from kling_utils.values import Finding as Finding
     from kling_utils.values import ImageInfo as ImageInfo
@@ -57,6 +58,7 @@ _HOME = {
     **dict.fromkeys(_VALUES, "kling_utils.values"),
     "Runner": "kling_utils.jobs.runner",
     "Settings": "kling_utils.settings",
+    "compare": "kling_utils.review.compare",
     "probe_image": "kling_utils.media.probe",
     "probe_video": "kling_utils.media.probe",
 }

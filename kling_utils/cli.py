@@ -22,7 +22,8 @@ from typer.exceptions import TyperException
 
 from kling_utils import errors
 from kling_utils.errors import SPENT, KlingError
-from kling_utils.values import CharacterOrientation, Job, ModelName, MotionRequest
+from kling_utils.show.progress import Steady
+from kling_utils.values import CharacterOrientation, Job, Layout, ModelName, MotionRequest
 
 if TYPE_CHECKING:
     from kling_utils.jobs.runner import Runner
@@ -212,6 +213,36 @@ def fit_(
         elif written:
             typer.echo(written)
         raise typer.Exit(REFUSED if plan.impossible else DONE)
+
+
+@app.command("compare")
+def compare_(
+    reference: Annotated[Path, typer.Argument(metavar="REFERENCE")],
+    result: Annotated[Path, typer.Argument(metavar="RESULT")],
+    out: Annotated[Path, typer.Option("--out", help="The ending says what it is: .mp4, .gif, .webp, .png, .html.", metavar="FILE")],
+    layout: Annotated[Layout, typer.Option("--layout", help="How the two stand together.")] = "side",
+    image: Annotated[Path | None, typer.Option("--image", help="The character's picture, for triptych.", metavar="I")] = None,
+    max_bytes: Annotated[int | None, typer.Option("--max-bytes", min=1000, help="Largest size of a .gif or .webp.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file that --out names.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Reference and result in one file that can be sent: a film, an animation, a contact sheet, or a page that plays offline."""
+    with _errors(as_json):
+        if out.exists() and not force:
+            _usage(f"{out} exists.", "Give another name, or --force.", as_json)
+        if layout == "html" or out.suffix.lower() == ".html":
+            from kling_utils.show.offline import write_page
+
+            write_page(reference, result, out, image=image)
+        else:
+            from kling_utils.review.compare import compare
+
+            with Steady("drawing") as bar:
+                compare(reference, result, out, layout=layout, image=image, max_bytes=max_bytes, on_progress=bar)
+        if as_json:
+            _print_json({"file": str(out), "bytes": out.stat().st_size})
+        else:
+            typer.echo(out)
 
 
 @app.command()

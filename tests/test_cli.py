@@ -234,3 +234,13 @@ def test_ctrl_c_keeps_the_job(novita: ScriptedNovita, picture: Path, address: st
     novita.state.statuses = ["TASK_STATUS_SUCCEED"]
     assert shell("resume", job["job_id"]).returncode == 0
     assert novita.state.submit_count == 1
+
+
+def test_compare_writes_what_the_ending_says_and_nothing_over_a_file(shell: Shell, clip: Path, picture: Path, tmp_path: Path) -> None:
+    done = shell("compare", clip, clip, "--out", tmp_path / "both.mp4", "--layout", "triptych", "--image", picture, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["bytes"] == (tmp_path / "both.mp4").stat().st_size
+    assert shell("compare", clip, clip, "--out", tmp_path / "both.mp4").returncode == 2
+    page = shell("compare", clip, clip, "--out", tmp_path / "page.html", "--layout", "html")
+    assert page.returncode == 0, page.stderr
+    assert (tmp_path / "page.html").stat().st_size > 2 * clip.stat().st_size  # both clips are in it

@@ -105,6 +105,7 @@ class Runner:
         self._rates = RateCard(std=settings.rate_std, pro=settings.rate_pro)
         self._access = Access(settings, self._store, clock)
         self._worker = new_job_id()
+        self._audits: dict[str, Report | None] = {}
         self._steps = Steps(
             self._store,
             self._worker,
@@ -384,7 +385,7 @@ class Runner:
         """The result of a job, or the error that says why there is none (yet)."""
         job = self._store.get(job_id)
         if job.state == "succeeded" and job.video is not None:
-            return Result(job, job.video, Path(job.request.video), Path(job.request.image))
+            return Result(job, job.video, Path(job.request.video), Path(job.request.image), self._audit(job, job.video))
         raise error_of(job)
 
     def reference(self, job: Job) -> Path:
@@ -441,6 +442,18 @@ class Runner:
         return self._store.get(job_id)
 
     # -- inside
+
+    def _audit(self, job: Job, video: Path) -> Report | None:
+        """The result against its reference, measured once; a result that cannot be measured is a result all the same."""
+        if job.job_id not in self._audits:
+            from kling_utils.review.audit import audit  # opencv and numpy: only when there is a result
+
+            try:
+                self._audits[job.job_id] = audit(video, Path(job.request.video), request=job.request, expected_seconds=job.duration)
+            except Exception:  # whatever it is, the result is there
+                LOG.warning("the result of job %s could not be audited", job.job_id, exc_info=True)
+                self._audits[job.job_id] = None
+        return self._audits[job.job_id]
 
     def _advance(self, job_id: str) -> float | None:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from types import TracebackType
-from typing import TextIO
+from typing import Any, TextIO
 
 from kling_utils import events as ev
 from kling_utils.show.words import seconds
@@ -45,7 +45,7 @@ class Bar:
         self._file = file or sys.stderr
         self._quiet = quiet
         self._lines = not (self._file.isatty() or "ipykernel" in sys.modules)
-        self._bar: object | None = None
+        self._bar: Any = None
 
     def __enter__(self) -> Bar:
         if not (self._quiet or self._lines):
@@ -56,7 +56,7 @@ class Bar:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._bar is not None:
-            self._bar.close()  # type: ignore[attr-defined]
+            self._bar.close()
 
     def __call__(self, event: ev.Event) -> None:
         if self._quiet:
@@ -68,12 +68,35 @@ class Bar:
         bar = self._bar
         match event:
             case ev.Processing(progress=int(progress)):
-                bar.n = progress  # type: ignore[attr-defined]
+                bar.n = progress
             case ev.Downloading() | ev.Succeeded():
-                bar.n = 100  # type: ignore[attr-defined]
+                bar.n = 100
             case ev.Note(text=text):
-                bar.write(text, file=self._file)  # type: ignore[attr-defined]
+                bar.write(text, file=self._file)
                 return
             case _:
                 pass
-        bar.set_description_str(describe(event), refresh=True)  # type: ignore[attr-defined]
+        bar.set_description_str(describe(event), refresh=True)
+
+
+class Steady:
+    """A share of one from 0 to 1: a bar on a terminal, nothing in a pipe."""
+
+    def __init__(self, what: str, file: TextIO | None = None) -> None:
+        self._what, self._file = what, file or sys.stderr
+        self._bar: Any = None
+
+    def __enter__(self) -> Steady:
+        if self._file.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=100, file=self._file, desc=self._what, bar_format="{desc} |{bar:30}| {elapsed}", leave=False)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def __call__(self, share: float) -> None:
+        if self._bar is not None:
+            self._bar.update(100 * share - self._bar.n)
