@@ -76,14 +76,12 @@ def arguments(kind: Kind, graph: Graph, knobs: Knobs, part: Path, palette: Path 
         inputs += ["-f", "rawvideo", "-pixel_format", "bgra", "-video_size", "16x16", "-i", f"file:{palette}"]
         filters += f";[v][{pictures}:v]paletteuse=dither=bayer:bayer_scale=4:diff_mode=rectangle[shown]"
         shown = "[shown]"
+    if kind == "jpg":  # JPEG has no tag for its matrix: readers take BT.601, full range
+        filters, shown = f"{filters};[v]scale=out_color_matrix=bt601:out_range=pc,format=yuvj444p[shown]", "[shown]"
     out = [*inputs, "-filter_complex", filters, "-map", shown]
     if kind in STILLS:
         one = ["-frames:v", "1", "-f", "image2", "-update", "1"]
-        code = (
-            ["-c:v", "png", "-pix_fmt", "rgb24"]
-            if kind == "png"
-            else ["-c:v", "mjpeg", "-pix_fmt", "yuvj444p", "-q:v", _jpeg(knobs.quality)]
-        )
+        code = ["-c:v", "png", "-pix_fmt", "rgb24"] if kind == "png" else ["-c:v", "mjpeg", "-q:v", _jpeg(knobs.quality)]
         return [*out, *code, *one, f"file:{part}"]
     out += ["-t", f"{graph.seconds:.6f}"]
     if kind == "gif":

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from kling_utils.jobs.runner import Look, Runner
+    from kling_utils.novita.client import Balance
+
+BALANCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class Desk:
         self._shown: tuple[Form, Look] | None = None
         self.stop_fit = threading.Event()
         self.job_id = ""
+        self._balance: tuple[float, int, Balance] | None = None
         self._opened = 0
         self._claimed = 0
 
@@ -86,6 +90,13 @@ class Desk:
         if (form_before, look_before.provider) == (form, look.provider):
             return look_before, same
         return look, same
+
+    def balance(self, runner: Runner, key: SecretStr | None) -> Balance:
+        """The balance of a key, as it was within the last minute. Raises ``KlingError``."""
+        mark = hash(key)  # of a secret: salted for each process, and no way back
+        if self._balance is None or self._balance[1] != mark or runner.now() - self._balance[0] > BALANCE_SECONDS:
+            self._balance = (runner.now(), mark, runner.balance(key))
+        return self._balance[2]
 
     def open(self, job_id: str) -> None:
         """Follow another job (or none): whoever followed before sees it by the number and stops."""

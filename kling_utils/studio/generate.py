@@ -96,6 +96,7 @@ class Generate:
 
         inputs = [*form, *fitting.choices, account.box, desk]
         checked = gr.on(changes, check, inputs, outputs, trigger_mode="always_last", **PRIVATE, **HIDDEN, **MANY)
+        checked.then(self.funds, [account.box, desk], [self.price], **PRIVATE, **HIDDEN, **MANY)
         for each in (image, video):
             checked.then(each.preview, [each.source, desk], [each.view], **PRIVATE, **HIDDEN, **MANY)
         checked.then(fitting.frames, [desk], [fitting.strip], **PRIVATE, **HIDDEN, **MANY)
@@ -133,6 +134,21 @@ class Generate:
         if look.quote is None or look.quote.free:
             return ""
         return f'<p class="hint">{cards.escape(words.span(look.quote))}</p>'
+
+    def funds(self, key: Any, seat: Desk) -> Any:
+        """The balance beside the price, once it is known, and a warning when it is below. Asked for at most once a minute."""
+        look = seat.shown
+        if look is None or look.quote is None or look.quote.free:
+            return gr.skip()
+        try:
+            available = seat.balance(self._runner, typed_key(key)).available
+        except KlingError:
+            return gr.skip()  # the key's own test says why
+        said = f'<p class="hint">Balance: {cards.escape(available)}.</p>'
+        if available.currency == look.quote.high.currency and available.amount < look.quote.high.amount:
+            short = cards.note("The balance may not be enough", f"It is {available}; this may cost {look.quote.high}.", severity="warning")
+            said = short
+        return self.fine_print(look) + said
 
     def submit(self, *values: Any, fresh: bool = False) -> Iterator[tuple[Any, ...]]:
         """One click, one job, which is opened on the desk. Yields (button, notice, the row of choices, its second button, twin)."""

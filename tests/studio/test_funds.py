@@ -1,0 +1,38 @@
+"""The balance beside the price, for who pays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import zoo
+from helpers.scripted import ScriptedNovita
+
+from kling_utils.jobs.runner import Runner
+from kling_utils.settings import clean_key, load
+from kling_utils.studio.desk import Desk, Form
+from kling_utils.studio.generate import Generate
+
+
+@pytest.mark.parametrize(("balance", "warned"), [("125000", False), ("100", True)])
+def test_the_balance_is_shown_and_warned_about_when_it_is_below(
+    balance: str, warned: bool, tmp_path: Path, built: Callable[[Callable[[], Any]], Any]
+) -> None:
+    with ScriptedNovita() as novita:
+        novita.state.balance["availableBalance"] = balance
+        settings = load(home=tmp_path / "home", novita_base_url=novita.base_url)
+        with Runner(settings) as runner:
+            panel, desk = built(lambda: Generate(runner)), Desk()
+            form = Form(str(zoo.image(tmp_path)), str(zoo.clip(tmp_path)), "video", "kling-v3-0-std", "", "", True)
+            desk.check(runner, form, None)
+            assert "value" not in panel.funds("", desk)  # a draft costs nothing, and nobody is asked
+            assert novita.state.balance_count == 0
+            desk.check(runner, form, clean_key(novita.key))
+            said = panel.funds(novita.key, desk)
+            assert ("The balance may not be enough" in said) is warned
+            assert ("0.01 USD" if warned else "12.50 USD") in said
+            panel.funds(novita.key, desk)
+            assert novita.state.balance_count == 1
+            assert novita.key not in said
