@@ -116,6 +116,15 @@ def price(quote: Quote) -> str:
     return f"about {exact} {quote.rate.currency}"
 
 
+def spent(job: Job) -> str:
+    """What a job costs or has cost, in a few words; empty where that is not known."""
+    if job.draft:
+        return "free"
+    if job.done and job.money == "no":
+        return "nothing spent"
+    return price(job.cost) if job.cost is not None else ""
+
+
 def span(quote: Quote) -> str:
     """The honest width of a quote, in words: both ends when rounding matters, the rate, and where it comes from."""
     if quote.free:

@@ -81,7 +81,7 @@ def _item(job: Job, poster: Path | None) -> dict[str, Any]:
         "code": job.state,
         "group": group,
         "draft": job.draft,
-        "cost": "free" if job.draft else words.price(job.cost) if job.cost is not None else "",
+        "cost": words.spent(job),
         "wait": f"took {took}" if took else "",
         "progress": job.progress if group == "going" else None,
         "created": job.created,

@@ -41,7 +41,7 @@ def panel(job: Job, now: float, usual: Wait | None = None) -> dict[str, Any]:
         "eta": job.eta,
         "place": job.place,
         "usual": {"median": usual.median, "late": usual.late, "jobs": usual.jobs} if usual is not None and mode == "run" else None,
-        "price": words.price(job.cost) if job.cost is not None and not job.draft else "",
+        "price": "" if job.draft else words.spent(job),
         "take": job.take,
     }
 

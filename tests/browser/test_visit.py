@@ -65,11 +65,11 @@ def watched(browser: Any) -> Iterator[Watched]:
 
 
 @pytest.fixture(scope="session")
-def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The script of axe-core, fetched by npm; skips where there is no npm or no network."""
+def fetched(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """(the script of axe-core, fetched by npm; or why it is not there)."""
     npm = shutil.which("npm")
     if npm is None:
-        pytest.skip("needs npm, to fetch axe-core")
+        return "", "needs npm, to fetch axe-core"
     folder = tmp_path_factory.mktemp("axe")
     got = subprocess.run(
         [npm, "pack", "axe-core@4.10.3", "--silent", "--cache", str(folder / "cache")],
@@ -80,11 +80,28 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     )
     packed = next(folder.glob("*.tgz"), None)
     if packed is None:
-        pytest.skip(f"npm could not fetch axe-core: {got.stderr.decode(errors='replace')[-200:]}")
+        return "", f"npm could not fetch axe-core: {got.stderr.decode(errors='replace')[-200:]}"
     with tarfile.open(packed) as archive:
         member = archive.extractfile("package/axe.min.js")
         assert member is not None
-        return member.read().decode("utf-8")
+        return member.read().decode("utf-8"), ""
+
+
+@pytest.fixture
+def axe(fetched: tuple[str, str]) -> str:
+    """The script of axe-core; skips where it cannot be had."""
+    script, missing = fetched
+    if not script:
+        pytest.skip(missing)
+    return script
+
+
+def serious(page: Any, script: str) -> list[Any]:
+    """What axe finds that is serious; nothing where there is no axe."""
+    if not script:
+        return []
+    page.evaluate(script)
+    return list(page.evaluate(AXE))
 
 
 def complaints(watched: Watched) -> list[str]:
@@ -107,7 +124,7 @@ def filled(page: Any) -> None:
     page.wait_for_selector("#generate >> text=free")
 
 
-def test_a_whole_visit(watched: Watched, served: Served) -> None:
+def test_a_whole_visit(watched: Watched, served: Served, fetched: tuple[str, str]) -> None:
     page = watched.page
 
     # First load: nothing moves once it is there, and the empty page says what to do.
@@ -187,6 +204,7 @@ def test_a_whole_visit(watched: Watched, served: Served) -> None:
     page.locator(".gallery-open").nth(1).click()
     page.wait_for_function("id => new URL(location.href).searchParams.get('job') === id", arg=first)
     assert page.evaluate(NAMES) == []
+    assert serious(page, fetched[0]) == []
     page.locator(".gallery-card").nth(0).hover()
     page.locator(".gallery-delete").nth(0).click()
     page.click(".gallery-no:visible")
@@ -227,9 +245,7 @@ def test_axe_finds_nothing_serious(watched: Watched, served: Served, axe: str, t
     filled(page)
     page.click("#open-key")
     page.wait_for_selector("#key input")
-    page.evaluate(axe)
-    found = page.evaluate(AXE)
-    assert found == []
+    assert serious(page, axe) == []
 
 
 def test_a_refusal_leads_to_the_field(watched: Watched, served: Served) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import subprocess
 import sys
@@ -11,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from kling_utils.errors import AlreadyHave, KlingError, Refused, TaskFailed
+from kling_utils.errors import AlreadyHave, KeyRefused, KlingError, Refused, TaskFailed
 from kling_utils.media import ffmpeg
-from kling_utils.show import cards, proxies, words
+from kling_utils.show import cards, proxies, reports, words
 from kling_utils.values import Finding, Job, Money, MotionRequest, Quote, Report, Result, Trouble
 
 HOSTILE = """<img src=x onerror="alert(1)">'"&{{constructor}}${alert(2)}`</script><script>alert(3)</script>"""
@@ -189,3 +190,57 @@ def test_cards_import_nothing_heavy() -> None:
     )
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
     assert out.stdout.strip() == "[]"
+
+
+# -- the page's own
+
+
+@pytest.mark.parametrize(
+    ("code", "money", "task", "said"),
+    [
+        ("InvalidRequest", "no", None, "Stopped before sending, free"),
+        ("NoContact", "no", None, "Stopped before sending, free"),
+        ("BalanceTooLow", "no", None, "Refused by Novita"),
+        ("ModerationRefused", "no", None, "Refused by Novita"),
+        ("ModerationRefused", "unknown", "t", "Failed while it was made"),
+        ("TaskFailed", "unknown", "t", "Failed while it was made"),
+        ("SubmitUnconfirmed", "unknown", None, "Lost contact: the job may be running"),
+        ("LinkExpired", "yes", "t", "Made, but not saved"),
+    ],
+)
+def test_an_error_says_at_which_point_it_happened(code: str, money: str, task: str | None, said: str) -> None:
+    assert words.when(code, money=money, task_id=task) == said
+
+
+def test_a_card_leads_to_the_field_and_a_notebooks_card_does_not() -> None:
+    error = TaskFailed("It failed.", field="video")
+    assert 'data-goto="video"' in cards.error(error)
+    assert "<button" not in error._repr_html_() if hasattr(error, "_repr_html_") else "<button" not in cards.html(error)
+    assert 'data-goto="key"' in cards.error(KeyRefused("No."))
+    assert "data-goto" not in cards.error(KlingError("x", field="request"))
+
+
+def test_a_report_to_send_tells_no_secret(tmp_path: Path) -> None:
+    words = "Bearer abc.def sk_live_0123456789 https://u:pw@host.example/clip.mp4?X-Sig=deadbeef /home/me/private/clip.mp4"
+    told = reports.of_job(job(tmp_path), Trouble("TaskFailed", "It failed.", "Crop it.", "unknown", words, "video"))
+    for secret in ("abc.def", "sk_live", "deadbeef", "pw@", "/home/me", "private", str(tmp_path)):
+        assert secret not in told
+    for fact in ("It failed.", "Crop it.", "clip.mp4", "01J", "unknown", "host.example"):
+        assert fact in told
+
+
+def test_the_audit_is_two_lines_until_it_is_opened() -> None:
+    passed, short = Finding("a", "result", "pass", "Sound", "there", ""), Finding("b", "result", "warning", "Length", "4 s", "5 s", "fix")
+    folded = cards.audit(Report((passed, short)))
+    assert "1 thing to know about the result" in folded
+    assert "Length; 1 of 2 checks passed" in folded
+    assert "keeps to its reference" in cards.audit(Report((passed,)))
+    assert "being compared" in cards.audit(None, waiting=True)
+    assert cards.audit(None) == ""
+
+
+def test_a_failed_job_does_not_show_a_price_that_was_not_paid(tmp_path: Path) -> None:
+    paid = dataclasses.replace(job(tmp_path), provider="novita", trouble=Trouble("c", "m", "h", "no"))
+    assert words.spent(paid) == "nothing spent"
+    assert words.spent(dataclasses.replace(paid, state="succeeded", trouble=None)) == "about 0.52 USD"
+    assert words.spent(job(tmp_path)) == "free"

@@ -60,7 +60,8 @@ function filled(card, item, current) {
   $('gallery-state').textContent = item.state || '';
   $('gallery-state').dataset.state = item.code || '';
   $('gallery-badge').textContent = item.draft ? 'Draft' : '';
-  $('gallery-facts').textContent = [item.cost, item.wait].filter(Boolean).join(' · ');
+  const facts = [item.cost, item.wait].filter(Boolean), line = $('gallery-facts');
+  if (line.textContent !== facts.join('')) { line.replaceChildren(); for (const fact of facts) part(line, 'gallery-fact', 'span', fact); }
   $('gallery-age').textContent = item.created ? ago(item.created) : '';
   $('gallery-bar').hidden = item.group !== 'going';
   $('gallery-bar').firstElementChild.style.width = Math.max(3, item.progress || 0) + '%';

@@ -1,0 +1,194 @@
+"""What next: what is offered at which price, that nothing else is sent, and what a job is as code."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from kling_utils.media import ffmpeg
+from kling_utils.media.probe import probe_video
+from kling_utils.studio import snippets, visitor
+from kling_utils.studio.actions import Actions
+from kling_utils.studio.desk import Desk
+from kling_utils.values import Finding, Job, MotionRequest
+
+Make = Callable[..., Any]
+KEY = SecretStr("sk-typed")
+
+
+def event(**data: Any) -> Any:
+    return SimpleNamespace(**data)
+
+
+@pytest.fixture
+def at(stand_in: Make, job: Make, built: Make) -> Callable[..., tuple[Any, Actions, Desk]]:
+    """A runner, its offers, and a desk with the job on it."""
+
+    def make(**facts: Any) -> tuple[Any, Actions, Desk]:
+        runner = stand_in()
+        runner.kept["A"] = job("A", **{"state": "succeeded", **facts})
+        desk = Desk()
+        desk.open("A")
+        return runner, built(lambda: Actions(runner)), desk
+
+    return make
+
+
+def offered(value: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {item["id"]: item for item in value["items"]}
+
+
+def test_a_draft_without_a_key_is_followed_by_free_drafts(at: Make) -> None:
+    runner, actions, _ = at()
+    offers = offered(actions.value(runner.kept["A"]))
+    assert set(offers) == {"model", "orientation", "again"}
+    assert {offer["price"] for offer in offers.values()} == {"free"}
+    assert "draft" in offers["model"]["label"]
+
+
+def test_with_a_key_the_price_is_on_the_button(at: Make) -> None:
+    runner, actions, _ = at()
+    offers = offered(actions.value(runner.kept["A"], KEY))
+    assert offers["kling"]["note"] == "about 1.26 USD"
+    assert offers["model"]["note"] == "about 1.68 USD"
+
+
+def test_a_paid_result_says_what_pro_costs_more_and_offers_a_draft(at: Make) -> None:
+    runner, actions, _ = at(provider="novita")
+    runner.kept["A"] = replace(runner.kept["A"], cost=runner.price({"model_name": "std"}, KEY))
+    offers = offered(actions.value(runner.kept["A"], KEY))
+    assert offers["model"]["note"] == "about 1.68 USD, 0.42 USD more"
+    assert offers["again"]["note"] == "about 1.26 USD"
+    assert offers["draft"]["price"] == "free"
+    assert "kling" not in offers
+
+
+def test_what_the_checks_refuse_is_not_for_sale(at: Make) -> None:
+    runner, actions, _ = at()
+    runner.findings = (Finding("video.duration", "video", "error", "Length of the clip", "20 s", "3 to 10 s"),)
+    offer = offered(actions.value(runner.kept["A"]))["orientation"]
+    assert offer["blocked"]
+    assert offer["note"] == "Length of the clip: 20 s"
+
+
+@pytest.mark.parametrize("state", ["processing", "queued", "unconfirmed"])
+def test_a_job_on_its_way_offers_only_its_code(at: Make, state: str) -> None:
+    runner, actions, desk = at(state=state)
+    value = actions.value(runner.kept["A"])
+    assert value["items"] == []
+    assert not value["deletable"]
+    assert [copy["id"] for copy in value["copies"]] == ["python", "cell", "curl"]
+    actions.act(event(id="again", price="free"), desk, "", "")
+    assert runner.done == []
+
+
+def test_as_pro_sends_the_same_files_under_their_names(at: Make, picture: Path) -> None:
+    runner, actions, desk = at()
+    runner.kept["A"] = replace(runner.kept["A"], image_name="Hero of mine.png")
+    _, said = actions.act(event(id="model", price="free"), desk, "", "")
+    assert said == ""
+    ((_, request, how),) = runner.done
+    assert request.model_name == "kling-v3-0-pro"
+    assert Path(request.image).name == "Hero of mine.png"
+    assert Path(request.image).read_bytes() == picture.read_bytes()
+    assert how["owner"] == "home"
+    assert desk.job_id == "NEW"
+
+
+@pytest.mark.parametrize("shown", ["free", "about 1.25 USD", ""])
+def test_another_price_than_the_one_on_the_button_sends_nothing(at: Make, shown: str) -> None:
+    runner, actions, desk = at()
+    value, said = actions.act(event(id="again", price=shown), desk, "", " sk-typed ")
+    assert runner.done == []
+    assert "about 1.26 USD" in said
+    assert offered(value)["again"]["price"] == "about 1.26 USD"
+
+
+@pytest.mark.parametrize("name", ["", "nonsense", "draft", None, {"a": 1}])
+def test_what_is_not_offered_is_not_done(at: Make, name: Any) -> None:
+    runner, actions, desk = at()
+    actions.act(event(id=name, price="free"), desk, "", "")
+    assert runner.done == []
+
+
+def test_another_visitors_job_is_neither_used_nor_deleted(stand_in: Make, job: Make, built: Make) -> None:
+    runner, mine = stand_in(space_id="me/space"), visitor.known("")
+    runner.kept["A"] = job("A", "somebody else", state="succeeded")
+    actions, desk = built(lambda: Actions(runner)), Desk()
+    desk.open("A")
+    actions.act(event(id="again", price="free"), desk, mine, "")
+    assert "no such job" in actions.delete(event(id="A"), desk, mine)
+    assert runner.done == []
+
+
+def test_deleting_the_open_job_empties_the_desk(at: Make) -> None:
+    runner, actions, desk = at()
+    assert actions.delete(event(id="A"), desk, "") == ""
+    assert runner.kept == {}
+    assert desk.job_id == ""
+
+
+def test_a_trimmed_clip_fills_the_form(at: Make, tmp_path: Path) -> None:
+    runner, actions, desk = at()
+    long = tmp_path / "long.mp4"
+    ffmpeg.run(["-f", "lavfi", "-i", "testsrc2=s=360x640:r=24:d=6", *ffmpeg.H264, str(long)], timeout=60)
+    before = runner.kept["A"]
+    runner.kept["A"] = replace(before, video_name="dance.mp4", request=replace(before.request, video=long))
+    said, image, _, video, _, *rest = actions.trim(event(**{"from": 1.5, "to": 5.0}), desk, "")
+    assert "Nothing was sent" in said
+    assert probe_video(Path(video)).duration == pytest.approx(3.5, abs=0.1)
+    assert Path(video).name.startswith("dance")
+    assert image
+    assert rest == ["video", "kling-v3-0-std", "", "", True]
+    assert runner.done == []
+
+
+@pytest.mark.parametrize("sent", [{"from": 3, "to": 3}, {"from": 5, "to": 2}, {"from": "x", "to": None}, {}])
+def test_a_part_that_is_none_leaves_the_form_alone(at: Make, sent: dict[str, Any]) -> None:
+    _, actions, desk = at()
+    said, *form = actions.trim(event(**sent), desk, "")
+    assert "kc-error-card" in said
+    assert not any(isinstance(value, str) for value in form)
+
+
+# -- as code
+
+HOSTILE = """a'); import os; os.system("rm -rf /") # $(touch x) `touch y`\n"""
+
+
+def hostile(job: Make) -> Job:
+    made: Job = job(state="succeeded")
+    request = MotionRequest(made.request.image, made.request.video, prompt=HOSTILE, negative_prompt="it's")
+    return replace(made, request=request, image_name=HOSTILE + ".png", video_name=HOSTILE + ".mp4")
+
+
+def test_as_python_it_is_one_request_with_the_typed_texts(job: Make) -> None:
+    for text in (snippets.python(hostile(job)), snippets.cell(hostile(job))):
+        calls = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "MotionRequest"]
+        named = {k.arg: ast.literal_eval(k.value) for k in calls[0].keywords}
+        assert named["prompt"] == HOSTILE
+        assert named["image"] == HOSTILE + ".png"
+        assert named["model_name"] == "kling-v3-0-std"
+        assert "system" not in {n.attr for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Attribute)}
+
+
+def test_as_curl_it_carries_no_key_and_runs_nothing_else(job: Make, tmp_path: Path) -> None:
+    text = snippets.curl(hostile(job))
+    assert "$NOVITA_API_KEY" in text
+    tools = "base64() { cat >/dev/null; }\ntr() { cat; }\ncurl() { :; }\njq() { printf '%s' \"$3\" >body; }\n"
+    ran = subprocess.run(["/bin/bash", "-c", tools + text], cwd=tmp_path, capture_output=True, timeout=10, check=False)
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name in ("x", "y")) == []
+    assert b"syntax" not in ran.stderr
+
+
+def test_code_names_no_folder_of_this_machine(job: Make, tmp_path: Path) -> None:
+    for text in (snippets.python(job()), snippets.cell(job()), snippets.curl(job())):
+        assert str(tmp_path) not in text

@@ -1,0 +1,175 @@
+"""What belongs to a result: files to send, what was found out, takes, and the box for a task id."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from kling_utils.errors import Interrupted
+from kling_utils.studio import exports, insight, takes, visitor
+from kling_utils.studio.adopt import Adopt
+from kling_utils.studio.desk import Desk
+from kling_utils.studio.exports import Exports
+from kling_utils.values import Job
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture
+def finished(job: Make, clip: Path) -> Job:
+    made: Job = job("A", state="succeeded", video=clip, finished_at=120.0)
+    return made
+
+
+# -- files to send
+
+
+async def drained(asked: Exports, kind: str, desk: Desk, who: Any = "") -> list[Any]:
+    return [value async for value in asked.make(SimpleNamespace(id=kind, sound="result"), desk, who)]  # type: ignore[arg-type]
+
+
+def test_a_file_is_made_once_and_handed_out(stand_in: Make, built: Make, finished: Job) -> None:
+    runner, desk = stand_in(), Desk()
+    runner.kept["A"] = finished
+    desk.open("A")
+    asked = built(lambda: Exports(runner))
+    last = asyncio.run(drained(asked, "sheet", desk))[-1]
+    assert last["ready"] == "sheet"
+    assert last["name"] == "who-moves-contact-sheet-draft.png", "a draft's file says so"
+    made = finished.folder / "exports" / last["name"]
+    before = made.stat().st_mtime_ns
+    assert asyncio.run(drained(asked, "sheet", desk))[-1]["ready"] == "sheet"
+    assert made.stat().st_mtime_ns == before
+
+
+def test_a_stopped_file_leaves_nothing(finished: Job) -> None:
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(Interrupted):
+        exports.make(finished, "side", "result", [0.0], stop)
+    assert not list(finished.folder.glob("exports/*"))
+
+
+def test_a_failure_is_told_and_the_page_goes_on(stand_in: Make, built: Make, finished: Job, tmp_path: Path) -> None:
+    runner, desk, broken = stand_in(), Desk(), tmp_path / "broken.mp4"
+    broken.write_bytes(b"no clip")
+    runner.kept["A"] = replace(finished, video=broken)
+    desk.open("A")
+    last = asyncio.run(drained(built(lambda: Exports(runner)), "side", desk))[-1]
+    assert last["error"]
+    assert last["busy"] == ""
+    assert str(tmp_path) not in last["error"]
+
+
+@pytest.mark.parametrize("kind", ["", "nonsense", "../side", None])
+def test_an_unknown_kind_makes_nothing(kind: Any, stand_in: Make, built: Make, finished: Job) -> None:
+    runner, desk = stand_in(), Desk()
+    runner.kept["A"] = finished
+    desk.open("A")
+    asyncio.run(drained(built(lambda: Exports(runner)), kind, desk))
+    assert not (finished.folder / "exports").exists()
+
+
+def test_strangers_get_no_files(stand_in: Make, built: Make, finished: Job) -> None:
+    runner, desk = stand_in(space_id="me/space"), Desk()
+    runner.kept["A"] = replace(finished, owner="somebody")
+    desk.open("A")
+    asyncio.run(drained(built(lambda: Exports(runner)), "sheet", desk, visitor.known("")))
+    assert not (finished.folder / "exports").exists()
+
+
+# -- what was found out
+
+
+def found(insights: insight.Insights, job: Job) -> insight.Insight:
+    while (seen := insights.of(job)) is None:
+        threading.Event().wait(0.02)
+    return seen
+
+
+def test_a_result_is_looked_into_once(finished: Job) -> None:
+    seen = found(insight.Insights(), finished)
+    assert seen.audit is not None
+    assert seen.motion is not None
+    assert len(seen.motion["a"]["times"]) == len(seen.motion["a"]["values"])  # type: ignore[index, arg-type]
+    again = insight.Insights().of(finished)
+    assert again is not None, "read from the job's folder, at once"
+    assert again.audit is not None
+    assert again.audit.findings == seen.audit.findings
+    assert (finished.folder / insight.POSTER).exists()
+
+
+def test_a_result_that_cannot_be_read_is_shown_all_the_same(finished: Job, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no clip")
+    seen = found(insight.Insights(), replace(finished, video=broken))
+    assert seen.audit is None
+    assert seen.motion is None
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", json.dumps({"version": 0, "audit": None, "motion": None})])
+def test_what_lies_there_broken_or_old_is_measured_again(finished: Job, text: str) -> None:
+    (finished.folder / "insight.json").write_text(text, "utf-8")
+    assert found(insight.Insights(), finished).audit is not None
+
+
+def test_a_job_without_a_result_has_nothing_to_look_into(job: Make) -> None:
+    assert insight.Insights().of(job()) == insight.Insight(None, None)
+
+
+# -- takes
+
+
+def test_takes_are_results_of_the_same_two_files(finished: Job, tmp_path: Path) -> None:
+    other = tmp_path / "other.png"
+    other.write_bytes(Path(finished.request.image).read_bytes()[:-1] + b"x")
+    pro = replace(finished, job_id="B", request=replace(finished.request, model_name="kling-v3-0-pro"))
+    stranger = replace(finished, job_id="C", request=replace(finished.request, image=other))
+    running = replace(finished, job_id="D", video=None, state="processing")
+    shown = takes.of(finished, [running, stranger, pro, finished], lambda job: None)
+    assert [(take["id"], take["label"]) for take in shown] == [("A", "Standard draft"), ("B", "Pro draft")]
+    assert takes.of(finished, [stranger, finished], lambda job: None) == [], "one alone is nothing to choose from"
+
+
+def test_labels_say_what_tells_takes_apart(finished: Job) -> None:
+    turned = replace(finished, request=replace(finished.request, character_orientation="image"))
+    paid = replace(finished, provider="novita")
+    assert takes.labels([finished, finished]) == ["Standard draft 1", "Standard draft 2"]
+    assert takes.labels([finished, paid]) == ["Standard draft", "Standard"]
+    assert takes.labels([finished, turned]) == ["Standard draft, like the clip", "Standard draft, like the picture"]
+
+
+# -- a task id
+
+
+def test_a_known_task_id_opens_its_job(stand_in: Make, built: Make, finished: Job) -> None:
+    runner, desk = stand_in(), Desk()
+    runner.kept["A"] = replace(finished, task_id="task-7")
+    assert built(lambda: Adopt(runner)).find(desk, "", " task-7 ") == ""
+    assert desk.job_id == "A"
+
+
+def test_an_unknown_one_is_adopted_only_by_the_open_job_in_doubt(stand_in: Make, built: Make, job: Make) -> None:
+    runner, desk = stand_in(), Desk()
+    runner.kept["A"] = job("A", state="unconfirmed")
+    adopt = built(lambda: Adopt(runner))
+    assert "Open the job" in adopt.find(desk, "", "task-8")
+    assert runner.done == []
+    desk.open("A")
+    assert adopt.find(desk, "", "task-8") == ""
+    assert runner.done == [("adopt", "A", "task-8", None)]
+
+
+def test_a_task_of_somebody_else_is_not_found(stand_in: Make, built: Make, finished: Job) -> None:
+    runner, desk = stand_in(space_id="me/space"), Desk()
+    runner.kept["A"] = replace(finished, task_id="task-7", owner="somebody")
+    assert "No job here" in built(lambda: Adopt(runner)).find(desk, visitor.known(""), "task-7")
+    assert desk.job_id == ""
