@@ -1,18 +1,16 @@
 """The use case: the one façade that app, notebook and command line call.
 
-Owns the order of steps before a job exists (measure, check, quote, find twins, keep copies, write the row) and how a job is followed.
-What happens afterwards is ``steps``, when it happens is ``watcher``. Refuses to know how anything is shown.
+Owns the order of steps that make a job (check, find twins, keep copies, write the row) and how a job is followed. What is known before
+is ``checks``, what happens afterwards ``steps``, when it happens ``watcher``. Refuses to know how anything is shown.
 """
 
 from __future__ import annotations
 
 import logging
 import random
-import secrets
-import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,62 +18,42 @@ from pydantic import SecretStr
 
 from kling_utils import errors
 from kling_utils import events as ev
-from kling_utils.errors import KlingError, Refused, SettingError, StillRunning
+from kling_utils.errors import KlingError, Refused, StillRunning
 from kling_utils.events import Event
-from kling_utils.jobs.access import Access
-from kling_utils.jobs.home import Home, new_job_id
-from kling_utils.jobs.intake import Intake, Looked, changed, fingerprint
+from kling_utils.jobs.checks import Checks
+from kling_utils.jobs.home import new_job_id
+from kling_utils.jobs.intake import changed, fingerprint
 from kling_utils.jobs.outcome import error_of, have, named, standing
 from kling_utils.jobs.pace import Pace
 from kling_utils.jobs.steps import Steps
-from kling_utils.jobs.store import KeyFrom, Private, Store, Twin
+from kling_utils.jobs.store import KeyFrom, Private, Twin
 from kling_utils.jobs.watcher import Watcher
 from kling_utils.media import playable
-from kling_utils.media.guard import Guard
 from kling_utils.media.probe import probe_video
-from kling_utils.novita.client import Balance, Client
-from kling_utils.novita.publish import Host, Nowhere, Way
-from kling_utils.novita.stores import ObjectStore
+from kling_utils.novita.publish import Nowhere
 from kling_utils.novita.transport import Transport
-from kling_utils.preflight.check import check, check_image, check_text, check_video
-from kling_utils.preflight.fit import FitChoices, Fitted, Plan, fit, plan_fit
-from kling_utils.preflight.quote import RateCard, expected_seconds, quote
+from kling_utils.preflight.check import check
+from kling_utils.preflight.quote import expected_seconds, quote
 from kling_utils.settings import Settings, load
 from kling_utils.values import (
-    CharacterOrientation,
-    ImageInfo,
     Job,
-    ModelName,
     MotionRequest,
     Provider,
-    Quote,
     Report,
     Result,
     State,
-    VideoInfo,
-    is_url,
 )
 
 LOG = logging.getLogger(__name__)
 HOME_OWNER = "home"
 DRAFT_EXISTS = "A local draft of the same request exists; this one is made by Kling, and is billed."
-DAY, ORPHAN_SECONDS = 86400.0, 3600.0
+DAY, ORPHAN_SECONDS = 86400.0, 86400.0
 DOUBT: tuple[State, ...] = ("unconfirmed",)
 DRAFTS_WAITING = 2
 """Most drafts that one visitor of a hosted page may have waiting."""
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What is known before anything is sent: every finding about what is there, the cost and the length when the clip is there."""
-
-    report: Report
-    quote: Quote | None
-    seconds: float | None
-    provider: Provider
-
-
-class Runner:
+class Runner(Checks):
     """Checks requests, submits them, and follows them to their result. One for each process and home; thread-safe."""
 
     def __init__(
@@ -88,22 +66,9 @@ class Runner:
         transport: Transport | None = None,
         after: Callable[[str], None] = lambda step: None,
     ) -> None:
-        self.settings = settings
-        self._clock, self._after, self._rng = clock, after, rng or random.Random()  # noqa: S311 - jitter
+        super().__init__(settings, clock=clock, transport=transport)
+        self._after, self._rng = after, rng or random.Random()  # noqa: S311 - jitter
         self._pace = pace or Pace(interval=settings.poll_interval, deadline=settings.deadline)
-        self.home = Home(settings.home)
-        self._store = Store(self.home)
-        verify = str(settings.ca_bundle) if settings.ca_bundle else True
-        self.guard = Guard(allow=settings.private_hosts, verify=verify, proxies=settings.proxies)
-        self.page: Host | None = None
-        """The page as a host of clips, once it is up and found itself reachable from outside."""
-        self._closing = threading.Event()
-        self._transport = transport or Transport(
-            proxies=settings.proxies, verify=verify, per_minute=settings.submits_per_minute, wait=self._closing.wait
-        )
-        self._intake = Intake(self.home, self.guard)
-        self._rates = RateCard(std=settings.rate_std, pro=settings.rate_pro)
-        self._access = Access(settings, self._store, clock)
         self._worker = new_job_id()
         self._audits: dict[str, Report | None] = {}
         self._steps = Steps(
@@ -150,95 +115,6 @@ class Runner:
     def watch(self) -> None:
         """Begin to watch this home's jobs, also those that an earlier process left behind."""
         self._watcher.start()
-
-    # -- before anything is sent
-
-    def look(
-        self,
-        *,
-        image: str | Path | None = None,
-        video: str | Path | None = None,
-        prompt: str = "",
-        negative_prompt: str = "",
-        model_name: ModelName = "kling-v3-0-std",
-        character_orientation: CharacterOrientation = "video",
-        keep_original_sound: bool = True,
-        key: SecretStr | None = None,
-    ) -> Look:
-        """Measure and check whatever is there already. Nothing is sent."""
-        asked = MotionRequest(
-            image or "missing", video or "missing", prompt, negative_prompt, model_name, character_orientation, keep_original_sound
-        )
-        provider = self.provider_for(key)
-        seen_image = self._intake.image(asked.image) if image else None
-        seen_video = self._intake.video(asked.video) if video else None
-        if seen_image and seen_video:
-            report = check(asked, seen_image.info, seen_video.info)
-        else:
-            found = [*check_text(asked)]
-            found += check_image(seen_image.info, source=asked.image) if seen_image else ()
-            found += check_video(seen_video.info, character_orientation, source=asked.video) if seen_video else ()
-            report = Report(tuple(found), _info(seen_image, ImageInfo), _info(seen_video, VideoInfo))
-        clip = report.video
-        if clip is None:
-            return Look(report, None, None, provider)
-        cost = quote(
-            provider=provider, model_name=model_name, character_orientation=character_orientation, duration=clip.duration, rates=self._rates
-        )
-        return Look(report, cost, expected_seconds(character_orientation, clip.duration, provider=provider), provider)
-
-    def check(self, request: MotionRequest) -> Report:
-        """Both files and all texts against every rule; all findings at once. Nothing is sent."""
-        return check(request, self._intake.image(request.image).info, self._intake.video(request.video).info)
-
-    def plan_fit(self, request: MotionRequest, *, choices: FitChoices | None = None) -> Plan:
-        """What would make both files legal, and what that costs in quality; nothing is changed."""
-        report, choices = self.check(request), choices or FitChoices()
-        # What is at an address stays there, unless it would be refused: the provider can fetch it, and a copy would have to be published.
-        wrong = {finding.field for finding in report.errors}
-        fields = tuple(f for f in choices.fields if f in wrong or not is_url(getattr(request, f)))
-        return plan_fit(report, choices=replace(choices, fields=fields), character_orientation=request.character_orientation)
-
-    def fit(
-        self,
-        request: MotionRequest,
-        *,
-        choices: FitChoices | None = None,
-        on_progress: Callable[[float, str], None] | None = None,
-        stop: Callable[[], bool] | None = None,
-    ) -> Fitted:
-        """Do what the plan says, to copies: ``.apply(request)`` is the request with them.
-
-        Raises ``InvalidRequest`` for what cannot be repaired, and says why.
-        """
-        return self.repair(self.plan_fit(request, choices=choices), on_progress=on_progress, stop=stop)
-
-    def repair(
-        self, plan: Plan, *, on_progress: Callable[[float, str], None] | None = None, stop: Callable[[], bool] | None = None
-    ) -> Fitted:
-        """Do what a plan says. The new files lie in the home for a day, unless a job makes its own copies."""
-        return fit(plan, self.home.fitted / secrets.token_hex(8), on_progress=on_progress, stop=stop)
-
-    def quote(self, request: MotionRequest, *, key: SecretStr | None = None) -> Quote | None:
-        """What the request will cost; None when the clip cannot be read."""
-        return self.look(**{name: getattr(request, name) for name in request.__dataclass_fields__}, key=key).quote
-
-    def ways(self) -> list[Way]:
-        """How a local clip gets to a public address; the first one is used."""
-        to = self.settings.publish_to
-        found = [Way(ObjectStore(to), "the object store", self.settings.publish_delete)] if to else []
-        return found + ([Way(self.page, "this page", True)] if self.page is not None else [])
-
-    def provider_for(self, key: SecretStr | None = None) -> Provider:
-        """Where a request goes: to Novita with a key, else to the server of this home. A hosted page never uses its owner's key."""
-        return self._access.provider_for(key)
-
-    def balance(self, key: SecretStr | None = None) -> Balance:
-        """The account's balance: free, and the cheapest test of a key."""
-        used = key or self._access.own_key()
-        if used is None:
-            raise SettingError("No API key is set.", hint="Type one into the page, or set NOVITA_API_KEY.")
-        return Client(self.settings.novita_base_url, used, transport=self._transport).balance()
 
     # -- jobs
 
@@ -499,7 +375,3 @@ class Runner:
     def _sweep(self) -> None:
         now = self._clock()
         self._store.sweep(ended_before=now - self.settings.keep_days * DAY, orphans_before=now - ORPHAN_SECONDS)
-
-
-def _info(seen: Looked[Any] | None, kind: type[Any]) -> Any:
-    return seen.info if seen is not None and isinstance(seen.info, kind) else None

@@ -285,6 +285,7 @@ class Steps:
         except (KlingError, OSError) as error:
             return self._save_later(job, memory, error)
         said = list(self._notes(job, result))
+        self._ending(job)
         self._change(
             job,
             *said,
@@ -295,7 +296,6 @@ class Steps:
             trouble=None,
             eta=None,
         )
-        self._ended(job)
         self._after("succeeded")
         return None
 
@@ -394,11 +394,11 @@ class Steps:
 
     def _fail(self, job: Job, error: KlingError) -> None:
         trouble = trouble_of(error, job)
+        self._ending(job)
         self._change(job, ev.Failed(trouble=trouble), state="failed", trouble=trouble, finished_at=self._clock(), eta=None, waits_for="")
-        self._ended(job)
 
-    def _ended(self, job: Job) -> None:
-        """The provider has what it needed, or never will: take the clip back from where it was published."""
+    def _ending(self, job: Job) -> None:
+        """The provider has what it needed, or never will: take the clip back from where it was published, before the end is told."""
         self._memory.pop(job.job_id, None)
         if job.draft or self._store.private(job.job_id, self._clock()).video_url:
             return

@@ -23,7 +23,8 @@ from kling_utils.values import CharacterOrientation, Job, ModelName, MotionReque
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from kling_utils.jobs.runner import Look, Runner
+    from kling_utils.jobs.checks import Look
+    from kling_utils.jobs.runner import Runner
 
 LOG = logging.getLogger(__name__)
 SHORTEST = 3.0

@@ -16,7 +16,8 @@ from kling_utils.values import MotionRequest, Quote
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from kling_utils.jobs.runner import Look, Runner
+    from kling_utils.jobs.checks import Look
+    from kling_utils.jobs.runner import Runner
     from kling_utils.novita.client import Balance
 
 BALANCE_SECONDS = 60.0

@@ -24,7 +24,8 @@ from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
 from kling_utils.values import CHARACTER_ORIENTATIONS, CharacterOrientation
 
 if TYPE_CHECKING:
-    from kling_utils.jobs.runner import Look, Runner
+    from kling_utils.jobs.checks import Look
+    from kling_utils.jobs.runner import Runner
 
 LOG = logging.getLogger(__name__)
 
