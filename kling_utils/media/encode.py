@@ -24,8 +24,9 @@ Stop = Callable[[], bool]
 
 PRESET = "faster"
 """Of x264. At 2.6 Mbit/s and 1080x1920 it was 0.2 VMAF below ``medium`` and took 0.67 of its time; ``veryfast`` was 0.9 below."""
-_LARGE = 1_500_000
-"""Pixels of a picture from which on memory is spared."""
+_LARGE, _HUGE = 1_500_000, 3_000_000
+"""Pixels of a picture, encoded or decoded, from which on memory is spared: fewer threads and less foresight hold fewer pictures. With
+1080p it is 60 MB less than x264's 20 pictures of foresight; a source of 4K needs 250 MB to be decoded alone."""
 _STEREO = 128_000
 _AAC_RATES = (44_100, 48_000)
 _SYNC = 0.001
@@ -71,9 +72,8 @@ def reading(clip: Clip, start: float, seconds: float) -> list[str]:
     """Input arguments: from ``start`` seconds after the first picture, ``seconds`` long and a little more."""
     at = clip.streams.offset + start - _SYNC
     seek = ["-ss", f"{at:.6f}"] if at > _SYNC else []
-    # one frame for each thread is held: for large pictures that is most of the memory
-    few = ["-threads", "2"] if clip.info.coded.width * clip.info.coded.height > 3_000_000 else ["-threads", str(threads())]
-    return [*seek, "-t", f"{seconds + 1:.3f}", *few, *ffmpeg.source(clip.info.path)]
+    workers = 1 if clip.info.coded.width * clip.info.coded.height > _HUGE else threads()
+    return [*seek, "-t", f"{seconds + 1:.3f}", "-threads", str(workers), *ffmpeg.source(clip.info.path)]
 
 
 def pictures(clip: Clip, recipe: Recipe, first: int = 0, last: int | None = None) -> str:
@@ -112,11 +112,16 @@ def gop(recipe: Recipe, seconds: float = ffmpeg.GOP_SECONDS) -> int:
     return max(1, round(recipe.rate * Fraction(seconds)))
 
 
-def h264(recipe: Recipe, *, crf: float, gop_seconds: float = ffmpeg.GOP_SECONDS) -> list[str]:
-    """Encoder arguments for one quality throughout."""
-    keys = ["-g", str(gop(recipe, gop_seconds)), "-threads", str(threads())]
-    if recipe.size.width * recipe.size.height > _LARGE:  # pictures that are held: 60 MB less, and hardly worse than 20 of foresight
-        keys = [*keys[:2], "-threads", str(min(4, threads())), "-rc-lookahead", "12"]
+def h264(clip: Clip, recipe: Recipe, *, crf: float, gop_seconds: float = ffmpeg.GOP_SECONDS, params: tuple[str, ...] = ()) -> list[str]:
+    """Encoder arguments for one quality throughout; ``params`` are more of x264's own."""
+    coded = clip.info.coded
+    workers, foresight = threads(), []
+    if coded.width * coded.height > _HUGE:
+        workers, foresight, params = min(2, workers), ["-rc-lookahead", "8"], (*params, "sync-lookahead=0")
+    elif recipe.size.width * recipe.size.height > _LARGE:
+        workers, foresight = min(4, workers), ["-rc-lookahead", "12"]
+    own = ["-x264-params", ":".join(params)] if params else []
+    keys = ["-g", str(gop(recipe, gop_seconds)), "-threads", str(workers), *foresight, *own]
     return [*ffmpeg.H264, "-map_chapters", "-1", "-preset", PRESET, "-crf", f"{crf:.2f}", *keys]
 
 
@@ -142,7 +147,7 @@ def sound(clip: Clip, recipe: Recipe, *, most: int = _STEREO) -> list[str]:
 def encode(clip: Clip, recipe: Recipe, dest: Path, *, crf: float, on_progress: Progress | None = None, stop: Stop | None = None) -> None:
     """Write ``dest`` as MP4, in one pass of one quality (``crf``, x264's 0 to 51). Raises ``FfmpegFailed`` and ``Interrupted``."""
     maps = ["-map", "0:V:0", "-map", "0:a:0?"]
-    tail = ["-vf", pictures(clip, recipe), *h264(recipe, crf=crf), *sound(clip, recipe), "-t", f"{recipe.seconds:.6f}"]
+    tail = ["-vf", pictures(clip, recipe), *h264(clip, recipe, crf=crf), *sound(clip, recipe), "-t", f"{recipe.seconds:.6f}"]
     args = [*reading(clip, recipe.start, recipe.taken), *maps, *tail, "-f", "mp4", f"file:{dest}"]
     ffmpeg.run_to_end(args, seconds=recipe.seconds, on_progress=on_progress, stop=stop)
 

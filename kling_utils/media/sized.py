@@ -28,7 +28,7 @@ FULL, LOW = 0.97, 0.925
 _GOP_SECONDS, _SHORT = 2.0, 8.0
 """Where bytes are short a key picture every 2 s: every second costs 0.4 VMAF at 2.6 Mbit/s. Below 8 s of clip there are bytes enough."""
 _SHARES = (0.4, 0.7, 0.9, 1.0)
-_SAMPLE, _SAMPLED, _WINDOWS = 12, 0.08, (3, 8)
+_SAMPLE, _SAMPLED, _WINDOWS = 12, 0.065, (3, 8)
 """Pictures in a window, the share of the clip that is sampled, and the least and most windows."""
 _FORESIGHT = 1.35
 """What a window needs more of inside of the clip, where the encoder sees ahead how long a picture will be built upon. Measured: 1.3 to
@@ -208,7 +208,7 @@ class Sized:
 
     def _h264(self, crf: float) -> list[str]:
         # stitchable: headers that do not depend on the content, so that pieces share them
-        return [*encode.h264(self.recipe, crf=crf, gop_seconds=self.gop_seconds), "-x264-params", "stitchable=1"]
+        return encode.h264(self.clip, self.recipe, crf=crf, gop_seconds=self.gop_seconds, params=("stitchable=1",))
 
     def _part(self, begin: float, end: float) -> Callable[[float], None]:
         return lambda share: self._report(begin + (end - begin) * share)

@@ -27,8 +27,8 @@ _SLOWEST = Fraction(1, 2)
 _AIM = Fraction(61, 20)
 """Seconds that a slowed clip gets: the least, and a frame or two."""
 _USUAL = tuple(Fraction(rate) * each for rate in (15, 24, 25, 30, 48, 50, 60) for each in (1, Fraction(1000, 1001)))
-_BEST, _FILLING = 17.0, 6.0
-"""x264's quality beyond which nothing is seen; and what is gone up to when the source had more to give."""
+_BEST, _FILLING = 17.0, 1.0
+"""x264's quality beyond which nothing is seen, and what is gone up to when the source had more to give (0 would be another profile)."""
 _HOPELESS = 0.7
 """Share of the size to be expected by now above which going on at the best quality is given up."""
 _PIXELS, _AT, _POWER = 1.0e6, 1.6e6, 0.6

@@ -108,7 +108,7 @@ def plain_ratio(source: Path, folder: Path) -> tuple[str, float, float]:
     clip, recipe = Clip(plan.video.info, look(source)), plan.video.recipe
     pieces = [(frames, crf) for frames, crf in made["crf"]]  # type: ignore[attr-defined]
     crf = sum(f * c for f, c in pieces) / sum(f for f, _ in pieces) if pieces else 17.0
-    settings = [*encode.h264(recipe, crf=crf, gop_seconds=2 if pieces and recipe.seconds > 8 else 1), *encode.sound(clip, recipe)]
+    settings = [*encode.h264(clip, recipe, crf=crf, gop_seconds=2 if pieces and recipe.seconds > 8 else 1), *encode.sound(clip, recipe)]
     maps = ["-i", str(source), "-map", "0:v:0", "-map", "0:a:0?"]
     plain = timed(lambda: run(*maps, "-vf", encode.pictures(clip, recipe), *settings, str(folder / "plain.mp4")))
     wall, cpu = float(str(made["wall"])), float(str(made["cpu"]))
