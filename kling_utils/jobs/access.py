@@ -78,8 +78,8 @@ class Access:
         except CannotServe as error:
             now = self._clock()
             private = self._store.private(job_id, now)
-            if private.key_from == "visitor" and not private.leased and not job.waits_for:
-                self._store.change(job_id, ev.Note(text=f"{error.message} {error.hint}"), now=now, waits_for=error.waits_for)
+            if private.key_from == "visitor" and not job.waits_for:
+                self._store.change(job_id, ev.Note(text=f"{error.message} {error.hint}"), now=now, unleased=True, waits_for=error.waits_for)
             return False
         return True
 

@@ -245,6 +245,7 @@ class Runner(Checks):
         self._access.remember(job_id, key)
         self._access.require(job)  # says what is missing before anything is changed
         self._steps.resumed(job_id)
+        self._watcher.claim(job_id)  # before it stops waiting: what is leased is not marked as waiting by whoever just looked
         self._store.change(job_id, now=self._clock(), waits_for="", overdue=False)
         self._watcher.add(job_id)
         return self._store.get(job_id)

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from kling_utils import events as ev
@@ -389,7 +390,7 @@ class Steps:
             memory.said = text
             self._change(job, ev.Note(text=text))
 
-    def _change(self, job: Job, *events: ev.Event, states: tuple[State, ...] | None = None, **columns: object) -> bool:
+    def _change(self, job: Job, *events: ev.Event, states: tuple[State, ...] | None = None, **columns: Any) -> bool:
         return self._store.change(job.job_id, *events, now=self._clock(), worker=self._worker, states=states, **columns)
 
     def _fail(self, job: Job, error: KlingError) -> None:

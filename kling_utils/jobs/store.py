@@ -138,9 +138,13 @@ class Store:
         now: float,
         worker: str | None = None,
         states: Collection[State] | None = None,
+        unleased: bool = False,
         **columns: Any,
     ) -> bool:
-        """Change a job and tell of it, or do nothing and return False when it is not in ``states`` or another worker has it."""
+        """Change a job and tell of it, or do nothing and return False.
+
+        False when it is not in ``states``, or not leased to ``worker``, or, with ``unleased``, leased to anyone at ``now``.
+        """
         for name, adapter in (("quote", _QUOTE), ("trouble", _TROUBLE)):
             if columns.get(name) is not None:
                 columns[name] = adapter.dump_json(columns[name]).decode()
@@ -149,6 +153,8 @@ class Store:
             where &= _jobs.c.lease_by == worker
         if states is not None:
             where &= _jobs.c.state.in_(list(states))
+        if unleased:
+            where &= _jobs.c.lease_until <= now
         with self._write.begin() as db:
             if db.execute(update(_jobs).where(where).values(updated=now, **columns)).rowcount == 0:
                 return False

@@ -52,10 +52,14 @@ class Watcher:
                 self._thread = threading.Thread(target=self._loop, name="kling-watcher", daemon=True)
                 self._thread.start()
 
+    def claim(self, job_id: str) -> bool:
+        """Take the job's lease. False when another process has it."""
+        now = self._clock()
+        return self._store.claim(self._worker, job_id, now=now, until=now + self._pace.lease)
+
     def add(self, job_id: str, delay: float = 0.0) -> bool:
         """Take the job, if no other process has it, and look at it after ``delay`` seconds. False when another process has it."""
-        now = self._clock()
-        if not self._store.claim(self._worker, job_id, now=now, until=now + self._pace.lease):
+        if not self.claim(job_id):
             return False
         self.start()
         with self._wake:

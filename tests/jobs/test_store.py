@@ -75,6 +75,14 @@ def test_a_double_click_is_one_job_by_the_databases_word(store: Store) -> None:
         assert sum(pool.map(click, jobs)) == 1
 
 
+def test_what_is_leased_is_not_marked_by_whoever_only_looked(store: Store) -> None:
+    job = add(store, until=130.0)
+    assert not store.change(job.job_id, ev.Note(text="no key"), now=129.0, unleased=True, waits_for="key")
+    assert store.get(job.job_id).waits_for == ""
+    assert store.change(job.job_id, ev.Note(text="no key"), now=130.0, unleased=True, waits_for="key")
+    assert store.get(job.job_id).waits_for == "key"
+
+
 def test_another_owner_sees_nothing(store: Store) -> None:
     job = add(store, owner="alice")
     assert store.jobs(owner="bob") == []
