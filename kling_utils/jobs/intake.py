@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Generic, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
-from kling_utils.errors import KlingError, UnreadableMedia
+from kling_utils.errors import AddressRefused, KlingError, UnreadableMedia
 from kling_utils.jobs.home import Home
 from kling_utils.media.guard import Guard
 from kling_utils.media.probe import probe_image, probe_video
+from kling_utils.media.shares import direct, share_of
 from kling_utils.values import ImageInfo, MotionRequest, VideoInfo, is_url, parameters
 
 MAX_FETCH_BYTES = 200_000_000
@@ -42,7 +43,8 @@ class Looked(Generic[Info]):
 
     @property
     def url(self) -> str | None:
-        return str(self.source) if is_url(self.source) else None
+        """The address that serves the file; of a share link, that of the file behind it."""
+        return direct(str(self.source)) if is_url(self.source) else None
 
     def kept_in(self, folder: Path, stem: str) -> Path:
         """The job's own copy. Raises the reason why there is none."""
@@ -95,13 +97,23 @@ class Intake:
             self._known[key] = info
         return info
 
-    def _fetch(self, kind: str, url: str) -> Path:
+    def _fetch(self, kind: str, shared: str) -> Path:
+        url = direct(shared)
         with self._lock:
             at, path = self._fetched.get((kind, url), (0.0, Path()))
         if at and self._clock() - at < FETCHED_FOR and path.is_file():
             return path
         self._home.make()
-        path = self._guard.fetch(url, self._home.fetched / secrets.token_hex(16), max_bytes=MAX_FETCH_BYTES)
+        try:
+            path = self._guard.fetch(url, self._home.fetched / secrets.token_hex(16), max_bytes=MAX_FETCH_BYTES)
+        except AddressRefused as error:
+            share = share_of(shared)
+            if share is None or url == shared:
+                raise
+            raise AddressRefused(
+                f"This {share.name} link does not give the file to strangers. {error.message}",
+                hint="Share it with everyone who has the link, or download the file and give it from there.",
+            ) from None
         with self._lock:
             self._fetched[(kind, url)] = (self._clock(), path)
         return path
@@ -110,6 +122,9 @@ class Intake:
 def display_name(source: str | Path) -> str:
     """What people call an input: the file's name; of an address its last part, never the query, which may be a signature."""
     if is_url(source):
+        share = share_of(str(source))
+        if share is not None and share.name == "Google Drive":
+            return "file at Google Drive"  # its links hold no name
         return unquote(urlsplit(str(source)).path.rsplit("/", 1)[-1]) or (urlsplit(str(source)).hostname or "address")
     return Path(source).name
 

@@ -9,9 +9,10 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from kling_utils.errors import AddressRefused
+from kling_utils.media.shares import share_of
 
 PORTS = {"http": 80, "https": 443}
 _LONGEST = 8000  # characters; signed addresses reach about 2000
@@ -31,20 +32,6 @@ PLAYERS: dict[str, str] = {
     "x.com": "X",
     "twitter.com": "X",
     "bilibili.com": "Bilibili",
-}
-# Sites whose share links open a page around the file.
-SHARES: dict[str, str] = {
-    "drive.google.com": "Google Drive",
-    "docs.google.com": "Google Drive",
-    "photos.google.com": "Google Photos",
-    "photos.app.goo.gl": "Google Photos",
-    "dropbox.com": "Dropbox",
-    "1drv.ms": "OneDrive",
-    "onedrive.live.com": "OneDrive",
-    "sharepoint.com": "OneDrive",
-    "icloud.com": "iCloud",
-    "wetransfer.com": "WeTransfer",
-    "we.tl": "WeTransfer",
 }
 # A translated address can lead anywhere behind its translator: NAT64, 6to4 and its relays.
 _TRANSLATED = tuple(ipaddress.ip_network(n) for n in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "192.88.99.0/24"))
@@ -147,22 +134,15 @@ def parse(url: str, allowed: Allowed) -> Address:
 
 
 def _refuse_pages(url: str, host: str) -> None:
-    if name := _site(host, PLAYERS):
+    if name := next((name for site, name in PLAYERS.items() if host == site or host.endswith(f".{site}")), None):
         raise AddressRefused(
             f"This is a {name} page, not a video file.",
             hint="Give the clip as a file that you have the right to use, or an address that ends at the file itself.",
         )
-    if (name := _site(host, SHARES)) is None:
+    share = share_of(url)
+    if share is None or share.direct(urlsplit(url)) == url:
         return
-    query = parse_qs(urlsplit(url).query)
-    if name == "Dropbox" and ("1" in query.get("dl", []) or "1" in query.get("raw", [])):
-        return  # with this, Dropbox redirects to the file
-    extra = " On Dropbox, an address that ends in dl=1 does." if name == "Dropbox" else ""
     raise AddressRefused(
-        f"This is a {name} share page, not the file itself.",
-        hint=f"Download the file and give it from there, or use an address that serves the file directly.{extra}",
+        f"This is a {share.name} share page, not the file itself.",
+        hint="Download the file and give it from there, or use an address that serves the file directly.",
     )
-
-
-def _site(host: str, sites: dict[str, str]) -> str | None:
-    return next((name for site, name in sites.items() if host == site or host.endswith(f".{site}")), None)
