@@ -26,13 +26,13 @@ from kling_utils.errors import (
     TaskNotFound,
 )
 from kling_utils.jobs.access import CannotServe, Endpoint
+from kling_utils.jobs.outbox import Outbox
 from kling_utils.jobs.pace import Pace, next_wait
 from kling_utils.jobs.store import Store
 from kling_utils.media import playable
 from kling_utils.media.guard import Guard
 from kling_utils.media.probe import probe_video
-from kling_utils.novita import publish
-from kling_utils.novita.client import Client, TaskStatus, payload
+from kling_utils.novita.client import Client, TaskStatus
 from kling_utils.novita.download import download
 from kling_utils.novita.failures import task_failed
 from kling_utils.novita.publish import Way
@@ -74,7 +74,8 @@ class Steps:
     ) -> None:
         self._store, self._worker, self._endpoint = store, worker, endpoint
         self._transport, self._guard, self._pace, self._clock, self._rng = transport, guard, pace, clock, rng
-        self._stopping, self._ways, self._after = stopping, ways, after
+        self._stopping, self._after = stopping, after
+        self._outbox = Outbox(store, guard=guard, transport=transport, ways=ways, clock=clock)
         self._memory: dict[str, _Memory] = {}
 
     def advance(self, job_id: str) -> float | None:
@@ -103,24 +104,13 @@ class Steps:
     # -- publish and submit
 
     def _send(self, job: Job) -> float | None:
-        private = self._store.private(job.job_id, self._clock())
         try:
             there = self._endpoint(job)
-            publisher = publish.choose(
-                draft=job.draft,
-                video_url=private.video_url,
-                base_url=there.base_url,
-                key=there.key,
-                guard=self._guard,
-                transport=self._transport,
-                ways=self._ways(),
-            )
-            published = publisher.publish(Path(job.request.video))
+            published = self._outbox.publish(job, there)
             if not self._change(job, ev.Published(how=published.how, expires_at=published.expires_at), states=("checked",)):
                 return None
             self._after("published")
-            image = private.image_url if private.image_url and not job.draft else publish.image_source(Path(job.request.image))
-            body = payload(job.request, image=image, video=published.url)
+            body = self._outbox.body(job, published)
         except CannotServe:
             raise
         except KlingError as error:
@@ -401,14 +391,8 @@ class Steps:
     def _ending(self, job: Job) -> None:
         """The provider has what it needed, or never will: take the clip back from where it was published, before the end is told."""
         self._memory.pop(job.job_id, None)
-        if job.draft or self._store.private(job.job_id, self._clock()).video_url:
-            return
-        for way in self._ways():
-            if way.withdraw:
-                try:
-                    way.host.withdraw(Path(job.request.video))
-                except KlingError as error:
-                    self._change(job, ev.Note(text=f"The clip could not be taken back from {way.name}: {error.message}"))
+        for sentence in self._outbox.take_back(job):
+            self._change(job, ev.Note(text=sentence))
 
 
 def trouble_of(error: KlingError, job: Job) -> Trouble:

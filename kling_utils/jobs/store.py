@@ -77,6 +77,12 @@ class Store:
         with self._read.connect() as db:
             return [self._job(row) for row in db.execute(query).mappings()]
 
+    def unended(self, provider: Provider) -> list[Job]:
+        """Jobs at that provider, of all owners, which still may need their files."""
+        query = select(_jobs).where(_jobs.c.provider == provider, _jobs.c.state.not_in(sorted(TERMINAL)))
+        with self._read.connect() as db:
+            return [self._job(row) for row in db.execute(query).mappings()]
+
     def twins(self, owner: str, provider: Provider, fingerprint: str) -> list[Job]:
         """All jobs for the same request, the newest take first."""
         same = (_jobs.c.owner == owner) & (_jobs.c.provider == provider) & (_jobs.c.fingerprint == fingerprint)

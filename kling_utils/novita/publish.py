@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from pydantic import SecretStr
@@ -27,6 +27,7 @@ from kling_utils.values import Published, is_url
 
 NEEDED_LIFE = 30 * 60.0  # seconds: in the queue a clip may wait long before it is fetched
 _LOOK = 60.0  # seconds
+Input = Literal["image", "video"]
 _MIME = {"a picture (JPEG)": "image/jpeg", "a picture (PNG)": "image/png"}
 _ELSEWHERE = (
     "Set KLING_PUBLISH_TO to an object store, or put the clip at a public https address and give that instead of the file; "
@@ -65,20 +66,22 @@ class Hosted:
 
     host: Host
     guard: Guard
+    field: Input = "video"
 
     def publish(self, path: Path) -> Published:
         published = self.host.publish(path)
-        PublicUrl(published.url, self.guard).publish(path)
+        PublicUrl(published.url, self.guard, field=self.field).publish(path)
         return published
 
 
 @dataclass(frozen=True, slots=True)
 class PublicUrl:
-    """The address that the user gave, used as it is after a look that it serves that very clip, to anyone."""
+    """An address, used as it is after a look that it serves that very file, to anyone."""
 
     url: str
     guard: Guard
     wall: Callable[[], float] = time.time
+    field: Input = "video"
 
     def publish(self, path: Path) -> Published:
         """``path`` is the copy that was checked: a file of another length is refused."""
@@ -87,17 +90,19 @@ class PublicUrl:
             raise NotPublished(
                 f"{bare(self.url)} stops working too soon: the provider may fetch it half an hour from now.",
                 hint="Make an address that lives longer, a day for example.",
-                field="video",
+                field=self.field,
             )
         try:
             served = self._look()
         except (AddressRefused, NoContact) as error:
-            raise NotPublished(f"The provider could not fetch the video. {error.message}", hint=error.hint, field="video") from None
+            raise NotPublished(
+                f"The provider could not fetch the {self.field}. {error.message}", hint=error.hint, field=self.field
+            ) from None
         if served is not None and served != path.stat().st_size:
             raise NotPublished(
-                f"{bare(self.url)} serves {served} bytes by now, the clip that was checked has {path.stat().st_size}.",
+                f"{bare(self.url)} serves {served} bytes by now, the file that was checked has {path.stat().st_size}.",
                 hint="Check the address again, so that what is sent is what was checked.",
-                field="video",
+                field=self.field,
             )
         return Published(self.url, expires, "its own public address")
 
@@ -110,7 +115,7 @@ class PublicUrl:
             for chunk in chunks(response, self.url):
                 if len(head := head + chunk) >= HEAD_BYTES:
                     break  # a host that ignores the range would send all of it
-            refuse_kind(head[:HEAD_BYTES], self.url, ("video",), response)
+            refuse_kind(head[:HEAD_BYTES], self.url, (self.field,), response)
             if response.status_code == 200:
                 return length(response)
             total = re.fullmatch(r"bytes \d+-\d+/(\d+)", response.headers.get("Content-Range", "").strip())
@@ -162,14 +167,26 @@ def choose(
     return Hosted(ways[0].host, guard) if ways else Nowhere()
 
 
-def image_source(image: str | Path) -> str:
-    """The ``image`` of a submit: an address as it is, a file as a data URI of its untouched bytes, typed by them.
+def image_source(path: Path, *, url: str | None, guard: Guard, ways: Sequence[Way] = ()) -> str:
+    """The ``image`` of a submit: an address where one serves the file that was checked, else a data URI.
 
-    Raises ``UnreadableMedia`` for a file that is neither JPEG nor PNG.
+    The address that the user gave comes first, then the first host. An address is the form that every host of the contract is known to
+    take; when neither works, the bytes themselves are sent. Raises ``UnreadableMedia`` for a file that is neither JPEG nor PNG.
     """
-    if is_url(image):
-        return str(image)
-    path = Path(image)
+    inline = data_uri(path)
+    try:
+        if url:
+            return PublicUrl(url, guard, field="image").publish(path).url
+    except NotPublished:
+        pass
+    try:
+        return Hosted(ways[0].host, guard, field="image").publish(path).url if ways else inline
+    except NotPublished:
+        return inline
+
+
+def data_uri(path: Path) -> str:
+    """A picture's untouched bytes as a data URI, typed by them. Raises ``UnreadableMedia`` for what is neither JPEG nor PNG."""
     try:
         data = path.read_bytes()
     except OSError as error:

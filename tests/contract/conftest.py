@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from kling_utils.local import server as local
 from kling_utils.media import ffmpeg
 from kling_utils.novita.client import Client, TaskStatus
-from kling_utils.novita.publish import Loopback, image_source
+from kling_utils.novita.publish import Loopback, data_uri
 from kling_utils.novita.transport import Transport
 
 FAILURE = "No complete upper body detected in the video"
@@ -87,7 +87,7 @@ def side(request: pytest.FixtureRequest, clip: Path, picture: Path, transport: T
     def made(base_url: str, key: str, fail: Callable[[], object]) -> Side:
         video = Loopback(base_url, SecretStr(key), transport).publish(clip)
         body = {
-            "image": image_source(picture),
+            "image": data_uri(picture),
             "video": video.url,
             "prompt": "a stage",
             "model_name": "kling-v3-0-std",

@@ -11,11 +11,13 @@ from pydantic import SecretStr
 
 from kling_utils.errors import KeyRefused, NoContact, NotPublished, UnreadableMedia
 from kling_utils.media.guard import Guard
-from kling_utils.novita.publish import Loopback, PublicUrl, choose, expires_at, image_source
+from kling_utils.novita.publish import Loopback, PublicUrl, Way, choose, data_uri, expires_at, image_source
 from kling_utils.novita.transport import Transport
+from kling_utils.values import Published
 
 LOCAL = Guard(allow=frozenset({"127.0.0.1"}))
 NOW = 1_800_000_000.0
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(500)
 
 
 @pytest.fixture
@@ -154,23 +156,56 @@ def test_the_choice(transport: Transport, clip: Path) -> None:
 def test_a_picture_travels_as_its_own_bytes(tmp_path: Path, data: bytes, mime: str) -> None:
     path = tmp_path / "misnamed.gif"
     path.write_bytes(data)
-    head, _, body = image_source(path).partition(",")
+    head, _, body = data_uri(path).partition(",")
     assert head == f"data:{mime};base64"
     assert base64.b64decode(body) == data
 
 
-def test_an_address_of_a_picture_stays_what_it_is() -> None:
-    assert image_source("https://e.example/a.png?x=1") == "https://e.example/a.png?x=1"
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "hero.png"
+    path.write_bytes(PNG)
+    return path
+
+
+class Shelf:
+    """A host of files: the scripted server's own."""
+
+    def __init__(self, server: ScriptedNovita, *, cut: int = 0) -> None:
+        self.server, self.cut = server, cut
+
+    def publish(self, path: Path) -> Published:
+        data = path.read_bytes()
+        return Published(self.server.serve(f"/shelf/{path.name}", File(data[: len(data) - self.cut])), None, "a shelf")
+
+    def withdraw(self, path: Path) -> None: ...
+
+
+def test_a_picture_goes_by_its_own_address_while_that_serves_it(server: ScriptedNovita, picture: Path) -> None:
+    url = server.serve("/in/hero.png", File(PNG))
+    assert image_source(picture, url=url, guard=LOCAL) == url
+    for other in (File(PNG + b"more"), File(b"<!doctype html><p>Log in"), File(MP4), File(acts=deque([Reply(404, "")]))):
+        assert image_source(picture, url=server.serve("/in/hero.png", other), guard=LOCAL) == data_uri(picture)
+    assert image_source(picture, url=url, guard=Guard()) == data_uri(picture)
+
+
+def test_a_local_picture_goes_by_the_address_of_a_host_where_one_is_set(server: ScriptedNovita, picture: Path) -> None:
+    ways = [Way(Shelf(server), "the shelf", True)]
+    assert image_source(picture, url=None, guard=LOCAL, ways=ways).partition("?")[0] == f"{server.base_url}/shelf/hero.png"
+    gone = f"{server.base_url}/nowhere.png"
+    assert image_source(picture, url=gone, guard=LOCAL, ways=ways).partition("?")[0] == f"{server.base_url}/shelf/hero.png"
+    broken = [Way(Shelf(server, cut=3), "the shelf", True)]
+    assert image_source(picture, url=None, guard=LOCAL, ways=broken) == data_uri(picture)
 
 
 @pytest.mark.parametrize("data", [b"GIF89a", b"<html>", b""])
 def test_other_pictures_are_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.png").write_bytes(data)
     with pytest.raises(UnreadableMedia) as caught:
-        image_source(tmp_path / "a.png")
+        data_uri(tmp_path / "a.png")
     assert caught.value.field == "image"
     with pytest.raises(UnreadableMedia):
-        image_source(tmp_path / "none.png")
+        data_uri(tmp_path / "none.png")
 
 
 def test_a_wrong_key_is_told_as_such(server: ScriptedNovita, transport: Transport, clip: Path) -> None:

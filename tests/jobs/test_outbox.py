@@ -1,0 +1,89 @@
+"""Taking back what was lent: all of it at the end, and nothing that another job still needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kling_utils import events as ev
+from kling_utils.errors import NotPublished
+from kling_utils.jobs.home import Home, new_job_id
+from kling_utils.jobs.outbox import Outbox
+from kling_utils.jobs.store import Private, Store
+from kling_utils.media.guard import Guard
+from kling_utils.novita.publish import Way
+from kling_utils.novita.transport import Transport
+from kling_utils.values import Job, MotionRequest, Published, Report
+
+
+class Host:
+    """Notes what is taken back."""
+
+    def __init__(self) -> None:
+        self.gone: list[str] = []
+        self.fails = False
+
+    def publish(self, path: Path) -> Published:
+        raise AssertionError("nothing is published here")
+
+    def withdraw(self, path: Path) -> None:
+        if self.fails:
+            raise NotPublished("The store is closed.", hint="Open it.", field="video")
+        self.gone.append(path.name)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(Home(tmp_path / "home"))
+    yield opened
+    opened.close()
+
+
+def job(store: Store, take: int, *, image: bytes = b"hero", video: bytes = b"dance", video_url: str | None = None) -> Job:
+    folder = store.home.folder(job_id := new_job_id())
+    folder.mkdir()
+    (folder / "image.png").write_bytes(image)
+    (folder / "video.mp4").write_bytes(video)
+    request = MotionRequest(folder / "image.png", folder / "video.mp4")
+    made = Job(job_id, "home", "novita", take, "processing", request, "f" * 64, 1.0, 1.0, folder, "hero.png", "dance.mp4", 5.0)
+    store.add(made, Private("settings", None, video_url, True), "w1", 30.0, ev.Checked(report=Report(()), quote=None))
+    return made
+
+
+@pytest.fixture
+def host() -> Host:
+    return Host()
+
+
+@pytest.fixture
+def outbox(store: Store, host: Host) -> Outbox:
+    return Outbox(store, guard=Guard(), transport=Transport(), ways=lambda: [Way(host, "the store", True)], clock=lambda: 10.0)
+
+
+def test_both_files_are_taken_back_at_the_end(store: Store, host: Host, outbox: Outbox) -> None:
+    assert list(outbox.take_back(job(store, 1))) == []
+    assert host.gone == ["image.png", "video.mp4"]
+
+
+def test_what_another_job_still_needs_stays_until_that_one_has_ended(store: Store, host: Host, outbox: Outbox) -> None:
+    first, second = job(store, 1), job(store, 2, image=b"another hero")
+    assert list(outbox.take_back(first)) == []
+    assert host.gone == ["image.png"]
+    store.change(first.job_id, now=11.0, state="succeeded")
+    assert list(outbox.take_back(second)) == []
+    assert host.gone == ["image.png", "image.png", "video.mp4"]
+
+
+def test_an_address_of_the_users_own_is_not_touched(store: Store, host: Host, outbox: Outbox) -> None:
+    assert list(outbox.take_back(job(store, 1, video_url="https://e.example/a.mp4"))) == []
+    assert host.gone == ["image.png"]
+
+
+def test_what_cannot_be_taken_back_is_said_and_fails_nothing(store: Store, host: Host, outbox: Outbox) -> None:
+    host.fails = True
+    assert list(outbox.take_back(job(store, 1))) == [
+        "The image could not be taken back from the store: The store is closed.",
+        "The video could not be taken back from the store: The store is closed.",
+    ]
