@@ -29,7 +29,6 @@ class Task:
 
     task_id: str
     order: int
-    owner: str
     image: str = field(repr=False)
     video: str = field(repr=False)
     seconds: float

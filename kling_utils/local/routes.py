@@ -43,8 +43,7 @@ def build(tasks: Tasks, uploads: Uploads, key: str) -> ASGIApp:
             body += chunk
             if len(body) > wire.BODY_LIMIT:
                 raise Refusal("INVALID_REQUEST_BODY", f"the body is larger than {wire.BODY_LIMIT} bytes")
-        owner = request.headers.get("x-kling-owner", "")[:200]
-        task_id = await run_in_threadpool(lambda: tasks.submit(wire.read_submit(bytes(body)), owner=owner))
+        task_id = await run_in_threadpool(lambda: tasks.submit(wire.read_submit(bytes(body))))
         return JSONResponse({"task_id": task_id})
 
     @app.get(POLL, dependencies=bearer)

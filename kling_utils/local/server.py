@@ -70,7 +70,6 @@ _guard = threading.RLock()
 def ensure(
     home: Path,
     *,
-    max_waiting: int | None = None,
     allow: frozenset[str] = frozenset(),
     command: Sequence[str] = WORKER,
     run_limit: float = RUN_LIMIT,
@@ -81,7 +80,7 @@ def ensure(
     """The server of this home: the one that runs, or a new one in a thread of this process.
 
     Cheap when one runs, so ask again before each call: it may have moved. The options count only when a server is started here:
-    ``max_waiting`` drafts in the queue for each owner, ``allow`` for the guard of addresses, ``command`` of the engine.
+    ``allow`` for the guard of addresses, ``command`` of the engine.
     Raises ``NoContact`` when another process holds the home for ``patience`` seconds without answering.
     """
     wait = wait or threading.Event().wait
@@ -98,7 +97,7 @@ def ensure(
             if (found := find(home)) is not None:
                 return found
             with contextlib.suppress(Timeout):
-                server = _start(home, 0, max_waiting, allow, command, run_limit, upload_limit)
+                server = _start(home, 0, allow, command, run_limit, upload_limit)
                 _servers[home] = server
                 return server.endpoint
             if time.monotonic() > deadline:
@@ -111,7 +110,6 @@ def serve(
     port: int = 0,
     *,
     on_ready: Callable[[Endpoint], None],
-    max_waiting: int | None = None,
     allow: frozenset[str] = frozenset(),
     command: Sequence[str] = WORKER,
     stop: threading.Event | None = None,
@@ -124,7 +122,7 @@ def serve(
     home, stop = home.resolve(), stop or threading.Event()
     with _guard:
         try:
-            server = _start(home, port, max_waiting, allow, command, RUN_LIMIT, UPLOAD_LIMIT)
+            server = _start(home, port, allow, command, RUN_LIMIT, UPLOAD_LIMIT)
         except Timeout:
             running = find(home)
             at = f" at {running.base_url}" if running else ""
@@ -173,7 +171,6 @@ def close(home: Path | None = None) -> None:
 def _start(
     home: Path,
     port: int,
-    max_waiting: int | None,
     allow: frozenset[str],
     command: Sequence[str],
     run_limit: float,
@@ -197,7 +194,7 @@ def _start(
         listener = _listen(port, _last_port(folder))
         undo.callback(listener.close)
         uploads = Uploads(folder / "uploads", key, limit=upload_limit)
-        tasks = Tasks(folder / "tasks", uploads, command=command, max_waiting=max_waiting, allow=allow, run_limit=run_limit)
+        tasks = Tasks(folder / "tasks", uploads, command=command, allow=allow, run_limit=run_limit)
         undo.callback(tasks.close)
         ready = threading.Event()
 

@@ -7,7 +7,6 @@ finds there at the start goes on, so that the end of one server is not the end o
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import os
 import secrets
@@ -37,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 class Tasks:
-    """All tasks of a home. ``max_waiting`` limits those that wait for one owner; ``allow`` is handed to the guard of addresses."""
+    """All tasks of a home. ``allow`` is handed to the guard of addresses."""
 
     def __init__(
         self,
@@ -45,13 +44,12 @@ class Tasks:
         uploads: Uploads,
         *,
         command: Sequence[str] = WORKER,
-        max_waiting: int | None = None,
         allow: frozenset[str] = frozenset(),
         run_limit: float = RUN_LIMIT,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._folder, self._uploads, self._command = folder, uploads, tuple(command)
-        self._max_waiting, self._allow, self._run_limit, self._clock = max_waiting, allow, run_limit, clock
+        self._allow, self._run_limit, self._clock = allow, run_limit, clock
         self._changed = threading.Condition()
         self._stopping = False
         self._rendering: Rendering | None = None
@@ -78,10 +76,8 @@ class Tasks:
         if self._thread.ident is not None:
             self._thread.join(_FAREWELL)
 
-    def submit(self, submission: Submission, *, owner: str = "") -> str:
+    def submit(self, submission: Submission) -> str:
         """Take a task and return its id. It is on disk when this returns. Raises ``Refusal``."""
-        owner = hashlib.sha256(owner.encode()).hexdigest()[:16] if owner else ""
-        self._refuse_a_crowd(owner)
         task_id = str(uuid.uuid4())
         staging = self._folder / f".{task_id}"
         staging.mkdir(mode=0o700)
@@ -91,7 +87,6 @@ class Tasks:
             task = Task(
                 task_id=task_id,
                 order=0,
-                owner=owner,
                 image=image,
                 video=video,
                 seconds=wire.IMAGE_SECONDS if submission.character_orientation == "image" else seconds,
@@ -101,7 +96,6 @@ class Tasks:
                 created=self._clock(),
             )
             with self._changed:
-                self._refuse_a_crowd(owner)
                 task.order = 1 + max((t.order for t in self._tasks.values()), default=0)
                 record.save(task, staging)
                 os.rename(staging, self._folder / task_id)
@@ -157,15 +151,6 @@ class Tasks:
         self._uploads.sweep(now)
 
     # --- taking ---
-
-    def _refuse_a_crowd(self, owner: str) -> None:
-        if self._max_waiting is None:
-            return
-        with self._changed:
-            waiting = sum(t.owner == owner for t in self._waiting())
-        if waiting >= self._max_waiting:
-            text = f"{waiting} drafts of yours are waiting already, and no more can wait here; try again when one has begun"
-            raise Refusal("RATE_LIMIT_EXCEEDED", text)
 
     def _take(self, name: Literal["image", "video"], given: bytes | str, folder: Path) -> tuple[str, float]:
         """Put an input into the task's folder and look at it, or keep its address for later. Returns its name and its length (s)."""

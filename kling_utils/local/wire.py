@@ -44,7 +44,6 @@ STATUS_OF: dict[str, int] = {
     "ACCESS_DENY": 403,
     "API_NOT_FOUND": 404,
     "TASK_NOT_FOUND": 404,
-    "RATE_LIMIT_EXCEEDED": 429,
     "CREATE_TASK_FAILED": 500,
 }
 _URL = re.compile(r"https?://[^\s/]+", re.IGNORECASE)

@@ -202,30 +202,6 @@ def test_a_broken_record_and_a_cut_submit_are_left_out(bench: Bench, caplog: pyt
     assert bench.ended(some, some.submit(bench.submission())).status == "succeeded"
 
 
-def test_only_so_many_wait_for_each_owner(bench: Bench) -> None:
-    some = bench.tasks(start=False, max_waiting=2)
-    for _ in range(2):
-        some.submit(bench.submission(), owner="ada")
-    with pytest.raises(Refusal) as refused:
-        some.submit(bench.submission(), owner="ada")
-    assert (refused.value.status, refused.value.reason) == (429, "RATE_LIMIT_EXCEEDED")
-    some.submit(bench.submission(), owner="bob")
-    assert len(list((bench.folder / "tasks").iterdir())) == 3
-    assert "ada" not in "".join(p.read_text() for p in bench.folder.rglob("task.json"))
-
-
-def test_one_in_work_does_not_count_as_waiting(bench: Bench) -> None:
-    bench.engine.mode("gate")
-    some = bench.tasks(max_waiting=1)
-    first = some.submit(bench.submission(), owner="ada")
-    bench.begun(some, first)
-    second = some.submit(bench.submission(), owner="ada")
-    with pytest.raises(Refusal):
-        some.submit(bench.submission(), owner="ada")
-    bench.engine.open()
-    assert bench.ended(some, second).status == "succeeded"
-
-
 def test_a_refused_submit_leaves_nothing(bench: Bench) -> None:
     some = bench.tasks(start=False)
     with pytest.raises(Refusal):
@@ -289,7 +265,7 @@ def test_records_are_for_their_owner_only(bench: Bench) -> None:
 
 
 def make(order: int, status: Any = "queued", **more: Any) -> Task:
-    fields: dict[str, Any] = {"task_id": str(order), "order": order, "owner": "", "image": "", "video": "", "seconds": 10.0}
+    fields: dict[str, Any] = {"task_id": str(order), "order": order, "image": "", "video": "", "seconds": 10.0}
     fields |= {"model_name": "kling-v3-0-std", "character_orientation": "video", "keep_original_sound": True, "created": 0.0}
     return Task(**(fields | {"status": status} | more))
 
