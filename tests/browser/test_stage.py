@@ -6,13 +6,7 @@ Plain page, offline page, and the component inside Gradio. What takes long is ma
 from __future__ import annotations
 
 import contextlib
-import os
 import random
-import subprocess
-import sys
-import threading
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import burnt, stagehand
+from helpers.served import chromium, serving
 from helpers.stagehand import Site, value
 from PIL import Image
 from playwright.sync_api import Error as PlaywrightError
@@ -28,8 +23,6 @@ from playwright.sync_api import Error as PlaywrightError
 from kling_utils.show import offline
 
 pytestmark = pytest.mark.browser
-CHROMIUM = Path("/usr/bin/chromium")
-ROOT = Path(__file__).resolve().parents[2]
 RATES = {"24": Fraction(24), "25": Fraction(25), "30": Fraction(30), "60": Fraction(60), "ntsc": Fraction(30000, 1001)}
 SECONDS = 6
 FOCUS = "(({ id, dataset, className }) => id || dataset.act || className || dataset.mode)(document.activeElement)"
@@ -37,16 +30,8 @@ FOCUS = "(({ id, dataset, className }) => id || dataset.act || className || data
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    if not CHROMIUM.exists():
-        if os.environ.get("KLING_REQUIRE_BROWSER"):
-            pytest.fail(f"needs {CHROMIUM}, which KLING_REQUIRE_BROWSER says must be there")
-        pytest.skip(f"needs {CHROMIUM}")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
+    with chromium() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -492,52 +477,29 @@ with gr.Blocks(analytics_enabled=False) as page:
     count = gr.State(0)
     board = gr.HTML(stage.nothing(), html_template=stage.template(), js_on_load=stage.script(), apply_default_css=False)
     gr.Button("Next", elem_id="next").click(shown, count, [board, count], show_progress="hidden")
-page.launch(server_name="127.0.0.1", server_port=int(sys.argv[2]), css=stage.css(), ssr_mode=False, allowed_paths=[str(folder)], quiet=True)
+page.launch(css=stage.css(), ssr_mode=False, allowed_paths=[str(folder)], quiet=True)
 """
 
 
 def test_inside_gradio_twenty_results_do_not_reload_the_reference(opened: Callable[..., Any], clips: Path, tmp_path: Path) -> None:
-    with stagehand.free_port() as port:
-        pass
-    keeps = {k: v for k, v in os.environ.items() if not k.upper().startswith("GRADIO_") and "PROXY" not in k.upper()}
-    ours = {"GRADIO_TEMP_DIR": str(tmp_path / "cache"), "GRADIO_ANALYTICS_ENABLED": "False", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", GRADIO, str(clips), str(port)]
-    with subprocess.Popen(command, env=keeps | ours, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path) as process:
-        try:
-            answers(f"http://127.0.0.1:{port}", process)
-            page = opened(f"http://127.0.0.1:{port}")
-            asked: list[str] = []
-            page.on("request", lambda r: asked.append(r.url.rsplit("/", 1)[-1]))
-            page.wait_for_selector(".stage[data-fill=empty]", state="attached")
-            page.evaluate(f"() => {{ window.read = {burnt.READ}; window.node = document.querySelector('.stage'); }}")
-            shown = "() => read(['.stage-a video', '.stage-b video.is-on'].map((v) => document.querySelector(v)))"
-            for n in range(20):
-                page.click("#next")
-                page.wait_for_selector(f".stage-b figcaption >> text=/Result {n}$/")
-                page.wait_for_function("!!document.querySelector('.stage-b video.is-on')")
-                if not n:
-                    page.focus(".stage")
-                    page.keyboard.press("ArrowRight")
-            page.wait_for_function(f"() => String(({shown})()) === '30,30'")
-            assert asked.count("a30.mp4") == 1
-            assert page.evaluate("node === document.querySelector('.stage')")
-            page.close()
-        finally:
-            process.terminate()
-            process.wait(20)
-
-
-def answers(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Until the page answers, or its process is gone."""
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        assert process.poll() is None
-        try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
-        except OSError:
-            threading.Event().wait(0.2)
-    pytest.fail("the page does not answer")
+    with serving(tmp_path, "-c", GRADIO, str(clips)) as served:
+        page = opened(served.url)
+        asked: list[str] = []
+        page.on("request", lambda r: asked.append(r.url.rsplit("/", 1)[-1]))
+        page.wait_for_selector(".stage[data-fill=empty]", state="attached")
+        page.evaluate(f"() => {{ window.read = {burnt.READ}; window.node = document.querySelector('.stage'); }}")
+        shown = "() => read(['.stage-a video', '.stage-b video.is-on'].map((v) => document.querySelector(v)))"
+        for n in range(20):
+            page.click("#next")
+            page.wait_for_selector(f".stage-b figcaption >> text=/Result {n}$/")
+            page.wait_for_function("!!document.querySelector('.stage-b video.is-on')")
+            if not n:
+                page.focus(".stage")
+                page.keyboard.press("ArrowRight")
+        page.wait_for_function(f"() => String(({shown})()) === '30,30'")
+        assert asked.count("a30.mp4") == 1
+        assert page.evaluate("node === document.querySelector('.stage')")
+        page.close()
 
 
 @pytest.mark.matrix

@@ -42,6 +42,11 @@ class Watched:
     complaints: list[str] = field(default_factory=list)
     elsewhere: list[str] = field(default_factory=list)
 
+    @property
+    def ours(self) -> list[str]:
+        """The complaints that are not gradio's own about a page that is closed."""
+        return [text for text in self.complaints if not LEAVING.search(text)]
+
 
 @contextlib.contextmanager
 def chromium() -> Iterator[Any]:
@@ -59,8 +64,8 @@ def chromium() -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def serving(folder: Path) -> Iterator[Served]:
-    """``python app.py`` with a home of its own, and with nothing of the environment of the person who runs the tests."""
+def serving(folder: Path, *program: str) -> Iterator[Served]:
+    """``python app.py``, or another ``program``, with a home of its own and nothing of the environment of the person who runs the tests."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -78,7 +83,7 @@ def serving(folder: Path) -> Iterator[Served]:
     }
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-u", "app.py"], cwd=ROOT, env=theirs | ours, stdout=out, stderr=out, start_new_session=True
+            [sys.executable, "-u", *(program or ("app.py",))], cwd=ROOT, env=theirs | ours, stdout=out, stderr=out, start_new_session=True
         )
     url = f"http://127.0.0.1:{port}"
     try:

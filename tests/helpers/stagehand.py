@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import socket
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -135,11 +134,3 @@ def serving(folder: Path) -> Iterator[Site]:
             over.set()
             server.shutdown()
             thread.join(10)
-
-
-@contextlib.contextmanager
-def free_port() -> Iterator[int]:
-    """A port that nobody listened on a moment ago."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        yield free.getsockname()[1]
