@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,16 +20,14 @@ from kling_utils import errors
 from kling_utils import events as ev
 from kling_utils.errors import KlingError, Refused, StillRunning
 from kling_utils.events import Event
-from kling_utils.jobs.checks import Checks
 from kling_utils.jobs.home import new_job_id
 from kling_utils.jobs.intake import changed, fingerprint
-from kling_utils.jobs.outcome import error_of, have, named, standing
+from kling_utils.jobs.outcome import have, named
 from kling_utils.jobs.pace import Pace
 from kling_utils.jobs.steps import Steps
 from kling_utils.jobs.store import KeyFrom, Private, Twin
+from kling_utils.jobs.views import Views
 from kling_utils.jobs.watcher import Watcher
-from kling_utils.media import playable
-from kling_utils.media.probe import probe_video
 from kling_utils.novita.publish import Nowhere
 from kling_utils.novita.transport import Transport
 from kling_utils.preflight.check import check
@@ -53,7 +51,7 @@ DRAFTS_WAITING = 2
 """Most drafts that one visitor of a hosted page may have waiting."""
 
 
-class Runner(Checks):
+class Runner(Views):
     """Checks requests, submits them, and follows them to their result. One for each process and home; thread-safe."""
 
     def __init__(
@@ -70,7 +68,6 @@ class Runner(Checks):
         self._after, self._rng = after, rng or random.Random()  # noqa: S311 - jitter
         self._pace = pace or Pace(interval=settings.poll_interval, deadline=settings.deadline)
         self._worker = new_job_id()
-        self._audits: dict[str, Report | None] = {}
         self._steps = Steps(
             self._store,
             self._worker,
@@ -183,29 +180,6 @@ class Runner(Checks):
         self._watcher.add(job_id)
         return job
 
-    def events(self, job_id: str, *, after: int = 0) -> Iterator[tuple[int, Event]]:
-        """(number, event) of a job, from any process, until it ended, is in doubt, is past its deadline or waits for something."""
-        while True:
-            job = self._store.get(job_id)  # before its events: they are written with the state that they tell of
-            for number, event in self._store.events(job_id, after):
-                after = number
-                yield number, event
-            if job.done or job.state == "unconfirmed" or job.waits_for or job.overdue:
-                return
-            if not self._store.private(job_id, self._clock()).leased and (job.state == "checked" or not self._access.servable(job_id)):
-                yield after, ev.Note(text=standing(job))
-                return
-            self._store.wait(0.2)
-
-    def history(self, job_id: str) -> list[tuple[int, Event]]:
-        """(number, event) of everything so far; does not wait."""
-        self._store.get(job_id)
-        return self._store.events(job_id)
-
-    def now(self) -> float:
-        """Unix time by this runner's clock."""
-        return self._clock()
-
     def run(
         self,
         request: MotionRequest,
@@ -224,19 +198,6 @@ class Runner(Checks):
         job = self.submit(request, key=key, fresh=fresh)
         return self.follow(job.job_id, progress=progress)
 
-    def follow(self, job_id: str, *, progress: bool | Callable[[Event], None] = True, after: int = 0) -> Result:
-        """Follow a job to its result, as ``run`` does after the submit."""
-        from kling_utils.show.progress import Bar
-
-        if callable(progress):
-            for _, event in self.events(job_id, after=after):
-                progress(event)
-        else:
-            with Bar(quiet=not progress) as bar:
-                for _, event in self.events(job_id, after=after):
-                    bar(event)
-        return self.result(job_id)
-
     def resume(self, job_id: str, *, owner: str | None = None, key: SecretStr | None = None) -> Job:
         """Go on with a job that stopped: sends one that was not sent, looks again at one past its deadline. Never sends twice."""
         job = self._store.get(job_id, owner=owner)
@@ -249,32 +210,6 @@ class Runner(Checks):
         self._store.change(job_id, now=self._clock(), waits_for="", overdue=False)
         self._watcher.add(job_id)
         return self._store.get(job_id)
-
-    def job(self, job_id: str, *, owner: str | None = None) -> Job:
-        """Raises ``NoSuchJob``, also for another owner's."""
-        return self._store.get(job_id, owner=owner)
-
-    def jobs(self, *, owner: str | None = None, limit: int = 50) -> list[Job]:
-        """The newest first; of all owners when none is named."""
-        return self._store.jobs(owner=owner, limit=limit)
-
-    def result(self, job_id: str) -> Result:
-        """The result of a job, or the error that says why there is none (yet)."""
-        job = self._store.get(job_id)
-        if job.state == "succeeded" and job.video is not None:
-            return Result(job, job.video, Path(job.request.video), Path(job.request.image), self._audit(job, job.video))
-        raise error_of(job)
-
-    def reference(self, job: Job) -> Path:
-        """The reference in a form that every browser plays: the job's own copy, or one made from it, once."""
-        original, made = Path(job.request.video), job.folder / "reference.mp4"
-        if made.exists():
-            return made
-        info = probe_video(original)
-        if playable.plays(info) and playable.starts_at_once(original):
-            return original
-        playable.make_playable(original, info, made)
-        return made
 
     def delete(self, job_id: str, *, owner: str | None = None) -> None:
         """Remove a job and its files. Raises ``StillRunning`` for one that is on its way, which may be paid for."""
@@ -319,18 +254,6 @@ class Runner(Checks):
         return self._store.get(job_id)
 
     # -- inside
-
-    def _audit(self, job: Job, video: Path) -> Report | None:
-        """The result against its reference, measured once; a result that cannot be measured is a result all the same."""
-        if job.job_id not in self._audits:
-            from kling_utils.review.audit import audit  # opencv and numpy: only when there is a result
-
-            try:
-                self._audits[job.job_id] = audit(video, Path(job.request.video), request=job.request, expected_seconds=job.duration)
-            except Exception:  # whatever it is, the result is there
-                LOG.warning("the result of job %s could not be audited", job.job_id, exc_info=True)
-                self._audits[job.job_id] = None
-        return self._audits[job.job_id]
 
     def _advance(self, job_id: str) -> float | None:
         try:

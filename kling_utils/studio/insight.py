@@ -9,26 +9,26 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, cast
 
 from pydantic import TypeAdapter
 
 from kling_utils.errors import KlingError
+from kling_utils.jobs import audits
 from kling_utils.media.playable import beside
 from kling_utils.show import stage
-from kling_utils.values import Finding, Job, Report
+from kling_utils.values import Job, Report
 
 LOG = logging.getLogger(__name__)
-VERSION = 2
-"""Of the file: an older one is measured again."""
 POSTER = "poster.jpg"
 """Name of the poster in the folder of a job."""
-_FILE = "insight.json"
-_FINDINGS = TypeAdapter(tuple[Finding, ...])
+MOTION = "motion-2.json"
+"""The number counts up when what is measured changes: an older file is measured again."""
+_STRIPS = TypeAdapter(dict[Literal["a", "b"], dict[Literal["times", "values", "cuts"], list[float]]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +54,18 @@ class Insights:
         with self._lock:
             if job.job_id in self._known:
                 return self._known[job.job_id]
-            kept = _kept(job.folder / _FILE)
-            self._known[job.job_id] = kept
-            if kept is None:
-                self._pool.submit(self._measure, job)
-            return kept
+            there = all((job.folder / name).exists() for name in (audits.NAME, MOTION))
+            self._known[job.job_id] = None
+        if there:
+            self._measure(job)
+        else:
+            self._pool.submit(self._measure, job)
+        return self._known[job.job_id]
 
     def _measure(self, job: Job) -> None:
         found = Insight(None, None)
         try:
             found = measured(job)
-            _keep(job.folder / _FILE, found)
         except Exception:  # whatever it is, the result is there and is shown
             LOG.warning("a result could not be looked into", exc_info=True)
         with self._lock:
@@ -72,21 +73,29 @@ class Insights:
 
 
 def measured(job: Job) -> Insight:
-    """Look at both clips; takes about a second."""
-    from kling_utils.review import motion  # opencv and numpy: only when there is a result
-    from kling_utils.review.audit import audit
-
-    if job.video is None:
-        return Insight(None, None)
-    reference = Path(job.request.video)
+    """Look at both clips; takes about a second, and a moment when it was done before."""
     poster(job)
-    strips: stage.Motions | None = None
-    report: Report | None = None
-    with contextlib.suppress(KlingError):
-        strips = {"a": stage.strip(motion.activity(reference)), "b": stage.strip(motion.activity(job.video))}
-    with contextlib.suppress(KlingError):
-        report = audit(job.video, reference, request=job.request, expected_seconds=job.duration)
-    return Insight(report, strips)
+    return Insight(audits.audit_of(job), motion_of(job))
+
+
+def motion_of(job: Job) -> stage.Motions | None:
+    """The motion of reference and result, measured once and kept beside the result."""
+    if job.video is None:
+        return None
+    kept = job.folder / MOTION
+    with contextlib.suppress(OSError, ValueError):  # not there, or broken
+        if both := _STRIPS.validate_json(kept.read_bytes()):
+            return cast(stage.Motions, both)
+    from kling_utils.review import motion  # opencv and numpy: only when there is a result
+
+    try:
+        strips: stage.Motions = {"a": stage.strip(motion.activity(Path(job.request.video))), "b": stage.strip(motion.activity(job.video))}
+    except KlingError:
+        return None
+    with beside(kept) as part:
+        part.write_text(json.dumps(strips), "utf-8")
+        part.replace(kept)
+    return strips
 
 
 def poster(job: Job) -> Path | None:
@@ -100,21 +109,3 @@ def poster(job: Job) -> Path | None:
         return draw(job.video, out, height=480)
     except (KlingError, OSError):
         return None
-
-
-def _kept(path: Path) -> Insight | None:
-    try:
-        said = json.loads(path.read_text("utf-8"))
-        if said["version"] != VERSION:
-            return None
-        audit = None if said["audit"] is None else Report(_FINDINGS.validate_python(said["audit"]))
-        return Insight(audit, said["motion"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _keep(path: Path, found: Insight) -> None:
-    findings = None if found.audit is None else json.loads(_FINDINGS.dump_json(found.audit.findings))
-    with beside(path) as part:
-        part.write_text(json.dumps({"version": VERSION, "audit": findings, "motion": found.motion}), "utf-8")
-        os.replace(part, path)

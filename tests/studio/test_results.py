@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 
 from kling_utils.errors import Interrupted
+from kling_utils.jobs import audits
 from kling_utils.studio import exports, insight, takes, visitor
 from kling_utils.studio.adopt import Adopt
 from kling_utils.studio.desk import Desk
@@ -115,10 +115,14 @@ def test_a_result_that_cannot_be_read_is_shown_all_the_same(finished: Job, tmp_p
     assert seen.motion is None
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[1]", json.dumps({"version": 0, "audit": None, "motion": None})])
-def test_what_lies_there_broken_or_old_is_measured_again(finished: Job, text: str) -> None:
-    (finished.folder / "insight.json").write_text(text, "utf-8")
-    assert found(insight.Insights(), finished).audit is not None
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"a": 1}'])
+def test_what_lies_there_broken_is_measured_again(finished: Job, text: str) -> None:
+    for name in (audits.NAME, insight.MOTION):
+        (finished.folder / name).write_text(text, "utf-8")
+    seen = found(insight.Insights(), finished)
+    assert seen.audit is not None
+    assert seen.motion is not None
+    assert len(seen.motion["a"]["times"]) > 1  # type: ignore[index, arg-type]
 
 
 def test_a_job_without_a_result_has_nothing_to_look_into(job: Make) -> None:

@@ -1,0 +1,41 @@
+"""The audit of a job's result: measured once, kept beside the result, read by whoever shows it.
+
+Owns the file. Refuses to let it fail anything: a result that cannot be measured is a result all the same.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from kling_utils.media.playable import beside
+from kling_utils.values import Finding, Job, Report
+
+LOG = logging.getLogger(__name__)
+NAME = "audit-2.json"
+"""In the job's folder; the number counts up when what is measured changes, and an older file is measured again."""
+_FINDINGS = TypeAdapter(tuple[Finding, ...])
+
+
+def audit_of(job: Job) -> Report | None:
+    """The result against its reference and what was asked; None where it cannot be measured. Takes a moment at first."""
+    if job.video is None:
+        return None
+    kept = job.folder / NAME
+    try:
+        return Report(_FINDINGS.validate_json(kept.read_bytes()))
+    except (OSError, ValidationError):
+        pass
+    from kling_utils.review.audit import audit  # opencv and numpy: only when there is a result
+
+    try:
+        found = audit(job.video, Path(job.request.video), request=job.request, expected_seconds=job.duration)
+        with beside(kept) as part:
+            part.write_bytes(_FINDINGS.dump_json(found.findings))
+            part.replace(kept)
+    except Exception:  # whatever it is, the result is there
+        LOG.warning("the result of job %s could not be audited", job.job_id, exc_info=True)
+        return None
+    return found

@@ -1,0 +1,84 @@
+"""Jobs as they are: looked up, followed, and what came of them. Nothing here makes or changes one.
+
+Owns how a job is followed from any process. Refuses to know the order of steps: ``runner`` adds what makes and changes jobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from kling_utils import events as ev
+from kling_utils.events import Event
+from kling_utils.jobs.audits import audit_of
+from kling_utils.jobs.checks import Checks
+from kling_utils.jobs.outcome import error_of, standing
+from kling_utils.media import playable
+from kling_utils.media.probe import probe_video
+from kling_utils.values import Job, Result
+
+
+class Views(Checks):
+    """The half of ``Runner`` that reads jobs."""
+
+    def job(self, job_id: str, *, owner: str | None = None) -> Job:
+        """Raises ``NoSuchJob``, also for another owner's."""
+        return self._store.get(job_id, owner=owner)
+
+    def jobs(self, *, owner: str | None = None, limit: int = 50) -> list[Job]:
+        """The newest first; of all owners when none is named."""
+        return self._store.jobs(owner=owner, limit=limit)
+
+    def result(self, job_id: str) -> Result:
+        """The result of a job, or the error that says why there is none (yet)."""
+        job = self._store.get(job_id)
+        if job.state == "succeeded" and job.video is not None:
+            return Result(job, job.video, Path(job.request.video), Path(job.request.image), audit_of(job))
+        raise error_of(job)
+
+    def reference(self, job: Job) -> Path:
+        """The reference in a form that every browser plays: the job's own copy, or one made from it, once."""
+        original, made = Path(job.request.video), job.folder / "reference.mp4"
+        if made.exists():
+            return made
+        info = probe_video(original)
+        if playable.plays(info) and playable.starts_at_once(original):
+            return original
+        playable.make_playable(original, info, made)
+        return made
+
+    def events(self, job_id: str, *, after: int = 0) -> Iterator[tuple[int, Event]]:
+        """(number, event) of a job, from any process, until it ended, is in doubt, is past its deadline or waits for something."""
+        while True:
+            job = self._store.get(job_id)  # before its events: they are written with the state that they tell of
+            for number, event in self._store.events(job_id, after):
+                after = number
+                yield number, event
+            if job.done or job.state == "unconfirmed" or job.waits_for or job.overdue:
+                return
+            if not self._store.private(job_id, self._clock()).leased and (job.state == "checked" or not self._access.servable(job_id)):
+                yield after, ev.Note(text=standing(job))
+                return
+            self._store.wait(0.2)
+
+    def history(self, job_id: str) -> list[tuple[int, Event]]:
+        """(number, event) of everything so far; does not wait."""
+        self._store.get(job_id)
+        return self._store.events(job_id)
+
+    def now(self) -> float:
+        """Unix time by this runner's clock."""
+        return self._clock()
+
+    def follow(self, job_id: str, *, progress: bool | Callable[[Event], None] = True, after: int = 0) -> Result:
+        """Follow a job to its result, as ``run`` does after the submit."""
+        from kling_utils.show.progress import Bar
+
+        if callable(progress):
+            for _, event in self.events(job_id, after=after):
+                progress(event)
+        else:
+            with Bar(quiet=not progress) as bar:
+                for _, event in self.events(job_id, after=after):
+                    bar(event)
+        return self.result(job_id)
