@@ -62,11 +62,14 @@ def build(runner: Runner) -> gr.Blocks:
         asks += [
             generate.again.click(generate.submit_again, [*form, account.box, desk, who], generate.outputs, **PRIVATE, **HIDDEN, **MANY)
         ]
+        asks += [
+            generate.draft.click(generate.submit_draft, [*form, account.box, desk, who], generate.outputs, **PRIVATE, **HIDDEN, **MANY)
+        ]
         asks += [generate.show.click(generate.open_twin, [generate.twin, desk], generate.choice, **PRIVATE, **HIDDEN)]
         asks += [follow.history.panel.pick(follow.picked, [desk, who], [generate.notice], **PRIVATE, **HIDDEN)]
         asks += [
             *follow.rescue.wire(desk, who),
-            *adopt.wire(desk, who),
+            *adopt.wire(desk, who, account.box, form),
             *follow.wire(desk, who, account.box, form, (image.view, video.view)),
         ]
         asks += [page.load(arrive.greet, [who, desk], arrive.outputs(who), **PRIVATE, **HIDDEN)]

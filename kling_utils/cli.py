@@ -76,9 +76,15 @@ def run(
     force: Force = False,
     fit: Annotated[bool, typer.Option("--fit", help="Repair first what the checks find wrong.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Another take of a request that is finished already.")] = False,
+    draft: Annotated[bool, typer.Option("--draft", help="A local draft, free, also where a key is set.")] = False,
+    task_id: Annotated[
+        str, typer.Option("--task-id", help="Send nothing: a task that was sent from elsewhere with these files is followed.", metavar="ID")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Check, submit, watch, and save the result."""
+    if task_id and (fit or again or draft):
+        usage("--task-id sends nothing, so --fit, --again and --draft mean nothing.", "Leave them out.", as_json)
     if out is not None and out.is_file() and not force:
         usage(f"{out} exists.", "Give another name, or --force.", as_json)
     if out is not None and not out.is_dir() and not out.parent.is_dir():
@@ -90,7 +96,7 @@ def run(
             typer.echo(fitted, err=True)
             request = fitted.apply(request)
         try:
-            job = runner.submit(request, fresh=again)
+            job = runner.adopt_task(request, task_id) if task_id else runner.submit(request, fresh=again, draft=draft)
         except errors.AlreadyHave as have:  # nothing is sent: a result is shown, a doubt is asked about
             job = runner.job(have.job_id or "")
             typer.echo(f"{have.message} {have.hint}", err=True)

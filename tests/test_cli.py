@@ -195,6 +195,20 @@ def test_unconfirmed_is_4_and_the_task_id_is_a_way_out(shell: Shell, novita: Scr
     assert novita.state.submit_count == 1
 
 
+def test_a_task_that_was_sent_from_elsewhere_is_followed_and_saved(
+    shell: Shell, novita: ScriptedNovita, picture: Path, clip: Path, tmp_path: Path
+) -> None:
+    novita.state.tasks["found"] = {}
+    novita.state.files["/results/found.mp4"] = File(novita.state.video)
+    done = shell("run", picture, clip, "--task-id", "found", "--out", tmp_path / "out.mp4", "--json")
+    assert done.returncode == 0, done.stderr
+    assert (line(done)["task_id"], line(done)["state"]) == ("found", "succeeded")
+    assert (tmp_path / "out.mp4").exists()
+    assert novita.state.submit_count == 0
+    assert shell("run", picture, clip, "--task-id", "nobodys").returncode == 3
+    assert shell("run", picture, clip, "--task-id", "found", "--draft").returncode == 2
+
+
 def test_still_running_is_5_and_resume_goes_on(shell: Shell, novita: ScriptedNovita, picture: Path, address: str) -> None:
     novita.state.statuses = ["TASK_STATUS_PROCESSING"]
     done = shell("run", picture, address, "--json", KLING_DEADLINE="0.1")

@@ -83,12 +83,13 @@ class Checks:
         character_orientation: CharacterOrientation = "video",
         keep_original_sound: bool = True,
         key: SecretStr | None = None,
+        draft: bool = False,
     ) -> Look:
-        """Measure and check whatever is there already. Nothing is sent."""
+        """Measure and check whatever is there already; with ``draft``, for the server of this home. Nothing is sent."""
         asked = MotionRequest(
             image or "missing", video or "missing", prompt, negative_prompt, model_name, character_orientation, keep_original_sound
         )
-        provider = self.provider_for(key)
+        provider = self.provider_for(key, draft=draft)
         seen_image = self._intake.image(asked.image) if image else None
         seen_video = self._intake.video(asked.video) if video else None
         if seen_image and seen_video:
@@ -148,9 +149,12 @@ class Checks:
         found = [Way(ObjectStore(to), "the object store", self.settings.publish_delete)] if to else []
         return found + ([Way(self.page, "this page", True)] if self.page is not None else [])
 
-    def provider_for(self, key: SecretStr | None = None) -> Provider:
-        """Where a request goes: to Novita with a key, else to the server of this home. A hosted page never uses its owner's key."""
-        return self._access.provider_for(key)
+    def provider_for(self, key: SecretStr | None = None, *, draft: bool = False) -> Provider:
+        """Where a request goes: to Novita with a key, else to the server of this home, as a ``draft`` always does.
+
+        A hosted page never uses its owner's key.
+        """
+        return "local" if draft else self._access.provider_for(key)
 
     def balance(self, key: SecretStr | None = None) -> Balance:
         """The account's balance: free, and the cheapest test of a key."""

@@ -6,7 +6,7 @@ is ``checks``, what happens afterwards ``steps``, when it happens ``watcher``. R
 
 from __future__ import annotations
 
-import logging
+import contextlib
 import random
 import time
 from collections.abc import Callable
@@ -22,16 +22,17 @@ from kling_utils.errors import KlingError, Refused, StillRunning
 from kling_utils.events import Event
 from kling_utils.jobs.home import new_job_id
 from kling_utils.jobs.intake import changed, fingerprint
+from kling_utils.jobs.maker import Asked, Maker
 from kling_utils.jobs.outcome import have, named
 from kling_utils.jobs.pace import Pace
 from kling_utils.jobs.steps import Steps
-from kling_utils.jobs.store import KeyFrom, Private, Twin
+from kling_utils.jobs.store import Twin
 from kling_utils.jobs.views import Views
 from kling_utils.jobs.watcher import Watcher
+from kling_utils.novita.client import Client
 from kling_utils.novita.publish import Nowhere
 from kling_utils.novita.transport import Transport
 from kling_utils.preflight.check import check
-from kling_utils.preflight.quote import expected_seconds, quote
 from kling_utils.settings import Settings, load
 from kling_utils.values import (
     Job,
@@ -42,7 +43,6 @@ from kling_utils.values import (
     State,
 )
 
-LOG = logging.getLogger(__name__)
 HOME_OWNER = "home"
 DRAFT_EXISTS = "A local draft of the same request exists; this one is made by Kling, and is billed."
 DAY, ORPHAN_SECONDS = 86400.0, 86400.0
@@ -68,6 +68,7 @@ class Runner(Views):
         self._after, self._rng = after, rng or random.Random()  # noqa: S311 - jitter
         self._pace = pace or Pace(interval=settings.poll_interval, deadline=settings.deadline)
         self._worker = new_job_id()
+        self._maker = Maker(self.home, self._store, self._access, self._rates, self._worker, self._pace.lease, clock)
         self._steps = Steps(
             self._store,
             self._worker,
@@ -123,11 +124,13 @@ class Runner(Views):
         key: SecretStr | None = None,
         report: Report | None = None,
         fresh: bool = False,
+        draft: bool = False,
     ) -> Job:
         """Check, keep copies of both inputs, write the job and hand it to the watcher. Returns at once; sending is the watcher's.
 
-        ``report`` is the one that the user saw: files that differ from it are refused. The same request, while unfinished, is the same
-        job. Raises ``Refused``, ``NotPublished``, and ``AlreadyHave`` for a request that is finished or in doubt, unless ``fresh``.
+        ``report`` is the one that the user saw: files that differ from it are refused. ``draft`` makes it here, free, also where a key
+        is set. The same request, while unfinished, is the same job. Raises ``Refused``, ``NotPublished``, and ``AlreadyHave`` for a
+        request that is finished or in doubt, unless ``fresh``.
         """
         image, video = self._intake.image(request.image), self._intake.video(request.video)
         found = check(request, image.info, video.info)
@@ -137,7 +140,7 @@ class Runner(Views):
             raise changed("video", video.name)
         if not found.ok or found.image is None or found.video is None:
             raise Refused(found)
-        provider = self.provider_for(key)
+        provider = self.provider_for(key, draft=draft)
         if provider == "novita" and not video.url and not self.ways():
             Nowhere().publish(Path(video.name))
         self._after("measured")
@@ -146,38 +149,15 @@ class Runner(Views):
         if isinstance(take, Job):
             return self._joined(take, key)
         self._room(owner, provider)
-        now, job_id = self._clock(), new_job_id()
-        folder = self.home.folder(job_id)
-        folder.mkdir(mode=0o700)
+        asked = Asked(request, owner, provider, take, mark, key, image, video, found, found.video)
         try:
-            kept = replace(
-                request,
-                image=image.kept_in(folder, "image"),
-                video=video.kept_in(folder, "video"),
-            )
-            cost = quote(
-                provider=provider,
-                model_name=request.model_name,
-                character_orientation=request.character_orientation,
-                duration=found.video.duration,
-                rates=self._rates,
-            )
-            length = expected_seconds(request.character_orientation, found.video.duration, provider=provider)
-            job = Job(job_id, owner, provider, take, "checked", kept, mark, now, now, folder, image.name, video.name, length, cost)
-            key_from: KeyFrom = "none" if provider == "local" else "visitor" if key is not None else "settings"
-            private = Private(key_from, image.url, video.url, True)
-            self._access.remember(job_id, key)
-            self._store.add(job, private, self._worker, now + self._pace.lease, ev.Checked(report=found, quote=cost))
+            job = self._maker.make(asked, "checked")
         except Twin:
-            self._forget(job_id)
             return self._joined(next(j for j in self._store.twins(owner, provider, mark) if not j.done), key)
-        except BaseException:
-            self._forget(job_id)
-            raise
         if not job.draft and any(twin.state == "succeeded" for twin in self._store.twins(owner, "local", mark)):
-            self._store.change(job_id, ev.Note(text=DRAFT_EXISTS), now=now)
+            self._store.change(job.job_id, ev.Note(text=DRAFT_EXISTS), now=self._clock())
         self._after("stored")
-        self._watcher.add(job_id)
+        self._watcher.add(job.job_id)
         return job
 
     def run(
@@ -187,15 +167,16 @@ class Runner(Views):
         key: SecretStr | None = None,
         fresh: bool = False,
         fit: bool = False,
+        draft: bool = False,
         progress: bool | Callable[[Event], None] = True,
     ) -> Result:
-        """Submit and follow to the result; with ``fit``, what the checks find wrong is repaired first.
+        """Submit and follow to the result; with ``fit``, what the checks find wrong is repaired first; ``draft`` as in ``submit``.
 
         Raises the error that ended or holds it; ``.job_id`` then names the job.
         """
         if fit:
             request = self.fit(request).apply(request)
-        job = self.submit(request, key=key, fresh=fresh)
+        job = self.submit(request, key=key, fresh=fresh, draft=draft)
         return self.follow(job.job_id, progress=progress)
 
     def resume(self, job_id: str, *, owner: str | None = None, key: SecretStr | None = None) -> Job:
@@ -217,19 +198,21 @@ class Runner(Views):
         if not job.done and job.state != "checked":
             raise named(StillRunning("The job is on its way and may have been paid for.", hint="Delete it when it has ended."), job)
         self._store.delete([job_id])
-        self._forget(job_id)
+        self._access.forget(job_id)
+        self.home.remove(job_id)
 
     # -- the three ways out of doubt
 
     def adopt(self, job_id: str, task_id: str, *, owner: str | None = None) -> Job:
         """The task of an unconfirmed job was found at the provider: go on with it."""
         job = self._store.get(job_id, owner=owner)
-        if not task_id.strip():
-            raise errors.InvalidRequest("The task id is empty.", hint="Copy it from the provider's list of tasks.")
+        wanted = _task(task_id)
         self._access.require(job)
         now = self._clock()
-        event = ev.Submitted(task_id=task_id.strip())
-        columns: dict[str, Any] = {"state": "queued", "task_id": task_id.strip(), "queued_at": now, "trouble": None}
+        event = ev.Submitted(task_id=wanted)
+        columns: dict[str, Any] = {"state": "queued", "task_id": wanted, "queued_at": now, "trouble": None}
+        if job.base_url is None:
+            columns["base_url"] = self.settings.novita_base_url
         if self._store.change(job_id, event, now=now, states=DOUBT, **columns):
             self._watcher.add(job_id)
         return self._store.get(job_id)
@@ -252,6 +235,32 @@ class Runner(Views):
         if self._store.change(job_id, note, now=self._clock(), states=DOUBT, state="checked", trouble=None):
             self._watcher.add(job_id)
         return self._store.get(job_id)
+
+    def adopt_task(self, request: MotionRequest, task_id: str, *, owner: str = HOME_OWNER, key: SecretStr | None = None) -> Job:
+        """Make a job of a task that was sent from elsewhere, with the files that it was sent with. Nothing is sent, nothing is spent.
+
+        A job that has the task already, or the same request in doubt, takes it. Raises ``TaskNotFound`` for a task that the key's account
+        does not have, and the reason why a file cannot be read.
+        """
+        wanted = _task(task_id)
+        if (known := self.with_task(wanted, owner=owner)) is not None:
+            return known
+        if self.provider_for(key) == "local" or (used := key or self._access.own_key()) is None:
+            raise errors.SettingError("A task is at Novita, and no API key is set.", hint="Give the key of the account that has it.")
+        image, video = self._intake.image(request.image), self._intake.video(request.video)
+        found = check(request, image.info, video.info)
+        if found.image is None or found.video is None:
+            raise Refused(found)
+        with contextlib.suppress(errors.DownloadFailed):  # it has ended, and its link is asked for again
+            Client(self.settings.novita_base_url, used, transport=self._transport).poll(wanted)
+        mark = fingerprint(request, found.image.sha256, found.video.sha256)
+        twins = self._store.twins(owner, "novita", mark)
+        doubt = next((twin for twin in twins if twin.state == "unconfirmed"), None)
+        if doubt is None:
+            take = max((twin.take for twin in twins), default=0) + 1
+            doubt = self._maker.make(Asked(request, owner, "novita", take, mark, key, image, video, found, found.video), "unconfirmed")
+        self._access.remember(doubt.job_id, key)
+        return self.adopt(doubt.job_id, wanted, owner=owner)
 
     # -- inside
 
@@ -292,10 +301,12 @@ class Runner(Views):
                 f"You have {len(waiting)} drafts waiting already.", hint="Wait until one has started; drafts are made one at a time."
             )
 
-    def _forget(self, job_id: str) -> None:
-        self._access.forget(job_id)
-        self.home.remove(job_id)
-
     def _sweep(self) -> None:
         now = self._clock()
         self._store.sweep(ended_before=now - self.settings.keep_days * DAY, orphans_before=now - ORPHAN_SECONDS)
+
+
+def _task(task_id: str) -> str:
+    if not task_id.strip():
+        raise errors.InvalidRequest("The task id is empty.", hint="Copy it from the provider's list of tasks.")
+    return task_id.strip()

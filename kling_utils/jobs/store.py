@@ -77,6 +77,15 @@ class Store:
         with self._read.connect() as db:
             return [self._job(row) for row in db.execute(query).mappings()]
 
+    def with_task(self, task_id: str, *, owner: str | None = None) -> Job | None:
+        """The newest job that has the task."""
+        query = select(_jobs).where(_jobs.c.task_id == task_id).order_by(_jobs.c.job_id.desc()).limit(1)
+        if owner is not None:
+            query = query.where(_jobs.c.owner == owner)
+        with self._read.connect() as db:
+            row = db.execute(query).mappings().first()
+        return None if row is None else self._job(row)
+
     def unended(self, provider: Provider) -> list[Job]:
         """Jobs at that provider, of all owners, which still may need their files."""
         query = select(_jobs).where(_jobs.c.provider == provider, _jobs.c.state.not_in(sorted(TERMINAL)))

@@ -29,6 +29,10 @@ class Views(Checks):
         """The newest first; of all owners when none is named."""
         return self._store.jobs(owner=owner, limit=limit)
 
+    def with_task(self, task_id: str, *, owner: str | None = None) -> Job | None:
+        """The job that has a provider's task, if one has."""
+        return self._store.with_task(task_id, owner=owner)
+
     def result(self, job_id: str) -> Result:
         """The result of a job, or the error that says why there is none (yet)."""
         job = self._store.get(job_id)

@@ -128,15 +128,15 @@ class Actions:
             )
 
     def _sent(self, job: Job, name: str, shown: str, key: SecretStr | None, desk: Desk, who: Any) -> tuple[Any, str]:
-        used = None if name == "draft" else key
-        look = self._look(name, job, used)
+        look = self._look(name, job, key)
         price = words.price(look.quote) if look.quote is not None else ""
         if price != shown:
             text = f"It is {price or 'not known'}. Press it again to agree."
             return self.value(job, key), cards.note("The price is another one now", text, severity="warning")
         owner = visitor.owner(self._runner, who)
         asked = self._request(name, job)
-        made = self._runner.submit(asked, owner=owner, key=used, report=look.report, fresh=name == "again")
+        used = None if name == "draft" else key
+        made = self._runner.submit(asked, owner=owner, key=used, report=look.report, fresh=name == "again", draft=name == "draft")
         desk.open(made.job_id)
         return gr.skip(), ""
 
@@ -190,8 +190,7 @@ class Actions:
 
     def _look(self, name: str, job: Job, key: SecretStr | None) -> Look:
         asked = self._request(name, job)
-        used = None if name == "draft" else key
-        return self._runner.look(**{field: getattr(asked, field) for field in asked.__dataclass_fields__}, key=used)
+        return self._runner.look(**{field: getattr(asked, field) for field in asked.__dataclass_fields__}, key=key, draft=name == "draft")
 
 
 def form(job: Job, video: Path | None = None) -> tuple[Any, ...]:
@@ -230,7 +229,7 @@ def _names(job: Job, key: SecretStr | None, runner: Runner) -> list[str]:
     names = ["model", "orientation", "again"] if job.state == "succeeded" else ["again", "model", "orientation"]
     if job.draft and paid:
         names.insert(0, "kling")
-    if not job.draft and paid and runner.provider_for(None) == "local":
+    if not job.draft and paid:
         names.append("draft")
     return names
 

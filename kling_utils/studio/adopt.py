@@ -1,7 +1,7 @@
-"""A task id from the provider, pasted: finds the job that has it, or gives it to the job that waits for one.
+"""A task id from the provider, pasted: finds the job that has it, gives it to the job that waits for one, or makes a job of it.
 
-Owns the box and what it says. Refuses to ask the provider for tasks that no job here knows: a job is its files and its request, and a bare
-task id has neither.
+Owns the box and what it says. A job is its files and its request, and a bare task id has neither: for a task that was sent from elsewhere
+they are taken from the form. Nothing is ever sent from here.
 """
 
 from __future__ import annotations
@@ -13,14 +13,11 @@ import gradio as gr
 from kling_utils.errors import KlingError
 from kling_utils.show import cards
 from kling_utils.studio import visitor
-from kling_utils.studio.desk import Desk
-from kling_utils.studio.wire import HIDDEN, PRIVATE
+from kling_utils.studio.desk import Desk, Form, typed_key
+from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
 
 if TYPE_CHECKING:
     from kling_utils.jobs.runner import Runner
-
-SEARCHED = 500
-"""Newest jobs that are looked through."""
 
 
 class Adopt:
@@ -32,7 +29,8 @@ class Adopt:
             with gr.Row(equal_height=True):
                 self.box = gr.Textbox(
                     label="Task id, as the provider shows it",
-                    info="Opens the job that has it. A job that was not confirmed and is open on the stage takes it and goes on.",
+                    info="Opens the job that has it. A job that was not confirmed and is open on the stage takes it and goes on. "
+                    "For one that was sent from elsewhere, put its image and its clip into the form first.",
                     max_lines=1,
                     elem_id="find-task-id",
                     scale=1,
@@ -40,31 +38,36 @@ class Adopt:
                 self.button = gr.Button("Find it", size="sm", elem_id="find-task-go", scale=0, min_width=120)
             self.answer = gr.HTML("", elem_id="find-task-answer", apply_default_css=False)
 
-    def wire(self, desk: gr.State, who: Any) -> list[Any]:
+    def wire(self, desk: gr.State, who: Any, key: gr.Textbox, form: list[Any]) -> list[Any]:
         """Returns the event after which the job is to be watched."""
-        return [gr.on([self.button.click, self.box.submit], self.find, [desk, who, self.box], [self.answer], **PRIVATE, **HIDDEN)]
+        inputs = [desk, who, self.box, key, *form]
+        return [gr.on([self.button.click, self.box.submit], self.find, inputs, [self.answer], **PRIVATE, **HIDDEN, **MANY)]
 
-    def find(self, desk: Desk, who: Any, task_id: str) -> str:
-        """Open the job that has the task, or let the open one adopt it."""
+    def find(self, desk: Desk, who: Any, task_id: str, key: str, *fields: Any) -> str:
+        """Open the job that has the task, let the open one adopt it, or make one of the form's files."""
         asked, sees = task_id.strip(), visitor.sees(self._runner, who)
         if not asked:
             return cards.note("The task id is empty", "Copy it from the provider's list of tasks.", severity="warning")
-        jobs = self._runner.jobs(owner=sees, limit=SEARCHED)
-        known = next((job for job in jobs if asked in (job.task_id, job.job_id)), None)
+        known = self._runner.with_task(asked, owner=sees) or next((j for j in self._runner.jobs(owner=sees) if j.job_id == asked), None)
         if known is not None:
             desk.open(known.job_id)
             return ""
-        doubtful = [job for job in jobs if job.state == "unconfirmed"]
+        doubtful = [job for job in self._runner.jobs(owner=sees) if job.state == "unconfirmed"]
         taker = next((job for job in doubtful if job.job_id == desk.job_id), None)
-        if taker is None:
-            if doubtful:
-                text = "Open the job that was not confirmed (its poster says so), then paste the task id again: it goes on with it."
-            else:
-                text = "Only a job that was not confirmed can take a new task id: what was asked is not told by the provider."
-            return cards.note("No job here has this task id", text, severity="warning")
+        form = Form(*fields)
         try:
-            self._runner.adopt(taker.job_id, asked, owner=sees)
+            if taker is not None:
+                job = self._runner.adopt(taker.job_id, asked, owner=sees)
+            elif doubtful and not (form.image and form.video):
+                text = "Open the job that was not confirmed (its poster says so), then paste the task id again: it goes on with it."
+                return cards.note("No job here has this task id", text, severity="warning")
+            elif not (form.image and form.video):
+                text = "Was it sent from elsewhere? Put the image and the clip that it was made from into the form, then paste it again."
+                return cards.note("No job here has this task id", text, severity="warning")
+            else:
+                owner = visitor.owner(self._runner, who)
+                job = self._runner.adopt_task(form.request(), asked, owner=owner, key=typed_key(key))
         except KlingError as error:
             return cards.error(error)
-        desk.open(taker.job_id)
+        desk.open(job.job_id)
         return ""

@@ -38,6 +38,7 @@ class Generate:
         with gr.Column(elem_id="generate-panel"):
             self.button = gr.Button(self.label(None), variant="primary", size="lg", elem_id="generate")
             self.price = gr.HTML("", elem_id="price", apply_default_css=False)
+            self.draft = gr.Button("Draft it here first — free", size="sm", visible=False, elem_id="generate-draft")
             self.notice = gr.HTML("", elem_id="notice", apply_default_css=False)
             with gr.Row(visible=False, elem_id="have-already") as self.have:
                 self.show = gr.Button("Show it", size="sm", elem_id="show-it")
@@ -66,7 +67,7 @@ class Generate:
             account.box.blur,
             account.box.submit,
         ]
-        outputs = [image.card, video.card, options.card, options.orientation, self.button, self.price]
+        outputs = [image.card, video.card, options.card, options.orientation, self.button, self.price, self.draft]
         outputs += fitting.judged_outputs
 
         def check(*values: Any) -> tuple[Any, ...]:
@@ -82,6 +83,7 @@ class Generate:
                     gr.skip(),
                     gr.skip(),
                     gr.skip(),
+                    gr.skip(),
                     *[gr.skip()] * len(fitting.judged_outputs),
                 )
             choices = orientation_choices(_lengths(look))
@@ -92,6 +94,7 @@ class Generate:
                 gr.update(choices=choices),
                 gr.update(value=self.label(look)),
                 self.fine_print(look),
+                gr.update(visible=look.provider != "local" and look.quote is not None),
                 *fitting.judged(look.report, asked, start, shape, slow),
             )
 
@@ -123,6 +126,10 @@ class Generate:
         """The same once more, on purpose."""
         yield from self.submit(*values, fresh=True)
 
+    def submit_draft(self, *values: Any) -> Iterator[tuple[Any, ...]]:
+        """A draft of the same, made here, where a key would have it made by Kling."""
+        yield from self.submit(*values, draft=True)
+
     def label(self, look: Look | None) -> str:
         """What the button says: the price is what is agreed to by pressing it."""
         provider = look.provider if look is not None else self._runner.provider_for(None)
@@ -151,7 +158,7 @@ class Generate:
             said = short
         return self.fine_print(look) + said
 
-    def submit(self, *values: Any, fresh: bool = False) -> Iterator[tuple[Any, ...]]:
+    def submit(self, *values: Any, fresh: bool = False, draft: bool = False) -> Iterator[tuple[Any, ...]]:
         """One click, one job, which is opened on the desk. Yields (button, notice, the row of choices, its second button, twin)."""
         *fields, key, seat, who = values
         yield (
@@ -164,7 +171,7 @@ class Generate:
         look: Look | None = None
         said, choose, twin = "", False, ""
         try:
-            look, said = self._sent(Form(*fields), key, cast(Desk, seat), who, fresh)
+            look, said = self._sent(Form(*fields), key, cast(Desk, seat), who, fresh, draft)
         except AlreadyHave as error:
             said, choose, twin = cards.error(error), True, error.job_id or ""
         except KlingError as error:
@@ -174,22 +181,22 @@ class Generate:
             said = cards.note("Something went wrong on our side", "Look at your videos below before you try again.", severity="error")
         label = self.label(look) if look is not None else gr.skip()
         button = gr.update(interactive=True) if look is None else gr.update(value=label, interactive=True)
-        another = gr.update(value=f"Make another take — {self._price(seat)}")
+        another = gr.update(value=f"Make another take — {self._price(seat)}", visible=not draft)  # it is paid for where a key is used
         yield button, said, gr.update(visible=choose), another, twin
 
     def _price(self, seat: Desk) -> str:
         cost = seat.shown.quote if seat.shown is not None else None
         return words.price(cost) if cost is not None else "price not known"
 
-    def _sent(self, form: Form, key: Any, seat: Desk, who: Any, fresh: bool) -> tuple[Look, str]:
+    def _sent(self, form: Form, key: Any, seat: Desk, who: Any, fresh: bool, draft: bool) -> tuple[Look, str]:
         given = typed_key(key)
         request = form.request()
         look, agreed = seat.agreed(self._runner, form, given)
-        if not agreed:
+        if not agreed and not draft:
             price = words.price(look.quote) if look.quote is not None else "not known"
             return look, cards.note("The price is another one now", f"It is {price}. Press Generate again to agree.", severity="warning")
         owner = visitor.owner(self._runner, who)
-        job = self._runner.submit(request, owner=owner, key=given, report=look.report, fresh=fresh)
+        job = self._runner.submit(request, owner=owner, key=None if draft else given, report=look.report, fresh=fresh, draft=draft)
         seat.open(job.job_id)
         return look, ""
 

@@ -70,6 +70,21 @@ def test_checking_starts_no_server(drafts: Runner, home: Path, picture: Path, cl
     assert not (home / "local").exists()
 
 
+def test_a_draft_on_purpose_costs_nothing_where_a_key_is_set(
+    home: Path, shared_media: Path, novita: ScriptedNovita, dance: Path, drafts: Runner
+) -> None:
+    known: dict[str, Any] = {"novita_api_key": novita.key, "novita_base_url": novita.base_url}
+    with Runner(load(home=home, poll_interval=0.05, **known)) as paid:
+        image = shared_media / "image" / "no_person_camera.png"
+        assert paid.look(image=image, video=dance, draft=True).quote == drafts.look(image=image, video=dance).quote
+        with pytest.raises(errors.TaskFailed, match="Image recognition failed") as caught:
+            paid.run(MotionRequest(image, dance), draft=True, progress=False)
+        job = paid.job(caught.value.job_id or "")
+        assert job.draft
+        assert job.money == "no"
+    assert novita.state.seen == []
+
+
 def test_a_key_that_is_set_later_makes_another_job_and_says_so(
     drafts: Runner, home: Path, shared_media: Path, novita: ScriptedNovita, dance: Path
 ) -> None:

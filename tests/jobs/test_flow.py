@@ -486,3 +486,47 @@ def test_an_address_that_does_not_serve_the_file_stops_the_job_unspent(
     assert error.money == "no"
     assert novita.state.submit_count == 0
     assert shelf.kept == []
+
+
+# -- a task that was sent from elsewhere
+
+
+def test_a_task_from_elsewhere_becomes_a_job_and_nothing_is_sent(
+    make: Any, novita: ScriptedNovita, request_: MotionRequest, tmp_path: Path
+) -> None:
+    elsewhere = make(settings={"home": tmp_path / "elsewhere"})
+    elsewhere.follow(elsewhere.submit(request_).job_id, progress=False)
+    (task_id,) = novita.state.tasks
+    runner = make()
+    job = runner.adopt_task(request_, f" {task_id} ")
+    result = runner.follow(job.job_id, progress=False)
+    assert result.video.exists()
+    assert result.job.task_id == task_id
+    assert novita.state.submit_count == 1
+    assert runner.adopt_task(request_, task_id).job_id == job.job_id, "it has a job by now"
+    assert len(runner.jobs()) == 1
+
+
+def test_a_task_that_the_account_does_not_have_leaves_nothing(runner: Runner, request_: MotionRequest) -> None:
+    with pytest.raises(errors.TaskNotFound):
+        runner.adopt_task(request_, "task-of-nobody")
+    with pytest.raises(errors.InvalidRequest):
+        runner.adopt_task(request_, " ")
+    assert runner.jobs() == []
+
+
+def test_the_same_request_in_doubt_takes_the_task(make: Any, novita: ScriptedNovita, request_: MotionRequest) -> None:
+    novita.state.submits.append(Stall())
+    runner = make()
+    error, _ = run(runner, request_)
+    assert isinstance(error, errors.SubmitUnconfirmed)
+    novita.state.tasks["found"] = {}
+    novita.state.files["/results/found.mp4"] = File(novita.state.video)
+    job = runner.adopt_task(request_, "found")
+    assert job.job_id == error.job_id
+    assert runner.follow(job.job_id, progress=False).video.exists()
+
+
+def test_without_a_key_there_is_nobody_to_ask_for_a_task(make: Any, request_: MotionRequest) -> None:
+    with pytest.raises(errors.SettingError, match="no API key"):
+        make(settings={"novita_api_key": None}).adopt_task(request_, "task")

@@ -37,7 +37,8 @@ class StandIn:
     def provider_for(self, key: Any) -> str:
         return "novita" if key is not None else "local"
 
-    def look(self, *, key: Any = None, **asked: Any) -> Any:
+    def look(self, *, key: Any = None, draft: bool = False, **asked: Any) -> Any:
+        key = None if draft else key
         self.looked.append(asked)
         return SimpleNamespace(report=Report(self.findings), quote=self.price(asked, key), seconds=1.0, provider=self.provider_for(key))
 
@@ -71,8 +72,16 @@ class StandIn:
     def resume(self, job_id: str, *, owner: str | None = None, key: Any = None) -> None:
         self.done.append(("resume", job_id, owner, key))
 
-    def adopt(self, job_id: str, task_id: str, *, owner: str | None = None) -> None:
+    def with_task(self, task_id: str, *, owner: str | None = None) -> Job | None:
+        return next((job for job in self.jobs(owner=owner) if job.task_id == task_id), None)
+
+    def adopt_task(self, request: MotionRequest, task_id: str, **how: Any) -> Job:
+        self.done.append(("adopt_task", request, task_id, how))
+        return replace(next(iter(self.kept.values())), job_id="NEW")
+
+    def adopt(self, job_id: str, task_id: str, *, owner: str | None = None) -> Job | None:
         self.done.append(("adopt", job_id, task_id, owner))
+        return self.kept.get(job_id)
 
     def dismiss(self, job_id: str, *, owner: str | None = None) -> None:
         self.done.append(("dismiss", job_id, owner))
