@@ -18,6 +18,7 @@ from kling_utils.studio.desk import Desk
 from kling_utils.studio.fitting import Fitting
 from kling_utils.studio.follow import Follow
 from kling_utils.studio.generate import Generate
+from kling_utils.studio.health import Health
 from kling_utils.studio.inputs import ImageInput, VideoInput
 from kling_utils.studio.media_route import MediaRoute
 from kling_utils.studio.neighbours import Neighbours
@@ -54,9 +55,11 @@ def build(runner: Runner) -> gr.Blocks:
                 follow = Follow(runner)
         follow.history.place()
         adopt = Adopt(runner)
+        health = Health(runner)
         arrive = Arrive(runner, image, video, follow)
 
         form = [image.source, video.source, options.orientation, options.model, options.prompt, options.negative, options.sound]
+        health.wire(account.box)
         generate.wire(form, account, image, video, options, fitting, desk)
         asks = [generate.button.click(generate.submit, [*form, account.box, desk, who], generate.outputs, **PRIVATE, **HIDDEN, **MANY)]
         asks += [

@@ -13,6 +13,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from kling_utils.errors import KlingError
 from kling_utils.jobs.runner import Runner
 from kling_utils.media import ffmpeg, nets
@@ -23,13 +25,13 @@ NETWORK_DISKS = {"nfs", "nfs4", "cifs", "smb", "smb3", "smbfs", "9p", "fuse.sshf
 MOUNTS = Path("/proc/mounts")
 
 
-def examine(runner: Runner) -> Report:
-    """Every question and its answer."""
+def examine(runner: Runner, *, key: SecretStr | None = None) -> Report:
+    """Every question and its answer; ``key`` is a visitor's own. A visitor of a hosted page is not told where things lie."""
     questions: tuple[tuple[str, str, Callable[[Runner], Iterator[Finding]]], ...] = (
         ("home", "Home", _home),
         ("ffmpeg", "ffmpeg", _ffmpeg),
         ("models", "Pose models", _models),
-        ("key", "API key", _key),
+        ("key", "API key", lambda runner: _key(runner, key)),
         ("publish", "Publishing local clips", _publish),
     )
     found: list[Finding] = []
@@ -47,16 +49,16 @@ def _answer(code: str, severity: Severity, title: str, measured: str, *, allowed
 
 def _home(runner: Runner) -> Iterator[Finding]:
     root = runner.home.root
-    disk = filesystem(root)
+    disk, where = filesystem(root), "" if runner.settings.hosted else f"{root}, "
     if disk in NETWORK_DISKS:
         fix = "Point KLING_HOME to a disk of this machine: the database is not safe on a network disk."
-        yield _answer("home", "error", "Home", f"{root}, on a network disk ({disk})", allowed="a local disk", fix=fix)
+        yield _answer("home", "error", "Home", f"{where}on a network disk ({disk})", allowed="a local disk", fix=fix)
         return
     free = os.statvfs(root).f_bavail * os.statvfs(root).f_frsize if hasattr(os, "statvfs") else None
     if free is not None and free < 1_000_000_000:
-        yield _answer("home", "warning", "Home", f"{root}, {free / 1e6:.0f} MB free", allowed="1 GB or more", fix="Make room.")
+        yield _answer("home", "warning", "Home", f"{where}{free / 1e6:.0f} MB free", allowed="1 GB or more", fix="Make room.")
     else:
-        yield _answer("home", "pass", "Home", f"{root}, a local disk", allowed="a local disk")
+        yield _answer("home", "pass", "Home", f"{where}a local disk", allowed="a local disk")
 
 
 def filesystem(path: Path, mounts: Path = MOUNTS) -> str:
@@ -99,13 +101,13 @@ def _digest(path: Path) -> str:
         return ""
 
 
-def _key(runner: Runner) -> Iterator[Finding]:
-    if runner.settings.hosted and runner.settings.novita_api_key is not None:
+def _key(runner: Runner, key: SecretStr | None) -> Iterator[Finding]:
+    if key is None and runner.settings.hosted and runner.settings.novita_api_key is not None:
         yield _answer("key", "advice", "API key", "set, and ignored: this page is hosted", fix="Visitors use their own key, or drafts.")
-    elif runner.provider_for() == "local":
+    elif runner.provider_for(key) == "local":
         yield _answer("key", "advice", "API key", "not set", fix="Results are local drafts; set NOVITA_API_KEY for Kling's.")
     else:
-        balance = runner.balance()
+        balance = runner.balance(key)
         yield _answer("key", "pass", "API key", f"works at {runner.settings.novita_base_url}; balance {balance.available}")
 
 

@@ -1,0 +1,69 @@
+"""The panel that looks whether everything is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.scripted import ScriptedNovita
+
+from kling_utils.jobs.runner import Runner
+from kling_utils.novita.transport import Transport
+from kling_utils.settings import load
+from kling_utils.studio.health import FRESH, Health
+
+
+@pytest.fixture
+def novita() -> Iterator[ScriptedNovita]:
+    with ScriptedNovita() as server:
+        yield server
+
+
+@pytest.fixture
+def runner(novita: ScriptedNovita, tmp_path: Path) -> Iterator[Any]:
+    made: list[Runner] = []
+
+    def one(**settings: Any) -> Runner:
+        known = {"home": tmp_path / "home", "novita_base_url": novita.base_url, "private_hosts": frozenset({"127.0.0.1"})}
+        made.append(Runner(load(**(known | settings)), transport=Transport(wait=lambda seconds: False), clock=lambda: one.now))
+        return made[-1]
+
+    one.now = 1000.0
+    yield one
+    for each in made:
+        each.close()
+
+
+def test_it_says_what_is_there_and_what_to_set(runner: Any, built: Any, tmp_path: Path) -> None:
+    said = built(lambda: Health(runner())).look("")
+    assert "Everything is there" in said
+    assert str(tmp_path) in said
+    assert "KLING_PUBLISH_TO" in said
+    assert "set NOVITA_API_KEY" in said
+
+
+def test_the_typed_key_is_tried_and_never_shown(runner: Any, built: Any, novita: ScriptedNovita) -> None:
+    health = built(lambda: Health(runner()))
+    assert "12.50 USD" in health.look(novita.key)
+    said = health.look("sk_wrong_s3cret")
+    assert "Something is missing" in said
+    assert "s3cret" not in said
+    assert "kc-error-card" in health.look("två")
+
+
+def test_a_visitor_of_a_hosted_page_is_not_told_where_things_lie(runner: Any, built: Any, tmp_path: Path) -> None:
+    said = built(lambda: Health(runner(space_id="me/space"))).look("")
+    assert "a local disk" in said
+    assert str(tmp_path) not in said
+
+
+def test_a_crowd_asks_once_a_minute(runner: Any, built: Any, novita: ScriptedNovita) -> None:
+    health = built(lambda: Health(runner()))
+    for _ in range(3):
+        health.look(novita.key)
+    assert len(novita.state.seen) == 1
+    runner.now += FRESH + 1
+    health.look(novita.key)
+    assert len(novita.state.seen) == 2
