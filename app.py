@@ -39,7 +39,12 @@ def build(runner: Runner) -> gr.Blocks:
         page: gr.Blocks = blocks
         desk, who = gr.State(Desk()), visitor.state()
 
-        gr.HTML(theme.static("header.html"), js_on_load=theme.static("cards.js"), apply_default_css=False, elem_id="header")
+        gr.HTML(
+            theme.static("header.html"),
+            js_on_load=theme.static("cards.js") + theme.static("kinds.js"),
+            apply_default_css=False,
+            elem_id="header",
+        )
         account = Account(runner)
         with gr.Row(elem_id="desk"):
             with gr.Column(elem_id="inputs", scale=10, min_width=340):

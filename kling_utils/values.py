@@ -119,7 +119,7 @@ class MotionRequest:
         for name in ("image", "video"):
             value = getattr(self, name)
             if not isinstance(value, str | Path) or not str(value).strip():
-                raise InvalidRequest(f"The {name} is missing.", hint=f"Give the {name} as a path or an http(s) address.")
+                raise InvalidRequest(f"The {name} is missing.", hint=f"Give the {name} as a file or an https address.")
             if not is_url(value):
                 object.__setattr__(self, name, Path(value).expanduser())
         for name in ("prompt", "negative_prompt"):

@@ -104,6 +104,7 @@ class Generate:
         for each in (image, video):
             checked.then(each.preview, [each.source, desk], [each.view], **PRIVATE, **HIDDEN, **MANY)
         checked.then(fitting.frames, [desk], [fitting.strip], **PRIVATE, **HIDDEN, **MANY)
+        gr.on([image.source.change, video.source.change], self.cleared, None, self.choice, **PRIVATE, **HIDDEN)
         fitting.wire(form, image, video, desk)
 
     @property
@@ -115,6 +116,11 @@ class Generate:
     def choice(self) -> list[Any]:
         """What ``open_twin`` changes."""
         return [self.notice, self.have]
+
+    @staticmethod
+    def cleared() -> tuple[str, Any]:
+        """Another file: what was refused was about the one before."""
+        return "", gr.update(visible=False)
 
     def open_twin(self, twin: str, desk: Desk) -> tuple[str, Any]:
         """Show what is there already."""

@@ -46,8 +46,12 @@ class Health:
             self.answer = gr.HTML("", elem_id="health-answer", apply_default_css=False)
 
     def wire(self, key: gr.Textbox) -> None:
-        asked = self.button.click(lambda: cards.note("Looking", "This takes a few seconds."), None, [self.answer], **PRIVATE, **HIDDEN)
+        asked = self.button.click(self.looking, None, [self.answer], **PRIVATE, **HIDDEN)
         asked.then(self.look, [key], [self.answer], **PRIVATE, **HIDDEN, **MANY)
+
+    @staticmethod
+    def looking() -> str:
+        return cards.note("Looking", "This takes a few seconds.")
 
     def look(self, key: str) -> str:
         """Every question and its answer, with the key that is in the box."""

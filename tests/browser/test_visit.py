@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.served import LEAVING, Served, Watched, chromium, serving, watching
+from helpers.served import Served, Watched, chromium, serving, watching
 
 from kling_utils.media.probe import probe_video
 
@@ -25,6 +25,7 @@ new PerformanceObserver((list) => {
   for (const e of list.getEntries()) if (!e.hadRecentInput) window.shifts.push([e.value, e.startTime, ...(e.sources || []).map(name)]);
 }).observe({ type: 'layout-shift', buffered: true });
 """
+MOVED = 0.02  # of layout shift after load, all together; a good page may have 0.1 by the usual measure
 QUIET = "() => performance.now() - Math.max(window.since ||= performance.now(), ...window.shifts.map((s) => s[1])) > 700"
 AXE = """async () => (await axe.run(document, { resultTypes: ['violations'] })).violations
   .filter((v) => ['serious', 'critical'].includes(v.impact))
@@ -104,10 +105,6 @@ def serious(page: Any, script: str) -> list[Any]:
     return list(page.evaluate(AXE))
 
 
-def complaints(watched: Watched) -> list[str]:
-    return [text for text in watched.complaints if not LEAVING.search(text)]
-
-
 def made(page: Any) -> str:
     """Wait for the open job to end well, and give its id."""
     page.wait_for_selector(".panel[data-mode=done]", timeout=180_000)
@@ -133,7 +130,7 @@ def test_a_whole_visit(watched: Watched, served: Served, fetched: tuple[str, str
     page.wait_for_selector("#history .gallery-label >> text=Your videos will be kept here.")
     page.wait_for_selector("#video-examples .strip-card")
     page.wait_for_function(QUIET)
-    assert sum(value for value, *_ in page.evaluate("window.shifts")) < 0.05, page.evaluate("window.shifts")
+    assert sum(value for value, *_ in page.evaluate("window.shifts")) <= MOVED, page.evaluate("window.shifts")
     assert page.is_hidden(".next")
     assert page.is_hidden(".exports")
 
@@ -219,7 +216,18 @@ def test_a_whole_visit(watched: Watched, served: Served, fetched: tuple[str, str
     page.wait_for_function("!new URL(location.href).searchParams.has('job')")
     assert not list((served.home / "jobs").glob("*")), "files go with their job"
     assert watched.elsewhere == []
-    assert complaints(watched) == []
+    assert watched.ours == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nothing_moves_on_a_phone(watched: Watched, served: Served, theme: str) -> None:
+    page = watched.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{served.url}/?__theme={theme}")
+    page.wait_for_selector("#history .gallery-label >> text=Your videos")
+    page.wait_for_selector("#video-examples .strip-card")
+    page.wait_for_function(QUIET)
+    assert sum(value for value, *_ in page.evaluate("window.shifts")) <= MOVED, page.evaluate("window.shifts")
 
 
 def test_every_control_is_reached_by_keyboard(watched: Watched, served: Served) -> None:

@@ -1,7 +1,7 @@
 // Where the job is. value: see panel.panel(). Data reaches the page through properties and textContent only; seconds tick here.
 const root = element.querySelector('.panel');
 const $ = (selector) => root.querySelector(selector);
-let ahead = 0, before = 'idle', told = '', best = 0, bestOf = '', tab = '';
+let ahead = 0, before = 'idle', told = '', best = 0, bestOf = '', tab = '', wide = 0;
 const NAME = document.title.replace(/^.* · /, '') || 'Motion Control Studio';
 
 function clock(seconds) {
@@ -18,9 +18,8 @@ function tick() {
   if (v.queued_at) times.push('queue ' + clock((v.processing_at || now) - v.queued_at));
   if (v.processing_at) times.push((v.mode === 'done' || v.mode === 'failed' ? 'run ' : 'running ') + clock(now - v.processing_at));
   if (v.mode === 'run' && v.place) times.push('place ' + v.place);
-  if (v.mode === 'run' && v.eta) times.push('the provider says about ' + clock(v.eta) + ' more');
-  if (v.price) times.push(v.price);
-  $('.panel-times').textContent = times.map((t) => ' · ' + t).join('');
+  if (v.mode === 'run' && v.eta) times.push('about ' + clock(v.eta) + ' left');                 // the provider's own word
+  $('.panel-times').textContent = times.join(' · ');
   $('.panel-usual').textContent = usual(v, now - (v.queued_at || v.created));
 }
 function usual(v, gone) {                                                  // learned from this home's own past jobs, never invented
@@ -35,16 +34,22 @@ function title(v) {                                                        // wh
   const next = said ? said + ' · ' + NAME : NAME;
   if (next !== tab) { tab = next; document.title = next; }
 }
+function keep() {                                                          // while a job is open its panel does not shrink: what is under it stays
+  const now = root.clientWidth;
+  if (now !== wide || !['run', 'done'].includes(root.dataset.mode)) root.style.minHeight = '';
+  wide = now;
+  if (root.dataset.mode === 'run') root.style.minHeight = Math.max(parseFloat(root.style.minHeight) || 0, root.offsetHeight) + 'px';
+}
 function apply() {
   const v = props.value || {}, running = v.mode === 'run';
   if (v.now) ahead = v.now - Date.now() / 1000;
   root.dataset.mode = v.mode || 'idle';
-  if (v.job_id !== bestOf) { bestOf = v.job_id; best = 0; }
+  if (v.job_id !== bestOf) { bestOf = v.job_id; best = 0; root.style.minHeight = ''; }
   best = Math.max(best, v.progress || 0);                                 // progress never goes back
   $('.panel-title').textContent = (v.title || '') + (running && best ? ' ' + best + ' %' : '');
   $('.panel-badge').hidden = !v.draft;
-  $('.panel-made').textContent = (v.made || '') + (v.take > 1 ? ', take ' + v.take : '');
-  $('.panel-note').textContent = v.note || '';
+  $('.panel-made').textContent = (v.made || '') + (v.take > 1 ? ', take ' + v.take : '') + (v.price ? ' · ' + v.price : '');
+  $('.panel-note').textContent = v.note || (v.mode === 'done' ? 'The result is saved, and kept below under Your videos.' : '');
   $('.panel-task').hidden = !v.task_id || v.mode === 'failed' || v.mode === 'standing';         // the card below names it
   $('.panel-task code').textContent = v.task_id || '';
   $('.panel-ids').hidden = !v.job_id;
@@ -70,6 +75,7 @@ function apply() {
   before = v.mode || 'idle';
   tick();
   title(v);
+  keep();
 }
 root.addEventListener('click', async (e) => {
   const button = e.target.closest('[data-copy]');
