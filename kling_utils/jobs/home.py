@@ -52,10 +52,16 @@ class Home:
     def remove(self, job_id: str) -> None:
         shutil.rmtree(self.folder(job_id), ignore_errors=True)
 
-    def sweep(self, known: set[str], older_than: float) -> None:
-        """Remove what no job owns and nobody touched since ``older_than`` (Unix time): left by a crash before the row was written."""
-        jobs = self.root / "jobs"
-        for path in [*jobs.glob("*"), *self.fetched.glob("*"), *self.fitted.glob("*")]:
+    def sweep(self, known: set[str], *, unused_since: float, halves_since: float) -> None:
+        """Remove what no job owns, by Unix times.
+
+        What was fetched or repaired goes when nobody touched it since ``unused_since``; what a killed process left half written, files
+        and job folders without a row, when nobody touched it since ``halves_since``.
+        """
+        jobs = [(path, halves_since) for path in (self.root / "jobs").glob("*") if path.name not in known]
+        whole = [(path, unused_since) for folder in (self.fetched, self.fitted) for path in folder.glob("*")]
+        halves = [(path, halves_since) for folder in (self.fetched, self.fitted) for path in folder.rglob(".*part*")]
+        for path, before in [*jobs, *halves, *whole]:
             with contextlib.suppress(OSError):
-                if path.name not in known and path.stat().st_mtime < older_than:
+                if path.stat().st_mtime < before:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()

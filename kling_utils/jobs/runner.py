@@ -45,7 +45,9 @@ from kling_utils.values import (
 
 HOME_OWNER = "home"
 DRAFT_EXISTS = "A local draft of the same request exists; this one is made by Kling, and is billed."
-DAY, ORPHAN_SECONDS = 86400.0, 86400.0
+DAY = 86400.0
+UNUSED, HALF = DAY, 600.0
+"""Seconds: what was fetched or repaired may stand in somebody's form for a day; what is half written is touched all the time."""
 DOUBT: tuple[State, ...] = ("unconfirmed",)
 DRAFTS_WAITING = 2
 """Most drafts that one visitor of a hosted page may have waiting."""
@@ -303,7 +305,8 @@ class Runner(Views):
 
     def _sweep(self) -> None:
         now = self._clock()
-        self._store.sweep(ended_before=now - self.settings.keep_days * DAY, orphans_before=now - ORPHAN_SECONDS)
+        ended = now - self.settings.keep_days * DAY
+        self._store.sweep(ended_before=ended, unused_since=now - UNUSED, halves_since=now - HALF)
 
 
 def _task(task_id: str) -> str:

@@ -294,6 +294,8 @@ class Steps:
         def fresh() -> str | None:
             return self._client(self._endpoint(job)).poll(job.task_id or "").video_url
 
+        for half in dest.parent.glob(f".{dest.name}.*.part"):  # of a process that was killed: the job is this one's now
+            half.unlink(missing_ok=True)
         last = -1
 
         def told(done: int, total: int | None) -> None:

@@ -214,7 +214,7 @@ class Store:
             where = (_jobs.c.lease_by == worker) & (_jobs.c.job_id == job_id)
             db.execute(update(_jobs).where(where).values(lease_by=None, lease_until=0.0))
 
-    def sweep(self, *, ended_before: float, orphans_before: float) -> None:
+    def sweep(self, *, ended_before: float, unused_since: float, halves_since: float) -> None:
         """Remove ended jobs and what no job owns. An unfinished job is never removed."""
         with self._read.connect() as db:
             old = (_jobs.c.state.in_(sorted(TERMINAL))) & (func.coalesce(_jobs.c.finished_at, _jobs.c.updated) < ended_before)
@@ -222,7 +222,7 @@ class Store:
             known = set(db.scalars(select(_jobs.c.job_id)))
         if ended:
             self.delete(ended)
-        self.home.sweep(known, orphans_before)
+        self.home.sweep(known, unused_since=unused_since, halves_since=halves_since)
 
     # -- rows to values
 

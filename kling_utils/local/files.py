@@ -27,11 +27,16 @@ class TooLarge(Exception):
 
 
 class Uploads:
-    """A folder of files under names that cannot be guessed, and that are the same for the same bytes and name."""
+    """A folder of files under names that cannot be guessed, and that are the same for the same bytes and name.
+
+    One process has it at a time, so what is half written when it is opened was left by one that was killed, and is removed.
+    """
 
     def __init__(self, folder: Path, key: str, *, limit: int = UPLOAD_LIMIT) -> None:
         self._folder, self._key, self.limit = folder, key.encode(), limit
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for half in folder.glob(".*.part"):
+            half.unlink(missing_ok=True)
 
     def receive(self, name: str) -> Upload:
         """Begin to take a file; ``name`` may be anything, and lends its safe part and its suffix."""

@@ -133,9 +133,19 @@ def test_a_sweep_takes_old_results_and_orphans_but_no_unfinished_job(store: Stor
     store.change(old.job_id, now=50.0, finished_at=50.0)
     orphan = store.home.root / "jobs" / new_job_id()
     orphan.mkdir()
-    store.sweep(ended_before=60.0, orphans_before=orphan.stat().st_mtime + 1)
+    fitted, half = store.home.fitted / "x" / "clip.mp4", store.home.fitted / "x" / ".clip.mp4.0011.part"
+    fitted.parent.mkdir()
+    for path in (fitted, half):
+        path.write_bytes(b"clip")
+    now = half.stat().st_mtime
+    store.sweep(ended_before=60.0, unused_since=now - 10, halves_since=now - 1)
+    assert orphan.exists(), "somebody may be writing it right now"
+    assert half.exists()
+    store.sweep(ended_before=60.0, unused_since=now - 10, halves_since=now + 1)
     assert not old.folder.exists()
     assert not orphan.exists()
+    assert not half.exists()
+    assert fitted.exists(), "it may stand in somebody's form"
     assert running.folder.exists()
     assert [job.job_id for job in store.jobs()] == [running.job_id]
     assert store.events(old.job_id) == []

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -511,6 +512,32 @@ def test_when_the_owner_is_killed_the_next_one_goes_on(
         until(lambda task_id=task_id: over(after.poll(task_id)))
         link = after.poll(task_id)["videos"][0]["video_url"]
         assert requests.get(link, timeout=10).content == clip.read_bytes()
+
+
+def test_an_upload_that_is_cut_by_a_kill_leaves_nothing_at_the_next_start(
+    home: Path, process: Callable[..., Any], engine: Any, until: Callable[..., Any]
+) -> None:
+    owner = process(OTHER, *engine.command)
+    line(owner)
+    there = server.find(home)
+    assert there is not None
+    uploads = home / "local" / "uploads"
+    host, _, port = there.base_url.removeprefix("http://").partition(":")
+    head = [
+        "PUT /local/files/a.mp4 HTTP/1.1",
+        f"Host: {host}:{port}",
+        f"Authorization: Bearer {there.key}",
+        "Content-Length: 1000000",
+        "",
+        "",
+    ]
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall("\r\n".join(head).encode() + bytes(500_000))
+        until(lambda: any(path.stat().st_size for path in uploads.glob(".*.part")))
+        owner.kill()
+        owner.wait()
+    server.ensure(home, command=engine.command)
+    assert list(uploads.iterdir()) == []
 
 
 def test_a_stranger_on_the_old_port_never_sees_the_key(caller: Caller, home: Path, elsewhere: Any, engine: Any) -> None:

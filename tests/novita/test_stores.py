@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import socket
+import socketserver
+import subprocess
+import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
@@ -75,6 +83,52 @@ def test_publishing_again_uploads_nothing_new_and_withdrawing_takes_it_away(buck
     store.withdraw(clip)
     assert client.list_objects_v2(Bucket=bucket, Prefix="again/")["KeyCount"] == 0
     store.withdraw(clip)  # gone already is fine
+
+
+UPLOAD = """
+import sys
+from pathlib import Path
+from kling_utils.novita.stores import ObjectStore
+ObjectStore("s3://clips/killed").publish(Path(sys.argv[1]))
+"""
+
+
+def test_an_upload_that_is_cut_by_a_kill_leaves_nothing_and_the_next_one_is_whole(bucket: str, endpoint: str, tmp_path: Path) -> None:
+    clip, client = tmp_path / "clip.mp4", boto3.client("s3")
+    clip.write_bytes(bytes(9_000_000))
+    half_way, over = threading.Event(), threading.Event()
+
+    class Proxy(socketserver.BaseRequestHandler):
+        """Passes on what it gets until half of the clip went by, and then nothing any more."""
+
+        def handle(self) -> None:
+            with socket.create_connection((urlsplit(endpoint).hostname, urlsplit(endpoint).port)) as store:
+                threading.Thread(target=self.back, args=(store,), daemon=True).start()
+                passed = 0
+                while passed < len(clip.read_bytes()) // 2 and (data := self.request.recv(65536)):
+                    store.sendall(data)
+                    passed += len(data)
+                if passed >= 4_500_000:
+                    half_way.set()
+                    over.wait(60)
+
+        def back(self, store: socket.socket) -> None:
+            with contextlib.suppress(OSError):
+                while data := store.recv(65536):
+                    self.request.sendall(data)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Proxy) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        env = {**os.environ, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{proxy.server_address[1]}"}
+        with subprocess.Popen([sys.executable, "-c", UPLOAD, str(clip)], env=env, stderr=subprocess.DEVNULL) as upload:
+            assert half_way.wait(60)
+            upload.kill()
+        over.set()
+        proxy.shutdown()
+    assert client.list_objects_v2(Bucket=bucket, Prefix="killed/")["KeyCount"] == 0
+    ObjectStore(f"s3://{bucket}/killed").publish(clip)
+    (kept,) = client.list_objects_v2(Bucket=bucket, Prefix="killed/")["Contents"]
+    assert kept["Size"] == 9_000_000
 
 
 def test_a_bucket_that_is_not_there_is_refused_with_what_to_do(bucket: str, clip: Path) -> None:
