@@ -10,6 +10,8 @@ from pathlib import Path
 
 from ulid import ULID
 
+from kling_utils.media import workshop
+
 JOB_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 
 
@@ -56,11 +58,16 @@ class Home:
         """Remove what no job owns, by Unix times.
 
         What was fetched or repaired goes when nobody touched it since ``unused_since``; what a killed process left half written, files
-        and job folders without a row, when nobody touched it since ``halves_since``.
+        and job folders without a row, when nobody touched it since ``halves_since``. A repair under way holds a lock: what has none goes.
         """
+        for folder in self.fitted.glob("*"):
+            with contextlib.suppress(OSError):
+                if workshop.sweep(folder):  # a repair was killed there, before it made anything
+                    folder.rmdir()
+
         jobs = [(path, halves_since) for path in (self.root / "jobs").glob("*") if path.name not in known]
         whole = [(path, unused_since) for folder in (self.fetched, self.fitted) for path in folder.glob("*")]
-        halves = [(path, halves_since) for folder in (self.fetched, self.fitted) for path in folder.rglob(".*part*")]
+        halves = [(path, halves_since) for path in self.fetched.glob(".*.part")]
         for path, before in [*jobs, *halves, *whole]:
             with contextlib.suppress(OSError):
                 if path.stat().st_mtime < before:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import sys
 import threading
 import time
@@ -98,10 +97,10 @@ def leave_at_once(line: str) -> None:
     """End this process and the ffmpeg that it started, and take the half-written file along."""
     with contextlib.suppress(ValueError, KeyError, TypeError, OSError):
         from kling_utils.local.engine.encode import partial_path
+        from kling_utils.media import processes
 
+        processes.end_all()  # first: what runs could still begin the file
         partial_path(_job(line)["out"]).unlink(missing_ok=True)
-    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
-        os.killpg(0, signal.SIGKILL)
     os._exit(ORPHANED)
 
 

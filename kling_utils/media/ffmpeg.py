@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from kling_utils.errors import FfmpegFailed, Interrupted
+from kling_utils.media.processes import opened
 
 # A playlist named .mp4 would make ffmpeg open other files; a protocol list alone does not stop it, the format list does.
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi"
@@ -26,6 +27,9 @@ _QUIET = ("-hide_banner", "-nostdin", "-loglevel", "error")
 # What every video that we write has in common: plays in every browser, seeks fast, starts at once.
 H264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-movflags", "+faststart", "-map_metadata", "-1")
 GOP_SECONDS = 1
+
+_LOOK = 60.0
+"""Seconds of time-out up to which a run is a look at a file, which is over before anybody could end it."""
 
 
 @functools.cache
@@ -58,16 +62,13 @@ def run(
     ``meanwhile`` is called once, here, while ffmpeg works.
     """
     command = [executable(), *(_QUIET if quiet else ("-hide_banner", "-nostdin")), *args]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with opened(command, brief=timeout <= _LOOK, stderr=subprocess.PIPE) as process:
+        if meanwhile is not None:
+            meanwhile()
         try:
-            if meanwhile is not None:
-                meanwhile()
             stdout, stderr = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired as error:
             raise FfmpegFailed(f"ffmpeg did not finish within {timeout:.0f} s.", hint="Try a shorter or smaller file.") from error
-        finally:
-            if process.poll() is None:
-                process.kill()
     out = Finished(process.returncode, stdout, stderr.decode("utf-8", "replace"))
     if check and out.code:
         raise FfmpegFailed(f"ffmpeg failed: {last_line(out.stderr)}", hint="The file may be damaged; export it again.")
@@ -135,22 +136,9 @@ class Running:
 def start(args: Sequence[str], *, stdin: bool) -> Iterator[Running]:
     """Start ffmpeg with pipes: stdout always, stdin when asked. Whatever happens inside, nothing is left running."""
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(
-            [executable(), *_QUIET, *args],
-            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=log,
-        )
-        try:
+        pipe = subprocess.PIPE if stdin else subprocess.DEVNULL
+        with opened([executable(), *_QUIET, *args], stdin=pipe, stderr=log) as process:
             yield Running(process, log)
-        finally:
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    with contextlib.suppress(BrokenPipeError):
-                        pipe.close()
-            if process.poll() is None:
-                process.kill()
-            process.wait()
 
 
 def raw_frames(path: Path, filters: str, frame_bytes: int, *, limit: float, pixel_format: str = "bgr24") -> Iterator[bytes]:

@@ -15,6 +15,7 @@ from kling_utils.errors import NoSuchJob
 from kling_utils.jobs import schema
 from kling_utils.jobs.home import Home, new_job_id
 from kling_utils.jobs.store import Private, Store, Twin
+from kling_utils.media import workshop
 from kling_utils.values import Job, MotionRequest, Report, Trouble
 
 CHECKED = ev.Checked(report=Report(()), quote=None)
@@ -133,12 +134,17 @@ def test_a_sweep_takes_old_results_and_orphans_but_no_unfinished_job(store: Stor
     store.change(old.job_id, now=50.0, finished_at=50.0)
     orphan = store.home.root / "jobs" / new_job_id()
     orphan.mkdir()
-    fitted, half = store.home.fitted / "x" / "clip.mp4", store.home.fitted / "x" / ".clip.mp4.0011.part"
+    fitted, half = store.home.fitted / "x" / "clip.mp4", store.home.fetched / ".clip.mp4.0011.part"
+    killed, working = store.home.fitted / "killed", store.home.fitted / "working"
+    (killed / ".clip.mp4.0123456789ab.part").mkdir(parents=True)
     fitted.parent.mkdir()
     for path in (fitted, half):
         path.write_bytes(b"clip")
     now = half.stat().st_mtime
-    store.sweep(ended_before=60.0, unused_since=now - 10, halves_since=now - 1)
+    with workshop.workshop(working, "clip.mp4") as bench:
+        store.sweep(ended_before=60.0, unused_since=now - 10, halves_since=now - 1)
+        assert bench.exists(), "somebody works there, however long it takes"
+    assert not killed.exists()
     assert orphan.exists(), "somebody may be writing it right now"
     assert half.exists()
     store.sweep(ended_before=60.0, unused_since=now - 10, halves_since=now + 1)
