@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kling_utils.media import ffmpeg
-from kling_utils.media.streams import Streams
+from kling_utils.media.streams import Colour, Streams
 from kling_utils.values import Size, VideoInfo
 
 Progress = Callable[[float], None]
@@ -26,7 +26,8 @@ PRESET = "faster"
 """Of x264. At 2.6 Mbit/s and 1080x1920 it was 0.2 VMAF below ``medium`` and took 0.67 of its time; ``veryfast`` was 0.9 below."""
 _LARGE, _HUGE = 1_500_000, 3_000_000
 """Pixels of a picture, encoded or decoded, from which on memory is spared: fewer threads and less foresight hold fewer pictures. With
-1080p it is 60 MB less than x264's 20 pictures of foresight; a source of 4K needs 250 MB to be decoded alone."""
+1080p it is 60 MB less than x264's 20 pictures of foresight. A source of 4K needs 140 MB to be decoded alone, and 240 MB in 10 bits. One
+thread decodes it, for which one that encodes need not wait; each picture of foresight is 7 MB (4 instead of 8: 0.6 VMAF at a size)."""
 _STEREO = 128_000
 _AAC_RATES = (44_100, 48_000)
 _SYNC = 0.001
@@ -98,13 +99,24 @@ def pictures(clip: Clip, recipe: Recipe, first: int = 0, last: int | None = None
         chain.append(f"scale={recipe.size.width}:{recipe.size.height}:flags=lanczos:out_range=tv")
     if clip.info.pixel_format.startswith(("gbr", "rgb", "bgr")):
         chain[-1] += ":out_color_matrix=bt709"
-    if colour.hdr:
-        linear = "zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709"
-        chain.append(f"{linear},tonemap=tonemap=hable:desat=0,zscale=t=bt709:m=bt709:r=tv")
-    elif colour.wide:
-        chain.append("zscale=p=bt709:t=bt709:m=bt709:r=tv")
+    chain.append(for_screen(colour) or "null")
     chain.append("format=yuv420p,setsar=1")
     return ",".join(each for each in chain if each != "null")
+
+
+def for_screen(colour: Colour) -> str:
+    """Filters from PQ, HLG or the wide colours of BT.2020 to what every screen shows, BT.709; empty for what is that already.
+
+    A tag that the file lacks is filled in by what goes with the others: ``zscale`` would refuse it.
+    """
+    if not (colour.hdr or colour.wide):
+        return ""
+    told = f"{'' if colour.matrix else ':min=bt2020nc'}{'' if colour.primaries else ':pin=bt2020'}"
+    if not colour.hdr:
+        return f"zscale=p=bt709:t=bt709:m=bt709:r=tv{told}{'' if colour.transfer else ':tin=bt709'}"
+    # light and primaries at once: between two steps would lie another picture of floats, 25 MB at 1080p
+    linear = f"zscale=t=linear:npl=100:p=bt709{told},format=gbrpf32le"
+    return f"{linear},tonemap=tonemap=hable:desat=0,zscale=t=bt709:m=bt709:r=tv"
 
 
 def gop(recipe: Recipe, seconds: float = ffmpeg.GOP_SECONDS) -> int:
@@ -117,7 +129,9 @@ def h264(clip: Clip, recipe: Recipe, *, crf: float, gop_seconds: float = ffmpeg.
     coded = clip.info.coded
     workers, foresight = threads(), []
     if coded.width * coded.height > _HUGE:
-        workers, foresight, params = min(2, workers), ["-rc-lookahead", "8"], (*params, "sync-lookahead=0")
+        deep = not clip.info.pixel_format.endswith("p")  # yuv420p, but yuv420p10le
+        workers, params = 1, (*params, "sync-lookahead=0")
+        foresight = ["-rc-lookahead", "4", "-bf", "2"] if deep else ["-rc-lookahead", "8"]
     elif recipe.size.width * recipe.size.height > _LARGE:
         workers, foresight = min(4, workers), ["-rc-lookahead", "12"]
     own = ["-x264-params", ":".join(params)] if params else []
@@ -171,11 +185,11 @@ def copy(clip: Clip, recipe: Recipe, dest: Path, *, on_progress: Progress | None
     ffmpeg.run_to_end(args, seconds=recipe.seconds, on_progress=on_progress, stop=stop)
 
 
-def copied_frames(clip: Clip, start: float, seconds: float) -> tuple[int, float] | None:
+def copied_frames(clip: Clip, start: float, seconds: float, *, short: float = 0.0) -> tuple[int, float] | None:
     """How many packets from the key picture at ``start`` make a whole clip of at most ``seconds``, and how long that is.
 
     A cut in the order of decoding is clean where the pictures before it are all that are shown before any picture behind it. None when no
-    key picture is there, or no cut is clean within the last fifth.
+    key picture is there, or no cut is clean that is short of ``seconds`` by less than a picture, or by ``short`` seconds.
     """
     times, keys = clip.streams.times, clip.streams.keys
     step = float(1 / clip.info.frame_rate)
@@ -188,6 +202,6 @@ def copied_frames(clip: Clip, start: float, seconds: float) -> tuple[int, float]
     counts = np.arange(1, len(shown) + 1)
     clean = np.round(np.maximum.accumulate(shown) / step) + 1 == counts
     usable = counts[clean & (counts * step <= seconds + step / 100)]
-    if not len(usable) or (usable[-1] < len(shown) and usable[-1] * step < 0.8 * seconds):
+    if not len(usable) or (usable[-1] < len(shown) and seconds - usable[-1] * step > max(step * 1.01, short)):
         return None
     return int(usable[-1]), float(usable[-1] * step)

@@ -121,12 +121,12 @@ def look(path: Path) -> Streams:
         sizes=np.array([row[2] for row in rows[0]], np.int64),
         keys=np.array([row[3] for row in rows[0]], np.bool_),
         timed=timed,
-        colour=_colour(lines.get("0", "")),
+        colour=colour_of(lines.get("0", "")),
         sound=_sound(lines.get("1", ""), rows[1], ticks.get(1, 0.0)) if rows[1] else None,
     )
 
 
-def _colour(line: str) -> Colour:
+def colour_of(line: str) -> Colour:
     """From ``yuv420p10le(tv, bt2020nc/bt2020/smpte2084, progressive)``; one word stands for three that are alike."""
     found = re.search(r"Video: \w+(?: \([^)]*\))*, \w+\(([^)]*)\)", line)
     words = [word.strip() for word in found[1].split(",")] if found else []

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from kling_utils.media import ffmpeg
+from kling_utils.media.encode import for_screen
 from kling_utils.media.streams import Streams, look
 
 _SHORT = 60.0
 """Seconds of a clip that is decoded as a whole when it has too few key pictures: about 2 s of work at 1080p."""
-_HDR = ",zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0,zscale=t=bt709:m=bt709:r=tv"
 
 
 def thumbnails(path: Path, count: int, *, height: int = 96) -> list[bytes]:
@@ -57,4 +57,4 @@ _JPEG = ("-c:v", "mjpeg", "-q:v", "4", "-f", "image2pipe", "pipe:1")
 
 
 def _filters(streams: Streams, height: int) -> str:
-    return f"scale=-2:{height}{_HDR if streams.colour.hdr else ''},format=yuvj420p"
+    return f"scale=-2:{height},{for_screen(streams.colour) or 'null'},format=yuvj420p"

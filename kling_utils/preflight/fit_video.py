@@ -34,6 +34,9 @@ _HOPELESS = 0.7
 _PIXELS, _AT, _POWER = 1.0e6, 1.6e6, 0.6
 """The size that looks best: a megapixel at 1.6 Mbit/s and 30 pictures a second, else by this power of the rate. Measured by VMAF on a
 dancer, clean and with noise, in 1080, 810, 720 and 540 lines: at 2.6, 1.6, 1.0 and 0.6 Mbit/s the best were 810, 720 to 810, 720, 720."""
+_SHORT = 0.25
+"""Seconds that a clip cut to the longest that is allowed may lose, to stay as it is: pictures that lean on later ones end in groups. A
+length that somebody chose is kept to the picture."""
 _WORTH = 0.85
 """Making it smaller than this share of the pixels is worth the blur."""
 
@@ -57,7 +60,10 @@ def plan_video(info: VideoInfo, findings: tuple[Finding, ...], choices: FitChoic
     clip = Clip(info, look(info.path))
     start, seconds = _cut(info, choices, float(least), float(most))
     trimmed = seconds < info.duration - 0.5 / float(info.frame_rate or 1)
-    copied = None if short or turned or _ENCODED & found.keys() or "video.frame_rate" in found else _copied(clip, start, seconds, trimmed)
+    copied = None
+    if not (short or turned or _ENCODED & found.keys() or "video.frame_rate" in found):
+        asked = choices.length is not None and choices.length < most
+        copied = _copied(clip, start, seconds, trimmed, short=0.0 if asked else _SHORT)
     size = _size(info, choices)
     if isinstance(size, Impossible):
         return size
@@ -219,14 +225,15 @@ def _cut(info: VideoInfo, choices: FitChoices, least: float, most: float) -> tup
     return start, seconds
 
 
-def _copied(clip: Clip, start: float, seconds: float, trimmed: bool) -> tuple[Recipe, int] | None:
-    """What can be kept as packets, and how many bytes that makes; None when the cut is not at a key picture."""
+def _copied(clip: Clip, start: float, seconds: float, trimmed: bool, *, short: float) -> tuple[Recipe, int] | None:
+    """What can be kept as packets, and how many bytes that makes; None when the cut is not at a key picture, or would end too early:
+    by a picture and by ``short`` seconds."""
     info, streams = clip.info, clip.streams
     if info.variable_rate or not streams.timed or not info.frame_rate:
         return None
     frames, length = info.frames, info.duration
     if trimmed:
-        cut = encode.copied_frames(clip, start, seconds)
+        cut = encode.copied_frames(clip, start, seconds, short=short)
         if cut is None or cut[1] < float(limit("video.duration").low or 0):
             return None
         frames, length = cut
@@ -240,7 +247,7 @@ def _as_planned(path: Path, plan: VideoPlan) -> bool:
     """Whether what was copied is legal and whole."""
     made = probe_video(path)
     errors = [f for f in check_video(made, "video") if f.severity == "error"]
-    whole = abs(made.duration - plan.recipe.seconds) < 0.1 and not made.variable_rate
+    whole = abs(made.duration - plan.recipe.seconds) <= 1 / plan.recipe.rate and not made.variable_rate
     return not errors and whole and made.size_bytes <= plan.max_bytes
 
 

@@ -16,6 +16,8 @@ from pathlib import Path
 from PIL import Image
 
 from kling_utils.media import ffmpeg
+from kling_utils.media.encode import for_screen
+from kling_utils.media.streams import colour_of
 from kling_utils.review.labels import GROUND, Role, strip
 from kling_utils.review.layout import Board, Panel
 from kling_utils.values import Size, VideoInfo
@@ -31,10 +33,11 @@ _MATRICES = ("bt709", "bt470bg", "smpte170m", "bt2020nc", "bt2020c", "fcc", "smp
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A clip, and the matrix that its colours are in: ``auto`` where the file says it."""
+    """A clip, the matrix that its colours are in (``auto`` where the file says it), and filters to what a screen shows, if it is more."""
 
     info: VideoInfo
     matrix: str
+    screen: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,8 @@ def clip(info: VideoInfo) -> Clip:
     said = ffmpeg.run(ffmpeg.source(info.path), timeout=30, check=False, quiet=False).stderr
     found = re.search(r"Stream #0:\d+.*?: Video: .*?\b" + re.escape(info.pixel_format) + r"\(([^)]*)\)", said)
     tagged = bool(found) and any(word.split("/")[0].strip() in _MATRICES for word in found[1].split(",")) if found else False
-    return Clip(info, "auto" if tagged else "bt709" if info.size.height >= 720 else "bt601")
+    screen = for_screen(colour_of(found[0])) if found else ""
+    return Clip(info, "auto" if tagged else "bt709" if info.size.height >= 720 else "bt601", screen)
 
 
 def common_rate(reference: VideoInfo, result: VideoInfo, most: Fraction = MOST_FRAMES_A_SECOND) -> Fraction:
@@ -82,13 +86,13 @@ def raw(picture: Image.Image, path: Path, rate: Fraction) -> list[str]:
 
 
 def fitted(source: Clip, size: Size, *, pixels: str, matrix: str) -> str:
-    """Filters that bring a clip to exactly that size, in square pixels of one format, matrix and range."""
-    colour = (
-        f"in_color_matrix={source.matrix}:out_color_matrix={matrix}:out_range=tv"
-        if pixels != "gbrp"
-        else f"in_color_matrix={source.matrix}"
-    )
-    return f"scale={size.width}:{size.height}:flags=bicubic:{colour},setsar=1,format={pixels}"
+    """Filters that bring a clip to exactly that size, in square pixels of one format, matrix and range, as a screen shows it."""
+    scale, told = f"scale={size.width}:{size.height}:flags=bicubic", source.matrix
+    if source.screen:  # small first: it is done in floats; and as fit does it, so that what was fitted looks like what it was made from
+        full = "yuv444p" if pixels == "gbrp" else pixels
+        scale, told = f"{scale}:out_range=tv,{source.screen},format={full},scale=flags=bicubic", "bt709"
+    colour = f"in_color_matrix={told}" if pixels == "gbrp" else f"in_color_matrix={told}:out_color_matrix={matrix}:out_range=tv"
+    return f"{scale}:{colour},setsar=1,format={pixels}"
 
 
 def steady(rate: Fraction) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -24,6 +22,7 @@ from kling_utils.preflight.check import check, check_image, check_video
 from kling_utils.preflight.fit import FitChoices, fit, fit_file, plan_file, plan_fit, thumbnails
 from kling_utils.preflight.limits import limit
 from kling_utils.preflight.plan import Impossible
+from kling_utils.review.compare import compare
 from kling_utils.values import MotionRequest, Report, Size, VideoInfo
 
 FAST_IMAGES = ("heic", "cmyk", "16-bit grey", "see-through", "turned 6", "small", "wide", "tall", "webp, see-through, wide", "gif, tall")
@@ -203,6 +202,29 @@ def test_a_cut_at_a_key_picture_keeps_the_packets(tmp_path: Path, preset: str) -
     assert between.video.way == "encode"
 
 
+@pytest.mark.parametrize("rate", ["24", "25", "30000/1001", "30", "60"])
+def test_a_chosen_length_is_kept_to_the_picture(tmp_path: Path, rate: str) -> None:
+    """Also at a key picture, and where the pictures, which lean on later ones, cannot be parted at that length without encoding."""
+    gop = round(Fraction(rate))
+    source = fit_zoo.clip(tmp_path, seconds=9, size="360x360", rate=rate, video=("libx264", "-preset", "veryfast"), after=("-g", str(gop)))
+    key = float(gop / Fraction(rate))
+    for start, length in ((key, 5.01), (key, 5.08), (key, 5.12), (1.2345, 3.3337), (0.0, 7.77)):
+        info = fit(plan_file(source, choices=FitChoices(start=start, length=length)), tmp_path / "out").report.video
+        assert info is not None
+        assert 0 <= length - info.duration + 1e-6 <= 1 / info.frame_rate, (start, length)
+        assert fit_checks.shift(info.path) <= fit_checks.IN_SYNC
+
+
+def test_a_clip_that_is_too_long_stays_as_it_is_and_loses_little(tmp_path: Path) -> None:
+    source = fit_zoo.clip(tmp_path, seconds=31, size="360x360", rate="30000/1001", video=("libx264", "-preset", "veryfast"))
+    plan = plan_file(source)
+    assert plan.video is not None
+    assert plan.video.way == "copy"
+    info = fit(plan, tmp_path / "out").report.video
+    assert info is not None
+    assert 29.75 <= info.duration <= 30
+
+
 def test_the_in_point_is_where_it_was_chosen(tmp_path: Path) -> None:
     """The flash that was 2.5 s into the clip is 1.3 s into what was cut out from 1.2 s on."""
     source = fit_zoo.clip(tmp_path, seconds=6, rate="30", after=("-g", "300"))
@@ -214,6 +236,19 @@ def test_the_in_point_is_where_it_was_chosen(tmp_path: Path) -> None:
     assert info.duration == pytest.approx(3.5, abs=0.01)
     assert fit_checks._flashes(info.path)[0] == pytest.approx(0.3, abs=0.04)
     assert fit_checks.shift(info.path) <= fit_checks.IN_SYNC
+
+
+@pytest.mark.parametrize(
+    "tags", ["transfer=smpte2084:colormatrix=bt2020nc", "transfer=arib-std-b67", "colorprim=bt2020:colormatrix=bt2020nc"]
+)
+def test_what_does_not_say_all_about_its_colours_is_fitted_and_compared(tmp_path: Path, tags: str) -> None:
+    video = (*fit_zoo.X265[:4], f"log-level=error:{tags}", "-tag:v", "hvc1")
+    source = fit_zoo.clip(tmp_path, video=video, pixels="yuv420p10le")
+    fitted = fit(plan_file(source), tmp_path / "out")
+    assert fitted.video is not None
+    assert fit_checks.wrong(fitted.video) == []
+    assert compare(source, fitted.video, tmp_path / "both.png").exists()
+    assert thumbnails(source, 2)
 
 
 def test_a_short_clip_is_refused_or_slowed_when_asked(tmp_path: Path) -> None:
@@ -330,31 +365,6 @@ def test_a_stop_leaves_nothing(tmp_path: Path, after: int) -> None:
     with pytest.raises(Interrupted):
         fit(plan, out, stop=lambda: next(asked) >= after)
     assert not out.exists() or list(out.iterdir()) == []
-
-
-KILLED = """
-import sys
-from pathlib import Path
-from kling_utils.preflight.fit import fit, plan_file
-print("begun", flush=True)
-fit(plan_file(Path(sys.argv[1])), Path(sys.argv[2]), on_progress=lambda share, what: print(share, flush=True))
-"""
-
-
-@pytest.mark.parametrize("lines", [1, 3])
-def test_a_kill_leaves_nothing_after_the_next_start(tmp_path: Path, lines: int) -> None:
-    source = fit_zoo.heavy(tmp_path, seconds=3.2, size="360x480", grain=60)
-    out = tmp_path / "out"
-    root = str(Path(fit_words.__file__).parents[2])
-    with subprocess.Popen([sys.executable, "-c", KILLED, str(source), str(out)], stdout=subprocess.PIPE, cwd=root) as process:
-        assert process.stdout is not None
-        for _ in range(lines):
-            assert process.stdout.readline()
-        process.kill()
-    assert not out.exists() or not [each for each in out.iterdir() if not each.name.startswith(".")]
-    small = fit_zoo.IMAGES["webp"](tmp_path)
-    fitted = fit(plan_file(small), out)
-    assert list(out.iterdir()) == [fitted.image]
 
 
 def test_a_workshop_in_use_is_not_swept(tmp_path: Path) -> None:

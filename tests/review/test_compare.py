@@ -8,18 +8,39 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import fit_zoo
 from PIL import Image
 
 from kling_utils.errors import Interrupted, InvalidRequest, UnreadableMedia
 from kling_utils.media.arrays import Frame
 from kling_utils.media.playable import plays, starts_at_once
 from kling_utils.media.probe import probe_video
+from kling_utils.preflight.fit import fit, plan_file
 from kling_utils.review import sound
 from kling_utils.review.compare import compare, poster
 from kling_utils.review.labels import GROUND
 from kling_utils.values import Layout, Size
 
 STATIC = "color={c}:s={{s}}:r={{r}}:d={{d}}"
+
+
+@pytest.mark.parametrize("transfer", ["smpte2084", "arib-std-b67"])
+def test_a_bright_clip_looks_as_it_does_when_it_is_fitted(make, look, tmp_path: Path, transfer: str) -> None:  # type: ignore[no-untyped-def]
+    """One colour in PQ and in HLG, which would be duller as it is."""
+    patch = "drawbox=c=0x806048:t=fill"
+    bright = fit_zoo.hdr(tmp_path, transfer, filters=patch, sound=None, seconds=3)
+    fitted = fit(plan_file(bright), tmp_path / "out").video
+    assert fitted is not None
+    wanted = look(fitted)[200:280, 140:220].mean((0, 1))
+    plain = make("beside_bright", size="360x480", rate=30, seconds=1, sound=None)
+    for ending in (".mp4", ".png", ".jpg", ".webp"):
+        made = compare(bright, plain, tmp_path / f"made{ending}", labels=("", ""))
+        picture = look(made) if ending == ".mp4" else np.asarray(Image.open(made).convert("RGB"))
+        height, width = picture.shape[:2]
+        seen = picture[height // 2 - 40 : height // 2 + 40, width // 4 - 40 : width // 4 + 40].mean((0, 1))
+        assert seen == pytest.approx(wanted, abs=4), ending
+    seen = np.asarray(Image.open(poster(bright, tmp_path / "poster.png")))[200:280, 140:220].mean((0, 1))
+    assert seen == pytest.approx(wanted, abs=4)
 
 
 def bright_box(frame: Frame) -> tuple[int, int]:
