@@ -43,7 +43,7 @@ def starts_at_once(path: Path) -> bool:
 def make_playable(source: Path, info: VideoInfo, dest: Path, *, timeout: float = 600.0) -> bool:
     """Write ``dest`` as an MP4 that plays in every browser; True when nothing was encoded again. ``source`` is left alone.
 
-    Only the container is rewritten where the codec allows. Raises ``FfmpegFailed``.
+    Only the container is rewritten where the codec allows; HDR is brought to what every screen shows. Raises ``FfmpegFailed``.
     """
     same = info.codec == "h264" and info.pixel_format in _EVERYWHERE
     if same:
@@ -53,10 +53,15 @@ def make_playable(source: Path, info: VideoInfo, dest: Path, *, timeout: float =
             ffmpeg.run([*ffmpeg.source(source), "-map", "0:v:0", "-map", "0:a:0?", *tail], timeout=timeout)
             os.replace(part, dest)
             return True
+    from kling_utils.media.encode import for_screen  # numpy: only what is encoded again needs it
+    from kling_utils.media.streams import colour_of
+
+    said = ffmpeg.run(ffmpeg.source(source), timeout=30, check=False, quiet=False).stderr
+    screen = for_screen(colour_of(next((line for line in said.splitlines() if " Video: " in line), "")))
+    even = "scale=trunc(iw*sar/2)*2:trunc(ih/2)*2,setsar=1"
     with beside(dest) as part:
         gop = str(max(1, round(ffmpeg.GOP_SECONDS * info.frame_rate)))
-        even = "scale=trunc(iw*sar/2)*2:trunc(ih/2)*2,setsar=1"
-        video = ["-vf", even, *ffmpeg.H264, "-preset", "veryfast", "-crf", "20", "-g", gop]
+        video = ["-vf", f"{even},{screen}" if screen else even, *ffmpeg.H264, "-preset", "veryfast", "-crf", "20", "-g", gop]
         ffmpeg.run(
             [*ffmpeg.source(source), "-map", "0:v:0", "-map", "0:a:0?", *video, "-c:a", "aac", "-f", "mp4", f"file:{part}"],
             timeout=timeout,
