@@ -10,14 +10,11 @@ import random
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from kling_utils import events as ev
 from kling_utils.errors import (
     DownloadFailed,
-    FfmpegFailed,
     Interrupted,
     KeyRefused,
     KlingError,
@@ -28,19 +25,14 @@ from kling_utils.errors import (
 from kling_utils.jobs.access import CannotServe, Endpoint
 from kling_utils.jobs.outbox import Outbox
 from kling_utils.jobs.pace import Pace, next_wait
+from kling_utils.jobs.saving import RESULT, Saver
 from kling_utils.jobs.store import Store
-from kling_utils.media import playable
 from kling_utils.media.guard import Guard
-from kling_utils.media.probe import probe_video
 from kling_utils.novita.client import Client, TaskStatus
-from kling_utils.novita.download import download
 from kling_utils.novita.failures import task_failed
 from kling_utils.novita.publish import Way
 from kling_utils.novita.transport import Transport
 from kling_utils.values import Job, State, Trouble
-
-RESULT, RECEIVED = "result.mp4", "received.mp4"
-MAX_RESULT_BYTES = 2_000_000_000
 
 
 @dataclass(slots=True)
@@ -75,6 +67,7 @@ class Steps:
         self._store, self._worker, self._endpoint = store, worker, endpoint
         self._transport, self._guard, self._pace, self._clock, self._rng = transport, guard, pace, clock, rng
         self._stopping, self._after = stopping, after
+        self._saver = Saver(self._asked, guard=guard, stopping=stopping, after=after)
         self._outbox = Outbox(store, guard=guard, transport=transport, ways=ways, clock=clock)
         self._memory: dict[str, _Memory] = {}
 
@@ -191,7 +184,7 @@ class Steps:
 
     def _look(self, job: Job, memory: _Memory, now: float) -> float | None:
         try:
-            status = self._client(self._endpoint(job)).poll(job.task_id or "")
+            status = self._asked(job)
         except TaskNotFound as error:
             memory.missing_since = memory.missing_since or now
             if now - memory.missing_since < self._pace.late / 2 and not job.draft:  # a fresh task may not be known everywhere at once
@@ -250,14 +243,8 @@ class Steps:
     def _save(self, job: Job, url: str | None) -> float | None:
         """Download, make playable, and only then say succeeded. Whatever is there already is not fetched again."""
         memory = self._remember(job.job_id)
-        received, result = job.folder / RECEIVED, job.folder / RESULT
         try:
-            if not result.exists():
-                if not received.exists():
-                    self._fetch(job, url, received)
-                    self._after("received")
-                self._finish(received, result)
-            self._after("saved")
+            said = self._saver.save(job, url, lambda event: self._change(job, event))
         except Interrupted:
             return self._pace.mishap
         except LinkExpired as error:
@@ -275,12 +262,11 @@ class Steps:
             raise
         except (KlingError, OSError) as error:
             return self._save_later(job, memory, error)
-        said = list(self._notes(job, result))
         self._ending(job)
         self._change(
             job,
             *said,
-            ev.Succeeded(video=result, draft=job.draft),
+            ev.Succeeded(video=job.folder / RESULT, draft=job.draft),
             state="succeeded",
             video=RESULT,
             finished_at=self._clock(),
@@ -289,58 +275,6 @@ class Steps:
         )
         self._after("succeeded")
         return None
-
-    def _fetch(self, job: Job, url: str | None, dest: Path) -> None:
-        def fresh() -> str | None:
-            return self._client(self._endpoint(job)).poll(job.task_id or "").video_url
-
-        for half in dest.parent.glob(f".{dest.name}.*.part"):  # of a process that was killed: the job is this one's now
-            half.unlink(missing_ok=True)
-        last = -1
-
-        def told(done: int, total: int | None) -> None:
-            nonlocal last
-            step = done * 10 // total if total else done // 5_000_000
-            if step > last:
-                last = step
-                self._change(job, ev.Downloading(done=done, total=total))
-
-        link = url or fresh()
-        if link is None:
-            raise DownloadFailed("The task succeeded but no link to the video came with it.", hint="It is asked for again.")
-        download(
-            self._guard_of(job, link),
-            link,
-            dest,
-            fresh_link=fresh,
-            on_progress=told,
-            max_bytes=MAX_RESULT_BYTES,
-            stop=self._stopping.is_set,
-            wait=self._stopping.wait,
-        )
-
-    @staticmethod
-    def _finish(received: Path, result: Path) -> None:
-        """Make the received file one that plays in a browser; if that cannot be done, keep it as it came."""
-        try:
-            info = probe_video(received)
-            if not (playable.plays(info) and playable.starts_at_once(received)):
-                playable.make_playable(received, info, result)
-        except (FfmpegFailed, KlingError):
-            pass
-        if not result.exists():
-            received.replace(result)
-
-    def _notes(self, job: Job, result: Path) -> list[ev.Note]:
-        try:
-            got = probe_video(result).duration
-        except KlingError:
-            return [ev.Note(text="The result is saved, but it could not be read here.")]
-        if got < job.duration - 0.5:
-            return [
-                ev.Note(text=f"The result is {got:.1f} s long, {job.duration:.1f} s were expected: the motion may have been cut short.")
-            ]
-        return []
 
     def _save_later(self, job: Job, memory: _Memory, error: Exception) -> float | None:
         memory.saves += 1
@@ -358,9 +292,8 @@ class Steps:
 
     # -- common
 
-    def _guard_of(self, job: Job, link: str) -> Guard:
-        """Strangers' addresses are guarded; the server of this home is on the loopback address on purpose."""
-        return Guard(allow=frozenset({urlsplit(link).netloc})) if job.draft else self._guard
+    def _asked(self, job: Job) -> TaskStatus:
+        return self._client(self._endpoint(job)).poll(job.task_id or "")
 
     def _client(self, there: Endpoint) -> Client:
         return Client(there.base_url, there.key, transport=self._transport)
