@@ -5,6 +5,7 @@ And what is measured on the way: nothing jumps, nothing complains, everything ha
 
 from __future__ import annotations
 
+import io
 import shutil
 import subprocess
 import tarfile
@@ -14,7 +15,9 @@ from typing import Any
 
 import pytest
 from helpers.served import Served, Watched, chromium, serving, watching
+from PIL import Image
 
+from kling_utils import examples
 from kling_utils.media.probe import probe_video
 
 pytestmark = pytest.mark.browser
@@ -134,8 +137,16 @@ def test_a_whole_visit(watched: Watched, served: Served, fetched: tuple[str, str
     assert page.is_hidden(".next")
     assert page.is_hidden(".exports")
 
-    # Two examples and a draft. The tab tells how far it is, and never goes back.
+    # Two examples; then a picture of one's own, of a kind that is refused, and mended by one press.
     filled(page)
+    picture = io.BytesIO()
+    Image.open(examples.IMAGES[0].path).save(picture, "WEBP")
+    page.set_input_files("#image input[type=file]", {"name": "Hero.WEBP", "mimeType": "image/webp", "buffer": picture.getvalue()})
+    page.wait_for_selector("#image-report .kc-report-card >> text=Cannot be sent")
+    page.click("#fix-all")
+    page.wait_for_selector("#image-report .kc-report-card >> text=The picture is fine")
+
+    # A draft. The tab tells how far it is, and never goes back.
     page.click("#generate")
     page.wait_for_selector(".panel[data-mode=run]")
     page.wait_for_selector(".stage[data-fill=a]")  # the reference alone, until there is a result
