@@ -8,11 +8,12 @@ const LARGE = 0.2;          // seconds of drift that are mended by a seek; less 
 const GAIN = 5, BEND = 0.25;  // rate per second of drift, and the most a rate is bent: a start that is 30 ms apart is mended in half a second
 const INSIDE = 0.002;       // seconds past the start of a frame at which it is asked for: time stamps are rounded, to 1 ms in some containers
 const DRY = 0.15, AHEAD = 0.8, PATIENCE = 4;  // seconds: hold with less loaded than that, go on with so much, and stop asking after so long
+const SHORT = 0.25;         // seconds of a hold that nobody sees: a seek, a frame that is late
 const KEEP = 4;             // takes that stay loaded, so that going back to one costs nothing
 const RATES = [23.976, 24, 25, 29.97, 30, 48, 50, 59.94, 60];
 const s = { clock: 0, playing: false, rate: 1, fps: 24, loop: true, from: null, to: null, heard: 'none', offset: 0, mode: 'side', swapped: false, take: '' };
 const va = $('.stage-a video');
-let vb = $('.stage-b video'), takes = [], given = {}, last = 0, waited = 0;
+let vb = $('.stage-b video'), takes = [], given = {}, last = 0, waited = 0, holding = 0, stuck = 0, loaded = 0;
 const skew = new WeakMap();  // video -> seconds by which its own clock is ahead of the frame it shows
 const pool = new Map();     // address -> video of a take, the one used longest ago first
 
@@ -80,7 +81,7 @@ function tick(stamp) {
 function advance(gone) {
   const late = videos().filter((v) => !v.error && (!known(v) || (runs(v, s.clock) && (v.readyState < 3 || v.seeking || starved(v)))));
   waited = late.length && late.every((v) => v.readyState > 2 && !v.seeking) ? waited + gone : waited > PATIENCE ? waited : 0;
-  if (late.length && waited <= PATIENCE) { hold(late); return; }
+  if (late.length && waited <= PATIENCE) { hold(late, gone); return; }
   root.classList.remove('is-buffering');
   const lead = leader(videos().filter((v) => runs(v, s.clock)));
   if (!lead) s.clock += gone * s.rate;                                    // an offset can leave a gap in which neither plays
@@ -103,13 +104,20 @@ function starved(v) {                                                     // bef
   for (let i = 0; i < v.buffered.length; i++) if (v.buffered.start(i) <= t + 0.1 && v.buffered.end(i) > t) there = v.buffered.end(i) - t;
   return there < Math.min(needs, v.duration - t - 0.1);
 }
-function hold(late) {                                                     // one that waits for data holds both, on the frame that it got to
+function hold(late, gone) {                                               // one that waits for data holds both, on the frame that it got to
   const first = !root.classList.contains('is-buffering'), others = videos().filter((v) => !late.includes(v));
   root.classList.add('is-buffering');
+  const there = late.reduce((sum, v) => sum + (v.buffered.length ? v.buffered.end(v.buffered.length - 1) : 0), 0);
+  stuck = first || there !== loaded ? 0 : stuck + gone; loaded = there;
   for (const v of others) v.pause();
-  if (!first || !late.every((v) => known(v) && runs(v, s.clock))) return;
-  s.clock = Math.min(s.clock, ...late.map((v) => v.currentTime + shift(v)));
-  for (const v of others) if (runs(v, s.clock) && v.currentTime - local(v, s.clock) > half()) place(v, local(v, s.clock));
+  for (const v of late) {                                                   // it too, or it would show each frame as it comes, alone
+    if (stuck > PATIENCE) start(v); else if (v.readyState > 1) v.pause();   // but some browsers load no more while they are paused
+  }
+  const before = holding;
+  holding = first ? 0 : holding + gone;
+  if (before > SHORT || holding <= SHORT || !late.every((v) => known(v) && v.readyState > 1)) return;
+  s.clock = Math.floor(Math.min(s.clock, ...late.filter((v) => runs(v, s.clock)).map((v) => v.currentTime + shift(v))) * s.fps + 0.05) / s.fps;
+  align();                                                                // it takes longer: both stand on one frame meanwhile
 }
 function follow(v, lead) {
   // Pictures are compared, and a clock can be a frame away from its picture: by the sound card's delay, or by when the browser began to draw.

@@ -524,3 +524,5 @@ def test_slow_connections_of_either_side(stage: Callable[..., Any], site: Site, 
     page.keyboard.press("Space")
     page.wait_for_function("shown.every((v) => v()) && numbers()[0] > 3 && numbers()[1] > 3")
     in_step(page, RATES["30"], RATES["30"])
+    if share < 0.5:  # while one waits, both stand, on one frame
+        page.wait_for_function("document.querySelector('.stage.is-buffering') && numbers()[0] > 20 && numbers()[0] === numbers()[1]")
