@@ -68,7 +68,9 @@ def build(runner: Runner) -> gr.Blocks:
         generate.wire(form, account, image, video, options, fitting, desk)
         asks = [generate.button.click(generate.submit, [*form, account.box, desk, who], generate.outputs, **PRIVATE, **HIDDEN, **MANY)]
         asks += [
-            generate.again.click(generate.submit_again, [*form, account.box, desk, who], generate.outputs, **PRIVATE, **HIDDEN, **MANY)
+            generate.again.click(
+                generate.submit_again, [generate.twin, *form, account.box, desk, who], generate.outputs, **PRIVATE, **HIDDEN, **MANY
+            )
         ]
         asks += [
             generate.draft.click(generate.submit_draft, [*form, account.box, desk, who], generate.outputs, **PRIVATE, **HIDDEN, **MANY)
@@ -76,7 +78,7 @@ def build(runner: Runner) -> gr.Blocks:
         asks += [generate.show.click(generate.open_twin, [generate.twin, desk], generate.choice, **PRIVATE, **HIDDEN)]
         asks += [follow.history.panel.pick(follow.picked, [desk, who], [generate.notice], **PRIVATE, **HIDDEN)]
         asks += [
-            *follow.rescue.wire(desk, who),
+            *follow.rescue.wire(desk, who, account.box),
             *adopt.wire(desk, who, account.box, form),
             *follow.wire(desk, who, account.box, form, (image.view, video.view)),
         ]

@@ -147,7 +147,8 @@ def save(video: Path, out: Path, job: Job) -> Path:
             shutil.copyfile(video, part)
             os.replace(part, dest)
     except OSError as error:
-        raise errors.SettingError(f"{dest} could not be written: {error.strerror}.", hint=f"The result is safe at {video}.") from error
+        told, hint = f"{dest} could not be written: {error.strerror}.", f"The result is safe at {video}."
+        raise errors.SettingError(told, hint=hint, money=job.money) from error
     return dest
 
 

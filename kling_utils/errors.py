@@ -77,8 +77,18 @@ class UnreadableMedia(KlingError):
     ``text``, ``heif``, ``empty``, ``missing``, ``broken``, ... Both may be empty.
     """
 
-    def __init__(self, message: str, *, hint: str = "", what: str = "", found: str = "", field: str = "") -> None:
-        super().__init__(message, hint=hint, field=field)
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        what: str = "",
+        found: str = "",
+        field: str = "",
+        money: MoneyState | None = None,
+        words: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint, field=field, money=money, words=words)
         self.what, self.found = what, found
 
 

@@ -17,6 +17,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from kling_utils.errors import SettingError
+from kling_utils.values import LIST_PRO, LIST_STD
 
 NOVITA = "https://api.novita.ai"
 
@@ -98,13 +99,13 @@ class Settings(BaseSettings):
         description="Most submits a minute with one key. The provider does not publish its limit for this model.",
     )
     rate_std: Decimal = Field(
-        Decimal("0.126"),
+        LIST_STD,
         ge=0,
         validation_alias="KLING_RATE_STD",
         description="USD a second of kling-v3-0-std, for the quote. Kling's list price; Novita publishes none.",
     )
     rate_pro: Decimal = Field(
-        Decimal("0.168"),
+        LIST_PRO,
         ge=0,
         validation_alias="KLING_RATE_PRO",
         description="USD a second of kling-v3-0-pro, for the quote.",
@@ -170,7 +171,8 @@ class Settings(BaseSettings):
     @property
     def hosted(self) -> bool:
         """True when strangers can reach the page: then it ignores the owner's key and shows each visitor only their own jobs."""
-        return bool(self.space_id) or self.share or self.server_name not in ("", "127.0.0.1", "localhost", "::1")
+        reachable = self.server_name not in ("", "127.0.0.1", "localhost", "::1")
+        return bool(self.space_id or self.share or self.public_base_url or reachable)
 
     @property
     def page_url(self) -> str:

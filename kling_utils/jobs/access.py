@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import SecretStr
 
 from kling_utils import events as ev
-from kling_utils.errors import KlingError
+from kling_utils.errors import KlingError, MoneyState
 from kling_utils.jobs.store import Store
 from kling_utils.settings import Settings
 from kling_utils.values import Job, Provider
@@ -29,8 +29,8 @@ class Endpoint:
 class CannotServe(KlingError):
     """This process lacks the key or the host that a job needs; the job waits, visibly."""
 
-    def __init__(self, message: str, *, hint: str, waits_for: Literal["key", "host"]) -> None:
-        super().__init__(message, hint=hint)
+    def __init__(self, message: str, *, hint: str, waits_for: Literal["key", "host"], money: MoneyState) -> None:
+        super().__init__(message, hint=hint, money=money)
         self.waits_for = waits_for
 
 
@@ -53,8 +53,13 @@ class Access:
         if key is not None:
             self._keys[job_id] = key
 
-    def forget(self, job_id: str) -> None:
-        self._keys.pop(job_id, None)
+    def held(self, job_id: str) -> SecretStr | None:
+        return self._keys.get(job_id)
+
+    def forget(self, job_id: str, only: SecretStr | None = None) -> None:
+        """Forget a job's key; with ``only``, unless another one was given since."""
+        if only is None or self._keys.get(job_id) is only:
+            self._keys.pop(job_id, None)
 
     def require(self, job: Job) -> None:
         """Raises ``CannotServe`` when this process cannot go on with the job."""
@@ -90,12 +95,16 @@ class Access:
                 f"The job is at {job.base_url}, but NOVITA_BASE_URL says {wanted}.",
                 hint="Set it back, then resume the job.",
                 waits_for="host",
+                money=job.money,
             )
         private = self._store.private(job.job_id, self._clock())
         key = self._keys.get(job.job_id) or (self.own_key() if private.key_from == "settings" else None)
         if key is None:
             how = "Set NOVITA_API_KEY" if private.key_from == "settings" else "Give the key again"
             raise CannotServe(
-                "The job waits for its API key, which is not kept on disk.", hint=f"{how}, then resume the job.", waits_for="key"
+                "The job waits for its API key, which is not kept on disk.",
+                hint=f"{how}, then resume the job.",
+                waits_for="key",
+                money=job.money,
             )
         return Endpoint(wanted, key)

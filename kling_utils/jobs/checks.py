@@ -9,7 +9,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from kling_utils.novita.publish import Host, Way
 from kling_utils.novita.stores import ObjectStore
 from kling_utils.novita.transport import Transport
 from kling_utils.preflight.check import check, check_image, check_text, check_video
-from kling_utils.preflight.fit import FitChoices, Fitted, Plan, fit, plan_fit
+from kling_utils.preflight.fit import FitChoices, Fitted, Plan, fit, left_in_place, plan_fit
 from kling_utils.preflight.quote import RateCard, expected_seconds, quote
 from kling_utils.settings import Settings
 from kling_utils.values import (
@@ -38,7 +38,6 @@ from kling_utils.values import (
     Quote,
     Report,
     VideoInfo,
-    is_url,
 )
 
 
@@ -113,11 +112,9 @@ class Checks:
 
     def plan_fit(self, request: MotionRequest, *, choices: FitChoices | None = None) -> Plan:
         """What would make both files legal, and what that costs in quality; nothing is changed."""
-        report, choices = self.check(request), choices or FitChoices()
-        # What is at an address stays there, unless it would be refused: the provider can fetch it, and a copy would have to be published.
-        wrong = {finding.field for finding in report.errors}
-        fields = tuple(f for f in choices.fields if f in wrong or not is_url(getattr(request, f)))
-        return plan_fit(report, choices=replace(choices, fields=fields), character_orientation=request.character_orientation)
+        report = self.check(request)
+        choices = left_in_place(choices or FitChoices(), report, image=request.image, video=request.video)
+        return plan_fit(report, choices=choices, character_orientation=request.character_orientation)
 
     def fit(
         self,
@@ -146,7 +143,7 @@ class Checks:
     def ways(self) -> list[Way]:
         """How a local clip gets to a public address; the first one is used."""
         to = self.settings.publish_to
-        found = [Way(ObjectStore(to), "the object store", self.settings.publish_delete)] if to else []
+        found = [Way(ObjectStore(to), "the object store", self.settings.publish_delete, by_content=True)] if to else []
         return found + ([Way(self.page, "this page", True)] if self.page is not None else [])
 
     def provider_for(self, key: SecretStr | None = None, *, draft: bool = False) -> Provider:

@@ -12,7 +12,7 @@ from typing import Any
 
 from kling_utils.errors import KlingError
 from kling_utils.jobs.access import Endpoint
-from kling_utils.jobs.store import Store
+from kling_utils.jobs.store import Private, Store
 from kling_utils.media.guard import Guard
 from kling_utils.novita import publish
 from kling_utils.novita.client import payload
@@ -24,16 +24,14 @@ from kling_utils.values import Job, Published
 class Outbox:
     """Publishes and takes back. ``ways`` are the hosts that are configured at the moment."""
 
-    def __init__(
-        self, store: Store, *, guard: Guard, transport: Transport, ways: Callable[[], Sequence[Way]], clock: Callable[[], float]
-    ) -> None:
-        self._store, self._guard, self._transport, self._ways, self._clock = store, guard, transport, ways, clock
+    def __init__(self, store: Store, *, guard: Guard, transport: Transport, ways: Callable[[], Sequence[Way]]) -> None:
+        self._store, self._guard, self._transport, self._ways = store, guard, transport, ways
 
-    def publish(self, job: Job, there: Endpoint) -> Published:
+    def publish(self, job: Job, there: Endpoint, private: Private) -> Published:
         """The clip, where the provider finds it. Raises ``KlingError``, and then nothing was spent."""
         publisher = publish.choose(
             draft=job.draft,
-            video_url=self._store.private(job.job_id, self._clock()).video_url,
+            video_url=private.video_url,
             base_url=there.base_url,
             key=there.key,
             guard=self._guard,
@@ -42,22 +40,21 @@ class Outbox:
         )
         return publisher.publish(Path(job.request.video))
 
-    def body(self, job: Job, published: Published) -> dict[str, Any]:
+    def body(self, job: Job, published: Published, private: Private) -> dict[str, Any]:
         """The body of the submit; the image goes by an address where that costs nothing more. Raises ``UnreadableMedia``."""
-        path, private = Path(job.request.image), self._store.private(job.job_id, self._clock())
+        path = Path(job.request.image)
         at_home = publish.data_uri(path) if job.draft else None
         image = at_home or publish.image_source(path, url=private.image_url, guard=self._guard, ways=self._ways())
         return payload(job.request, image=image, video=published.url)
 
-    def take_back(self, job: Job) -> Iterator[str]:
+    def take_back(self, job: Job, private: Private) -> Iterator[str]:
         """The provider has what it needed, or never will. Sentences about what could not be taken back."""
         if job.draft:
             return
-        private = self._store.private(job.job_id, self._clock())
         lent = [Path(job.request.image)] + ([] if private.video_url else [Path(job.request.video)])
         for way in (way for way in self._ways() if way.withdraw):
             for path in lent:
-                if not self._needed(job, path):
+                if not (way.by_content and self._needed(job, path)):
                     try:
                         way.host.withdraw(path)
                     except KlingError as error:

@@ -19,7 +19,9 @@ def standing(job: Job) -> str:
     """Why a job that nobody works on stands still."""
     if job.state == "checked":
         return "The job was not sent and nothing was spent; resume it to send it."
-    return f"The job is {job.state} and goes on at the provider."
+    if job.state == "downloading":
+        return "The result is ready and is not saved yet."
+    return f"The job is {job.state} and goes on {'on this computer' if job.draft else 'at the provider'}."
 
 
 def error_of(job: Job) -> KlingError:

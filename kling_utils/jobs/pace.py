@@ -31,7 +31,7 @@ class Pace:
 
 def next_wait(pace: Pace, polls: int, eta: float | None, rng: random.Random, *, near: bool = False) -> float:
     """Seconds until the next poll after ``polls`` of them: growing, with a fifth of jitter; the provider's ``eta`` makes it shorter."""
-    wait = min(pace.interval * pace.growth**polls, pace.interval * pace.most)
+    wait = min(pace.interval * pace.growth ** min(polls, 50), pace.interval * pace.most)
     if near:
         wait = min(wait, pace.near)
     if eta is not None and 0 < eta < wait:

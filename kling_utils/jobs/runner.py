@@ -18,12 +18,13 @@ from pydantic import SecretStr
 
 from kling_utils import errors
 from kling_utils import events as ev
-from kling_utils.errors import KlingError, Refused, StillRunning
+from kling_utils.errors import KlingError, MoneyState, Refused, StillRunning
 from kling_utils.events import Event
+from kling_utils.jobs.access import Endpoint
 from kling_utils.jobs.home import new_job_id
 from kling_utils.jobs.intake import changed, fingerprint
 from kling_utils.jobs.maker import Asked, Maker
-from kling_utils.jobs.outcome import have, named
+from kling_utils.jobs.outcome import WAYS_OUT, have, named
 from kling_utils.jobs.pace import Pace
 from kling_utils.jobs.steps import Steps
 from kling_utils.jobs.store import Twin
@@ -35,6 +36,7 @@ from kling_utils.novita.transport import Transport
 from kling_utils.preflight.check import check
 from kling_utils.settings import Settings, load
 from kling_utils.values import (
+    HOME_OWNER,
     Job,
     MotionRequest,
     Provider,
@@ -43,7 +45,6 @@ from kling_utils.values import (
     State,
 )
 
-HOME_OWNER = "home"
 DRAFT_EXISTS = "A local draft of the same request exists; this one is made by Kling, and is billed."
 DAY = 86400.0
 UNUSED, HALF = DAY, 600.0
@@ -154,8 +155,9 @@ class Runner(Views):
         asked = Asked(request, owner, provider, take, mark, key, image, video, found, found.video)
         try:
             job = self._maker.make(asked, "checked")
-        except Twin:
-            return self._joined(next(j for j in self._store.twins(owner, provider, mark) if not j.done), key)
+        except Twin:  # somebody was faster; and may be done by now
+            twins = sorted(self._store.twins(owner, provider, mark), key=lambda twin: (twin.done, twin.job_id))
+            return twins[0] if twins[0].done else self._joined(twins[0], key)
         if not job.draft and any(twin.state == "succeeded" for twin in self._store.twins(owner, "local", mark)):
             self._store.change(job.job_id, ev.Note(text=DRAFT_EXISTS), now=self._clock())
         self._after("stored")
@@ -182,34 +184,54 @@ class Runner(Views):
         return self.follow(job.job_id, progress=progress)
 
     def resume(self, job_id: str, *, owner: str | None = None, key: SecretStr | None = None) -> Job:
-        """Go on with a job that stopped: sends one that was not sent, looks again at one past its deadline. Never sends twice."""
+        """Go on with a job that stopped: sends one that was not sent, looks again at one past its deadline. Never sends twice.
+
+        A job that failed because the provider did not have its task, or the link to its result, is looked for again: it may be there for
+        another key, or by now.
+        """
         job = self._store.get(job_id, owner=owner)
-        if job.done or job.state == "unconfirmed":
+        if (job.done and not _lost(job)) or job.state == "unconfirmed":
             return job
         self._access.remember(job_id, key)
         self._access.require(job)  # says what is missing before anything is changed
         self._steps.resumed(job_id)
         self._watcher.claim(job_id)  # before it stops waiting: what is leased is not marked as waiting by whoever just looked
-        self._store.change(job_id, now=self._clock(), waits_for="", overdue=False)
+        again: dict[str, Any] = {"state": "queued", "trouble": None, "finished_at": None} if _lost(job) else {}
+        try:
+            self._store.change(job_id, now=self._clock(), states=(job.state,) if again else None, waits_for="", overdue=False, **again)
+        except Twin:
+            told = "The same request is under way as another job."
+            raise named(KlingError(told, hint="Wait until that one has ended, then resume this one.", money=job.money), job) from None
         self._watcher.add(job_id)
         return self._store.get(job_id)
+
+    def follow(self, job_id: str, *, progress: bool | Callable[[Event], None] = True, after: int = 0) -> Result:
+        """Follow a job to its result, as ``run`` does after the submit; one that another process left behind is taken up."""
+        self._watcher.start()
+        return super().follow(job_id, progress=progress, after=after)
 
     def delete(self, job_id: str, *, owner: str | None = None) -> None:
         """Remove a job and its files. Raises ``StillRunning`` for one that is on its way, which may be paid for."""
         job = self._store.get(job_id, owner=owner)
-        if not job.done and job.state != "checked":
-            raise named(StillRunning("The job is on its way and may have been paid for.", hint="Delete it when it has ended."), job)
-        self._store.delete([job_id])
+        if job.state == "checked":
+            self._steps.take_back(job)
+        if not self._store.delete([job_id], states=("checked", "succeeded", "failed")):
+            job = self._store.get(job_id, owner=owner)
+            if job.state == "unconfirmed":
+                told, hint = "Whether the job was sent is in doubt.", WAYS_OUT
+            else:
+                told, hint = f"The job is {'being drafted' if job.draft else 'on its way'}.", "Delete it when it has ended."
+            raise named(StillRunning(told, hint=hint, money=job.money), job)
         self._access.forget(job_id)
-        self.home.remove(job_id)
 
     # -- the three ways out of doubt
 
-    def adopt(self, job_id: str, task_id: str, *, owner: str | None = None) -> Job:
-        """The task of an unconfirmed job was found at the provider: go on with it."""
+    def adopt(self, job_id: str, task_id: str, *, owner: str | None = None, key: SecretStr | None = None) -> Job:
+        """The task of an unconfirmed job was found at the provider: go on with it. Raises ``TaskNotFound``, and then nothing is changed."""
         job = self._store.get(job_id, owner=owner)
         wanted = _task(task_id)
-        self._access.require(job)
+        self._access.remember(job_id, key)
+        self._seen(wanted, self._access.endpoint(job), money=job.money)
         now = self._clock()
         event = ev.Submitted(task_id=wanted)
         columns: dict[str, Any] = {"state": "queued", "task_id": wanted, "queued_at": now, "trouble": None}
@@ -226,12 +248,15 @@ class Runner(Views):
             trouble = replace(job.trouble, code="Dismissed", hint="You dismissed it. If it turns up in your account, it was paid for.")
             event = ev.Failed(trouble=trouble)
             now = self._clock()
+            self._steps.take_back(job)
             self._store.change(job_id, event, now=now, states=DOUBT, state="failed", trouble=trouble, finished_at=now)
+            self._access.forget(job_id)
         return self._store.get(job_id)
 
-    def send_again(self, job_id: str, *, owner: str | None = None) -> Job:
+    def send_again(self, job_id: str, *, owner: str | None = None, key: SecretStr | None = None) -> Job:
         """Send an unconfirmed job once more, at the user's own risk of paying twice."""
         job = self._store.get(job_id, owner=owner)
+        self._access.remember(job_id, key)
         self._access.require(job)
         note = ev.Note(text="Sent again on request: if the first one arrived after all, both are billed.")
         if self._store.change(job_id, note, now=self._clock(), states=DOUBT, state="checked", trouble=None):
@@ -246,35 +271,43 @@ class Runner(Views):
         """
         wanted = _task(task_id)
         if (known := self.with_task(wanted, owner=owner)) is not None:
-            return known
+            return self.resume(known.job_id, key=key) if _lost(known) else known
         if self.provider_for(key) == "local" or (used := key or self._access.own_key()) is None:
             raise errors.SettingError("A task is at Novita, and no API key is set.", hint="Give the key of the account that has it.")
         image, video = self._intake.image(request.image), self._intake.video(request.video)
         found = check(request, image.info, video.info)
         if found.image is None or found.video is None:
             raise Refused(found)
-        with contextlib.suppress(errors.DownloadFailed):  # it has ended, and its link is asked for again
-            Client(self.settings.novita_base_url, used, transport=self._transport).poll(wanted)
+        self._seen(wanted, Endpoint(self.settings.novita_base_url, used), money="no")
         mark = fingerprint(request, found.image.sha256, found.video.sha256)
         twins = self._store.twins(owner, "novita", mark)
         doubt = next((twin for twin in twins if twin.state == "unconfirmed"), None)
         if doubt is None:
             take = max((twin.take for twin in twins), default=0) + 1
             doubt = self._maker.make(Asked(request, owner, "novita", take, mark, key, image, video, found, found.video), "unconfirmed")
-        self._access.remember(doubt.job_id, key)
-        return self.adopt(doubt.job_id, wanted, owner=owner)
+        return self.adopt(doubt.job_id, wanted, owner=owner, key=key)
 
     # -- inside
 
+    def _seen(self, task_id: str, there: Endpoint, *, money: MoneyState) -> None:
+        """Raises ``TaskNotFound`` and its like when the provider does not show the task to this key; ``money`` is what they then say."""
+        try:
+            with contextlib.suppress(errors.DownloadFailed):  # it has ended, and its link is asked for again
+                Client(there.base_url, there.key, transport=self._transport).poll(task_id)
+        except KlingError as error:
+            error.money = money
+            raise
+
     def _advance(self, job_id: str) -> float | None:
+        key = self._access.held(job_id)
         try:
             delay = self._steps.advance(job_id)
             job = self._store.get(job_id)
         except errors.NoSuchJob:  # deleted meanwhile
             self._access.forget(job_id)
             return None
-        if job.done or job.waits_for == "key":
-            self._access.forget(job_id)
+        if key is not None and (job.done or job.waits_for == "key"):
+            self._access.forget(job_id, key)
         return delay
 
     def _take(self, owner: str, provider: Provider, mark: str, fresh: bool) -> int | Job:
@@ -307,6 +340,12 @@ class Runner(Views):
         now = self._clock()
         ended = now - self.settings.keep_days * DAY
         self._store.sweep(ended_before=ended, unused_since=now - UNUSED, halves_since=now - HALF)
+
+
+def _lost(job: Job) -> bool:
+    """Did it fail only because what was paid for could not be found?"""
+    found = job.trouble is None or job.trouble.code not in ("TaskNotFound", "LinkExpired")
+    return job.state == "failed" and job.task_id is not None and not found
 
 
 def _task(task_id: str) -> str:

@@ -18,7 +18,7 @@ from kling_utils.media.guard import Guard
 from kling_utils.media.probe import probe_video
 from kling_utils.novita.client import TaskStatus
 from kling_utils.novita.download import download
-from kling_utils.values import Job
+from kling_utils.values import MISSED, Job
 
 RESULT, RECEIVED = "result.mp4", "received.mp4"
 MAX_RESULT_BYTES = 2_000_000_000
@@ -92,6 +92,6 @@ def _notes(job: Job, result: Path) -> list[ev.Note]:
         got = probe_video(result).duration
     except KlingError:
         return [ev.Note(text="The result is saved, but it could not be read here.")]
-    if got < job.duration - 0.5:
+    if got < job.duration - MISSED:
         return [ev.Note(text=f"The result is {got:.1f} s long, {job.duration:.1f} s were expected: the motion may have been cut short.")]
     return []

@@ -6,6 +6,7 @@ Owns what the answers of a provider mean for a job. Refuses to know when it is c
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 from collections.abc import Callable, Sequence
@@ -34,6 +35,8 @@ from kling_utils.novita.publish import Way
 from kling_utils.novita.transport import Transport
 from kling_utils.values import Job, State, Trouble
 
+LOG = logging.getLogger(__name__)
+
 
 @dataclass(slots=True)
 class _Memory:
@@ -41,7 +44,10 @@ class _Memory:
 
     polls: int = 0
     said: str = ""
-    missing_since: float | None = None
+    gone_since: float | None = None
+    """When the provider first said that the task, or the link to its result, is not there."""
+    task_id: str | None = None
+    """Told by the provider and not written down yet."""
     saves: int = 0
     resumed_at: float = 0.0
 
@@ -68,8 +74,9 @@ class Steps:
         self._transport, self._guard, self._pace, self._clock, self._rng = transport, guard, pace, clock, rng
         self._stopping, self._after = stopping, after
         self._saver = Saver(self._asked, guard=guard, stopping=stopping, after=after)
-        self._outbox = Outbox(store, guard=guard, transport=transport, ways=ways, clock=clock)
+        self._outbox = Outbox(store, guard=guard, transport=transport, ways=ways)
         self._memory: dict[str, _Memory] = {}
+        self._ends = threading.Lock()
 
     def advance(self, job_id: str) -> float | None:
         """One look at a job: seconds until the next one, or None when there is nothing more to do here."""
@@ -91,26 +98,35 @@ class Steps:
             return None
 
     def resumed(self, job_id: str) -> None:
-        """Someone asked for this job: its deadline starts again."""
-        self._remember(job_id).resumed_at = self._clock()
+        """Someone asked for this job: its deadline and all patience start again."""
+        self._memory[job_id] = _Memory(resumed_at=self._clock(), task_id=self._remember(job_id).task_id)
+
+    def take_back(self, job: Job) -> None:
+        """Nobody gets the job's files any more."""
+        for sentence in self._outbox.take_back(job, self._store.private(job.job_id, self._clock())):
+            self._change(job, ev.Note(text=sentence))
 
     # -- publish and submit
 
     def _send(self, job: Job) -> float | None:
+        private = self._store.private(job.job_id, self._clock())
         try:
             there = self._endpoint(job)
-            published = self._outbox.publish(job, there)
-            if not self._change(job, ev.Published(how=published.how, expires_at=published.expires_at), states=("checked",)):
-                return None
-            self._after("published")
-            body = self._outbox.body(job, published)
+            published = self._outbox.publish(job, there, private)
+            if self._change(job, ev.Published(how=published.how, expires_at=published.expires_at), states=("checked",)):
+                self._after("published")
+            body = self._outbox.body(job, published, private)
         except CannotServe:
             raise
+        except Interrupted:  # this program is ending: nothing was sent
+            return self._pace.mishap
         except KlingError as error:
             self._fail(job, error)
             return None
         if not self._change(job, states=("checked",), state="submitting", base_url=there.base_url, trouble=None):
-            return None  # another process was faster: it is not sent twice
+            if not self._store.exists(job.job_id):  # deleted meanwhile
+                list(self._outbox.take_back(job, private))
+            return None  # or another process was faster: it is not sent twice
         self._after("submitting")
         try:
             task_id = self._client(there).submit(body)
@@ -124,22 +140,35 @@ class Steps:
             self._fail(job, error)
             return None
         self._after("submitted")
-        # Not bound to the lease: a task id must be written whoever holds the job by now.
-        self._store.change(
-            job.job_id,
-            ev.Submitted(task_id=task_id),
-            now=self._clock(),
-            states=("submitting", "unconfirmed"),
-            state="queued",
-            task_id=task_id,
-            queued_at=self._clock(),
-            trouble=None,
-        )
+        return self._sent(job, task_id)
+
+    def _sent(self, job: Job, task_id: str) -> float:
+        """Write the task id. Until that is done this memory is the only place that has it."""
+        memory = self._remember(job.job_id)
+        memory.task_id = task_id
+        try:
+            # Not bound to the lease: a task id must be written whoever holds the job by now.
+            self._store.change(
+                job.job_id,
+                ev.Submitted(task_id=task_id),
+                now=self._clock(),
+                states=("submitting", "unconfirmed"),
+                state="queued",
+                task_id=task_id,
+                queued_at=self._clock(),
+                trouble=None,
+            )
+        except Exception:
+            LOG.exception("job %s is task %s at the provider, which could not be written down; it is tried again", job.job_id, task_id)
+            return self._pace.mishap
+        memory.task_id = None
         self._after("queued")
         return self._wait(job, None)
 
     def _found_submitting(self, job: Job) -> float | None:
-        """A process ended between writing "submitting" and writing the task id."""
+        """A process ended between writing "submitting" and writing the task id, or this one could not write it."""
+        if (task_id := self._remember(job.job_id).task_id) is not None:
+            return self._sent(job, task_id)
         if job.draft:
             self._change(job, ev.Note(text="The last try to send it was cut short; sending the draft again."), state="checked")
             return 0.0
@@ -186,17 +215,16 @@ class Steps:
         try:
             status = self._asked(job)
         except TaskNotFound as error:
-            memory.missing_since = memory.missing_since or now
-            if now - memory.missing_since < self._pace.late / 2 and not job.draft:  # a fresh task may not be known everywhere at once
+            if self._patient(job, memory, self._pace.late / 2):  # a fresh task may not be known everywhere at once
                 return self._hiccup(job, memory, error)
-            error.money = "yes"
-            self._fail(job, error)
+            self._lost(job, error)
             return None
         except KeyRefused as error:
             raise CannotServe(
                 f"The key was refused: {error.words or error.message}",
                 hint="Give a key of the same account; the job is kept.",
                 waits_for="key",
+                money=job.money,
             ) from error
         except DownloadFailed as error:  # succeeded, but without a usable link
             self._change(job, state="downloading")
@@ -207,7 +235,7 @@ class Steps:
             return self._pace.mishap
         except KlingError as error:
             return self._hiccup(job, memory, error)
-        memory.missing_since = None
+        memory.gone_since = None
         wait = self._heard(job, memory, status, now)
         self._after("polled")
         return wait
@@ -247,31 +275,34 @@ class Steps:
             said = self._saver.save(job, url, lambda event: self._change(job, event))
         except Interrupted:
             return self._pace.mishap
-        except LinkExpired as error:
-            self._fail(job, error)
+        except LinkExpired as error:  # a store may not have it yet, a gateway may have a bad minute: links live about an hour
+            if self._patient(job, memory, 60 * self._pace.late):
+                return self._save_later(job, memory, error)
+            self._lost(job, error)
+            return None
+        except TaskNotFound as error:
+            if self._patient(job, memory, self._pace.late / 2):
+                return self._save_later(job, memory, error)
+            self._lost(job, error)
             return None
         except KeyRefused as error:
             raise CannotServe(
-                error.message, hint="Give a key of the same account; the result is kept there for about an hour.", waits_for="key"
+                error.message,
+                hint="Give a key of the same account; the result is kept there for about an hour.",
+                waits_for="key",
+                money=job.money,
             ) from error
-        except TaskNotFound as error:
-            error.money = "yes"
-            self._fail(job, error)
-            return None
         except CannotServe:
             raise
         except (KlingError, OSError) as error:
             return self._save_later(job, memory, error)
-        self._ending(job)
-        self._change(
+        self._end(
             job,
             *said,
             ev.Succeeded(video=job.folder / RESULT, draft=job.draft),
             state="succeeded",
             video=RESULT,
-            finished_at=self._clock(),
             trouble=None,
-            eta=None,
         )
         self._after("succeeded")
         return None
@@ -288,7 +319,7 @@ class Steps:
         if memory.saves == 4 and not job.overdue:
             hint = f"The result exists at the provider but could not be saved so far. Resume job {job.job_id} to try again."
             self._change(job, ev.StillRunning(hint=hint), overdue=True)
-        return min(self._pace.late, self._pace.interval * 2.0**memory.saves)
+        return min(self._pace.late, self._pace.interval * 2.0 ** min(memory.saves, 20))
 
     # -- common
 
@@ -320,14 +351,26 @@ class Steps:
 
     def _fail(self, job: Job, error: KlingError) -> None:
         trouble = trouble_of(error, job)
-        self._ending(job)
-        self._change(job, ev.Failed(trouble=trouble), state="failed", trouble=trouble, finished_at=self._clock(), eta=None, waits_for="")
+        self._end(job, ev.Failed(trouble=trouble), state="failed", trouble=trouble)
 
-    def _ending(self, job: Job) -> None:
-        """The provider has what it needed, or never will: take the clip back from where it was published, before the end is told."""
+    def _lost(self, job: Job, error: KlingError) -> None:
+        """The provider does not have it (any more), or not for this key: what was paid for is looked for again when somebody asks."""
+        error.money = "yes"
+        error.hint = f"{error.hint} Resume the job, with a key of the account that sent it, to look again."
+        self._fail(job, error)
+
+    def _patient(self, job: Job, memory: _Memory, seconds: float) -> bool:
+        """Is it too early to believe that something is gone?"""
+        memory.gone_since = memory.gone_since or self._clock()
+        return not job.draft and self._clock() - memory.gone_since < seconds
+
+    def _end(self, job: Job, *events: ev.Event, **columns: Any) -> None:
+        """The provider has what it needed, or never will: its files are taken back before the end is told. One job at a time, because two
+        that end together would each leave what they share to the other."""
         self._memory.pop(job.job_id, None)
-        for sentence in self._outbox.take_back(job):
-            self._change(job, ev.Note(text=sentence))
+        with self._ends:
+            self.take_back(job)
+            self._change(job, *events, finished_at=self._clock(), eta=None, waits_for="", overdue=False, **columns)
 
 
 def trouble_of(error: KlingError, job: Job) -> Trouble:

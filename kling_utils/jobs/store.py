@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
-from sqlalchemy import RowMapping, delete, func, insert, or_, select, update
+from sqlalchemy import RowMapping, and_, delete, func, insert, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from kling_utils.errors import NoSuchJob
@@ -76,6 +76,10 @@ class Store:
             query = query.where(_jobs.c.owner == owner)
         with self._read.connect() as db:
             return [self._job(row) for row in db.execute(query).mappings()]
+
+    def exists(self, job_id: str) -> bool:
+        with self._read.connect() as db:
+            return db.scalar(select(_jobs.c.job_id).where(_jobs.c.job_id == job_id)) is not None
 
     def with_task(self, task_id: str, *, owner: str | None = None) -> Job | None:
         """The newest job that has the task."""
@@ -159,6 +163,7 @@ class Store:
         """Change a job and tell of it, or do nothing and return False.
 
         False when it is not in ``states``, or not leased to ``worker``, or, with ``unleased``, leased to anyone at ``now``.
+        Raises ``Twin`` when it would be the second unfinished one of the same request.
         """
         for name, adapter in (("quote", _QUOTE), ("trouble", _TROUBLE)):
             if columns.get(name) is not None:
@@ -170,22 +175,29 @@ class Store:
             where &= _jobs.c.state.in_(list(states))
         if unleased:
             where &= _jobs.c.lease_until <= now
-        with self._write.begin() as db:
-            if db.execute(update(_jobs).where(where).values(updated=now, **columns)).rowcount == 0:
-                return False
-            for event in events:
-                db.execute(insert(_events).values(job_id=job_id, at=now, event=_EVENT.dump_json(event).decode()))
+        try:
+            with self._write.begin() as db:
+                if db.execute(update(_jobs).where(where).values(updated=now, **columns)).rowcount == 0:
+                    return False
+                for event in events:
+                    db.execute(insert(_events).values(job_id=job_id, at=now, event=_EVENT.dump_json(event).decode()))
+        except IntegrityError as error:
+            raise Twin from error
         self._tell()
         return True
 
-    def delete(self, job_ids: Sequence[str]) -> None:
-        """Rows, events and folders."""
-        with self._write.begin() as db:
-            db.execute(delete(_jobs).where(_jobs.c.job_id.in_(job_ids)))
+    def delete(self, job_ids: Sequence[str], *, states: Collection[State] | None = None) -> bool:
+        """Rows, events and folders; nothing, and False, when not all are in ``states``."""
+        where = and_(_jobs.c.job_id.in_(job_ids), true() if states is None else _jobs.c.state.in_(list(states)))
+        with self._write.connect() as db, db.begin() as transaction:
+            if db.execute(delete(_jobs).where(where)).rowcount < len(set(job_ids)):
+                transaction.rollback()
+                return False
             db.execute(delete(_events).where(_events.c.job_id.in_(job_ids)))
         for job_id in job_ids:
             self.home.remove(job_id)
         self._tell()
+        return True
 
     # -- who works on what
 

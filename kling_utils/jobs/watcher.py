@@ -59,10 +59,10 @@ class Watcher:
 
     def add(self, job_id: str, delay: float = 0.0) -> bool:
         """Take the job, if no other process has it, and look at it after ``delay`` seconds. False when another process has it."""
-        if not self.claim(job_id):
-            return False
         self.start()
-        with self._wake:
+        with self._wake:  # claimed inside: a step that ends right now must not give back what was just claimed
+            if not self.claim(job_id):
+                return False
             self._held.add(job_id)
             if job_id in self._running:
                 self._again.add(job_id)
@@ -86,10 +86,6 @@ class Watcher:
             self._thread.join(patience)
         for job_id in left:
             self._store.release(self._worker, job_id)
-
-    @property
-    def closing(self) -> bool:
-        return self._closed
 
     def _loop(self) -> None:
         chores, sweeping = 0.0, 0.0

@@ -53,11 +53,15 @@ class Host(Publisher, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A configured host, and whether what it published is taken back when the job has ended."""
+    """A configured host, and whether what it published is taken back when the job has ended.
+
+    ``by_content``: the same bytes have one address there, whoever published them.
+    """
 
     host: Host
     name: str
     withdraw: bool
+    by_content: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ class Adopt:
         form = Form(*fields)
         try:
             if taker is not None:
-                job = self._runner.adopt(taker.job_id, asked, owner=sees)
+                job = self._runner.adopt(taker.job_id, asked, owner=sees, key=typed_key(key))
             elif doubtful and not (form.image and form.video):
                 text = "Open the job that was not confirmed (its poster says so), then paste the task id again: it goes on with it."
                 return cards.note("No job here has this task id", text, severity="warning")

@@ -43,7 +43,8 @@ class Generate:
             with gr.Row(visible=False, elem_id="have-already") as self.have:
                 self.show = gr.Button("Show it", size="sm", elem_id="show-it")
                 self.again = gr.Button("Make another take", size="sm", elem_id="another-take")
-        self.twin = gr.State("")
+        self.twin = gr.State(("", ""))
+        """The job that is there already, and the price of another take as it stands on the button."""
 
     def wire(
         self,
@@ -122,15 +123,15 @@ class Generate:
         """Another file: what was refused was about the one before."""
         return "", gr.update(visible=False)
 
-    def open_twin(self, twin: str, desk: Desk) -> tuple[str, Any]:
+    def open_twin(self, twin: tuple[str, str], desk: Desk) -> tuple[str, Any]:
         """Show what is there already."""
-        if twin:
-            desk.open(twin)
+        if twin[0]:
+            desk.open(twin[0])
         return "", gr.update(visible=False)
 
-    def submit_again(self, *values: Any) -> Iterator[tuple[Any, ...]]:
-        """The same once more, on purpose."""
-        yield from self.submit(*values, fresh=True)
+    def submit_again(self, twin: tuple[str, str], *values: Any) -> Iterator[tuple[Any, ...]]:
+        """The same once more, on purpose, at the price that was offered."""
+        yield from self.submit(*values, fresh=True, offered=twin[1])
 
     def submit_draft(self, *values: Any) -> Iterator[tuple[Any, ...]]:
         """A draft of the same, made here, where a key would have it made by Kling."""
@@ -164,7 +165,7 @@ class Generate:
             said = short
         return self.fine_print(look) + said
 
-    def submit(self, *values: Any, fresh: bool = False, draft: bool = False) -> Iterator[tuple[Any, ...]]:
+    def submit(self, *values: Any, fresh: bool = False, draft: bool = False, offered: str = "") -> Iterator[tuple[Any, ...]]:
         """One click, one job, which is opened on the desk. Yields (button, notice, the row of choices, its second button, twin)."""
         *fields, key, seat, who = values
         yield (
@@ -172,14 +173,14 @@ class Generate:
             cards.note("Getting ready", "Both files are checked once more."),
             gr.update(visible=False),
             gr.skip(),
-            "",
+            ("", ""),
         )
         look: Look | None = None
-        said, choose, twin = "", False, ""
+        said, choose, twin = "", False, ("", "")
         try:
-            look, said = self._sent(Form(*fields), key, cast(Desk, seat), who, fresh, draft)
+            look, said = self._sent(Form(*fields), key, cast(Desk, seat), who, fresh, draft, offered)
         except AlreadyHave as error:
-            said, choose, twin = cards.error(error), True, error.job_id or ""
+            said, choose, twin = cards.error(error), True, (error.job_id or "", self._price(seat))
         except KlingError as error:
             said = cards.error(error)
         except Exception:  # the last door: a visitor must never look at a page that says nothing
@@ -194,10 +195,12 @@ class Generate:
         cost = seat.shown.quote if seat.shown is not None else None
         return words.price(cost) if cost is not None else "price not known"
 
-    def _sent(self, form: Form, key: Any, seat: Desk, who: Any, fresh: bool, draft: bool) -> tuple[Look, str]:
+    def _sent(self, form: Form, key: Any, seat: Desk, who: Any, fresh: bool, draft: bool, offered: str) -> tuple[Look, str]:
         given = typed_key(key)
         request = form.request()
         look, agreed = seat.agreed(self._runner, form, given)
+        if offered and offered != self._price(seat):
+            agreed = False
         if not agreed and not draft:
             price = words.price(look.quote) if look.quote is not None else "not known"
             return look, cards.note("The price is another one now", f"It is {price}. Press Generate again to agree.", severity="warning")

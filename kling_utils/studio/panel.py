@@ -20,10 +20,10 @@ def panel(job: Job, now: float, usual: Wait | None = None) -> dict[str, Any]:
     note = SAFE
     if job.state == "unconfirmed" or job.waits_for:
         mode, note = "standing", ""
-    elif job.overdue:
-        note = "It takes longer than usual and is still followed, more slowly. It is safe to close this page."
     elif job.done:
         note = ""
+    elif job.overdue:
+        note = "It takes longer than usual and is still followed, more slowly. It is safe to close this page."
     return {
         "mode": mode,
         "title": words.WAITS[job.waits_for] or words.STATE[job.state],

@@ -69,24 +69,27 @@ class Rescue:
             self.go_on: gr.update(value=label),
         }
 
-    def wire(self, desk: gr.State, who: Any) -> list[Any]:
-        """Returns the events after which the job is to be watched again."""
+    def wire(self, desk: gr.State, who: Any, key: Any) -> list[Any]:
+        """``key`` is the page's own box. Returns the events after which the job is to be watched again."""
         common = {**PRIVATE, **HIDDEN}
         return [
-            self.adopt.click(self._adopt, [desk, who, self.task_id], [self.answer], **common),
+            self.adopt.click(self._adopt, [desk, who, key, self.task_id], [self.answer], **common),
             self.dismiss.click(self._dismiss, [desk, who], [self.answer], **common),
-            self.resend.click(self._resend, [desk, who], [self.answer], **common),
+            self.resend.click(self._resend, [desk, who, key], [self.answer], **common),
             self.go_on.click(self._resume, [desk, who, self.key], [self.answer, self.key], **common),
         ]
 
-    def _adopt(self, desk: Desk, who: Any, task_id: str) -> str:
-        return self._did(desk, lambda: self._runner.adopt(desk.job_id, task_id, owner=visitor.sees(self._runner, who)))
+    def _adopt(self, desk: Desk, who: Any, key: str, task_id: str) -> str:
+        def act() -> Any:
+            return self._runner.adopt(desk.job_id, task_id, owner=visitor.sees(self._runner, who), key=typed_key(key))
+
+        return self._did(desk, act)
 
     def _dismiss(self, desk: Desk, who: Any) -> str:
         return self._did(desk, lambda: self._runner.dismiss(desk.job_id, owner=visitor.sees(self._runner, who)))
 
-    def _resend(self, desk: Desk, who: Any) -> str:
-        return self._did(desk, lambda: self._runner.send_again(desk.job_id, owner=visitor.sees(self._runner, who)))
+    def _resend(self, desk: Desk, who: Any, key: str) -> str:
+        return self._did(desk, lambda: self._runner.send_again(desk.job_id, owner=visitor.sees(self._runner, who), key=typed_key(key)))
 
     def _resume(self, desk: Desk, who: Any, key: str) -> tuple[str, str]:
         says = self._did(desk, lambda: self._runner.resume(desk.job_id, owner=visitor.sees(self._runner, who), key=typed_key(key)))

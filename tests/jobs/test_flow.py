@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from pathlib import Path
@@ -164,10 +165,27 @@ def test_a_link_that_is_gone_for_good_is_a_failure_that_was_paid_for(
     runner: Runner, novita: ScriptedNovita, request_: MotionRequest
 ) -> None:
     novita.state.statuses = [*["TASK_STATUS_QUEUED"] * 3, "TASK_STATUS_SUCCEED"]
+    with pytest.raises(errors.StillRunning, match="ready and is not saved yet"):
+        runner.run(request_, progress=Meddler(novita, *[Reply(410, "")] * 400))
+    (job,) = runner.jobs()
+    while not runner.job(job.job_id).done:  # links live about an hour, and so long it is tried
+        runner._store.wait(0.05)
     with pytest.raises(errors.LinkExpired) as caught:
-        runner.run(request_, progress=Meddler(novita, Reply(410, ""), Reply(410, "")))
+        runner.result(job.job_id)
     assert caught.value.money == "yes"
     assert "Signature" not in str(caught.value)
+    assert "Resume the job" in caught.value.hint
+    for file in novita.state.files.values():
+        file.acts.clear()
+    job = runner.resume(caught.value.job_id or "")  # it was paid for: who asks again gets another look
+    assert runner.follow(job.job_id, progress=False).video.exists()
+    assert novita.state.submit_count == 1
+
+
+def test_a_link_that_does_not_work_yet_is_asked_again(runner: Runner, novita: ScriptedNovita, request_: MotionRequest) -> None:
+    novita.state.statuses = [*["TASK_STATUS_QUEUED"] * 3, "TASK_STATUS_SUCCEED"]
+    result = runner.run(request_, progress=Meddler(novita, Reply(404, ""), Reply(404, ""), Reply(403, "")))
+    assert result.video.exists()
 
 
 def test_a_truncated_download_is_resumed_and_never_renamed(
@@ -530,3 +548,148 @@ def test_the_same_request_in_doubt_takes_the_task(make: Any, novita: ScriptedNov
 def test_without_a_key_there_is_nobody_to_ask_for_a_task(make: Any, request_: MotionRequest) -> None:
     with pytest.raises(errors.SettingError, match="no API key"):
         make(settings={"novita_api_key": None}).adopt_task(request_, "task")
+
+
+def test_a_task_id_that_the_account_does_not_have_leaves_the_doubt(make: Any, novita: ScriptedNovita, request_: MotionRequest) -> None:
+    novita.state.submits.append(Stall())
+    runner = make()
+    error, _ = run(runner, request_)
+    with pytest.raises(errors.TaskNotFound) as caught:
+        runner.adopt(error.job_id, "mistyped")
+    assert caught.value.money == "unknown"
+    assert runner.job(error.job_id).state == "unconfirmed"
+
+
+# -- keys, and jobs that wait for one
+
+
+def test_a_doubt_of_a_visitor_can_be_ended_after_a_restart_with_the_key(make: Any, novita: ScriptedNovita, request_: MotionRequest) -> None:
+    key, without = SecretStr(novita.key), {"novita_api_key": None}
+    novita.state.submits.append(Stall())
+    first = make(settings=without)
+    job = first.submit(request_, owner="alice", key=key)
+    list(first.events(job.job_id))
+    first.close()
+    second = make(settings=without)
+    novita.state.tasks["found"] = {}
+    novita.state.files["/results/found.mp4"] = File(novita.state.video)
+    with pytest.raises(errors.KlingError, match="waits for its API key") as caught:
+        second.adopt(job.job_id, "found")
+    assert caught.value.money == "unknown"
+    second.adopt(job.job_id, "found", key=key)
+    assert second.follow(job.job_id, progress=False).video.exists()
+
+
+def test_a_job_that_a_key_of_another_account_could_not_find_goes_on_with_the_right_one(
+    make: Any, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
+    without = {"novita_api_key": None}
+    novita.state.statuses = ["TASK_STATUS_PROCESSING"]
+    first = make(settings=without)
+    job = first.submit(request_, owner="alice", key=SecretStr(novita.key))
+    next(event for _, event in first.events(job.job_id) if isinstance(event, ev.Processing))
+    first.close()
+    task_id, kept = next(iter(novita.state.tasks.items()))
+    del novita.state.tasks[task_id]  # as a key of another account sees it
+    second = make(settings=without)
+    second.resume(job.job_id, key=SecretStr(novita.key))
+    with pytest.raises(errors.TaskNotFound) as caught:
+        second.follow(job.job_id, progress=False)
+    assert caught.value.money == "yes"
+    novita.state.tasks[task_id] = kept
+    novita.state.statuses = ["TASK_STATUS_SUCCEED"]
+    assert second.adopt_task(request_, task_id, owner="alice", key=SecretStr(novita.key)).job_id == job.job_id
+    assert second.follow(job.job_id, progress=False).video.exists()
+    assert novita.state.submit_count == 1
+
+
+def test_dismissing_forgets_the_key_and_takes_the_files_back(
+    make: Any, novita: ScriptedNovita, request_: MotionRequest, clip: Path
+) -> None:
+    novita.state.submits.append(Stall())
+    runner = make(settings={"novita_api_key": None})
+    runner.page = shelf = Shelf(novita)
+    job = runner.submit(replace(request_, video=clip), owner="alice", key=SecretStr(novita.key))
+    list(runner.events(job.job_id))
+    assert len(shelf.kept) == 2
+    runner.dismiss(job.job_id)
+    assert shelf.kept == []
+    with pytest.raises(errors.KlingError, match="waits for its API key"):
+        runner.send_again(job.job_id)
+
+
+# -- nothing is lost on this side
+
+
+def test_a_task_id_that_could_not_be_written_down_is_written_later(
+    make: Any, novita: ScriptedNovita, request_: MotionRequest, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(step: str) -> None:
+        if step == "submitted" and not failed:
+            failed.append(step)
+            runner._store._write = Full(runner._store)
+
+    failed: list[str] = []
+    runner = make(after=full)
+    result, _ = run(runner, request_)
+    assert failed
+    assert result.job.task_id in caplog.text
+    assert novita.state.submit_count == 1
+
+
+class Full:
+    """A disk that is full for one write."""
+
+    def __init__(self, store: Any) -> None:
+        self._store, self._write = store, store._write
+
+    def begin(self) -> Any:
+        self._store._write = self._write
+        raise OSError("no space left on device")
+
+
+def test_a_job_that_is_on_its_way_is_not_deleted_and_money_is_told(runner: Runner, novita: ScriptedNovita, request_: MotionRequest) -> None:
+    novita.state.statuses = ["TASK_STATUS_PROCESSING"]
+    job = runner.submit(request_)
+    next(event for _, event in runner.events(job.job_id) if isinstance(event, ev.Processing))
+    with pytest.raises(errors.StillRunning) as caught:
+        runner.delete(job.job_id)
+    assert caught.value.money == "yes"
+    assert runner.job(job.job_id).state == "processing"
+
+
+def test_a_job_that_is_deleted_while_it_is_published_is_not_sent_and_lends_nothing(
+    make: Any, novita: ScriptedNovita, request_: MotionRequest, clip: Path
+) -> None:
+    def gone(step: str) -> None:
+        if step == "published":
+            runner.delete(runner.jobs()[0].job_id)
+            over.set()
+
+    over = threading.Event()
+    runner = make(after=gone)
+    runner.page = shelf = Shelf(novita)
+    runner.submit(replace(request_, video=clip))
+    assert over.wait(20)
+    runner.close()
+    assert novita.state.submit_count == 0
+    assert shelf.kept == []
+
+
+def test_a_job_that_a_dead_process_left_is_taken_up_by_who_follows_it(make: Any, novita: ScriptedNovita, request_: MotionRequest) -> None:
+    novita.state.statuses = ["TASK_STATUS_PROCESSING"]
+    first = make()
+    job = first.submit(request_)
+    next(event for _, event in first.events(job.job_id) if isinstance(event, ev.Processing))
+    first.close()
+    novita.state.statuses = ["TASK_STATUS_SUCCEED"]
+    assert make().follow(job.job_id, progress=False).video.exists()
+
+
+def test_an_end_takes_the_delay_back(make: Any, novita: ScriptedNovita, request_: MotionRequest) -> None:
+    novita.state.statuses = [*["TASK_STATUS_PROCESSING"] * 6, "TASK_STATUS_SUCCEED"]
+    runner = make(pace=replace(QUICK, deadline=0.0))
+    job = runner.submit(request_)
+    while not runner.job(job.job_id).done:
+        list(runner.events(job.job_id))
+    assert not runner.job(job.job_id).overdue

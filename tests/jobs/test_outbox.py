@@ -52,6 +52,10 @@ def job(store: Store, take: int, *, image: bytes = b"hero", video: bytes = b"dan
     return made
 
 
+def back(outbox: Outbox, job: Job) -> list[str]:
+    return list(outbox.take_back(job, outbox._store.private(job.job_id, 10.0)))
+
+
 @pytest.fixture
 def host() -> Host:
     return Host()
@@ -59,31 +63,38 @@ def host() -> Host:
 
 @pytest.fixture
 def outbox(store: Store, host: Host) -> Outbox:
-    return Outbox(store, guard=Guard(), transport=Transport(), ways=lambda: [Way(host, "the store", True)], clock=lambda: 10.0)
+    return Outbox(store, guard=Guard(), transport=Transport(), ways=lambda: [Way(host, "the store", True, by_content=True)])
 
 
 def test_both_files_are_taken_back_at_the_end(store: Store, host: Host, outbox: Outbox) -> None:
-    assert list(outbox.take_back(job(store, 1))) == []
+    assert back(outbox, job(store, 1)) == []
     assert host.gone == ["image.png", "video.mp4"]
 
 
 def test_what_another_job_still_needs_stays_until_that_one_has_ended(store: Store, host: Host, outbox: Outbox) -> None:
     first, second = job(store, 1), job(store, 2, image=b"another hero")
-    assert list(outbox.take_back(first)) == []
+    assert back(outbox, first) == []
     assert host.gone == ["image.png"]
     store.change(first.job_id, now=11.0, state="succeeded")
-    assert list(outbox.take_back(second)) == []
+    assert back(outbox, second) == []
     assert host.gone == ["image.png", "image.png", "video.mp4"]
 
 
 def test_an_address_of_the_users_own_is_not_touched(store: Store, host: Host, outbox: Outbox) -> None:
-    assert list(outbox.take_back(job(store, 1, video_url="https://e.example/a.mp4"))) == []
+    assert back(outbox, job(store, 1, video_url="https://e.example/a.mp4")) == []
     assert host.gone == ["image.png"]
 
 
 def test_what_cannot_be_taken_back_is_said_and_fails_nothing(store: Store, host: Host, outbox: Outbox) -> None:
     host.fails = True
-    assert list(outbox.take_back(job(store, 1))) == [
+    assert back(outbox, job(store, 1)) == [
         "The image could not be taken back from the store: The store is closed.",
         "The video could not be taken back from the store: The store is closed.",
     ]
+
+
+def test_an_address_of_its_own_is_taken_back_whatever_others_hold(store: Store, host: Host) -> None:
+    outbox = Outbox(store, guard=Guard(), transport=Transport(), ways=lambda: [Way(host, "this page", True)])
+    first, _ = job(store, 1), job(store, 2)
+    assert back(outbox, first) == []
+    assert host.gone == ["image.png", "video.mp4"]

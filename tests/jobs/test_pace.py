@@ -36,3 +36,7 @@ def test_the_providers_estimate_makes_a_wait_shorter_but_never_hectic() -> None:
 
 def test_a_server_on_this_machine_is_asked_every_second() -> None:
     assert next_wait(Pace(interval=2.0), 10, None, Middle(), near=True) == 1.0
+
+
+def test_a_wait_of_days_does_not_overflow() -> None:
+    assert next_wait(Pace(), 100_000, None, random.Random(1)) <= 12.0

@@ -79,14 +79,14 @@ class StandIn:
         self.done.append(("adopt_task", request, task_id, how))
         return replace(next(iter(self.kept.values())), job_id="NEW")
 
-    def adopt(self, job_id: str, task_id: str, *, owner: str | None = None) -> Job | None:
+    def adopt(self, job_id: str, task_id: str, *, owner: str | None = None, key: Any = None) -> Job | None:
         self.done.append(("adopt", job_id, task_id, owner))
         return self.kept.get(job_id)
 
     def dismiss(self, job_id: str, *, owner: str | None = None) -> None:
         self.done.append(("dismiss", job_id, owner))
 
-    def send_again(self, job_id: str, *, owner: str | None = None) -> None:
+    def send_again(self, job_id: str, *, owner: str | None = None, key: Any = None) -> None:
         self.done.append(("send_again", job_id, owner))
 
 

@@ -14,11 +14,14 @@ import pytest
 from gradio.utils import get_upload_folder
 
 from kling_utils.errors import SettingError
-from kling_utils.studio import history, options, visitor
+from kling_utils.preflight.limits import limit
+from kling_utils.studio import actions, history, options, visitor
 from kling_utils.studio.account import Account
 from kling_utils.studio.desk import Desk, Form, typed_key
 from kling_utils.studio.follow import Follow, panel
 from kling_utils.studio.generate import Generate
+from kling_utils.studio.inputs import ImageInput, VideoInput
+from kling_utils.studio.theme import static
 from kling_utils.values import Job, Report, Trouble
 
 Make = Callable[..., Any]
@@ -235,9 +238,9 @@ def test_the_three_ways_out_ask_the_runner_as_the_visitor(stand_in: Make, built:
     runner = stand_in(space_id="me/space")
     rescue, desk = built(lambda: Follow(runner)).rescue, Desk()
     desk.open("A")
-    rescue._adopt(desk, who, "task-1")
+    rescue._adopt(desk, who, " sk-box ", "task-1")
     rescue._dismiss(desk, who)
-    rescue._resend(desk, who)
+    rescue._resend(desk, who, "")
     _, emptied = rescue._resume(desk, who, " sk-typed ")
     assert [done[0] for done in runner.done] == ["adopt", "dismiss", "send_again", "resume"]
     assert {done[2] if done[0] != "adopt" else done[3] for done in runner.done} == {who}
@@ -258,6 +261,16 @@ def test_the_orientation_cards_say_consequence_and_length() -> None:
     blank, measured = options.orientation_choices({}), options.orientation_choices({"video": 4.13, "image": 5.0})
     assert dict((value, label) for label, value in blank)["image"].endswith("5 s")
     assert "4.1 s, as long as the clip" in dict((value, label) for label, value in measured)["video"]
+
+
+def test_the_numbers_of_the_page_are_those_of_the_table() -> None:
+    seconds, bytes_ = (limit(code) for code in ("video.duration", "video.bytes"))
+    assert f"{seconds.low} to {seconds.high} seconds" in static("lesson.html")
+    assert seconds.allowed in VideoInput.hint
+    for code in ("image.format", "image.side", "image.bytes"):
+        assert limit(code).allowed in ImageInput.hint
+    assert bytes_.allowed in VideoInput.hint
+    assert seconds.low == actions.SHORTEST
 
 
 @pytest.mark.parametrize(("key", "says"), [("", "No key is set"), ("sk-mine", "Your key is used"), ("sk mine", "cannot be used")])
