@@ -116,4 +116,3 @@ class Failed:
 
 
 Event = Checked | Published | Submitted | Unconfirmed | Queued | Processing | Note | StillRunning | Downloading | Succeeded | Failed
-FINAL = (Succeeded, Failed)

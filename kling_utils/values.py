@@ -1,6 +1,7 @@
 """The nouns: frozen values that every other room speaks in, and nothing else.
 
-Owns what a request, a finding, a quote and a job *are*. Refuses to know files, networks, databases and the environment.
+Owns what a request, a finding, a quote and a job *are*, and the few constants that rooms on several floors need. Refuses to know files,
+networks, databases and the environment.
 Units: seconds for time, bytes for size, ``Fraction`` for frame rates, ``Decimal`` for money. Sizes are as displayed.
 """
 
@@ -26,6 +27,13 @@ CHARACTER_ORIENTATIONS: tuple[CharacterOrientation, ...] = get_args(CharacterOri
 PROVIDERS: tuple[Provider, ...] = get_args(Provider)
 STATES: tuple[State, ...] = get_args(State)
 TERMINAL: frozenset[State] = frozenset({"succeeded", "failed"})
+
+HOME_OWNER = "home"
+"""Whose jobs they are where there are no visitors: this home's."""
+LIST_STD, LIST_PRO = Decimal("0.126"), Decimal("0.168")
+"""Kling's list prices in USD a second, the default rates; Novita publishes none for this model."""
+MISSED = 0.5
+"""Seconds that people notice to be missing from a result."""
 
 
 def is_url(source: str | Path) -> bool:
@@ -156,7 +164,7 @@ class Finding:
     def __str__(self) -> str:
         line = f"[{self.severity}] {self.title}: {self.measured}"
         line += f" (allowed: {self.allowed})" if self.allowed else ""
-        return line + (f". {self.fix}" if self.fix else "")
+        return f"{line.removesuffix('.')}. {self.fix}" if self.fix else line  # what was measured may be a sentence
 
 
 _ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "advice": 2, "pass": 3}
@@ -221,6 +229,8 @@ class Quote(Shown):
     """Where the rate and the seconds come from, in words."""
     unknown: tuple[str, ...] = ()
     """What is not known about the price, in words."""
+    draft: bool = False
+    """True for a local draft, which is free whatever the rates are."""
 
     @property
     def free(self) -> bool:
@@ -228,7 +238,7 @@ class Quote(Shown):
 
     def __str__(self) -> str:
         if self.free:
-            return "free (a local draft)"
+            return "free (a local draft)" if self.draft else "free (at a rate of 0)"
         if self.low == self.high:
             return f"about {self.high}"
         return f"about {self.low.amount:.2f} to {self.high}"

@@ -93,6 +93,25 @@ def test_check_of_a_wrong_pair_ends_with_1_and_says_all_of_it(shell: Shell, pict
     assert done.stdout.count("[error]") == 2
 
 
+@pytest.mark.parametrize("command", ["doctor", "check"])
+def test_without_ffmpeg_it_is_said_what_to_do(shell: Shell, picture: Path, clip: Path, command: str) -> None:
+    done = shell(command, *((picture, clip) if command == "check" else ()), IMAGEIO_FFMPEG_EXE="/nonexistent")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    if command == "doctor":
+        assert "ffmpeg could not be started: No such file" in done.stdout
+        assert "Install imageio-ffmpeg again, and unset IMAGEIO_FFMPEG_EXE." in done.stdout
+
+
+def test_where_no_ffmpeg_is_installed_doctor_says_so(shell: Shell, tmp_path: Path) -> None:
+    nothing = "def get_ffmpeg_exe():\n    raise RuntimeError('No ffmpeg exe could be found.')\n"
+    (tmp_path / "imageio_ffmpeg.py").write_text(nothing)
+    done = shell("doctor", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1
+    assert "There is no ffmpeg on this machine. Install imageio-ffmpeg again" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
 def test_run_json_is_one_line_and_progress_goes_to_stderr(shell: Shell, picture: Path, address: str, tmp_path: Path) -> None:
     done = shell("run", picture, address, "--json", "--out", tmp_path / "out.mp4")
     said = line(done)

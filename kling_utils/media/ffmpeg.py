@@ -7,6 +7,7 @@ Refuses to know what is done with the frames.
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import subprocess
 import tempfile
@@ -30,14 +31,37 @@ GOP_SECONDS = 1
 
 _LOOK = 60.0
 """Seconds of time-out up to which a run is a look at a file, which is over before anybody could end it."""
+_INSTALL = "Install imageio-ffmpeg again, and unset IMAGEIO_FFMPEG_EXE."
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENOEXEC)
+
+
+class TimedOut(FfmpegFailed):
+    """ffmpeg took longer than it was given."""
 
 
 @functools.cache
 def executable() -> str:
-    """Path of the ffmpeg binary that imageio-ffmpeg (and so moviepy) bundles."""
+    """Path of the ffmpeg binary that imageio-ffmpeg (and so moviepy) bundles. Raises ``FfmpegFailed`` where there is none."""
     import imageio_ffmpeg
 
-    return str(imageio_ffmpeg.get_ffmpeg_exe())
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError as error:
+        raise FfmpegFailed("There is no ffmpeg on this machine.", hint=_INSTALL) from error
+
+
+@contextlib.contextmanager
+def _begun(
+    args: Sequence[str], *, brief: bool = False, stdin: int = subprocess.DEVNULL, stderr: int | IO[bytes]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A started ffmpeg, as ``processes.opened``. Raises ``FfmpegFailed`` when it is not there, or cannot be run."""
+    with contextlib.ExitStack() as stack:
+        try:
+            process = stack.enter_context(opened([executable(), *args], brief=brief, stdin=stdin, stderr=stderr))
+        except OSError as error:  # of the start alone: what goes wrong inside the block is the caller's
+            hint = _INSTALL if error.errno in _NOT_THERE else "Try again when this machine has less to do."
+            raise FfmpegFailed(f"ffmpeg could not be started: {error.strerror or type(error).__name__}.", hint=hint) from error
+        yield process
 
 
 def source(path: Path) -> list[str]:
@@ -57,18 +81,20 @@ class Finished:
 def run(
     args: Sequence[str], *, timeout: float, check: bool = True, quiet: bool = True, meanwhile: Callable[[], object] | None = None
 ) -> Finished:
-    """Run ffmpeg to its end. ``timeout`` in seconds. Raises ``FfmpegFailed`` on a time-out, and on a failure when ``check``.
+    """Run ffmpeg to its end. ``timeout`` in seconds.
+
+    Raises ``FfmpegFailed`` when there is no ffmpeg, on a time-out, and on a failure when ``check``.
 
     ``meanwhile`` is called once, here, while ffmpeg works.
     """
-    command = [executable(), *(_QUIET if quiet else ("-hide_banner", "-nostdin")), *args]
-    with opened(command, brief=timeout <= _LOOK, stderr=subprocess.PIPE) as process:
+    told = _QUIET if quiet else ("-hide_banner", "-nostdin")
+    with _begun([*told, *args], brief=timeout <= _LOOK, stderr=subprocess.PIPE) as process:
         if meanwhile is not None:
             meanwhile()
         try:
             stdout, stderr = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired as error:
-            raise FfmpegFailed(f"ffmpeg did not finish within {timeout:.0f} s.", hint="Try a shorter or smaller file.") from error
+            raise TimedOut(f"ffmpeg did not finish within {timeout:.0f} s.", hint="Try a shorter or smaller file.") from error
     out = Finished(process.returncode, stdout, stderr.decode("utf-8", "replace"))
     if check and out.code:
         raise FfmpegFailed(f"ffmpeg failed: {last_line(out.stderr)}", hint="The file may be damaged; export it again.")
@@ -102,7 +128,7 @@ def run_to_end(
                     if on_progress is not None and seconds > 0:
                         on_progress(min(1.0, at / seconds))
             if time.monotonic() - moved > patience:
-                raise FfmpegFailed(f"ffmpeg made no progress for {patience:.0f} s.", hint="Try a shorter or smaller file.")
+                raise TimedOut(f"ffmpeg made no progress for {patience:.0f} s.", hint="Try a shorter or smaller file.")
         running.finish()
     if on_progress is not None:
         on_progress(1.0)
@@ -122,7 +148,7 @@ class Running:
         try:
             code = self._process.wait(timeout)
         except subprocess.TimeoutExpired as error:
-            raise FfmpegFailed(f"ffmpeg did not finish within {timeout:.0f} s.", hint="Try a shorter or smaller file.") from error
+            raise TimedOut(f"ffmpeg did not finish within {timeout:.0f} s.", hint="Try a shorter or smaller file.") from error
         if code:
             raise FfmpegFailed(f"ffmpeg failed: {self.said()}", hint="The file may be damaged; export it again.")
 
@@ -137,7 +163,7 @@ def start(args: Sequence[str], *, stdin: bool) -> Iterator[Running]:
     """Start ffmpeg with pipes: stdout always, stdin when asked. Whatever happens inside, nothing is left running."""
     with tempfile.TemporaryFile() as log:
         pipe = subprocess.PIPE if stdin else subprocess.DEVNULL
-        with opened([executable(), *_QUIET, *args], stdin=pipe, stderr=log) as process:
+        with _begun([*_QUIET, *args], stdin=pipe, stderr=log) as process:
             yield Running(process, log)
 
 

@@ -8,6 +8,7 @@ from ``~/.netrc``. Refuses to know what the file is for. Address policy: ``addre
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import secrets
@@ -23,7 +24,7 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError
 
-from kling_utils.errors import AddressRefused, NoContact
+from kling_utils.errors import AddressRefused, KlingError, NoContact
 from kling_utils.media.addresses import Address, Allowed, bare, parse, proxies_for, public
 from kling_utils.media.sniff import HEAD_BYTES, Kind, sniff
 
@@ -32,6 +33,7 @@ AGENT = "motion-control-studio"
 _TRIED = 3  # addresses of one name
 _CHUNK = 64 * 1024
 NETWORK_ERRORS = (requests.RequestException, HTTPError, OSError)
+FULL = "the disk is full"
 
 Resolve = Callable[..., list[Any]]
 """As ``socket.getaddrinfo``."""
@@ -117,10 +119,6 @@ class Guard:
         self._allowed, self._resolve, self._clock, self._verify = Allowed(allow), resolve, clock, verify
         self._proxies = {scheme: proxy for scheme, proxy in (proxies or {}).items() if scheme in ("https", "no")}
 
-    def check(self, url: str) -> None:
-        """Raise ``AddressRefused`` for an address that the policy forbids on its face; no contact, not even a look-up."""
-        parse(url.strip(), self._allowed)
-
     @contextlib.contextmanager
     def open(
         self,
@@ -128,7 +126,6 @@ class Guard:
         *,
         headers: Mapping[str, str] | None = None,
         timeout: tuple[float, float] = (8.0, 30.0),
-        method: str = "GET",
         total: float | None = None,
     ) -> Iterator[requests.Response]:
         """The streamed answer, whatever its status, after at most ``REDIRECTS`` redirects.
@@ -145,7 +142,7 @@ class Guard:
                 stack.callback(timer.cancel)
             try:
                 for _ in range(REDIRECTS + 1):
-                    response = self._ask(url.strip(), headers or {}, timeout, method, stack, live, expired)
+                    response = self._ask(url.strip(), headers or {}, timeout, stack, live, expired)
                     if not response.is_redirect:
                         break
                     url = requests.compat.urljoin(url, response.headers["Location"])
@@ -164,7 +161,6 @@ class Guard:
         url: str,
         headers: Mapping[str, str],
         timeout: tuple[float, float],
-        method: str,
         stack: contextlib.ExitStack,
         live: list[_Pinned],
         expired: threading.Event,
@@ -172,7 +168,7 @@ class Guard:
         address = parse(url, self._allowed)
         fixed = {"Accept-Encoding": "identity", "User-Agent": AGENT, "Connection": "close", "Accept": "*/*"}
         try:
-            request = requests.Request(method, url, headers=fixed | dict(headers), auth=NoAuth()).prepare()
+            request = requests.Request("GET", url, headers=fixed | dict(headers), auth=NoAuth()).prepare()
             address = parse(request.url or "", self._allowed)  # as it will be sent: international names encoded
         except (requests.RequestException, UnicodeError):
             raise AddressRefused("The address is malformed.", hint="Copy it again.") from None
@@ -229,7 +225,7 @@ class Guard:
     ) -> Path:
         """Save the file behind ``url`` as ``dest``: whole, of a wanted kind by its first bytes, at most ``max_bytes``. Returns ``dest``.
 
-        Raises ``AddressRefused`` (policy, status, size, kind) and ``NoContact``.
+        Raises ``AddressRefused`` (policy, status, size, kind), ``NoContact``, and ``KlingError`` when it cannot be written.
         """
         deadline = self._clock() + total_timeout
         part = dest.with_name(f".{dest.name}.{secrets.token_hex(4)}.part")
@@ -253,6 +249,12 @@ class Guard:
                 if told is not None and file.tell() != told:
                     raise NoContact(f"{bare(url)} broke off after {file.tell()} of {told} bytes.", hint="Try again.")
             os.replace(part, dest)
+        except OSError as error:
+            if isinstance(error, KlingError):  # NoContact is one, too
+                raise
+            why = unwritten(error)
+            hint = "Free some space, and try again." if why == FULL else "Look at the disk that it is saved on, and try again."
+            raise KlingError(f"{bare(url)} could not be saved: {why}.", hint=hint) from error
         finally:
             part.unlink(missing_ok=True)
         return dest
@@ -277,6 +279,11 @@ def chunks(response: requests.Response, url: str) -> Iterator[bytes]:
         if not chunk:
             return
         yield chunk
+
+
+def unwritten(error: OSError) -> str:
+    """Why a file could not be written, without the paths of this machine."""
+    return FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror or type(error).__name__
 
 
 def length(response: requests.Response) -> int | None:

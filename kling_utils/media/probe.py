@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from PIL import Image
 
-from kling_utils.errors import FfmpegFailed, UnreadableMedia
+from kling_utils.errors import UnreadableMedia
 from kling_utils.media import ffmpeg, packets
 from kling_utils.media.sniff import HEAD_BYTES, Kind, sniff
 from kling_utils.values import ImageInfo, Size, VideoInfo
@@ -193,7 +193,7 @@ def _list_packets(path: Path, kind: Kind, size_bytes: int, *, meanwhile: Callabl
     args = ["-nostats", *ffmpeg.source(path), "-map", "0:V:0", "-c", "copy", "-flush_packets", "0", "-f", "framecrc", "pipe:1"]
     try:
         listing = ffmpeg.run(args, timeout=30 + size_bytes / 20e6, check=False, quiet=False, meanwhile=meanwhile)
-    except FfmpegFailed as error:
+    except ffmpeg.TimedOut as error:
         raise _unreadable(path, "video", "not measured in time", _AS_CLIP, "slow") from error
     text = listing.stderr
     # Complaints begin at the margin, while tags, in which anything can stand, are indented.

@@ -6,7 +6,6 @@ to send a key: storage hosts are strangers, and are met through the same guard a
 
 from __future__ import annotations
 
-import errno
 import os
 import random
 import re
@@ -23,7 +22,7 @@ import requests
 
 from kling_utils.errors import AddressRefused, DownloadFailed, Interrupted, KlingError, LinkExpired, NoContact
 from kling_utils.media.addresses import bare
-from kling_utils.media.guard import Guard, chunks, length
+from kling_utils.media.guard import FULL, Guard, chunks, length, unwritten
 from kling_utils.media.sniff import sniff
 from kling_utils.novita.backoff import PATIENCE, TRIES, full_jitter, retry_after
 
@@ -68,7 +67,6 @@ def download(
     on_progress: Callable[[int, int | None], None] = lambda done, total: None,
     max_bytes: int,
     stop: Callable[[], bool] = lambda: False,
-    verify: Callable[[Path], object] | None = None,
     wait: Callable[[float], bool] | None = None,
     rng: random.Random | None = None,
     clock: Callable[[], float] = time.monotonic,
@@ -78,8 +76,7 @@ def download(
     """Save the video behind ``url`` as ``dest`` and return it.
 
     ``fresh_link`` is asked once, when the link is refused. ``on_progress(done, total)`` gets bytes, four times a second at most.
-    ``verify`` is run on the whole file before it gets its name, and raises to refuse it. ``stop`` ends it between two reads.
-    Raises ``LinkExpired``, ``DownloadFailed`` and ``Interrupted``; what ``fresh_link`` raises passes through.
+    ``stop`` ends it between two reads. Raises ``LinkExpired``, ``DownloadFailed`` and ``Interrupted``; what ``fresh_link`` raises passes.
     """
     state = _State(url)
     pause, rng = wait or threading.Event().wait, rng or random.Random()  # noqa: S311 - jitter
@@ -100,15 +97,13 @@ def download(
                     _check_stop(pause(asked))
             file.flush()
             os.fsync(file.fileno())
-        if verify is not None:
-            _verified(part, verify)
         os.replace(part, dest)
     except OSError as error:
         if isinstance(error, KlingError):
             raise
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        what = "the disk is full" if full else error.strerror or type(error).__name__
-        raise DownloadFailed(f"{dest.name} could not be written: {what}.", hint=f"Free some space. {_LATER}" if full else _LATER) from error
+        why = unwritten(error)
+        hint = f"Free some space. {_LATER}" if why == FULL else _LATER
+        raise DownloadFailed(f"{dest.name} could not be written: {why}.", hint=hint) from error
     finally:
         part.unlink(missing_ok=True)
     return dest
@@ -230,15 +225,6 @@ def _check_head(file: BinaryIO, state: _State) -> None:
     what = "nothing" if not head else sniff(head).phrase
     # Storage hosts tell of an expired link in a page too, so a fresh one is worth a try.
     raise _Gone(DownloadFailed(f"What {bare(state.url)} serves is not a video but {what}.", hint=_LATER))
-
-
-def _verified(part: Path, verify: Callable[[Path], object]) -> None:
-    try:
-        verify(part)
-    except DownloadFailed:
-        raise
-    except KlingError as error:
-        raise DownloadFailed(f"What came is not a usable video: {error.message}", hint=_LATER) from error
 
 
 def _restart(file: BinaryIO) -> int:

@@ -42,11 +42,11 @@ class Refusal:
 _KEY = "Copy the key again from novita.ai, Settings, Key Management."
 _ACCOUNT = "Look at your account at the provider: it must be verified and allowed to use this model."
 _THEIRS = "This is on the provider's side; try again in a few minutes."
-_PICTURE = "Use a .jpg or .png of at most 10 MB, sides of 300 px or more, aspect ratio 1:2.5 to 2.5:1."
+_PICTURE = "Use a .jpg or .png whose size and shape pass the checks, without a warning."
 
 REASONS: dict[str, Refusal] = {
     "INVALID_REQUEST_BODY": Refusal(InputRefused, "A field of the request was refused.", "Correct the field that the provider names."),
-    "IMAGE_FILE_EXCEEDS_MAX_SIZE": Refusal(InputRefused, "The image file is too large.", "Save it smaller: at most 10 MB.", "image"),
+    "IMAGE_FILE_EXCEEDS_MAX_SIZE": Refusal(InputRefused, "The image file is too large.", "Save it as JPEG, or smaller.", "image"),
     "INVALID_IMAGE_FORMAT": Refusal(InputRefused, "The image's format was refused.", "Save it as .jpg or .png.", "image"),
     "IMAGE_EXCEEDS_MAX_RESOLUTION": Refusal(InputRefused, "The image has too many pixels.", "Make it smaller.", "image"),
     "INVALID_IMAGE_SIZE": Refusal(InputRefused, "The image's size was refused.", _PICTURE, "image"),
@@ -125,7 +125,7 @@ TEXTS: tuple[Advice, ...] = (  # the first that matches counts: the more precise
     Advice(
         "duration of continuous valid motion is too short",
         "The video has too little motion that can be followed: cuts, floor work, a turned back or occlusion interrupt it.",
-        "Keep one clean take of 3 s or more, one person facing the camera.",
+        "Keep one clean take without a break, one person facing the camera.",
         "video",
     ),
     Advice(

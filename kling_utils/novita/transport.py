@@ -42,7 +42,6 @@ class Answer:
 
     status: int
     body: Any = field(repr=False)
-    text: str = field(repr=False, default="")
     retry_after: float | None = None
 
     @property
@@ -218,7 +217,7 @@ class Transport:
             body = json.loads(text)
         except (ValueError, RecursionError):
             body = None
-        return Answer(response.status_code, body, text[:2000], retry_after(response.headers.get("Retry-After"), self._wall()))
+        return Answer(response.status_code, body, retry_after(response.headers.get("Retry-After"), self._wall()))
 
     def _repeat(self, once: Callable[[], Answer], stop: Any, patience: float | None = PATIENCE) -> Answer:
         def wait(state: RetryCallState) -> float:

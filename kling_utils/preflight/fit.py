@@ -23,9 +23,9 @@ from kling_utils.preflight.check import check_image, check_video
 from kling_utils.preflight.fit_image import make_image, plan_image
 from kling_utils.preflight.fit_video import make_video, plan_video
 from kling_utils.preflight.plan import FitChoices, Fitted, ImagePlan, Impossible, Plan, Step, VideoPlan
-from kling_utils.values import CharacterOrientation, Finding, ImageInfo, Report, VideoInfo
+from kling_utils.values import CharacterOrientation, Finding, ImageInfo, Report, VideoInfo, is_url
 
-__all__ = ["FitChoices", "Fitted", "Impossible", "Plan", "Step", "fit", "fit_file", "plan_file", "plan_fit", "thumbnails"]
+__all__ = ["FitChoices", "Fitted", "Impossible", "Plan", "Step", "fit", "fit_file", "left_in_place", "plan_file", "plan_fit", "thumbnails"]
 
 Progress = Callable[[float, str], None]
 """Gets 0..1 and what is being made: ``image`` or ``video``."""
@@ -54,6 +54,15 @@ def plan_fit(report: Report, *, choices: FitChoices = _DEFAULT, character_orient
         cannot.append(video)
         video = None
     return Plan(image, video, tuple(cannot), character_orientation, report)
+
+
+def left_in_place(choices: FitChoices, report: Report, *, image: str | Path, video: str | Path) -> FitChoices:
+    """The choices without what is at an address and would not be refused: the provider can fetch it, and a copy would have to be published.
+
+    ``image`` and ``video`` as they were given; the report tells what would be refused.
+    """
+    given, wrong = {"image": image, "video": video}, {finding.field for finding in report.errors}
+    return replace(choices, fields=tuple(field for field in choices.fields if field in wrong or not is_url(given[field])))
 
 
 def plan_file(

@@ -10,10 +10,8 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from kling_utils.errors import SettingError
 from kling_utils.preflight.limits import RESULT_SECONDS_IMAGE, limit, number
-from kling_utils.values import CharacterOrientation, ModelName, Money, Provider, Quote
+from kling_utils.values import LIST_PRO, LIST_STD, CharacterOrientation, ModelName, Money, Provider, Quote
 
-LIST_STD = Decimal("0.126")
-LIST_PRO = Decimal("0.168")
 _LIST = "Kling's list price, not Novita's"
 _OWN = "a rate that you set"
 
@@ -38,7 +36,7 @@ class RateCard:
     def __post_init__(self) -> None:
         for rate in (self.std, self.pro):
             if not rate.is_finite() or rate < 0:
-                raise SettingError(f"A rate of {rate} a second is no price.", hint="Give a number such as 0.126, or 0 if it is free.")
+                raise SettingError(f"A rate of {rate} a second is no price.", hint=f"Give a number such as {LIST_STD}, or 0 if it is free.")
         if not self.source:
             listed = (self.std, self.pro, self.currency) == (LIST_STD, LIST_PRO, "USD")
             object.__setattr__(self, "source", _LIST if listed else _OWN)
@@ -68,7 +66,7 @@ def quote(
     seconds = Decimal(number(expected_seconds(character_orientation, duration, provider=provider)))
     if provider == "local":
         nothing = Money(Decimal(0), rates.currency)
-        return Quote(seconds=seconds, rate=nothing, low=nothing, high=nothing, basis="made on this computer, free of charge")
+        return Quote(seconds=seconds, rate=nothing, low=nothing, high=nothing, basis="made on this computer, free of charge", draft=True)
     rate = rates.rate(model_name)
     low, high = (Money(seconds.to_integral_value(rounding) * rate.amount, rate.currency) for rounding in (ROUND_FLOOR, ROUND_CEILING))
     image = character_orientation == "image"

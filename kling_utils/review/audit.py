@@ -18,12 +18,10 @@ from kling_utils.media.probe import probe_image, probe_video
 from kling_utils.review import motion, sound, words
 from kling_utils.review.motion import Scan
 from kling_utils.review.sound import Envelope
-from kling_utils.values import Finding, MotionRequest, Report, Severity, VideoInfo, is_url
+from kling_utils.values import MISSED, Finding, MotionRequest, Report, Severity, VideoInfo, is_url
 
 LENGTH_TOLERANCE = 0.15
 """Seconds: four frames, by which encoders and players differ."""
-SHORT = 0.5
-"""Seconds that people notice to be missing."""
 RATE_TOLERANCE = 0.02
 CHOPPY = 0.9
 SMALLER = 0.75
@@ -97,7 +95,7 @@ def _length(ours: _Side, theirs: _Side, request: MotionRequest, expected: float,
     allowed = words.ALLOWED["length"].format(expected=_number(expected))
     begin = _begins_at(ours, theirs, offset)
     end = begin + seconds
-    cut_end, cut_start = theirs.info.duration - end > SHORT, begin > SHORT
+    cut_end, cut_start = theirs.info.duration - end > MISSED, begin > MISSED
     if -LENGTH_TOLERANCE <= missing <= LENGTH_TOLERANCE and not cut_start:
         # In image orientation the documented length ends a longer reference: worth saying, and no fault.
         if not cut_end:
@@ -114,13 +112,13 @@ def _length(ours: _Side, theirs: _Side, request: MotionRequest, expected: float,
     if cut_start:
         return _finding("length", "warning", measured, allowed, "begins late", "length")
     return _finding(
-        "length", *(("advice", measured, allowed, "a bit short") if missing <= SHORT else ("warning", measured, allowed, "short"))
+        "length", *(("advice", measured, allowed, "a bit short") if missing <= MISSED else ("warning", measured, allowed, "short"))
     )
 
 
 def _begins_at(ours: _Side, theirs: _Side, offset: sound.Offset | None) -> float:
     """Seconds of the reference at which the result begins; 0 where nothing says otherwise. The sound knows best, else the motion."""
-    if theirs.info.duration - ours.info.duration < SHORT:
+    if theirs.info.duration - ours.info.duration < MISSED:
         return 0.0
     if offset is not None and offset.sure:
         return max(0.0, -offset.seconds)
@@ -172,7 +170,7 @@ def _sound(ours: _Side, theirs: _Side, request: MotionRequest, offset: sound.Off
     if offset is None or not offset.sure:
         return [*found, _finding("sound_offset", "pass", _measured("cannot tell"), limits)]
     late = offset.seconds
-    if late < -SHORT and theirs.info.duration - ours.info.duration >= SHORT:
+    if late < -MISSED and theirs.info.duration - ours.info.duration >= MISSED:
         # A result that begins later in the reference has its sound earlier, rightly. Where the motion cannot say when, that is believed.
         begin = motion.begins_at(ours.seen, theirs.seen)
         late = 0.0 if begin is None or abs(late + begin) < COARSE_STEP else late + begin

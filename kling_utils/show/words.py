@@ -107,7 +107,7 @@ def maker(job: Job) -> str:
 
 
 def price(quote: Quote) -> str:
-    """A quote in a few words: ``free``, ``about 0.52 USD``, ``about 0.50 to 0.63 USD``."""
+    """A quote in a few words: ``free`` or ``about 0.52 USD``; how wide it is, ``span`` says."""
     if quote.free:
         return "free"
     exact = (quote.seconds * quote.rate.amount).quantize(Decimal("0.01"))
@@ -127,7 +127,7 @@ def spent(job: Job) -> str:
 
 def span(quote: Quote) -> str:
     """The honest width of a quote, in words: both ends when rounding matters, the rate, and where it comes from."""
-    if quote.free:
+    if quote.draft:
         return "A local draft costs nothing."
     ends = f"{quote.low.amount:.2f} to {quote.high}" if quote.low != quote.high else str(quote.high)
     return f"{ends}: {quote.basis}."

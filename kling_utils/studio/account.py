@@ -1,7 +1,7 @@
 """Whose key is used, said in one line, and the box for a visitor's own key.
 
-Owns the key's box: masked, read by private events only, handed to the runner and to nobody else. Refuses to keep it: not in a state, not in
-browser storage, not in a log, an event or an error.
+Owns the key's box: masked, read by private events only, handed to the runner and to nobody else. Refuses to keep it: the page's
+session holds in memory what is in the box, and that is all: no browser storage, no log, no event and no error has it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Account:
                     self.box = key_box(
                         "Novita API key",
                         placeholder="sk_…",
-                        info="Used for your jobs only, kept in memory while they need it, never stored.",
+                        info="Used for your jobs alone, kept in memory only, never stored.",
                         elem_id="key",
                         scale=1,
                     )

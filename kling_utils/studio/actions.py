@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from kling_utils.errors import AlreadyHave, KlingError, SettingError
+from kling_utils.preflight.limits import limit
 from kling_utils.show import cards, words
 from kling_utils.studio import files, snippets, visitor
 from kling_utils.studio.desk import Desk, typed_key
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from kling_utils.jobs.runner import Runner
 
 LOG = logging.getLogger(__name__)
-SHORTEST = 3.0
+SHORTEST = float(limit("video.duration").low or 0)
 """Seconds of the shortest clip that is worth trimming to; what is really allowed is said by the checks."""
 _OTHER_MODEL: dict[ModelName, ModelName] = {"kling-v3-0-std": "kling-v3-0-pro", "kling-v3-0-pro": "kling-v3-0-std"}
 _OTHER_WAY: dict[CharacterOrientation, CharacterOrientation] = {"video": "image", "image": "video"}
@@ -135,8 +136,8 @@ class Actions:
             return self.value(job, key), cards.note("The price is another one now", text, severity="warning")
         owner = visitor.owner(self._runner, who)
         asked = self._request(name, job)
-        used = None if name == "draft" else key
-        made = self._runner.submit(asked, owner=owner, key=used, report=look.report, fresh=name == "again", draft=name == "draft")
+        used, fresh = None if name == "draft" else key, name == "again" and job.state == "succeeded"
+        made = self._runner.submit(asked, owner=owner, key=used, report=look.report, fresh=fresh, draft=name == "draft")
         desk.open(made.job_id)
         return gr.skip(), ""
 

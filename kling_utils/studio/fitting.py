@@ -17,7 +17,7 @@ import gradio as gr
 
 from kling_utils.errors import Interrupted, KlingError
 from kling_utils.media.thumbnails import thumbnails
-from kling_utils.preflight.fit import FitChoices, Fitted, Plan, plan_fit
+from kling_utils.preflight.fit import FitChoices, Fitted, Plan, left_in_place, plan_fit
 from kling_utils.show import cards, repairs
 from kling_utils.studio import files
 from kling_utils.studio.desk import Desk, Form
@@ -131,12 +131,17 @@ class Fitting:
 
         keep = [gr.skip()] * 4
         task = asyncio.create_task(asyncio.to_thread(work))
-        while not task.done():
-            at, which = told[0]
-            what = "the picture" if which == "image" else "the clip"
-            said = cards.note(f"Fixing {what}, {at:.0%}", "Your own files stay as they are.")
-            yield (*keep, said, gr.skip(), gr.update(interactive=False), gr.update(visible=True))
-            await asyncio.wait([task], timeout=LOOK_AGAIN)
+        try:
+            while not task.done():
+                at, which = told[0]
+                what = "the picture" if which == "image" else "the clip"
+                said = cards.note(f"Fixing {what}, {at:.0%}", "Your own files stay as they are.")
+                yield (*keep, said, gr.skip(), gr.update(interactive=False), gr.update(visible=True))
+                await asyncio.wait([task], timeout=LOOK_AGAIN)
+        finally:
+            if not task.done():  # the page was closed: nobody asks any more how it ended
+                stop.set()
+                task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         try:
             fitted = task.result()
         except Interrupted:
@@ -166,6 +171,7 @@ class Fitting:
 
 def _plan(report: Report, form: Form, start: float, shape: str, slow: bool) -> Plan:
     choices = FitChoices(start=max(0.0, float(start or 0)), shape="crop" if shape == CROP else "pad", slow=bool(slow))
+    choices = left_in_place(choices, report, image=form.image, video=form.video)
     return plan_fit(report, choices=choices, character_orientation=form.character_orientation)
 
 

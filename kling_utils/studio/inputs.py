@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from kling_utils.errors import KlingError
+from kling_utils.preflight.limits import limit
 from kling_utils.show import cards
 from kling_utils.studio import files, samples
 from kling_utils.studio.desk import Desk
@@ -19,6 +20,11 @@ from kling_utils.values import Report, is_url
 CAMERA = {"video": {"width": {"ideal": 1280}, "height": {"ideal": 720}, "frameRate": {"ideal": 30}}}
 """What the camera is asked for: left alone it gives all it has, and a slow machine records a second in four."""
 _MEASURING = cards.note("Measuring", "Size, length and format are being checked.")
+
+
+def _allowed(code: str) -> str:
+    """The rule of that code in words, as the checks say it."""
+    return limit(code).allowed
 
 
 class Input:
@@ -97,7 +103,7 @@ class ImageInput(Input):
     """The character."""
 
     name = "image"
-    hint = "One person, head and upper body in sight. JPEG or PNG, 300 px or more a side, up to 10 MB."
+    hint = f"One person, head and upper body in sight. {_allowed('image.format')}, {_allowed('image.side')}, {_allowed('image.bytes')}."
     fields = ("image",)
     ready = "The picture is fine"
 
@@ -125,7 +131,7 @@ class VideoInput(Input):
     """The motion."""
 
     name = "video"
-    hint = "One person, one take without cuts. MP4 or MOV, 3 to 30 s, up to 10 MB."
+    hint = f"One person, one take without cuts. {_allowed('video.container')}, {_allowed('video.duration')}, {_allowed('video.bytes')}."
     fields = ("video", "request")
     ready = "The clip is fine"
 

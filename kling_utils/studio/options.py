@@ -1,6 +1,6 @@
 """How the motion is transferred: orientation, model, texts, sound.
 
-Owns the words that say what each choice means. Refuses to know limits and prices: those come from the runner.
+Owns the words that say what each choice means. Refuses to know limits and prices: those come from the table and the runner.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import gradio as gr
 
+from kling_utils.preflight.limits import RESULT_SECONDS_IMAGE
 from kling_utils.show import cards, words
 from kling_utils.values import CHARACTER_ORIENTATIONS, MODEL_NAMES, CharacterOrientation, Report
 
@@ -27,7 +28,7 @@ def orientation_choices(lengths: dict[CharacterOrientation, float | None]) -> li
         if value == "video":
             how_long = "As long as the clip" if length is None else f"{words.seconds(length)}, as long as the clip"
         else:
-            how_long = words.seconds(5.0 if length is None else length)
+            how_long = words.seconds(RESULT_SECONDS_IMAGE if length is None else length)
         choices.append((f"{head}\n{what}\n{how_long}", value))
     return choices
 

@@ -10,9 +10,9 @@ import json
 import shlex
 
 from kling_utils.novita.client import POLL, SUBMIT, payload
+from kling_utils.settings import NOVITA
 from kling_utils.values import Job, parameters
 
-HOST = "https://api.novita.ai"
 KEY = "$NOVITA_API_KEY"
 _VIDEO = "https://example.com/"
 
@@ -48,9 +48,9 @@ def curl(job: Job) -> str:
     return (
         "# The clip must lie at a public address; the key is read from the environment.\n"
         f"base64 < {picture} | tr -d '\\n' | jq -Rs --argjson body {shlex.quote(body)} '$body + {{image: .}}' |\n"
-        f'  curl -sS {HOST}{SUBMIT} -H "Authorization: Bearer {KEY}" -H "Content-Type: application/json" --data-binary @-\n\n'
+        f'  curl -sS {NOVITA}{SUBMIT} -H "Authorization: Bearer {KEY}" -H "Content-Type: application/json" --data-binary @-\n\n'
         "# It answers with a task_id. Ask until it has succeeded; the link to the video is good for an hour.\n"
-        f'curl -sS "{HOST}{POLL}?task_id=TASK_ID" -H "Authorization: Bearer {KEY}"\n'
+        f'curl -sS "{NOVITA}{POLL}?task_id=TASK_ID" -H "Authorization: Bearer {KEY}"\n'
     )
 
 

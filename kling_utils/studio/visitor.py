@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from kling_utils.values import HOME_OWNER
+
 if TYPE_CHECKING:
     from kling_utils.jobs.runner import Runner
 
-HOME = "home"
 _FORM = re.compile(r"v1_[A-Za-z0-9_-]{32}")
 # Public on purpose: gradio needs it to read its own value after a restart, and sends it to every browser. It protects nothing.
 _OBFUSCATION = "motion-control-studio"
@@ -33,7 +34,7 @@ def known(value: Any) -> str:
 
 def owner(runner: Runner, value: Any) -> str:
     """As whom the visitor's jobs are written: on one's own machine all jobs belong to its home. A made-up id owns nothing."""
-    return known(value) if runner.settings.hosted else HOME
+    return known(value) if runner.settings.hosted else HOME_OWNER
 
 
 def sees(runner: Runner, value: Any) -> str | None:

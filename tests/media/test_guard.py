@@ -16,7 +16,7 @@ import trustme
 from helpers.clocks import Clock
 from helpers.scripted import MP4, SIGNATURE, CutAfter, File, Reply, ScriptedNovita, Stall
 
-from kling_utils.errors import AddressRefused, NoContact
+from kling_utils.errors import AddressRefused, KlingError, NoContact
 from kling_utils.media import addresses
 from kling_utils.media.guard import Guard, chunks
 
@@ -166,15 +166,13 @@ def test_pages_are_named_before_any_contact(url: str, name: str, tmp_path: Path)
         fetched(Guard(resolve=names), url, tmp_path)
     assert caught.value.hint
     assert names.asked == []
-    with pytest.raises(AddressRefused, match=name):
-        Guard(resolve=names).check(url)
 
 
 @pytest.mark.parametrize(
     "url", ["https://notyoutube.com/a.mp4", "https://www.dropbox.com/s/x/a.mp4?dl=1", "https://youtube.com.example/a.mp4"]
 )
 def test_lookalikes_are_not_pages(url: str) -> None:
-    Guard().check(url)
+    addresses.parse(url, addresses.Allowed(frozenset()))
 
 
 def test_a_name_that_does_not_exist(tmp_path: Path) -> None:
@@ -207,9 +205,9 @@ def test_a_name_is_allowed_whatever_it_resolves_to(server: ScriptedNovita, tmp_p
 
 def test_an_ipv6_host_in_any_spelling() -> None:
     for entry in ("[::1]", "::1", "[::1]:8000"):
-        Guard(allow=frozenset({entry})).check("http://[::1]:8000/a.mp4")
+        addresses.parse("http://[::1]:8000/a.mp4", addresses.Allowed(frozenset({entry})))
     with pytest.raises(AddressRefused):
-        Guard(allow=frozenset({"[::1]:8001"})).check("http://[::1]:8000/a.mp4")
+        addresses.parse("http://[::1]:8000/a.mp4", addresses.Allowed(frozenset({"[::1]:8001"})))
 
 
 # -- pinning
@@ -439,6 +437,27 @@ def test_a_file_that_breaks_off_is_not_kept(server: ScriptedNovita, tmp_path: Pa
     with pytest.raises(NoContact, match="broke off"):
         fetched(Guard(allow=LOCAL), server.serve("/f.mp4", File(acts=deque([CutAfter(9000)]))), folder)
     assert list(folder.iterdir()) == []
+
+
+class FullDisk(type(Path())):  # type: ignore[misc]
+    """A path beside which nothing can be written."""
+
+    def open(self, *_: Any, **__: Any) -> Any:
+        return Path("/dev/full").open("wb")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_said_and_nothing_was_spent(server: ScriptedNovita, tmp_path: Path) -> None:
+    with pytest.raises(KlingError, match="could not be saved: the disk is full") as caught:
+        Guard(allow=LOCAL).fetch(server.serve("/f.mp4", File()), FullDisk(tmp_path / "in"), max_bytes=10**7)
+    assert caught.value.money == "no"
+    assert "Free some space" in caught.value.hint
+    assert SIGNATURE not in str(caught.value)
+
+
+def test_a_folder_that_is_gone_is_said(server: ScriptedNovita, tmp_path: Path) -> None:
+    with pytest.raises(KlingError, match="could not be saved: No such file"):
+        fetched(Guard(allow=LOCAL), server.serve("/f.mp4", File()), tmp_path / "gone")
 
 
 def test_time_is_limited_in_all(server: ScriptedNovita, tmp_path: Path) -> None:

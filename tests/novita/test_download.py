@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import traceback
 from collections import deque
 from collections.abc import Callable
@@ -13,7 +12,7 @@ import pytest
 from helpers.clocks import Clock
 from helpers.scripted import MP4, Act, CutAfter, File, HangUp, Reply, Reset, ScriptedNovita, Seen, Stall
 
-from kling_utils.errors import DownloadFailed, Interrupted, LinkExpired, NoContact, UnreadableMedia
+from kling_utils.errors import DownloadFailed, Interrupted, LinkExpired, NoContact
 from kling_utils.media.guard import Guard
 from kling_utils.novita.download import download
 
@@ -239,23 +238,6 @@ def test_no_room_on_the_disk(server: ScriptedNovita, fetch: Fetch) -> None:
 def test_a_folder_that_is_not_there(server: ScriptedNovita, tmp_path: Path, clock: Clock) -> None:
     with pytest.raises(DownloadFailed, match="could not be written"):
         Fetch(tmp_path / "none", clock)(server.serve(PATH, File()))
-
-
-def test_a_look_at_the_whole_file_before_it_has_its_name(server: ScriptedNovita, fetch: Fetch) -> None:
-    looked: list[Path] = []
-
-    def refuse(path: Path) -> None:
-        looked.append(path)
-        assert path.read_bytes() == MP4
-        assert not fetch.dest.exists()
-        raise UnreadableMedia("it does not play")
-
-    with pytest.raises(DownloadFailed, match="does not play") as caught:
-        fetch(server.serve(PATH, File()), verify=refuse)
-    assert caught.value.money == "yes"
-    assert fetch.left == []
-    assert re.fullmatch(r"\.result\.mp4\.[0-9a-f]{8}\.part", looked[0].name)
-    assert looked[0].parent == fetch.dest.parent
 
 
 # -- links

@@ -50,10 +50,10 @@ CONTRACT: dict[str, tuple[int, type[ProviderError]]] = {
 TEXTS = {
     "No complete upper body detected in the video": ("video", TaskFailed, "one person"),
     "Image recognition failed. No complete upper body detected in the image": ("image", TaskFailed, "head and torso"),
-    "duration of continuous valid motion is too short": ("video", TaskFailed, "3 s or more"),
+    "duration of continuous valid motion is too short": ("video", TaskFailed, "one clean take"),
     "character in the reference image or the first frame of the motion video is invalid": ("video", TaskFailed, "start"),
     "Failure to pass the risk control system": ("", ModerationRefused, "same input"),
-    "resolution or aspect ratio of the input image is invalid": ("image", TaskFailed, "300 px"),
+    "resolution or aspect ratio of the input image is invalid": ("image", TaskFailed, "pass the checks"),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 
 from kling_utils.errors import SettingError
 from kling_utils.preflight.quote import RateCard, expected_seconds, quote
-from kling_utils.values import Quote
+from kling_utils.settings import Settings
+from kling_utils.show import words
+from kling_utils.values import LIST_PRO, LIST_STD, Quote
 
 
 def ask(
@@ -58,7 +61,7 @@ def test_a_local_draft_is_free(orientation: str) -> None:
     found = ask(7.5, provider="local", orientation=orientation)
     assert found.free
     assert found.unknown == ()
-    assert str(found).startswith("free")
+    assert str(found) == "free (a local draft)"
 
 
 def test_ones_own_rates() -> None:
@@ -68,6 +71,20 @@ def test_ones_own_rates() -> None:
     assert "you set" in found.basis
     assert "list price" in ask(10.0, rates=RateCard(std=Decimal("0.1260"))).basis
     assert RateCard(source="the contract of May").source == "the contract of May"
+
+
+def test_a_rate_of_nothing_is_no_draft() -> None:
+    found = ask(10.0, rates=RateCard(std=Decimal(0)))
+    assert found.free
+    assert "draft" not in str(found) + words.span(found)
+    assert "a rate that you set" in words.span(found)
+    assert words.span(ask(10.0, provider="local")) == "A local draft costs nothing."
+
+
+def test_the_readme_names_the_rates() -> None:
+    readme = Path(__file__).resolve().parents[2].joinpath("README.md").read_text("utf-8")
+    assert f"{LIST_STD} USD (std) and {LIST_PRO} USD (pro)" in readme
+    assert tuple(Settings.model_fields[name].default for name in ("rate_std", "rate_pro")) == (RateCard().std, RateCard().pro)
 
 
 @pytest.mark.parametrize("rate", ["-0.1", "NaN", "Infinity"])

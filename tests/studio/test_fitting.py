@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers import zoo
+from helpers.scripted import File, ScriptedNovita
 
+from kling_utils.errors import Interrupted
 from kling_utils.jobs.runner import Runner
+from kling_utils.preflight.fit import Fitted, Plan
 from kling_utils.settings import load
 from kling_utils.studio.desk import Desk, Form
 from kling_utils.studio.fitting import CROP, PAD, Fitting
+from kling_utils.values import MotionRequest
 
 
 @pytest.fixture
@@ -87,6 +92,52 @@ def test_one_click_fixes_both_and_shows_before_and_after(panel: Any, tmp_path: P
     assert desk.check(panel[0], form(image, video), None).report.ok
     assert "Before" in done["value"]
     assert "WEBP" in done["value"]
+
+
+@pytest.mark.parametrize(("made", "needed"), [(zoo.rotated_clip, False), (zoo.streamed_webm, True)], ids=["only advised", "refused"])
+def test_what_is_at_an_address_is_changed_only_when_it_would_be_refused(
+    made: Callable[[Path], Path], needed: bool, tmp_path: Path, built: Callable[[Callable[[], Any]], Any]
+) -> None:
+    clip = made(tmp_path)
+    with ScriptedNovita() as server, Runner(load(home=tmp_path / "home", private_hosts=frozenset({"127.0.0.1"}))) as runner:
+        panel = runner, built(lambda: Fitting(runner))
+        address = server.serve("/in/dance.mp4", File(clip.read_bytes()))
+        (of_file, *_), _ = judged(panel, form(video=clip))
+        (of_address, *_), _ = judged(panel, form(video=address))
+        assert of_file["visible"] is True
+        assert of_address["visible"] is needed
+        assert runner.plan_fit(MotionRequest(zoo.image(tmp_path), address)).needed is needed  # code and page agree
+
+
+class Patient(Runner):
+    """Its repairs go on until they are told to stop."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(load(home=home))
+        self.began, self.ended = threading.Event(), threading.Event()
+
+    def repair(self, plan: Plan, *, on_progress: Any = None, stop: Any = None) -> Fitted:
+        self.began.set()
+        while not stop() and not self.ended.wait(0.005):
+            pass
+        self.ended.set()
+        raise Interrupted("Stopped.")
+
+
+def test_a_closed_page_ends_the_repair(tmp_path: Path, built: Callable[[Callable[[], Any]], Any]) -> None:
+    asked, desk = form(zoo.image(tmp_path, "photo.webp", kind="WEBP")), Desk()
+
+    async def leave(runner: Patient, fitting: Fitting) -> bool:
+        under_way = fitting.fix(*vars_of(asked), 0.0, PAD, False, desk)
+        await anext(under_way)
+        assert await asyncio.to_thread(runner.began.wait, 10)
+        await under_way.aclose()
+        ended = await asyncio.to_thread(runner.ended.wait, 5)
+        runner.ended.set()  # also where nobody stopped it: the thread must not outlive the test
+        return ended
+
+    with Patient(tmp_path / "home") as runner:
+        assert asyncio.run(leave(runner, built(lambda: Fitting(runner))))
 
 
 def vars_of(asked: Form) -> list[Any]:
