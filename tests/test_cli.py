@@ -76,13 +76,21 @@ def line(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return parsed
 
 
-def test_check_prints_every_finding_and_sends_nothing(shell: Shell, novita: ScriptedNovita, picture: Path, clip: Path) -> None:
+def test_check_knows_that_a_clip_of_this_machine_cannot_get_there(shell: Shell, novita: ScriptedNovita, picture: Path, clip: Path) -> None:
     done = shell("check", picture, clip)
+    assert done.returncode == 1
+    assert "Address of the clip" in done.stdout
+    assert "KLING_PUBLISH_TO" in done.stdout
+    assert shell("check", picture, clip, NOVITA_API_KEY="").returncode == 0, "a draft needs no address"
+
+
+def test_check_prints_every_finding_and_sends_nothing(shell: Shell, novita: ScriptedNovita, picture: Path, address: str) -> None:
+    done = shell("check", picture, address)
     assert done.returncode == 0
     assert "[pass] Video length: 3.2 s (allowed: 3 to 30 s)" in done.stdout
     assert "about 0.38 to 0.50 USD" in done.stdout
-    assert novita.state.seen == []
-    as_json = json.loads(shell("check", picture, clip, "--json").stdout)
+    assert novita.state.submit_count == 0
+    as_json = json.loads(shell("check", picture, address, "--json").stdout)
     assert as_json["ok"] is True
     assert as_json["report"]["findings"]
 

@@ -9,20 +9,20 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
-from kling_utils.errors import SettingError
+from kling_utils.errors import KlingError, NotPublished, SettingError
 from kling_utils.jobs.access import Access
 from kling_utils.jobs.home import Home
 from kling_utils.jobs.intake import Intake, Looked
 from kling_utils.jobs.store import Store
 from kling_utils.media.guard import Guard
 from kling_utils.novita.client import Balance, Client
-from kling_utils.novita.publish import Host, Way
+from kling_utils.novita.publish import Host, Nowhere, Way
 from kling_utils.novita.stores import ObjectStore
 from kling_utils.novita.transport import Transport
 from kling_utils.preflight.check import check, check_image, check_text, check_video
@@ -31,6 +31,7 @@ from kling_utils.preflight.quote import RateCard, expected_seconds, quote
 from kling_utils.settings import Settings
 from kling_utils.values import (
     CharacterOrientation,
+    Finding,
     ImageInfo,
     ModelName,
     MotionRequest,
@@ -98,6 +99,7 @@ class Checks:
             found += check_image(seen_image.info, source=asked.image) if seen_image else ()
             found += check_video(seen_video.info, character_orientation, source=asked.video) if seen_video else ()
             report = Report(tuple(found), _info(seen_image, ImageInfo), _info(seen_video, VideoInfo))
+        report = _with(report, self._reach(seen_video, provider))
         clip = report.video
         if clip is None:
             return Look(report, None, None, provider)
@@ -107,8 +109,20 @@ class Checks:
         return Look(report, cost, expected_seconds(character_orientation, clip.duration, provider=provider), provider)
 
     def check(self, request: MotionRequest) -> Report:
-        """Both files and all texts against every rule; all findings at once. Nothing is sent."""
-        return check(request, self._intake.image(request.image).info, self._intake.video(request.video).info)
+        """Both files and all texts against every rule, and whether the clip can get there; all findings at once. Nothing is sent."""
+        video = self._intake.video(request.video)
+        report = check(request, self._intake.image(request.image).info, video.info)
+        return _with(report, self._reach(video, self.provider_for()))
+
+    def _reach(self, video: Looked[VideoInfo] | None, provider: Provider) -> tuple[Finding, ...]:
+        """A clip of this machine, and no way from here to a provider that fetches clips by their address."""
+        if video is None or video.url or provider == "local" or isinstance(video.info, KlingError) or self.ways():
+            return ()
+        try:
+            Nowhere().publish(Path(video.name))
+        except NotPublished as error:
+            return (Finding("request.address", "request", "error", "Address of the clip", error.message, "", error.hint, "contract"),)
+        return ()
 
     def plan_fit(self, request: MotionRequest, *, choices: FitChoices | None = None) -> Plan:
         """What would make both files legal, and what that costs in quality; nothing is changed."""
@@ -159,6 +173,10 @@ class Checks:
         if used is None:
             raise SettingError("No API key is set.", hint="Type one into the page, or set NOVITA_API_KEY.")
         return Client(self.settings.novita_base_url, used, transport=self._transport).balance()
+
+
+def _with(report: Report, more: tuple[Finding, ...]) -> Report:
+    return replace(report, findings=(*report.findings, *more)) if more else report
 
 
 def _info(seen: Looked[Any] | None, kind: type[Any]) -> Any:

@@ -39,12 +39,17 @@ def examine(runner: Runner, *, key: SecretStr | None = None) -> Report:
         try:
             found += ask(runner)
         except KlingError as error:
-            found.append(_answer(code, "error", title, error.message, fix=error.hint))
+            found.append(_answer(code, "error", title, error.message, fix=_next(error)))
     return Report(tuple(found))
 
 
 def _answer(code: str, severity: Severity, title: str, measured: str, *, allowed: str = "", fix: str = "") -> Finding:
     return Finding(f"doctor.{code}", code, severity, title, measured, allowed, fix, "measured here")
+
+
+def _next(error: KlingError) -> str:
+    """What to do about it, without being sent to where one is."""
+    return error.hint.replace(": run doctor.", ".")
 
 
 def _home(runner: Runner) -> Iterator[Finding]:
@@ -128,7 +133,7 @@ def _try(runner: Runner, way: Way) -> Finding:
         try:
             published = Hosted(way.host, runner.guard).publish(test)
         except KlingError as error:
-            return _answer("publish", "error", title, error.message, fix=error.hint)
+            return _answer("publish", "error", title, error.message, fix=_next(error))
         finally:
             try:
                 way.host.withdraw(test)

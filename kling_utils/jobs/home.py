@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from ulid import ULID
 
+from kling_utils.errors import SettingError
 from kling_utils.media import workshop
 
 JOB_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
@@ -47,9 +49,18 @@ class Home:
         return self.root / "jobs" / job_id
 
     def make(self) -> None:
-        """Make the folders, readable by their owner only."""
-        for folder in (self.root, self.root / "jobs", self.fetched, self.fitted):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Make the folders, readable by their owner only. Raises ``SettingError`` where they cannot be made or written."""
+        try:
+            for folder in (self.root, self.root / "jobs", self.fetched, self.fitted):
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise self._unusable("it is not a folder" if isinstance(error, FileExistsError) else error.strerror) from error
+        if not os.access(self.root, os.W_OK | os.X_OK):  # its folders are all there: nothing had to be written so far
+            raise self._unusable("it cannot be written")
+
+    def _unusable(self, why: str | None) -> SettingError:
+        hint = "Point KLING_HOME to a folder that can be written, or unset it for the system's own."
+        return SettingError(f"{self.root} cannot be the home of the jobs: {why or 'it cannot be made'}.", hint=hint)
 
     def remove(self, job_id: str) -> None:
         shutil.rmtree(self.folder(job_id), ignore_errors=True)

@@ -30,8 +30,8 @@ _LOOK = 60.0  # seconds
 Input = Literal["image", "video"]
 _MIME = {"a picture (JPEG)": "image/jpeg", "a picture (PNG)": "image/png"}
 _ELSEWHERE = (
-    "Set KLING_PUBLISH_TO to an object store, or put the clip at a public https address and give that instead of the file; "
-    "without a key it runs as a local draft."
+    "Put the clip at a public https address and give that instead of the file, or set KLING_PUBLISH_TO to an object store. "
+    "A local draft needs neither, and is free."
 )
 
 

@@ -20,11 +20,14 @@ _VIDEO = "https://example.com/"
 def python(job: Job) -> str:
     """A program that asks for the same."""
     return (
-        "from kling_utils import MotionRequest, Runner\n\n"
+        "from kling_utils import AlreadyHave, MotionRequest, Runner\n\n"
         "# Set NOVITA_API_KEY for a Kling result; without it, a free local draft is made.\n"
         f"request = {_request(job)}\n\n"
         "with Runner.from_env() as runner:\n"
-        "    result = runner.run(request)\n"
+        "    try:\n"
+        "        result = runner.run(request)\n"
+        "    except AlreadyHave as have:  # nothing is paid for twice; fresh=True makes another take\n"
+        "        result = runner.result(have.job_id)\n"
         "print(result.video)\n"
     )
 
@@ -32,11 +35,14 @@ def python(job: Job) -> str:
 def cell(job: Job) -> str:
     """The same for a notebook: the result is shown as a card."""
     return (
-        "from kling_utils import MotionRequest, Runner\n\n"
+        "from kling_utils import AlreadyHave, MotionRequest, Runner\n\n"
         f"request = {_request(job)}\n"
         "runner = Runner.from_env()\n"
         "print(runner.quote(request))\n"
-        "result = runner.run(request)\n"
+        "try:\n"
+        "    result = runner.run(request)\n"
+        "except AlreadyHave as have:  # nothing is paid for twice; fresh=True makes another take\n"
+        "    result = runner.result(have.job_id)\n"
         "result\n"
     )
 
