@@ -344,8 +344,8 @@ class Runner(Views):
 
 def _lost(job: Job) -> bool:
     """Did it fail only because what was paid for could not be found?"""
-    found = job.trouble is None or job.trouble.code not in ("TaskNotFound", "LinkExpired")
-    return job.state == "failed" and job.task_id is not None and not found
+    gone = job.trouble is not None and job.trouble.code in ("TaskNotFound", "LinkExpired")
+    return gone and job.state == "failed" and job.task_id is not None and not job.draft
 
 
 def _task(task_id: str) -> str:

@@ -355,8 +355,9 @@ class Steps:
 
     def _lost(self, job: Job, error: KlingError) -> None:
         """The provider does not have it (any more), or not for this key: what was paid for is looked for again when somebody asks."""
-        error.money = "yes"
-        error.hint = f"{error.hint} Resume the job, with a key of the account that sent it, to look again."
+        if not job.draft:
+            error.money = "yes"
+            error.hint = f"{error.hint} Resume the job, with a key of the account that sent it, to look again."
         self._fail(job, error)
 
     def _patient(self, job: Job, memory: _Memory, seconds: float) -> bool:
