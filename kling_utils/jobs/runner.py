@@ -6,31 +6,26 @@ is ``checks``, what happens afterwards ``steps``, when it happens ``watcher``. R
 
 from __future__ import annotations
 
-import contextlib
 import random
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from pydantic import SecretStr
 
 from kling_utils import errors
 from kling_utils import events as ev
-from kling_utils.errors import KlingError, MoneyState, Refused, StillRunning
+from kling_utils.errors import KlingError, Refused, StillRunning
 from kling_utils.events import Event
-from kling_utils.jobs.access import Endpoint
 from kling_utils.jobs.home import new_job_id
 from kling_utils.jobs.intake import changed, fingerprint
 from kling_utils.jobs.maker import Asked, Maker
 from kling_utils.jobs.outcome import WAYS_OUT, have, named
 from kling_utils.jobs.pace import Pace
+from kling_utils.jobs.rescue import Rescue
 from kling_utils.jobs.steps import Steps
 from kling_utils.jobs.store import Twin
-from kling_utils.jobs.views import Views
 from kling_utils.jobs.watcher import Watcher
-from kling_utils.novita.client import Client
 from kling_utils.novita.publish import Nowhere
 from kling_utils.novita.transport import Transport
 from kling_utils.preflight.check import check
@@ -42,19 +37,17 @@ from kling_utils.values import (
     Provider,
     Report,
     Result,
-    State,
 )
 
 DRAFT_EXISTS = "A local draft of the same request exists; this one is made by Kling, and is billed."
 DAY = 86400.0
 UNUSED, HALF = DAY, 600.0
 """Seconds: what was fetched or repaired may stand in somebody's form for a day; what is half written is touched all the time."""
-DOUBT: tuple[State, ...] = ("unconfirmed",)
 DRAFTS_WAITING = 2
 """Most drafts that one visitor of a hosted page may have waiting."""
 
 
-class Runner(Views):
+class Runner(Rescue):
     """Checks requests, submits them, and follows them to their result. One for each process and home; thread-safe."""
 
     def __init__(
@@ -183,28 +176,6 @@ class Runner(Views):
         job = self.submit(request, key=key, fresh=fresh, draft=draft)
         return self.follow(job.job_id, progress=progress)
 
-    def resume(self, job_id: str, *, owner: str | None = None, key: SecretStr | None = None) -> Job:
-        """Go on with a job that stopped: sends one that was not sent, looks again at one past its deadline. Never sends twice.
-
-        A job that failed because the provider did not have its task, or the link to its result, is looked for again: it may be there for
-        another key, or by now.
-        """
-        job = self._store.get(job_id, owner=owner)
-        if (job.done and not _lost(job)) or job.state == "unconfirmed":
-            return job
-        self._access.remember(job_id, key)
-        self._access.require(job)  # says what is missing before anything is changed
-        self._steps.resumed(job_id)
-        self._watcher.claim(job_id)  # before it stops waiting: what is leased is not marked as waiting by whoever just looked
-        again: dict[str, Any] = {"state": "queued", "trouble": None, "finished_at": None} if _lost(job) else {}
-        try:
-            self._store.change(job_id, now=self._clock(), states=(job.state,) if again else None, waits_for="", overdue=False, **again)
-        except Twin:
-            told = "The same request is under way as another job."
-            raise named(KlingError(told, hint="Wait until that one has ended, then resume this one.", money=job.money), job) from None
-        self._watcher.add(job_id)
-        return self._store.get(job_id)
-
     def follow(self, job_id: str, *, progress: bool | Callable[[Event], None] = True, after: int = 0) -> Result:
         """Follow a job to its result, as ``run`` does after the submit; one that another process left behind is taken up."""
         self._watcher.start()
@@ -224,79 +195,7 @@ class Runner(Views):
             raise named(StillRunning(told, hint=hint, money=job.money), job)
         self._access.forget(job_id)
 
-    # -- the three ways out of doubt
-
-    def adopt(self, job_id: str, task_id: str, *, owner: str | None = None, key: SecretStr | None = None) -> Job:
-        """The task of an unconfirmed job was found at the provider: go on with it. Raises ``TaskNotFound``, and then nothing is changed."""
-        job = self._store.get(job_id, owner=owner)
-        wanted = _task(task_id)
-        self._access.remember(job_id, key)
-        self._seen(wanted, self._access.endpoint(job), money=job.money)
-        now = self._clock()
-        event = ev.Submitted(task_id=wanted)
-        columns: dict[str, Any] = {"state": "queued", "task_id": wanted, "queued_at": now, "trouble": None}
-        if job.base_url is None:
-            columns["base_url"] = self.settings.novita_base_url
-        if self._store.change(job_id, event, now=now, states=DOUBT, **columns):
-            self._watcher.add(job_id)
-        return self._store.get(job_id)
-
-    def dismiss(self, job_id: str, *, owner: str | None = None) -> Job:
-        """Give an unconfirmed job up: it is kept as failed, and whether it was paid for stays unknown."""
-        job = self._store.get(job_id, owner=owner)
-        if job.state == "unconfirmed" and job.trouble is not None:
-            trouble = replace(job.trouble, code="Dismissed", hint="You dismissed it. If it turns up in your account, it was paid for.")
-            event = ev.Failed(trouble=trouble)
-            now = self._clock()
-            self._steps.take_back(job)
-            self._store.change(job_id, event, now=now, states=DOUBT, state="failed", trouble=trouble, finished_at=now)
-            self._access.forget(job_id)
-        return self._store.get(job_id)
-
-    def send_again(self, job_id: str, *, owner: str | None = None, key: SecretStr | None = None) -> Job:
-        """Send an unconfirmed job once more, at the user's own risk of paying twice."""
-        job = self._store.get(job_id, owner=owner)
-        self._access.remember(job_id, key)
-        self._access.require(job)
-        note = ev.Note(text="Sent again on request: if the first one arrived after all, both are billed.")
-        if self._store.change(job_id, note, now=self._clock(), states=DOUBT, state="checked", trouble=None):
-            self._watcher.add(job_id)
-        return self._store.get(job_id)
-
-    def adopt_task(self, request: MotionRequest, task_id: str, *, owner: str = HOME_OWNER, key: SecretStr | None = None) -> Job:
-        """Make a job of a task that was sent from elsewhere, with the files that it was sent with. Nothing is sent, nothing is spent.
-
-        A job that has the task already, or the same request in doubt, takes it. Raises ``TaskNotFound`` for a task that the key's account
-        does not have, and the reason why a file cannot be read.
-        """
-        wanted = _task(task_id)
-        if (known := self.with_task(wanted, owner=owner)) is not None:
-            return self.resume(known.job_id, key=key) if _lost(known) else known
-        if self.provider_for(key) == "local" or (used := key or self._access.own_key()) is None:
-            raise errors.SettingError("A task is at Novita, and no API key is set.", hint="Give the key of the account that has it.")
-        image, video = self._intake.image(request.image), self._intake.video(request.video)
-        found = check(request, image.info, video.info)
-        if found.image is None or found.video is None:
-            raise Refused(found)
-        self._seen(wanted, Endpoint(self.settings.novita_base_url, used), money="no")
-        mark = fingerprint(request, found.image.sha256, found.video.sha256)
-        twins = self._store.twins(owner, "novita", mark)
-        doubt = next((twin for twin in twins if twin.state == "unconfirmed"), None)
-        if doubt is None:
-            take = max((twin.take for twin in twins), default=0) + 1
-            doubt = self._maker.make(Asked(request, owner, "novita", take, mark, key, image, video, found, found.video), "unconfirmed")
-        return self.adopt(doubt.job_id, wanted, owner=owner, key=key)
-
     # -- inside
-
-    def _seen(self, task_id: str, there: Endpoint, *, money: MoneyState) -> None:
-        """Raises ``TaskNotFound`` and its like when the provider does not show the task to this key; ``money`` is what they then say."""
-        try:
-            with contextlib.suppress(errors.DownloadFailed):  # it has ended, and its link is asked for again
-                Client(there.base_url, there.key, transport=self._transport).poll(task_id)
-        except KlingError as error:
-            error.money = money
-            raise
 
     def _advance(self, job_id: str) -> float | None:
         key = self._access.held(job_id)
@@ -340,15 +239,3 @@ class Runner(Views):
         now = self._clock()
         ended = now - self.settings.keep_days * DAY
         self._store.sweep(ended_before=ended, unused_since=now - UNUSED, halves_since=now - HALF)
-
-
-def _lost(job: Job) -> bool:
-    """Did it fail only because what was paid for could not be found?"""
-    gone = job.trouble is not None and job.trouble.code in ("TaskNotFound", "LinkExpired")
-    return gone and job.state == "failed" and job.task_id is not None and not job.draft
-
-
-def _task(task_id: str) -> str:
-    if not task_id.strip():
-        raise errors.InvalidRequest("The task id is empty.", hint="Copy it from the provider's list of tasks.")
-    return task_id.strip()
