@@ -19,20 +19,30 @@ from kling_utils import errors
 from kling_utils.cli_words import (
     DONE,
     FAULT,
+    FILM,
     INTERRUPTED,
     REFUSED,
     USAGE,
     Force,
     Json,
     Out,
+    about,
+    ahead,
+    as_it_is,
+    as_named,
     asking,
     end,
     ending,
+    endings,
     nothing,
+    otherwise,
     outcome,
     print_json,
     save,
+    spare,
+    told,
     usage,
+    writable,
 )
 from kling_utils.errors import KlingError
 from kling_utils.show.progress import Steady
@@ -53,7 +63,11 @@ app = typer.Typer(
 
 @app.command("check")
 @asking
-def check_(asked: dict[str, Any], as_json: Json = False) -> None:
+def check_(
+    asked: dict[str, Any],
+    every: Annotated[bool, typer.Option("--all", help="List also what passed.")] = False,
+    as_json: Json = False,
+) -> None:
     """Check both files against every rule, and quote. Sends nothing, costs nothing."""
     with _runner(as_json) as runner:
         look = runner.look(**asked)
@@ -62,9 +76,10 @@ def check_(asked: dict[str, Any], as_json: Json = False) -> None:
                 {"ok": look.report.ok, "provider": look.provider, "seconds": look.seconds, "quote": look.quote, "report": look.report}
             )
         else:
-            typer.echo(look.report)
+            typer.echo(told(look.report, every=every))
             if look.quote is not None and look.seconds is not None:
-                typer.echo(f"Expected length: {look.seconds:.1f} s. Cost: {look.quote}. {look.quote.basis}")
+                basis = look.quote.basis[:1].upper() + look.quote.basis[1:]
+                typer.echo(f"Expected length: {look.seconds:.1f} s. Cost: {look.quote}. {basis}.")
         raise typer.Exit(DONE if look.report.ok else REFUSED)
 
 
@@ -85,10 +100,8 @@ def run(
     """Check, submit, watch, and save the result."""
     if task_id and (fit or again or draft):
         usage("--task-id sends nothing, so --fit, --again and --draft mean nothing.", "Leave them out.", as_json)
-    if out is not None and out.is_file() and not force:
-        usage(f"{out} exists.", "Give another name, or --force.", as_json)
-    if out is not None and not out.is_dir() and not out.parent.is_dir():
-        usage(f"The folder {out.parent} does not exist.", "Make it first.", as_json)
+    if out is not None:
+        writable(out, as_json, of=(asked["image"], asked["video"]), endings=FILM, force=force, folder=True)
     with _runner(as_json) as runner:
         request = MotionRequest(**asked)
         if fit:
@@ -99,7 +112,9 @@ def run(
             job = runner.adopt_task(request, task_id) if task_id else runner.submit(request, fresh=again, draft=draft)
         except errors.AlreadyHave as have:  # nothing is sent: a result is shown, a doubt is asked about
             job = runner.job(have.job_id or "")
-            typer.echo(f"{have.message} {have.hint}", err=True)
+            typer.echo(have.message + (f"\nFor another take, {job.cost or 'at a cost'}: --again" if job.done else ""), err=True)
+            if out is not None:
+                spare(out, job, as_json, force=force)
         _follow(runner, job, out, as_json)
 
 
@@ -114,13 +129,21 @@ def resume(
     as_json: Json = False,
 ) -> None:
     """Go on with a job: watch it, save its result, send one that was not sent. Never sends twice by itself."""
-    if out is not None and out.is_file() and not force:
-        usage(f"{out} exists.", "Give another name, or --force.", as_json)
+    if out is not None:
+        writable(out, as_json, of=(), endings=FILM, force=force, folder=True)
     if bool(task_id) + dismiss + send_again > 1:
         usage("--task-id, --dismiss and --send-again exclude each other.", "Choose one.", as_json)
     with _runner(as_json) as runner:
+        job = runner.job(job_id)
+        if out is not None:
+            spare(out, job, as_json, force=force)
+        doubt = job.state == "unconfirmed"
+        if not doubt and (dismiss or send_again or (task_id and task_id.strip() != job.task_id)):
+            stands = "has ended" if job.done else "was not sent yet" if job.state == "checked" else "is on its way"
+            told_of = f"The job {stands}. --task-id, --dismiss and --send-again are for a job in doubt: nothing was changed."
+            about(job, told_of, f"Without them: python -m kling_utils resume {job_id}", as_json)
         seen = max((number for number, _ in runner.history(job_id)), default=0)
-        if task_id:
+        if task_id and doubt:
             job = runner.adopt(job_id, task_id)
         elif dismiss:
             job = runner.dismiss(job_id)
@@ -164,23 +187,32 @@ def fit_(
 ) -> None:
     """Make a picture or a clip legal: a new file, the least change, and what it costs in quality."""
     with ending(as_json):
+        from kling_utils.preflight import fit_words
         from kling_utils.preflight.fit import FitChoices, fit_file, plan_file
 
         source = Path(file)
         plan = plan_file(source, choices=FitChoices(start=start, length=length, slow=slow, shape="crop" if crop else "pad"))
-        if out.exists() and not force and not dry_run:
-            usage(f"{out} exists.", "Give another name, or --force.", as_json)
-        steps = [{"code": s.code, "text": s.text, "cost": s.cost} for s in plan.steps]
-        if not (plan.needed or plan.impossible):
-            typer.echo(f"{source.name} is fine as it is; nothing was written.", err=True)
-        written = str(out) if plan.needed and not plan.impossible and not dry_run else None
-        typer.echo(plan, err=as_json)
-        if written:
-            fit_file(plan, out)
+        clean = not (plan.needed or plan.impossible)
+        writable(out, as_json, of=(source,), endings=endings(plan), force=force or dry_run)
+        plan = as_named(plan, out)
+        for note in otherwise(plan, start, length):
+            typer.echo(note, err=True)
+        steps = ahead(plan)
+        write = not dry_run and not plan.impossible
+        if clean:
+            typer.echo(f"{source.name} is fine as it is{', so this is a copy of it' if write else ''}.", err=True)
+        if write and clean:
+            as_it_is(plan, source, out)
+        elif write:
+            with Steady("repairing") as bar:
+                steps = fit_file(plan, out, on_progress=lambda share, _: bar(share)).done
+        for line in (*steps, *(f"{fit_words.CANNOT}: {each}" for each in plan.impossible)):
+            typer.echo(f"- {line}", err=as_json)
         if as_json:
-            print_json({"file": written, "steps": steps, "impossible": [str(each) for each in plan.impossible]})
-        elif written:
-            typer.echo(written)
+            listed = [{"code": s.code, "text": s.text, "cost": s.cost} for s in steps]
+            print_json({"file": str(out) if write else None, "steps": listed, "impossible": [str(each) for each in plan.impossible]})
+        elif write:
+            typer.echo(out)
         raise typer.Exit(REFUSED if plan.impossible else DONE)
 
 
@@ -189,7 +221,7 @@ def compare_(
     reference: Annotated[Path, typer.Argument(metavar="REFERENCE")],
     result: Annotated[Path, typer.Argument(metavar="RESULT")],
     out: Annotated[Path, typer.Option("--out", help="The ending says what it is: .mp4, .gif, .webp, .png, .html.", metavar="FILE")],
-    layout: Annotated[Layout, typer.Option("--layout", help="How the two stand together.")] = "side",
+    layout: Annotated[Layout | None, typer.Option("--layout", help="How the two stand together; side where it is not said.")] = None,
     image: Annotated[Path | None, typer.Option("--image", help="The character's picture, for triptych.", metavar="I")] = None,
     max_bytes: Annotated[int | None, typer.Option("--max-bytes", min=1000, help="Largest size of a .gif or .webp.")] = None,
     force: Force = False,
@@ -197,9 +229,12 @@ def compare_(
 ) -> None:
     """Reference and result in one file that can be sent: a film, an animation, a contact sheet, or a page that plays offline."""
     with ending(as_json):
-        if out.exists() and not force:
-            usage(f"{out} exists.", "Give another name, or --force.", as_json)
-        if layout == "html" or out.suffix.lower() == ".html":
+        page = out.suffix.lower() == ".html"
+        if layout is not None and page != (layout == "html"):
+            wrong = f"{out.name} does not end in .html" if layout == "html" else f"{out.name} is a page"
+            usage(f"{wrong}, and the layout is {layout}.", "Let name and layout agree: .html goes with html only.", as_json)
+        writable(out, as_json, of=(reference, result, *([image] if image else [])), force=force)
+        if page:
             from kling_utils.show.offline import write_page
 
             write_page(reference, result, out, image=image)
@@ -207,7 +242,7 @@ def compare_(
             from kling_utils.review.compare import compare
 
             with Steady("drawing") as bar:
-                compare(reference, result, out, layout=layout, image=image, max_bytes=max_bytes, on_progress=bar)
+                compare(reference, result, out, layout=layout or "side", image=image, max_bytes=max_bytes, on_progress=bar)
         if as_json:
             print_json({"file": str(out), "bytes": out.stat().st_size})
         else:
@@ -224,13 +259,14 @@ def doctor(as_json: Json = False) -> None:
         if as_json:
             print_json({"ok": report.ok, "findings": report.findings})
         else:
-            typer.echo(report)
+            typer.echo(told(report, every=True))
         raise typer.Exit(DONE if report.ok else REFUSED)
 
 
 @app.command()
 def serve(port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free one.")] = 0, as_json: Json = False) -> None:
     """Run the loopback server, which speaks Novita's contract and makes local drafts, until Ctrl-C."""
+    from kling_utils.jobs.home import Home
     from kling_utils.local.server import serve as serve_forever
     from kling_utils.settings import load
 
@@ -241,7 +277,14 @@ def serve(port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0:
             typer.echo(f"NOVITA_BASE_URL={base_url}\nNOVITA_API_KEY={key}")
 
     with ending(as_json):
-        serve_forever(load().home, port, on_ready=lambda endpoint: ready(endpoint.base_url, endpoint.key))
+        home = Home(load().home)
+        home.make()
+        try:
+            serve_forever(home.root, port, on_ready=lambda endpoint: ready(endpoint.base_url, endpoint.key))
+        except KlingError as error:
+            if type(error) is KlingError:  # the home is in use, or the port: nothing failed at a provider
+                usage(error.message, error.hint, as_json)
+            raise
 
 
 # -- how it ends

@@ -1,29 +1,36 @@
 """The command line's words: the options that commands share, and how a command ends: as an exit code, as JSON, for people on stderr.
 
-Owns what ``--json`` says, the exit codes, and where a result is saved. Refuses to know the commands and the runner.
+Owns what ``--json`` says, the exit codes, where a file may be written, and how a report and a repair read in a terminal. Refuses to know
+the commands and the runner.
 """
 
 from __future__ import annotations
 
+import filecmp
 import inspect
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from decimal import Decimal
 from fractions import Fraction
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from kling_utils import errors
-from kling_utils.errors import SPENT, KlingError
-from kling_utils.values import CharacterOrientation, Job, ModelName
+from kling_utils.errors import SPENT, KlingError, MoneyState
+from kling_utils.values import CharacterOrientation, Finding, Job, ModelName, Report, Severity, is_url
 
+if TYPE_CHECKING:
+    from kling_utils.preflight.plan import Plan, Step
+
+FILM = ("", ".mp4")
+"""Endings of the names that a result may have."""
 DONE, REFUSED, USAGE, FAILED, UNCONFIRMED, RUNNING, NO_CONTACT, FAULT, INTERRUPTED = 0, 1, 2, 3, 4, 5, 6, 70, 130
 _EXIT: tuple[tuple[type[KlingError], int], ...] = (
     (errors.Refused, REFUSED),
@@ -38,6 +45,20 @@ _EXIT: tuple[tuple[type[KlingError], int], ...] = (
     (errors.NoContact, NO_CONTACT),
     (errors.KlingError, FAILED),
 )
+_NEXT = {
+    "NoSuchJob": "List the jobs of this home: python -m kling_utils jobs",
+    "SubmitUnconfirmed": "Look at your tasks at the provider, then: python -m kling_utils resume {job_id} "
+    "with --task-id ID, --dismiss or, at your own risk of paying twice, --send-again.",
+}
+"""What to do, where a hint can name the command that does it."""
+_SEEN = 0.1
+"""Seconds by which a clip may begin or end elsewhere than asked, as pictures have it, without a word."""
+_COUNTED: dict[Severity, tuple[str, str]] = {
+    "error": ("error", "errors"),
+    "warning": ("warning", "warnings"),
+    "advice": ("piece of advice", "pieces of advice"),
+    "pass": ("check passed", "checks passed"),
+}
 
 
 # -- the options that commands share
@@ -55,7 +76,7 @@ Model = Annotated[ModelName, typer.Option("--model-name", help="Standard or prof
 Prompt = Annotated[str, typer.Option("--prompt", help="Scene, light, clothes. The motion comes from the video.")]
 Negative = Annotated[str, typer.Option("--negative-prompt", help="What should not be seen.")]
 NoSound = Annotated[bool, typer.Option("--no-sound", help="Leave the video's sound out.")]
-Out = Annotated[Path | None, typer.Option("--out", help="Where to write the result: a file, or a folder.", metavar="FILE")]
+Out = Annotated[Path | None, typer.Option("--out", help="Where to write the result: an .mp4, or a folder that is there.", metavar="FILE")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the file that --out names.")]
 
 
@@ -93,6 +114,130 @@ def asking(command: Callable[..., None]) -> Callable[..., None]:
     return called
 
 
+# -- what is said of a report and of a repair
+
+
+def told(report: Report, *, every: bool = False, but: Finding | None = None) -> str:
+    """A report for a terminal: what matters, the worst last, where the eye is; what passed as a number, unless ``every`` is asked for.
+
+    ``but``: a finding that is told elsewhere.
+    """
+    shown: list[Severity] = ["pass", "advice", "warning", "error"] if every else ["advice", "warning", "error"]
+    lines = [str(each) for severity in shown for each in report.findings if each.severity == severity and each is not but]
+    count = {each: sum(found.severity == each for found in report.findings) for each in _COUNTED}
+    return "\n".join([*lines, ", ".join(f"{n} {_COUNTED[each][n != 1]}" for each, n in count.items() if n) + "."])
+
+
+def ahead(plan: Plan) -> tuple[Step, ...]:
+    """The steps of a repair, told before they are done."""
+    from kling_utils.preflight.fit_words import ahead
+
+    return tuple(replace(each, text=ahead(each.text)) for each in plan.steps)
+
+
+def endings(plan: Plan) -> tuple[str, ...]:
+    """Of the names that the repaired file may have. A file that is fine as it is keeps its kind."""
+    report = plan.report or Report(())
+    if report.image is None:
+        return (".mp4", ".mov") if report.video is not None and report.video.container == "mov" and not plan.needed else (".mp4",)
+    kinds = {"PNG": (".png",), "JPEG": (".jpg", ".jpeg")}
+    return (*kinds["JPEG"], *kinds["PNG"]) if plan.needed else kinds[report.image.format]
+
+
+def as_it_is(plan: Plan, source: Path, out: Path) -> None:
+    """A copy of what is fine; a MOV becomes an MP4, its pictures as they are, where the name says so."""
+    from kling_utils.media.playable import make_playable
+
+    clip = plan.report.video if plan.report else None
+    if clip is not None and clip.container == "mov" and out.suffix.lower() == ".mp4":
+        make_playable(source, clip, out)
+    else:
+        copy(source, out)
+
+
+def as_named(plan: Plan, out: Path) -> Plan:
+    """The plan for a file of that name: a picture becomes a JPEG where the name says so, and the steps say it, too."""
+    if plan.image is None or plan.image.kind == "JPEG" or out.suffix.lower() not in (".jpg", ".jpeg"):
+        return plan
+    steps = (replace(s, text=s.text.replace("PNG", "JPEG")) if s.code in ("image.format", "image.save") else s for s in plan.image.steps)
+    return replace(plan, image=replace(plan.image, kind="JPEG", steps=tuple(steps)))
+
+
+def otherwise(plan: Plan, start: float, length: float | None) -> list[str]:
+    """What becomes of a start and a length that the clip has no room for."""
+    if plan.video is None:
+        return []
+    recipe, notes = plan.video.recipe, []
+    if abs(recipe.start - start) > _SEEN:
+        notes.append(f"--start {start:g} leaves too little of the clip: it begins at {recipe.start:.3g} s.")
+    if length is not None and recipe.seconds - length > _SEEN:
+        notes.append(f"--length {length:g} is too short: {recipe.seconds:.3g} s are kept.")
+    return notes
+
+
+# -- where a file may be written
+
+
+def writable(
+    out: Path, as_json: bool, *, of: tuple[str | Path, ...], endings: tuple[str, ...] = (), force: bool = False, folder: bool = False
+) -> None:
+    """End with a sentence when a file must not be written as ``out``: it is one that it is made ``of``, its ending would lie, its
+    folder is not there, or it exists. ``folder``: it may be one, and gets a file with the job's name.
+    """
+    if out.is_dir():
+        if folder:
+            return
+        usage(f"{out} is a folder.", "Name a file in it.", as_json)
+    if any(_same(out, Path(each).expanduser()) for each in of if not is_url(each)):
+        usage(f"{out} is one of the files that it is to be made of, which are never written over.", "Give another name.", as_json)
+    if endings and out.suffix.lower() not in endings:
+        usage(f"{out.name} does not end in {' or '.join(each for each in endings if each)}.", "Choose such a name.", as_json)
+    if not out.parent.is_dir():
+        usage(f"The folder {out.parent} does not exist.", "Make it first.", as_json)
+    if out.exists() and not force:
+        usage(f"{out} exists.", "Give another name, or --force.", as_json)
+
+
+def spare(out: Path, job: Job, as_json: bool, *, force: bool) -> None:
+    """End with a sentence when saving the job's result would write over a file: any without ``force``, what it was made of never."""
+    dest = destination(out, job)
+    kept = [Path(each) for each in (job.request.image, job.request.video)]
+    # Where the originals lie is not kept; but what has the bytes of the job's own copy is one, or as good.
+    if dest.is_file() and any(each.is_file() and filecmp.cmp(dest, each, shallow=False) for each in kept):
+        about(job, f"{dest} is one of the files that the job was made of, which are never written over.", "Give another name.", as_json)
+    if dest.exists() and not force:
+        about(job, f"{dest} exists.", "Give another name, or --force.", as_json)
+
+
+def destination(out: Path, job: Job) -> Path:
+    """A folder gets the job's name."""
+    return out / f"{job.job_id}.mp4" if out.is_dir() else out
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve() or (one.exists() and other.exists() and one.samefile(other))
+
+
+def save(video: Path, out: Path, job: Job) -> Path:
+    """Copy the result to where the user wants it. A folder gets the job's name."""
+    return copy(video, destination(out, job), hint=f"The result is safe at {video}.", money=job.money)
+
+
+def copy(source: Path, dest: Path, *, hint: str = "Look at the disk, and try again.", money: MoneyState = "no") -> Path:
+    """A file under another name, whole or not at all."""
+    import shutil
+
+    from kling_utils.media.playable import beside
+
+    try:
+        with beside(dest) as part:
+            shutil.copyfile(source, part)
+            os.replace(part, dest)
+    except OSError as error:
+        raise errors.SettingError(f"{dest} could not be written: {error.strerror}.", hint=hint, money=money) from error
+    return dest
+
+
 # -- how a command ends
 
 
@@ -119,6 +264,7 @@ def outcome(job: Job, *, video: Path | None = None, error: KlingError | None = N
 
 
 def _error(error: KlingError) -> dict[str, Any]:
+    findings = {"findings": error.report.errors} if isinstance(error, errors.Refused) else {}
     return {
         "code": error.code,
         "message": error.message,
@@ -126,6 +272,7 @@ def _error(error: KlingError) -> dict[str, Any]:
         "money": error.money,
         "words": error.words,
         "field": error.field,
+        **findings,
     }
 
 
@@ -135,25 +282,12 @@ def nothing(error: KlingError) -> dict[str, Any]:
     return {**same, "money": error.money, "error": _error(error)}
 
 
-def save(video: Path, out: Path, job: Job) -> Path:
-    """Copy the result to where the user wants it, whole or not at all. A folder gets the job's name."""
-    import shutil
-
-    from kling_utils.media.playable import beside
-
-    dest = out / f"{job.job_id}.mp4" if out.is_dir() else out
-    try:
-        with beside(dest) as part:
-            shutil.copyfile(video, part)
-            os.replace(part, dest)
-    except OSError as error:
-        told, hint = f"{dest} could not be written: {error.strerror}.", f"The result is safe at {video}."
-        raise errors.SettingError(told, hint=hint, money=job.money) from error
-    return dest
-
-
 def end(error: KlingError, as_json: bool, job: Job | None = None) -> NoReturn:
     """Say what went wrong, what to do and whether money was spent, and end with the exit code of such an error."""
+    if error.code in _NEXT:
+        error.hint = _NEXT[error.code].format(job_id=error.job_id)
+    if isinstance(error, errors.Refused):
+        typer.echo(told(error.report, but=error.report.errors[0]), err=True)  # above: what counts stays in sight
     typer.echo(f"{error.message}" + (f'\nThe provider said: "{error.words}"' if error.words else ""), err=True)
     for line in (
         error.hint,
@@ -163,8 +297,6 @@ def end(error: KlingError, as_json: bool, job: Job | None = None) -> NoReturn:
     ):
         if line:
             typer.echo(line, err=True)
-    if isinstance(error, errors.Refused):
-        typer.echo(error.report, err=True)
     if as_json:
         print_json(outcome(job, error=error) if job is not None else nothing(error))
     raise typer.Exit(next(code for kind, code in _EXIT if isinstance(error, kind)))
@@ -173,6 +305,13 @@ def end(error: KlingError, as_json: bool, job: Job | None = None) -> NoReturn:
 def usage(message: str, hint: str, as_json: bool) -> NoReturn:
     """End with a sentence about the arguments."""
     end(errors.InvalidRequest(message, hint=hint), as_json)
+
+
+def about(job: Job, message: str, hint: str, as_json: bool) -> NoReturn:
+    """The same about a job that is there, and on which money may have been spent."""
+    error = errors.InvalidRequest(message, hint=hint, money=job.money)
+    error.job_id, error.task_id = job.job_id, job.task_id
+    end(error, as_json, job)
 
 
 @contextmanager

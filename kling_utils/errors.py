@@ -100,6 +100,10 @@ class AddressRefused(KlingError, ValueError):
     """An address that is not fetched: private, malformed, too large, or a page instead of a file."""
 
 
+_OF_FILES = (".unreadable", ".is_image", ".is_video")
+"""Ends of the codes of findings about a file as a whole. What was measured is then words, or a sentence of its own, and no value."""
+
+
 class Refused(KlingError):
     """The checks found errors, so nothing was sent."""
 
@@ -107,12 +111,12 @@ class Refused(KlingError):
         self.report = report
         first = report.errors[0]
         more = len(report.errors) - 1
-        rest = f" and {more} more" if more else ""
-        super().__init__(
-            f"Not sent: {first.title.lower()} is {first.measured}, allowed is {first.allowed}{rest}.",
-            hint=first.fix,
-            field=first.field,
-        )
+        rest = f" (and {more} more error{'s' if more > 1 else ''})" if more else ""
+        if first.code.endswith(_OF_FILES) or not first.allowed:
+            told = f"Not sent. {first.title}: {first.measured.removesuffix('.')}{rest}."
+        else:
+            told = f"Not sent: the {first.title.lower()} is {first.measured}, allowed is {first.allowed}{rest}."
+        super().__init__(told, hint=first.fix, field=first.field)
 
 
 class NotPublished(KlingError):

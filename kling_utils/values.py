@@ -167,6 +167,12 @@ class Finding:
         return f"{line.removesuffix('.')}. {self.fix}" if self.fix else line  # what was measured may be a sentence
 
 
+def counted(number: int, what: str) -> str:
+    """``1 error``, ``2 errors``, ``2 pieces of advice``."""
+    first, _, rest = what.partition(" ")
+    return f"{number} {first}{'' if number == 1 else 's'}{' ' + rest if rest else ''}"
+
+
 _ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "advice": 2, "pass": 3}
 
 
@@ -198,7 +204,8 @@ class Report(Shown):
     def __str__(self) -> str:
         worst_first = sorted(self.findings, key=lambda f: _ORDER[f.severity])
         count = {s: sum(f.severity == s for f in self.findings) for s in _ORDER}
-        head = f"{count['error']} errors, {count['warning']} warnings, {count['advice']} pieces of advice, {count['pass']} passed"
+        told = [counted(count["error"], "error"), counted(count["warning"], "warning"), counted(count["advice"], "piece of advice")]
+        head = ", ".join([*told, f"{count['pass']} passed"])
         return "\n".join([head, *map(str, worst_first)])
 
 

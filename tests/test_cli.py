@@ -15,7 +15,9 @@ import pytest
 from helpers.scripted import File, HangUp, ScriptedNovita
 from PIL import Image
 
+from kling_utils.local import server
 from kling_utils.media import ffmpeg
+from kling_utils.media.probe import probe_video
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +87,7 @@ def test_check_knows_that_a_clip_of_this_machine_cannot_get_there(shell: Shell, 
 
 
 def test_check_prints_every_finding_and_sends_nothing(shell: Shell, novita: ScriptedNovita, picture: Path, address: str) -> None:
-    done = shell("check", picture, address)
+    done = shell("check", picture, address, "--all")
     assert done.returncode == 0
     assert "[pass] Video length: 3.2 s (allowed: 3 to 30 s)" in done.stdout
     assert "about 0.38 to 0.50 USD" in done.stdout
@@ -93,6 +95,16 @@ def test_check_prints_every_finding_and_sends_nothing(shell: Shell, novita: Scri
     as_json = json.loads(shell("check", picture, address, "--json").stdout)
     assert as_json["ok"] is True
     assert as_json["report"]["findings"]
+
+
+def test_check_lists_what_matters_and_counts_the_rest(shell: Shell, picture: Path, address: str, clip: Path) -> None:
+    *found, count, cost = shell("check", picture, address).stdout.splitlines()
+    assert [each.partition(":")[0] for each in found] == ["[advice] Sound", "[warning] Video size for Kling"]
+    assert count.startswith("1 warning, 1 piece of advice, ")
+    assert count.endswith(" checks passed.")
+    assert cost.startswith("Expected length: 3.2 s. Cost: about ")
+    drafted = shell("check", picture, clip, NOVITA_API_KEY="").stdout
+    assert "Cost: free (a local draft). Made on this computer, free of charge." in drafted
 
 
 def test_check_of_a_wrong_pair_ends_with_1_and_says_all_of_it(shell: Shell, picture: Path, clip: Path) -> None:
@@ -163,12 +175,87 @@ def test_out_that_exists_is_refused_without_force_and_before_anything_is_spent(
     assert mine.stat().st_size > 1000
 
 
+def test_out_is_no_input_and_says_what_it_is(
+    shell: Shell, novita: ScriptedNovita, picture: Path, clip: Path, address: str, tmp_path: Path
+) -> None:
+    mine, same, own = tmp_path / "mine.png", tmp_path / "same.png", tmp_path / "own.mp4"
+    mine.write_bytes(picture.read_bytes())
+    own.write_bytes(clip.read_bytes())
+    same.symlink_to(mine)
+    for image, video, out in ((mine, address, mine), (same, address, mine), (mine, own, tmp_path / "." / "own.mp4")):
+        done = shell("run", image, video, "--out", out, "--force")
+        assert done.returncode == 2
+        assert "never written over" in done.stderr
+    wrong = shell("run", mine, address, "--out", tmp_path / "result.txt")
+    assert (wrong.returncode, wrong.stderr.splitlines()[0]) == (2, "result.txt does not end in .mp4.")
+    assert (mine.read_bytes(), own.read_bytes()) == (picture.read_bytes(), clip.read_bytes())
+    assert novita.state.seen == []
+
+
+def test_a_finished_job_is_not_written_over_a_file_and_not_changed(
+    shell: Shell, novita: ScriptedNovita, picture: Path, address: str, clip: Path, tmp_path: Path
+) -> None:
+    job = line(shell("run", picture, address, "--out", tmp_path, "--json"))
+    saved, original = tmp_path / f"{job['job_id']}.mp4", tmp_path / "dance.mp4"
+    saved.write_text("changed since")
+    for args in (("run", picture, address), ("resume", job["job_id"])):
+        done = shell(*args, "--out", tmp_path, "--json")
+        assert (done.returncode, line(done)["money"], saved.read_text()) == (2, "yes", "changed since")
+    for option in (["--dismiss"], ["--send-again"], ["--task-id", "another"]):
+        done = shell("resume", job["job_id"], *option, "--json")
+        assert (done.returncode, line(done)["state"]) == (2, "succeeded")
+        assert "has ended" in line(done)["error"]["message"]
+    assert shell("resume", job["job_id"], "--task-id", job["task_id"], "--out", tmp_path, "--force").returncode == 0
+    assert saved.stat().st_size > 1000
+    original.write_bytes(clip.read_bytes())
+    kept = shell("resume", job["job_id"], "--out", original, "--force")
+    assert (kept.returncode, "made of" in kept.stderr, original.read_bytes()) == (2, True, clip.read_bytes())
+    assert novita.state.submit_count == 1
+
+
+@pytest.mark.parametrize("command", ["jobs", "serve", "check"])
+def test_a_home_that_is_none_is_2(shell: Shell, picture: Path, clip: Path, tmp_path: Path, command: str) -> None:
+    (tmp_path / "file").touch()
+    files = (picture, clip) if command == "check" else ()
+    for home in (tmp_path / "file", tmp_path / "file" / "below"):
+        done = shell(command, *files, "--json", KLING_HOME=str(home))
+        assert done.returncode == 2
+        assert line(done)["error"]["code"] == "SettingError"
+        assert "KLING_HOME" in line(done)["error"]["hint"]
+        assert "Traceback" not in done.stderr
+
+
+def test_a_home_that_is_served_already_is_2(shell: Shell, tmp_path: Path) -> None:
+    running = server.ensure(tmp_path)
+    try:
+        done = shell("serve", "--json", KLING_HOME=str(tmp_path))
+    finally:
+        server.close(tmp_path)
+    assert done.returncode == 2
+    assert running.base_url in line(done)["error"]["message"]
+
+
+def test_a_hint_names_the_command(shell: Shell) -> None:
+    assert "python -m kling_utils jobs" in shell("resume", "NO-SUCH-JOB").stderr
+
+
 def test_refused_by_the_checks_is_1(shell: Shell, novita: ScriptedNovita, address: str, tmp_path: Path) -> None:
     (tmp_path / "empty.png").touch()
     done = shell("run", tmp_path / "empty.png", address, "--json")
     assert done.returncode == 1
     assert line(done)["error"]["field"] == "image"
     assert novita.state.submit_count == 0
+
+
+def test_a_refusal_ends_with_what_to_do_and_has_every_error(shell: Shell, novita: ScriptedNovita, picture: Path, clip: Path) -> None:
+    done = shell("run", clip, picture, "--json")
+    said = line(done)["error"]
+    assert said["message"] == "Not sent. Image file: a clip (MP4), not a picture (and 1 more error)."
+    assert [each["code"] for each in said["findings"]] == ["image.is_video", "video.is_image"]
+    lines = done.stderr.splitlines()
+    assert lines[-3:] == [said["message"], said["hint"], "Nothing was spent."]
+    assert [each.partition(":")[0] for each in lines[:-3]] == ["[error] Video file", "2 errors, 2 checks passed."]
+    assert novita.state.seen == []
 
 
 def test_a_local_clip_with_a_key_is_1_with_what_to_do(shell: Shell, novita: ScriptedNovita, picture: Path, clip: Path) -> None:
@@ -285,3 +372,74 @@ def test_compare_writes_what_the_ending_says_and_nothing_over_a_file(shell: Shel
     page = shell("compare", clip, clip, "--out", tmp_path / "page.html", "--layout", "html")
     assert page.returncode == 0, page.stderr
     assert (tmp_path / "page.html").stat().st_size > 2 * clip.stat().st_size  # both clips are in it
+
+
+@pytest.mark.parametrize(
+    ("out", "layout"),
+    [("page.mp4", ["--layout", "html"]), ("page.html", ["--layout", "side"]), ("none/both.mp4", []), ("none/page.html", [])],
+)
+def test_compare_writes_no_page_under_another_name_and_makes_no_folder(
+    shell: Shell, clip: Path, tmp_path: Path, out: str, layout: list[str]
+) -> None:
+    assert shell("compare", clip, clip, "--out", tmp_path / out, *layout).returncode == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_name_alone_makes_a_page(shell: Shell, clip: Path, tmp_path: Path) -> None:
+    assert shell("compare", clip, clip, "--out", tmp_path / "page.html").returncode == 0
+    assert (tmp_path / "page.html").read_text("utf-8").startswith("<!doctype html>")
+
+
+# -- repairs
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    path = tmp_path / "small.bmp"
+    Image.effect_noise((256, 256), 60).convert("RGB").save(path)
+    return path
+
+
+def test_a_repair_is_told_ahead_and_afterwards(shell: Shell, small: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.jpg"
+    before = shell("fit", small, "--out", out, "--dry-run")
+    assert before.stdout.splitlines()[0] == "- Would be converted from BMP to JPEG."
+    assert all(each.startswith("- Would be ") for each in before.stdout.splitlines())
+    assert not out.exists()
+    after = shell("fit", small, "--out", out)
+    assert after.stdout.splitlines()[0] == "- Converted from BMP to JPEG."
+    assert after.stdout.splitlines()[-2:] == ["- Saved as JPEG, without metadata.", str(out)]
+    with Image.open(out) as made:
+        assert made.format == "JPEG"
+
+
+def test_a_name_that_does_not_suit_is_refused_before_anything_is_said(shell: Shell, small: Path, clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "folder.png").mkdir()
+    for file, out in ((small, "out.txt"), (clip, "out.txt"), (small, "none/out.png"), (small, "folder.png"), (small, "small.bmp")):
+        done = shell("fit", file, "--out", tmp_path / out, "--force")
+        assert (done.returncode, done.stdout) == (2, "")
+    assert not (tmp_path / "none").exists()
+
+
+def test_what_is_fine_is_copied_so_that_the_next_command_finds_it(shell: Shell, picture: Path, tmp_path: Path) -> None:
+    done = shell("fit", picture, "--out", tmp_path / "same.png", "--json")
+    assert json.loads(done.stdout)["file"] == str(tmp_path / "same.png")
+    assert "fine as it is" in done.stderr
+    assert (tmp_path / "same.png").read_bytes() == picture.read_bytes()
+    assert shell("fit", picture, "--out", tmp_path / "same.jpg").returncode == 2  # it would not be one
+
+
+def test_a_mov_that_is_fine_becomes_what_the_name_says(shell: Shell, tmp_path: Path) -> None:
+    source = tmp_path / "a.mov"
+    ffmpeg.run(["-f", "lavfi", "-i", "testsrc2=size=360x480:rate=25", "-t", "3.2", *ffmpeg.H264, str(source)], timeout=60)
+    assert shell("fit", source, "--out", tmp_path / "b.mp4").returncode == 0
+    assert (probe_video(source).container, probe_video(tmp_path / "b.mp4").container) == ("mov", "mp4")
+
+
+def test_a_start_and_a_length_that_cannot_be_are_said(shell: Shell, clip: Path, tmp_path: Path) -> None:
+    late = shell("fit", clip, "--out", tmp_path / "a.mp4", "--start", "99", "--dry-run")
+    assert "--start 99 leaves too little of the clip: it begins at 0.2 s." in late.stderr
+    brief = shell("fit", clip, "--out", tmp_path / "a.mp4", "--length", "2", "--dry-run")
+    assert "--length 2 is too short: 3 s are kept." in brief.stderr
+    fine = shell("fit", clip, "--out", tmp_path / "a.mp4", "--start", "0.1", "--length", "3", "--dry-run")
+    assert fine.stderr == ""

@@ -53,7 +53,7 @@ def test_a_report_reads_the_worst_first() -> None:
     found = [Finding(f"code.{s}", "video", s, f"Rule {s}", "1", "2", "Do it.") for s in ("pass", "warning", "advice", "error")]
     report = Report(tuple(found))
     lines = str(report).splitlines()
-    assert lines[0] == "1 errors, 1 warnings, 1 pieces of advice, 1 passed"
+    assert lines[0] == "1 error, 1 warning, 1 piece of advice, 1 passed"
     assert [line.split("]")[0] for line in lines[1:]] == ["[error", "[warning", "[advice", "[pass"]
     assert not report.ok
 

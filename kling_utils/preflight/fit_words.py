@@ -10,13 +10,13 @@ CANNOT = "Cannot be repaired"
 _SAVED = "Fine differences of colour that one does not see"
 
 STEPS: dict[str, tuple[str, str]] = {
-    # code: what is done, what it costs in quality
+    # code: what was done, told of the file and beginning with a participle, so that it can also be told ahead; what it costs in quality
     "image.format": ("Converted from {from_} to {to}", ""),
-    "image.still": ("The first of {frames} frames is taken", "The other frames are left out"),
+    "image.still": ("Reduced to the first of {frames} frames", "The other frames are left out"),
     "image.upright": ("Turned upright in the pixels instead of by a tag", ""),
-    "image.colours": ("Colours converted from {from_} to 8-bit sRGB", _SAVED),
-    "image.behind": ("What is see-through is put on {colour}", "The see-through ground is gone"),
-    "image.pad": ("Ground ({ground}) added: {from_} becomes {to}", "The person takes up less of the picture"),
+    "image.colours": ("Converted in colour from {from_} to 8-bit sRGB", _SAVED),
+    "image.behind": ("Put on {colour} where it is see-through", "The see-through ground is gone"),
+    "image.pad": ("Padded with ground ({ground}): {from_} becomes {to}", "The person takes up less of the picture"),
     "image.crop": ("Cut around the person: {from_} becomes {to}", "What lies outside of the cut is gone"),
     "image.enlarge": ("Enlarged from {from_} to {to}", "No detail is gained: the picture looks soft"),
     "image.shrink": ("Brought from {from_} to at most {to}, at the best quality that fits", "{cost}"),
@@ -34,7 +34,7 @@ STEPS: dict[str, tuple[str, str]] = {
     "video.even": ("Cut to even sides: {from_} becomes {to}", "One row or column of pixels"),
     "video.enlarge": ("Enlarged from {from_} to {to}", "No detail is gained: the picture looks soft"),
     "video.reduce": ("Made smaller, from {from_} to {to}", "Detail that results of this model do not have either"),
-    "video.colours": ("Colours converted from {from_} to 8-bit 4:2:0", _SAVED),
+    "video.colours": ("Converted in colour from {from_} to 8-bit 4:2:0", _SAVED),
     "video.hdr": ("Tone-mapped from HDR to a standard screen's brightness (BT.709)", "The brightest lights lose their difference"),
     "video.encode": ("Encoded as H.264 in an MP4, without metadata", "{cost}"),
     "video.shrink": (
@@ -42,6 +42,12 @@ STEPS: dict[str, tuple[str, str]] = {
         "{cost}",
     ),
 }
+
+
+def ahead(text: str) -> str:
+    """What a step does, told before it is done."""
+    return f"Would be {text[:1].lower()}{text[1:]}"
+
 
 COST_NONE = "No difference that one sees"
 COST_LITTLE = "A little fine detail"

@@ -169,7 +169,10 @@ class Plan:
         return found[0] if found else next((each for each in self.impossible if each.code == code), None)
 
     def __str__(self) -> str:
-        lines = [*(f"- {each}" for each in self.steps), *(f"- {fit_words.CANNOT}: {each}" for each in self.impossible)]
+        lines = [
+            *(f"- {fit_words.ahead(str(each))}" for each in self.steps),
+            *(f"- {fit_words.CANNOT}: {each}" for each in self.impossible),
+        ]
         return "\n".join(lines) if lines else fit_words.NOTHING
 
 

@@ -8,14 +8,15 @@ from typing import Any, TextIO
 
 from kling_utils import events as ev
 from kling_utils.show.words import seconds
+from kling_utils.values import counted
 
 
 def describe(event: ev.Event) -> str:
     """One event in one line."""
     match event:
         case ev.Checked(report=report, quote=cost):
-            warned = f", {len(report.warnings)} warnings" if report.warnings else ""
-            return f"checked: nothing stands in the way{warned}; {cost or 'cost not known'}"
+            warned = f", with {counted(len(report.warnings), 'warning')}" if report.warnings else ""
+            return f"checked: ready to send{warned}; {cost or 'cost not known'}"
         case ev.Published(how=how):
             return f"the provider can fetch the clip ({how})"
         case ev.Submitted(task_id=task_id):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from kling_utils.preflight import fit_words
 from kling_utils.preflight.plan import Fitted, Plan
 from kling_utils.show import cards
 from kling_utils.values import Finding, Report
 
 
 def plan(value: Plan) -> str:
-    """What is done, what it costs, and what cannot be done."""
-    rows = [Finding(s.code, s.field, "advice", s.text, "", "", f"{s.cost}." if s.cost else "") for s in value.steps]
+    """What would be done, what it costs, and what cannot be done."""
+    rows = [Finding(s.code, s.field, "advice", fit_words.ahead(s.text), "", "", f"{s.cost}." if s.cost else "") for s in value.steps]
     cannot = [Finding(i.code, i.field, "error", i.reason, "", "", i.hint) for i in value.impossible]
     if cannot:
         return cards.listing("Cannot be fixed with one click", [*cannot, *rows], severity="error")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from helpers.scripted import File, ScriptedNovita
 
+from kling_utils.errors import NotPublished
 from kling_utils.jobs.doctor import examine, filesystem
 from kling_utils.values import Published, Report
 
@@ -60,6 +61,23 @@ def test_a_way_that_does_not_work_is_said(make: Any) -> None:
     report = examine(make(settings={"publish_to": "memory://clips"}))
     assert severities(report)["publish"] == "error"
     assert "place on this machine" in str(report)
+
+
+def test_it_does_not_send_to_itself(make: Any) -> None:
+    """What a store refuses says to run doctor, except to whoever does."""
+    refused = NotPublished("The store did not take it.", hint="Check KLING_PUBLISH_TO: run doctor.")
+
+    class Closed:
+        def publish(self, path: Path) -> Published:
+            raise refused
+
+        def withdraw(self, path: Path) -> None:
+            pass
+
+    runner = make()
+    runner.page = Closed()
+    (found,) = (each for each in examine(runner).findings if each.field == "publish")
+    assert (found.severity, found.fix) == ("error", "Check KLING_PUBLISH_TO.")
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ from helpers.infos import by_code, image_info, video_info
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_utils.errors import FfmpegFailed, Refused, UnreadableMedia
+from kling_utils.errors import AddressRefused, FfmpegFailed, Refused, UnreadableMedia
 from kling_utils.preflight import words
 from kling_utils.preflight.check import check, check_image, check_text, check_video
 from kling_utils.preflight.limits import LIMITS, limit
-from kling_utils.values import MotionRequest, Size
+from kling_utils.values import Finding, MotionRequest, Report, Size
 
 IMAGE: list[tuple[dict[str, Any], str, str]] = [
     ({"format": "PNG"}, "image.format", "pass"),
@@ -261,7 +261,22 @@ def test_an_unreadable_file_is_one_error() -> None:
     assert report.image is None
     assert report.video is not None
     assert len(report.of("video")) > 10
-    assert Refused(report).message == "Not sent: image file is empty (0 bytes), allowed is JPEG or PNG."
+    assert Refused(report).message == "Not sent. Image file: empty (0 bytes)."
+
+
+def test_a_refusal_is_a_sentence() -> None:
+    """Of a value, of words about a file, and of a sentence about it."""
+    gone = UnreadableMedia("nothere.mp4 is not there.", hint="Choose it again.", found="missing")
+    page = AddressRefused("This is a YouTube page, not a video file.", hint="Download the clip.")
+    request = MotionRequest("a.png", "b.mp4")
+    assert Refused(check(request, image_info(), gone)).message == "Not sent. Video file: nothere.mp4 is not there."
+    assert Refused(check(request, image_info(), page)).message == "Not sent. Video file: This is a YouTube page, not a video file."
+    nowhere = Finding("request.address", "request", "error", "Address of the clip", "b.mp4 is a file here.", "", "Publish it.")
+    assert Refused(Report((nowhere,))).message == "Not sent. Address of the clip: b.mp4 is a file here."
+    wide = image_info(format="WEBP", size=Size(3000, 400))
+    told = "Not sent: the image format is WebP, allowed is JPEG or PNG"
+    assert Refused(check(request, wide, video_info())).message == f"{told} (and 1 more error)."
+    assert Refused(check(request, wide, gone)).message == f"{told} (and 2 more errors)."
 
 
 def test_any_other_trouble_with_a_file_is_an_error_too() -> None:
