@@ -23,7 +23,7 @@ from kling_utils.studio.inputs import ImageInput, VideoInput
 from kling_utils.studio.media_route import MediaRoute
 from kling_utils.studio.neighbours import Neighbours
 from kling_utils.studio.options import Options
-from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
+from kling_utils.studio.wire import HIDDEN, MANY, MORE, PRIVATE
 
 if TYPE_CHECKING:
     from kling_utils.jobs.runner import Runner
@@ -45,7 +45,7 @@ def build(runner: Runner) -> gr.Blocks:
             apply_default_css=False,
             elem_id="header",
         )
-        account = Account(runner)
+        account = Account(runner, desk)
         with gr.Row(elem_id="desk"):
             with gr.Column(elem_id="inputs", scale=10, min_width=340):
                 with gr.Row(elem_id="files"):
@@ -84,7 +84,10 @@ def build(runner: Runner) -> gr.Blocks:
         ]
         asks += [page.load(arrive.greet, [who, desk], arrive.outputs(who), **PRIVATE, **HIDDEN)]
         for asked in asks:
-            asked.then(follow.watch, [desk, who, account.box], follow.outputs, **PRIVATE, **HIDDEN, **MANY)
+            asked.then(generate.still, [desk], generate.choice, **PRIVATE, **HIDDEN)
+            watched = asked.then(follow.watch, [desk, who, account.box], follow.outputs, **PRIVATE, **HIDDEN, **MANY, **MORE)
+            watched.then(follow.aside, [desk, who], [follow.history.panel], **PRIVATE, **HIDDEN, **MANY, **MORE)
+        account.forgotten.change(follow.actions.refreshed, [desk, who, account.box], [follow.actions.panel], **PRIVATE, **HIDDEN)
         follow.stop.click(follow.stopped, [desk], [follow.panel, follow.stop], **PRIVATE, **HIDDEN)
     return page
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from kling_utils.errors import KlingError, SettingError
+from kling_utils.errors import KeyRefused, KlingError, SettingError
 from kling_utils.show import cards
-from kling_utils.studio.desk import typed_key
+from kling_utils.studio.desk import Desk, typed_key
 from kling_utils.studio.wire import HIDDEN, PRIVATE
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ def key_box(label: str, **more: Any) -> gr.Textbox:
 class Account:
     """The line at the top, the box under it, and the free test of a key."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Runner, desk: Any) -> None:
         self._runner = runner
         with gr.Column(elem_id="account"):
             with gr.Row(elem_id="account-line", equal_height=True):
-                self.line = gr.HTML(self.says(None), elem_id="whose-key", apply_default_css=False)
+                self.line = gr.HTML(self.says(None, Desk()), elem_id="whose-key", apply_default_css=False)
                 self.opener = gr.Button("Use a Novita key", size="sm", elem_id="open-key", scale=0, min_width=150)
             with gr.Column(visible=False, elem_id="key-panel") as self.panel:
                 with gr.Row(equal_height=True):
@@ -49,36 +49,46 @@ class Account:
                         scale=1,
                     )
                     self.test = gr.Button("Test the key", size="sm", elem_id="test-key", scale=0, min_width=120)
+                    self.forget = gr.Button("Forget the key", size="sm", elem_id="forget-key", scale=0, min_width=130)
                 self.result = gr.HTML("", elem_id="key-result", apply_default_css=False)
             self._open = gr.State(False)
+            self.forgotten = gr.State(0)
+            """Counts up: what looks at the key is told by its change that the box was emptied."""
         self.opener.click(self.toggle, [self._open, self.box], [self._open, self.panel, self.opener], **PRIVATE, **HIDDEN)
-        self.test.click(self.tested, [self.box], [self.result, self.line], **PRIVATE, **HIDDEN)
-        gr.on([self.box.blur, self.box.submit], self.says, [self.box], [self.line], **PRIVATE, **HIDDEN)
+        self.test.click(self.tested, [self.box, desk], [self.result, self.line], **PRIVATE, **HIDDEN)
+        self.forget.click(self.emptied, [self.forgotten], [self.box, self.result, self.line, self.forgotten], **PRIVATE, **HIDDEN)
+        gr.on([self.box.blur, self.box.submit], self.says, [self.box, desk], [self.line], **PRIVATE, **HIDDEN)
 
     def toggle(self, is_open: bool, key: str) -> tuple[bool, Any, Any]:
         label = ("Close" if not is_open else "Change the key") if key else ("Close" if not is_open else "Use a Novita key")
         return not is_open, gr.update(visible=not is_open), gr.update(value=label)
 
-    def says(self, key: str | None) -> str:
+    def says(self, key: str | None, desk: Desk) -> str:
         """The line: who pays, and what comes out."""
         try:
             typed = typed_key(key)
         except SettingError as error:
             return _line("error", "This key cannot be used.", error.hint)
         if typed is not None:
-            return _line("key", "Your key is used.", "Results come from Kling and cost money: the price is on the button.")
+            head = "Your key is used." if desk.proven(typed) else "Your key is not tested yet."
+            return _line("key", head, "Results come from Kling and cost money: the price is on the button.")
         if self._runner.provider_for(None) == "novita":
             return _line("key", "This machine's key is used.", "Results come from Kling and cost money: the price is on the button.")
         where = "this page's server" if self._runner.settings.hosted else "this computer"
         return _line("draft", "No key is set, so results are local drafts.", f"They are free, made on {where}, and marked as drafts.")
 
-    def tested(self, key: str) -> tuple[str, str]:
+    def emptied(self, count: int) -> tuple[str, str, str, int]:
+        """Nothing of the key is left on the page."""
+        return "", "", self.says(None, Desk()), count + 1
+
+    def tested(self, key: str, desk: Desk) -> tuple[str, str]:
         """Ask for the balance: costs nothing, and tells whether the key works."""
         try:
-            balance = self._runner.balance(typed_key(key))
+            balance = desk.balance(self._runner, typed_key(key), anew=True)
         except KlingError as error:
-            return cards.error(error), self.says(key)
-        return cards.note("The key works", f"Balance: {balance.available}.", severity="pass"), self.says(key)
+            head = "The key was refused" if isinstance(error, KeyRefused) else "The key could not be tested"
+            return cards.note(head, f"{error.message} {error.hint}".strip(), severity="error"), self.says(key, desk)
+        return cards.note("The key works", f"Balance: {balance.available}.", severity="pass"), self.says(key, desk)
 
 
 def _line(kind: str, head: str, rest: str) -> str:

@@ -51,7 +51,7 @@ class Adopt:
         known = self._runner.with_task(asked, owner=sees) or next((j for j in self._runner.jobs(owner=sees) if j.job_id == asked), None)
         if known is not None:
             desk.open(known.job_id)
-            return ""
+            return found()
         doubtful = [job for job in self._runner.jobs(owner=sees) if job.state == "unconfirmed"]
         taker = next((job for job in doubtful if job.job_id == desk.job_id), None)
         form = Form(*fields)
@@ -70,4 +70,10 @@ class Adopt:
         except KlingError as error:
             return cards.error(error)
         desk.open(job.job_id)
-        return ""
+        return found()
+
+
+def found() -> str:
+    """What is said about a job that is open now."""
+    way = '<p class="kc-acts"><button type="button" class="kc-act" data-goto="stage">Go to the stage</button></p>'
+    return cards.listing("Here it is, open on the stage", (), severity="pass", extra=way)

@@ -7,6 +7,7 @@ because handlers of one session run side by side.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,9 @@ class Desk:
         self._balance: tuple[float, int, Balance] | None = None
         self._opened = 0
         self._claimed = 0
+        self._aside = -1
+        self.said_about: tuple[Form, int, str] | None = None
+        """Form, hash of the key and open job that the notice at the button is about."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Desk:
         return Desk()  # a new session begins with nothing
@@ -76,6 +80,11 @@ class Desk:
         """The last check."""
         return self._shown[1] if self._shown is not None else None
 
+    @property
+    def form(self) -> Form | None:
+        """The form that was checked last."""
+        return self._shown[0] if self._shown is not None else None
+
     def agreed(self, runner: Runner, form: Form, key: SecretStr | None) -> tuple[Look, bool]:
         """The check to submit with, and whether its price is the one that was on the button. Waits for a check that is running.
 
@@ -92,12 +101,17 @@ class Desk:
             return look_before, same
         return look, same
 
-    def balance(self, runner: Runner, key: SecretStr | None) -> Balance:
-        """The balance of a key, as it was within the last minute. Raises ``KlingError``."""
+    def balance(self, runner: Runner, key: SecretStr | None, *, anew: bool = False) -> Balance:
+        """The balance of a key, as it was within the last minute, or ``anew``. Raises ``KlingError``."""
         mark = hash(key)  # of a secret: salted for each process, and no way back
-        if self._balance is None or self._balance[1] != mark or runner.now() - self._balance[0] > BALANCE_SECONDS:
-            self._balance = (runner.now(), mark, runner.balance(key))
+        if anew or not self.proven(key) or self._balance is None or runner.now() - self._balance[0] > BALANCE_SECONDS:
+            self._balance, asked = None, runner.balance(key)
+            self._balance = (runner.now(), mark, asked)
         return self._balance[2]
+
+    def proven(self, key: SecretStr | None) -> bool:
+        """Has the provider answered to this key in this session?"""
+        return self._balance is not None and self._balance[1] == hash(key)
 
     def open(self, job_id: str) -> None:
         """Follow another job (or none): whoever followed before sees it by the number and stops."""
@@ -114,6 +128,13 @@ class Desk:
     def holds(self, number: int) -> bool:
         """Is the view of that number still the open one?"""
         return bool(self.job_id) and self._opened == number
+
+    def aside(self) -> Callable[[], bool] | None:
+        """For whoever keeps the gallery fresh beside the open view: is it still that view? None when somebody does it already."""
+        if self._aside == (number := self._opened):
+            return None
+        self._aside = number
+        return lambda: self._opened == number
 
 
 def typed_key(text: Any) -> SecretStr | None:

@@ -137,8 +137,7 @@ def make(job: Job, name: str, sound: Sound, share: list[float], stop: threading.
     kind = KINDS[name]
     folder = job.folder / "exports"
     muffled = f", sound of {'the reference' if sound == 'reference' else 'nobody'}" if kind.sound and sound != "result" else ""
-    stem = "-".join(_plain(part) for part in (Path(job.image_name).stem, Path(job.video_name).stem))
-    out = folder / f"{stem}-{_plain(kind.label.lower() + muffled)}{'-draft' if job.draft else ''}{kind.ending}"
+    out = folder / f"{stem(job)}-{_plain(kind.label.lower() + muffled)}{'-draft' if job.draft else ''}{kind.ending}"
     if out.exists():
         return out
     if stop.is_set() or job.video is None:
@@ -152,7 +151,7 @@ def make(job: Job, name: str, sound: Sound, share: list[float], stop: threading.
     if kind.layout == "html":
         from kling_utils.show import offline
 
-        return offline.write_page(reference, job.video, out, title=stem, image=image, draft=job.draft)
+        return offline.write_page(reference, job.video, out, title=stem(job), image=image, draft=job.draft)
     from kling_utils.review.compare import compare
 
     return compare(
@@ -167,6 +166,11 @@ def make(job: Job, name: str, sound: Sound, share: list[float], stop: threading.
         stop=stop.is_set,
         draft=job.draft,
     )
+
+
+def stem(job: Job) -> str:
+    """How the files of a job are called: after its picture and its clip."""
+    return "-".join(_plain(part) for part in (Path(job.image_name).stem, Path(job.video_name).stem))
 
 
 def _plain(text: str) -> str:

@@ -80,18 +80,18 @@ class Fitting:
     def judged(self, report: Report, form: Form, start: float, shape: str, slow: bool) -> tuple[Any, ...]:
         """The panel for a report: hidden when nothing can be or need be done."""
         plan = _plan(report, form, start, shape, slow)
-        if not (plan.needed or _hopeless(plan)):
+        short = any(i.field == "video" and i.code == "video.duration" for i in plan.impossible)
+        if not (plan.needed or short):  # nothing to do, or nothing that can be done: then the cards of the files say why
             return (gr.update(visible=False), *([gr.skip()] * 5))
         spare = _spare(plan) if any(s.code in ("video.trim", "video.cut") for s in plan.steps) else 0.0
         wide = any(f.code == "image.aspect" and f.severity == "error" for f in report.findings)
-        short = any(i.field == "video" and i.code == "video.duration" for i in plan.impossible)
         return (
             gr.update(visible=True),
             repairs.plan(plan),
             gr.update(visible=spare > 0, maximum=max(spare, 0.1), value=min(start, max(spare, 0.0))),
             gr.update(visible=wide),
             gr.update(visible=short or slow),
-            gr.update(interactive=plan.needed and not _hopeless(plan), value="Fix all" if plan.required else "Fix all (advised)"),
+            _press(plan, value="Fix all" if plan.required else "Fix all (advised)"),
         )
 
     def replan(self, *values: Any) -> tuple[Any, Any]:
@@ -100,7 +100,7 @@ class Fitting:
         if desk.shown is None:
             return gr.skip(), gr.skip()
         plan = _plan(desk.shown.report, Form(*fields), start, shape, slow)
-        return repairs.plan(plan), gr.update(interactive=plan.needed and not _hopeless(plan))
+        return repairs.plan(plan), _press(plan)
 
     def frames(self, desk: Desk) -> Any:
         """Pictures of a clip that is too long, above the slider that says where it begins."""
@@ -175,8 +175,18 @@ def _plan(report: Report, form: Form, start: float, shape: str, slow: bool) -> P
     return plan_fit(report, choices=choices, character_orientation=form.character_orientation)
 
 
-def _hopeless(plan: Plan) -> bool:
-    return bool(plan.impossible)
+def _press(plan: Plan, **more: Any) -> Any:
+    """The button is there only when it can be pressed."""
+    able = plan.needed and not plan.impossible
+    return gr.update(interactive=able, visible=able, **more)
+
+
+def mends(desk: Desk) -> bool:
+    """Does one press make what was checked last ready to be sent?"""
+    if desk.shown is None or desk.form is None or desk.shown.report.ok:
+        return False
+    plan = _plan(desk.shown.report, desk.form, 0.0, PAD, slow=False)
+    return plan.required and not plan.impossible
 
 
 def _spare(plan: Plan) -> float:

@@ -18,10 +18,10 @@ from kling_utils.errors import KlingError
 from kling_utils.jobs import waits
 from kling_utils.media.probe import probe_video
 from kling_utils.show import cards, stage
-from kling_utils.studio import actions, files, history, takes, visitor
+from kling_utils.studio import actions, files, history, refusal, takes, visitor
 from kling_utils.studio.actions import Actions
 from kling_utils.studio.desk import Desk
-from kling_utils.studio.exports import Exports
+from kling_utils.studio.exports import Exports, stem
 from kling_utils.studio.history import History
 from kling_utils.studio.insight import Insight, Insights
 from kling_utils.studio.panel import idle, panel, stopped
@@ -37,6 +37,8 @@ EVERY = 0.5
 """Seconds between two looks at the store, which take about a millisecond."""
 OTHERS = 20
 """Looks between two looks at the visitor's other jobs."""
+ASIDE = 4.0
+"""Seconds between two looks at the visitor's jobs while none of them is watched."""
 STANDING = 3.0
 """Seconds between two looks at a job that waits for somebody."""
 PAST = 300
@@ -98,7 +100,7 @@ class Follow:
 
     def picked(self, desk: Desk, who: Any, event: gr.EventData) -> str:
         """A card of the history was clicked."""
-        return "" if history.picked(self._runner, desk, who, event) else actions.gone()
+        return "" if history.picked(self._runner, desk, who, event) else refusal.closable(actions.gone())
 
     def deleted(self, event: gr.EventData, desk: Desk, who: Any) -> tuple[str, Any]:
         """A job is to be removed, for good. Returns (answer, gallery)."""
@@ -110,6 +112,21 @@ class Follow:
         job_id = desk.job_id
         desk.open("")
         return stopped(job_id), gr.update(visible=False)
+
+    async def aside(self, desk: Desk, who: Any, every: float = ASIDE) -> AsyncIterator[Any]:
+        """Keep the gallery fresh while nobody watches and a job of this visitor is under way. Yields the gallery when it changed."""
+        same = desk.aside()
+        shown: Any = None
+        while same is not None and same():
+            now = await asyncio.to_thread(history.value, self._runner, who, desk.job_id)
+            if now != shown and same():
+                shown = now
+                yield now
+            if not any(item["group"] == "going" for item in now["items"]):
+                return
+            await asyncio.sleep(every)
+        if shown is None:
+            yield gr.skip()  # a generator that yields nothing would empty its outputs
 
     async def watch(self, desk: Desk, who: Any, key: Any = "") -> AsyncIterator[dict[Any, Any]]:
         """Show the open job until it ends, another one is opened, or the page is closed. Yields only what changed."""
@@ -139,7 +156,7 @@ class Follow:
             if job.state != stood:
                 offers = await asyncio.to_thread(self.actions.value, job, actions.key_or_none(key))
                 others = await asyncio.to_thread(self._takes, job, who)
-            picture = self._picture(job, reference, result, seen, others, offers, usual, live=looks > 0)
+            picture = await asyncio.to_thread(self._picture, job, reference, result, seen, others, offers, usual, live=looks > 0)
             if looks % OTHERS == 0 or job.state != stood:
                 picture[self.history.panel] = await asyncio.to_thread(history.value, self._runner, who, job.job_id)
             looks, stood = looks + 1, job.state
@@ -166,6 +183,7 @@ class Follow:
         *,
         live: bool,
     ) -> dict[Any, Any]:
+        download = self._download(job) if result is not None else None
         trouble = cards.trouble(job.trouble, job=job) if job.trouble is not None else ""
         running = not job.done and not job.waits_for and job.state != "unconfirmed"
         audit = cards.audit(seen.audit if seen is not None else None, waiting=seen is None) if result is not None else ""
@@ -182,7 +200,7 @@ class Follow:
                 motion=seen.motion if seen is not None and result is not None else None,
                 takes=others,
             ),
-            self.download: gr.update(value=result["path"] if result else None, visible=bool(result)),
+            self.download: gr.update(value=download, visible=bool(download)),
             self.reuse: gr.update(visible=True),
             self.stop: gr.update(visible=running),
             self.actions.panel: offers,
@@ -207,6 +225,13 @@ class Follow:
             self.rescue.doubt: hidden,
             self.rescue.standing: hidden,
         }
+
+    @staticmethod
+    def _download(job: Job) -> str | None:
+        """The result under a name that says what it is: in a folder of downloads, ``result.mp4`` says nothing."""
+        take = f"-take-{job.take}" if job.take > 1 else ""
+        kept = files.named(job.video, f"{stem(job)}{take}{'-draft' if job.draft else ''}.mp4") if job.video is not None else None
+        return str(kept) if kept is not None else None
 
     def _usual(self, job: Job) -> waits.Wait | None:
         return None if job.done else waits.expected(job, self._runner.jobs(limit=PAST))

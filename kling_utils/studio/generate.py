@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 import gradio as gr
 
-from kling_utils.errors import AlreadyHave, KlingError, SettingError
+from kling_utils.errors import AlreadyHave, KlingError, Refused, SettingError
 from kling_utils.preflight.quote import expected_seconds
 from kling_utils.show import cards, words
-from kling_utils.studio import visitor
+from kling_utils.studio import refusal, visitor
 from kling_utils.studio.account import Account
 from kling_utils.studio.desk import Desk, Form, typed_key
-from kling_utils.studio.fitting import Fitting
+from kling_utils.studio.fitting import Fitting, mends
 from kling_utils.studio.inputs import ImageInput, VideoInput
 from kling_utils.studio.options import Options, orientation_choices
+from kling_utils.studio.theme import static
 from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
 from kling_utils.values import CHARACTER_ORIENTATIONS, CharacterOrientation
 
@@ -39,7 +40,7 @@ class Generate:
             self.button = gr.Button(self.label(None), variant="primary", size="lg", elem_id="generate")
             self.price = gr.HTML("", elem_id="price", apply_default_css=False)
             self.draft = gr.Button("Draft it here first — free", size="sm", visible=False, elem_id="generate-draft")
-            self.notice = gr.HTML("", elem_id="notice", apply_default_css=False)
+            self.notice = gr.HTML("", js_on_load=static("notice.js"), apply_default_css=False, elem_id="notice")
             with gr.Row(visible=False, elem_id="have-already") as self.have:
                 self.show = gr.Button("Show it", size="sm", elem_id="show-it")
                 self.again = gr.Button("Make another take", size="sm", elem_id="another-take")
@@ -67,9 +68,10 @@ class Generate:
             options.negative.blur,
             account.box.blur,
             account.box.submit,
+            account.forgotten.change,
         ]
         outputs = [image.card, video.card, options.card, options.orientation, self.button, self.price, self.draft]
-        outputs += fitting.judged_outputs
+        outputs += [*fitting.judged_outputs, *self.choice]
 
         def check(*values: Any) -> tuple[Any, ...]:
             *fields, start, shape, slow, key, seat = values
@@ -86,6 +88,7 @@ class Generate:
                     gr.skip(),
                     gr.skip(),
                     *[gr.skip()] * len(fitting.judged_outputs),
+                    *self.still(seat, (asked, hash(key))),
                 )
             choices = orientation_choices(_lengths(look))
             return (
@@ -94,18 +97,21 @@ class Generate:
                 options.judged(look.report),
                 gr.update(choices=choices),
                 gr.update(value=self.label(look)),
-                self.fine_print(look),
+                self.fine_print(seat),
                 gr.update(visible=look.provider != "local" and look.quote is not None),
                 *fitting.judged(look.report, asked, start, shape, slow),
+                *self.still(seat, (asked, hash(key))),
             )
 
         inputs = [*form, *fitting.choices, account.box, desk]
         checked = gr.on(changes, check, inputs, outputs, trigger_mode="always_last", **PRIVATE, **HIDDEN, **MANY)
-        checked.then(self.funds, [account.box, desk], [self.price], **PRIVATE, **HIDDEN, **MANY)
+        asked_for = checked.then(self.funds, [account.box, desk], [self.price], **PRIVATE, **HIDDEN, **MANY)
+        asked_for.then(account.says, [account.box, desk], [account.line], **PRIVATE, **HIDDEN)
         for each in (image, video):
             checked.then(each.preview, [each.source, desk], [each.view], **PRIVATE, **HIDDEN, **MANY)
         checked.then(fitting.frames, [desk], [fitting.strip], **PRIVATE, **HIDDEN, **MANY)
         gr.on([image.source.change, video.source.change], self.cleared, None, self.choice, **PRIVATE, **HIDDEN)
+        self.notice.dismiss(self.cleared, None, self.choice, **PRIVATE, **HIDDEN)
         fitting.wire(form, image, video, desk)
 
     @property
@@ -122,6 +128,14 @@ class Generate:
     def cleared() -> tuple[str, Any]:
         """Another file: what was refused was about the one before."""
         return "", gr.update(visible=False)
+
+    def still(self, seat: Desk, now: tuple[Form, int] | None = None) -> tuple[Any, Any]:
+        """What was said at the button goes when it is about another form or key than ``now``, or when another job was opened since."""
+        about = seat.said_about
+        if about is None or (about[2] == seat.job_id and now in (None, about[:2])):
+            return gr.skip(), gr.skip()
+        seat.said_about = None
+        return self.cleared()
 
     def open_twin(self, twin: tuple[str, str], desk: Desk) -> tuple[str, Any]:
         """Show what is there already."""
@@ -144,11 +158,12 @@ class Generate:
             return "Generate draft — free"
         return f"Generate — {words.price(look.quote)}" if look is not None and look.quote is not None else "Generate"
 
-    def fine_print(self, look: Look) -> str:
-        """How sure the price is; nothing for a draft."""
-        if look.quote is None or look.quote.free:
-            return ""
-        return f'<p class="hint">{cards.escape(words.span(look.quote))}</p>'
+    @staticmethod
+    def fine_print(seat: Desk) -> str:
+        """The repair, where one press does it, since the plan may be out of sight; and how sure the price is, which a draft has none of."""
+        said = refusal.fix_line() if mends(seat) else ""
+        cost = seat.shown.quote if seat.shown is not None else None
+        return said if cost is None or cost.free else f'{said}<p class="hint">{cards.escape(words.span(cost))}</p>'
 
     def funds(self, key: Any, seat: Desk) -> Any:
         """The balance beside the price, once it is known, and a warning when it is below. Asked for at most once a minute."""
@@ -163,7 +178,7 @@ class Generate:
         if available.currency == look.quote.high.currency and available.amount < look.quote.high.amount:
             short = cards.note("The balance may not be enough", f"It is {available}; this may cost {look.quote.high}.", severity="warning")
             said = short
-        return self.fine_print(look) + said
+        return self.fine_print(seat) + said
 
     def submit(self, *values: Any, fresh: bool = False, draft: bool = False, offered: str = "") -> Iterator[tuple[Any, ...]]:
         """One click, one job, which is opened on the desk. Yields (button, notice, the row of choices, its second button, twin)."""
@@ -177,15 +192,20 @@ class Generate:
         )
         look: Look | None = None
         said, choose, twin = "", False, ("", "")
+        form = Form(*fields)
+        seat.said_about = (form, hash(key), seat.job_id)
         try:
-            look, said = self._sent(Form(*fields), key, cast(Desk, seat), who, fresh, draft, offered)
+            look, said = self._sent(form, key, cast(Desk, seat), who, fresh, draft, offered)
+        except Refused as error:
+            said = refusal.refused(error, mends=mends(seat))
         except AlreadyHave as error:
-            said, choose, twin = cards.error(error), True, (error.job_id or "", self._price(seat))
+            said, choose, twin = refusal.already(error), True, (error.job_id or "", self._price(seat))
         except KlingError as error:
-            said = cards.error(error)
+            said = refusal.closable(cards.error(error))
         except Exception:  # the last door: a visitor must never look at a page that says nothing
             LOG.exception("a submit ended in an error of our own")
-            said = cards.note("Something went wrong on our side", "Look at your videos below before you try again.", severity="error")
+            text = "Look at your videos below before you try again."
+            said = refusal.closable(cards.note("Something went wrong on our side", text, severity="error"))
         label = self.label(look) if look is not None else gr.skip()
         button = gr.update(interactive=True) if look is None else gr.update(value=label, interactive=True)
         another = gr.update(value=f"Make another take — {self._price(seat)}", visible=not draft)  # it is paid for where a key is used
@@ -195,7 +215,9 @@ class Generate:
         cost = seat.shown.quote if seat.shown is not None else None
         return words.price(cost) if cost is not None else "price not known"
 
-    def _sent(self, form: Form, key: Any, seat: Desk, who: Any, fresh: bool, draft: bool, offered: str) -> tuple[Look, str]:
+    def _sent(self, form: Form, key: Any, seat: Desk, who: Any, fresh: bool, draft: bool, offered: str) -> tuple[Look | None, str]:
+        if lacking := refusal.missing(form):
+            return None, lacking
         given = typed_key(key)
         request = form.request()
         look, agreed = seat.agreed(self._runner, form, given)
@@ -203,7 +225,8 @@ class Generate:
             agreed = False
         if not agreed and not draft:
             price = words.price(look.quote) if look.quote is not None else "not known"
-            return look, cards.note("The price is another one now", f"It is {price}. Press Generate again to agree.", severity="warning")
+            text = f"It is {price}. Press Generate again to agree."
+            return look, refusal.closable(cards.note("The price is another one now", text, severity="warning"))
         owner = visitor.owner(self._runner, who)
         job = self._runner.submit(request, owner=owner, key=None if draft else given, report=look.report, fresh=fresh, draft=draft)
         seat.open(job.job_id)

@@ -83,13 +83,18 @@ class Input:
             return gr.skip(), gr.skip(), gr.skip(), gr.skip()
         return str(path), str(path), "", _MEASURING
 
-    def judged(self, report: Report, source: str) -> str:
-        """The card once the report is there."""
-        return cards.report(report, *self.fields, ready=self.ready) if source else self.empty()
+    def judged(self, report: Report, source: str) -> Any:
+        """The card once the report is there. Where there is no source, the card says why already."""
+        return cards.report(report, *self.fields, ready=self.ready) if source else gr.skip()
 
     def preview(self, source: str, desk: Desk) -> Any:
-        """After the report, since it may take a while: a copy where the browser could not show the file by itself."""
-        return self.shown(desk.shown.report, source) if source and desk.shown is not None else gr.skip()
+        """After the report, since it may take a while: a copy where the browser could not show the file by itself, and an empty place,
+        ready for another file, where there is nothing to be shown."""
+        if not source or desk.shown is None or getattr(desk.form, self.name) != source:  # another file has come meanwhile
+            return gr.skip()
+        report = desk.shown.report
+        info = report.image if self.name == "image" else report.video
+        return self.shown(report, source) if info is not None else gr.update(value=None)
 
     fields: tuple[str, ...]
     ready: str

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.fit_zoo import X265
 from helpers.served import Served, Watched, chromium, serving, watching
 from PIL import Image
 
 from kling_utils import examples
+from kling_utils.media import ffmpeg
 from kling_utils.media.probe import probe_video
 
 pytestmark = pytest.mark.browser
@@ -43,6 +45,10 @@ WANTED = f"""() => {{
     .filter((e) => !e.disabled && e.tabIndex >= 0 && !(e.type === 'radio' && (one.has(e.name) || !one.add(e.name))))
     .map((e, n) => {{ e.dataset.wanted = String(n); return e.outerHTML.slice(0, 120); }});
 }}"""
+UNCOVERED = """(place) => {
+  const r = document.querySelector(place).getBoundingClientRect();
+  return r.top >= 0 && r.bottom <= document.querySelector('#generate-panel').getBoundingClientRect().top;
+}"""
 REACHED = """() => {
   const e = document.activeElement, first = e?.type === 'radio' ? document.querySelector(`input[name="${e.name}"][data-wanted]`) : e;
   return first?.dataset.wanted || '';
@@ -124,6 +130,13 @@ def filled(page: Any) -> None:
     page.wait_for_selector("#generate >> text=free")
 
 
+def hero(kind: str) -> dict[str, Any]:
+    """A drawn character as a file of that kind, as a browser is given it."""
+    picture = io.BytesIO()
+    Image.open(examples.IMAGES[0].path).save(picture, kind)
+    return {"name": f"Hero.{kind}", "mimeType": f"image/{kind.lower()}", "buffer": picture.getvalue()}
+
+
 def test_a_whole_visit(watched: Watched, served: Served, fetched: tuple[str, str]) -> None:
     page = watched.page
 
@@ -139,9 +152,7 @@ def test_a_whole_visit(watched: Watched, served: Served, fetched: tuple[str, str
 
     # Two examples; then a picture of one's own, of a kind that is refused, and mended by one press.
     filled(page)
-    picture = io.BytesIO()
-    Image.open(examples.IMAGES[0].path).save(picture, "WEBP")
-    page.set_input_files("#image input[type=file]", {"name": "Hero.WEBP", "mimeType": "image/webp", "buffer": picture.getvalue()})
+    page.set_input_files("#image input[type=file]", hero("WEBP"))
     page.wait_for_selector("#image-report .kc-report-card >> text=Cannot be sent")
     page.click("#fix-all")
     page.wait_for_selector("#image-report .kc-report-card >> text=The picture is fine")
@@ -272,10 +283,151 @@ def test_a_refusal_leads_to_the_field(watched: Watched, served: Served) -> None:
     page.goto(served.url)
     page.wait_for_selector("#history .gallery-label >> text=Your videos")
     page.click("#generate")
+    page.wait_for_selector("#notice >> text=The picture and the clip are missing")
+    page.click("#notice >> text=Go to the drawn examples")
+    page.wait_for_function(UNCOVERED, arg="#image-examples")
+    filled(page)
+    page.wait_for_selector("#notice .kc", state="detached")
+
+    # Another trouble, whose report can be copied; and it can be closed.
+    page.click("#open-key")
+    page.fill("#key input", "not one key")
+    page.press("#key input", "Tab")
+    page.wait_for_selector("#whose-key >> text=This key cannot be used.")
+    page.click("#generate")
     page.wait_for_selector("#notice .kc-kind >> text=Stopped before sending, free")
     page.click("#notice [data-report]")
     page.wait_for_selector("#notice [data-report] >> text=Copied")
-    assert "InvalidRequest" in page.evaluate("navigator.clipboard.readText()")
+    assert "SettingError" in page.evaluate("navigator.clipboard.readText()")
+    page.click("#notice [data-close]")
+    page.wait_for_selector("#notice .kc", state="detached")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
+def test_the_repair_is_at_hand_wherever_one_stands(watched: Watched, served: Served, width: int, height: int) -> None:
+    page = watched.page
+    page.set_viewport_size({"width": width, "height": height})
+    page.goto(served.url)
+    page.wait_for_selector("#history .gallery-label >> text=Your videos")
+    page.click("#video-examples .strip-card >> nth=0")
+    page.wait_for_selector("#video-report .kc-report-card >> text=The clip is fine")
+    page.set_input_files("#image input[type=file]", hero("WEBP"))
+    page.wait_for_selector(".fix-line [data-fix]")  # before anything was pressed
+    page.click("#generate")
+    page.wait_for_selector("#notice >> text=nothing was spent")
+    assert page.eval_on_selector("#generate-panel", "e => e.offsetHeight") <= height / 3
+    page.click("#notice [data-goto=image]")
+    page.wait_for_function(UNCOVERED, arg="#image")
+    page.click("#notice [data-fix]")
+    page.wait_for_selector("#image-report .kc-report-card >> text=The picture is fine")
+    page.wait_for_selector("#notice .kc", state="detached")
+    page.wait_for_selector(".fix-line", state="detached")
+    assert watched.ours == []
+
+
+def test_a_file_in_the_wrong_place_is_told_by_our_own_card(watched: Watched, served: Served) -> None:
+    page = watched.page
+    page.goto(served.url)
+    page.wait_for_selector("#history .gallery-label >> text=Your videos")
+    page.set_input_files("#image input[type=file]", str(examples.VIDEOS[0].path))
+    page.wait_for_selector("#image-report .kc-report-card >> text=in the image's place")
+    page.wait_for_selector("#image img", state="detached")
+    page.set_input_files("#video input[type=file]", str(examples.IMAGES[0].path))
+    page.wait_for_selector("#video-report .kc-report-card >> text=in the video's place")
+    page.wait_for_selector("#video video", state="detached")
+    assert page.locator(".toast-body").count() == 0
+    assert page.locator("#fit").count() == 0, "the card says it, once"
+    page.set_input_files("#image input[type=file]", str(examples.IMAGES[0].path))  # and the place is free for the right one
+    page.wait_for_selector("#image-report .kc-report-card >> text=The picture is fine")
+    page.wait_for_selector("#image img")
+
+
+def test_a_clip_that_the_browser_cannot_play_gets_a_copy_without_alarm(watched: Watched, served: Served, tmp_path: Path) -> None:
+    page, film = watched.page, tmp_path / "IMG_0815.MOV"
+    ffmpeg.run(["-i", str(examples.VIDEOS[0].path), "-t", "3.2", "-c:v", *X265, "-an", str(film)], timeout=120)
+    page.goto(served.url)
+    page.wait_for_selector("#history .gallery-label >> text=Your videos")
+    page.evaluate("""() => { window.said = []; new MutationObserver(() => window.said.push(document.querySelector('#video').className))
+      .observe(document.querySelector('#video'), { attributes: true }); }""")
+    page.set_input_files("#video input[type=file]", str(film))
+    page.wait_for_selector("#video-report .kc-report-card >> text=The clip is fine")
+    page.wait_for_function("(e => e && e.readyState >= 2)(document.querySelector('#video video'))")
+    assert "is-unplayable" in page.evaluate("window.said.join()"), "or this browser plays it"
+    assert "is-unplayable" not in page.get_attribute("#video", "class")
+    assert page.locator(".toast-body").count() == 0
+
+
+def test_what_is_no_address_is_told_at_once(watched: Watched, served: Served) -> None:
+    page = watched.page
+    page.goto(served.url)
+    page.wait_for_selector("#history .gallery-label >> text=Your videos")
+    box = "#video-address :is(input, textarea)"
+    page.fill(box, "http://127.0.0.1:1/clip.mp4")
+    page.press(box, "Enter")
+    page.wait_for_selector("#video-report .kc-report-card")
+    page.fill(box, "hello")
+    page.press(box, "Enter")
+    page.wait_for_selector("#video-report >> text=This is not an address")
+    page.wait_for_timeout(1500)  # the check of the form comes after
+    assert "This is not an address" in page.inner_text("#video-report")
+
+
+def test_a_key_is_untested_until_it_worked_and_can_be_forgotten(watched: Watched, served: Served) -> None:
+    page = watched.page
+    page.goto(served.url)
+    page.wait_for_selector("#history .gallery-label >> text=Your videos")
+    filled(page)
+    page.click("#open-key")
+    page.fill("#key input", "sk_not_a_key")
+    page.press("#key input", "Tab")
+    page.wait_for_selector("#whose-key >> text=not tested yet")
+    page.wait_for_selector("#generate >> text=USD")
+    page.click("#forget-key")
+    page.wait_for_selector("#whose-key >> text=No key is set")
+    page.wait_for_selector("#generate >> text=free")
+    assert page.input_value("#key input") == ""
+
+
+def test_a_job_that_nobody_watches_is_followed_in_the_gallery(watched: Watched, served: Served) -> None:
+    page = watched.page
+    page.goto(served.url)
+    page.wait_for_selector("#history .gallery-label >> text=Your videos")
+    filled(page)
+    page.click("#generate")
+    page.click("#stop")
+    page.wait_for_selector(".panel[data-mode=stopped]")
+    page.wait_for_selector(".gallery-card .gallery-facts >> text=took", timeout=120_000)
+
+    # A click brings it into sight, and complains about nothing.
+    page.mouse.wheel(0, 4000)
+    page.locator(".gallery-open").nth(0).hover()
+    page.wait_for_selector(".gallery-card")
+    page.locator(".gallery-open").nth(0).click()
+    page.wait_for_selector(".stage[data-fill=both]")
+    page.wait_for_function("(r => r.top >= 0 && r.top < innerHeight / 2)(document.querySelector('#panel').getBoundingClientRect())")
+    with page.expect_download() as saved:
+        page.click("#download")
+    assert saved.value.suggested_filename == "dancer-groove-draft.mp4"
+
+    # The same again is not made by mistake, and what was said about it does not stay for another form.
+    page.click("#generate")
+    page.wait_for_selector("#have-already")
+    assert "fresh=True" not in page.inner_text("#notice")
+    page.click("#model label >> nth=1")
+    page.wait_for_selector("#have-already", state="detached")
+    page.wait_for_selector("#notice .kc", state="detached")
+
+    # By its task id.
+    page.mouse.wheel(0, 4000)
+    page.click("#find-task button")
+    page.fill("#find-task-id :is(input, textarea)", page.inner_text(".panel-task code"))
+    page.click("#find-task-go")
+    page.click("#find-task-answer [data-goto=stage]")
+    page.wait_for_function("(r => r.top >= 0 && r.top < innerHeight / 2)(document.querySelector('#panel').getBoundingClientRect())")
+    page.click(".next-delete")
+    page.click(".next-yes")
+    page.wait_for_selector(".gallery.is-empty")
+    assert watched.ours == []
 
 
 def test_a_task_id_that_nobody_knows_is_answered(watched: Watched, served: Served) -> None:

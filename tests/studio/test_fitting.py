@@ -17,7 +17,8 @@ from kling_utils.jobs.runner import Runner
 from kling_utils.preflight.fit import Fitted, Plan
 from kling_utils.settings import load
 from kling_utils.studio.desk import Desk, Form
-from kling_utils.studio.fitting import CROP, PAD, Fitting
+from kling_utils.studio.fitting import CROP, PAD, Fitting, mends
+from kling_utils.studio.generate import Generate
 from kling_utils.values import MotionRequest
 
 
@@ -46,7 +47,7 @@ def test_nothing_is_shown_while_nothing_is_wrong(panel: Any, tmp_path: Path) -> 
 def test_what_will_be_done_and_its_cost_are_told_before(panel: Any, tmp_path: Path) -> None:
     (shown, plan, start, shape, slow, button), _ = judged(panel, form(zoo.image(tmp_path, size=(900, 300))))
     assert shown["visible"]
-    assert "Ground" in plan
+    assert "ground" in plan.lower()
     assert "The person takes up less of the picture" in plan
     assert shape["visible"]
     assert not start["visible"]
@@ -72,10 +73,27 @@ def test_a_short_clip_is_slowed_only_when_asked(panel: Any, tmp_path: Path) -> N
     (_, plan, _, _, slow, button), _ = judged(panel, asked)
     assert "Cannot be fixed with one click" in plan
     assert slow["visible"]
-    assert button["interactive"] is False
+    assert button["visible"] is False, "it cannot be pressed"
     (_, plan, _, _, _, button), _ = judged(panel, asked, slow=True)
-    assert "Slowed down" in plan
+    assert "slowed down" in plan.lower()
     assert button["interactive"] is True
+    assert button["visible"] is True
+
+
+def test_where_nothing_can_be_repaired_the_card_says_it_alone(panel: Any, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    (shown, *_), desk = judged(panel, form(broken))
+    assert shown["visible"] is False
+    assert not mends(desk)
+
+
+def test_the_way_to_the_repair_stands_at_the_button(panel: Any, tmp_path: Path) -> None:
+    fine, wrong = zoo.image(tmp_path), zoo.image(tmp_path, "photo.webp", kind="WEBP")
+    for image, offered in ((fine, False), (wrong, True)):
+        _, desk = judged(panel, form(image, zoo.clip(tmp_path, size="360x640")))
+        assert mends(desk) is offered
+        assert ("data-fix" in Generate.fine_print(desk)) is offered
 
 
 def test_one_click_fixes_both_and_shows_before_and_after(panel: Any, tmp_path: Path) -> None:

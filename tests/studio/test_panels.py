@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gradio as gr
 import pytest
 from gradio.utils import get_upload_folder
 
-from kling_utils.errors import SettingError
+from kling_utils.errors import KlingError, NoContact, Refused, SettingError
 from kling_utils.preflight.limits import limit
 from kling_utils.studio import actions, history, options, visitor
 from kling_utils.studio.account import Account
@@ -22,7 +23,9 @@ from kling_utils.studio.follow import Follow, panel
 from kling_utils.studio.generate import Generate
 from kling_utils.studio.inputs import ImageInput, VideoInput
 from kling_utils.studio.theme import static
-from kling_utils.values import Job, Report, Trouble
+from kling_utils.values import Finding, Job, Report, Trouble
+
+from .conftest import StandIn
 
 Make = Callable[..., Any]
 FORM = Form("a.png", "b.mp4", "video", "kling-v3-0-std", "", "", True)
@@ -188,6 +191,7 @@ def test_watching_shows_the_job_until_it_ends(stand_in: Make, job: Make, clip: P
     assert last[follow.stage]["b"]["path"].startswith(str(Path(get_upload_folder())))
     assert last[follow.stage]["autoplay"] is True
     assert last[follow.download]["visible"] is True
+    assert Path(last[follow.download]["value"]).name == "who-moves-draft.mp4", "what is saved says what it is"
     assert follow.rescue.doubt not in seen[-1], "only what changed"
 
 
@@ -202,6 +206,26 @@ def test_stop_watching_stops_only_the_watching(stand_in: Make, job: Make, built:
     assert "goes on" in said[0][0]["note"]
     assert runner.kept["A"].state == "processing"
     assert runner.done == []
+
+
+def test_the_gallery_goes_on_when_nobody_watches(stand_in: Make, job: Make, clip: Path, built: Make) -> None:
+    runner, desk = stand_in(), Desk()
+    runner.kept["A"] = job("A", progress=10)
+    follow = built(lambda: Follow(runner))
+    desk.open("A")
+    follow.stopped(desk)
+    seen: list[Any] = []
+
+    async def beside() -> None:
+        async for gallery in follow.aside(desk, "", 0.01):
+            seen.append(gallery)
+            runner.kept["A"] = job("A", state="succeeded", video=clip, finished_at=120.0)
+
+    asyncio.run(beside())
+    assert [gallery["items"][0]["group"] for gallery in seen] == ["going", "done"]
+    assert desk.aside() is None, "once for a view"
+    desk.open("A")
+    assert desk.aside() is not None
 
 
 def test_a_watcher_without_a_job_leaves_the_page_alone(stand_in: Make, built: Make) -> None:
@@ -273,9 +297,9 @@ def test_the_numbers_of_the_page_are_those_of_the_table() -> None:
     assert seconds.low == actions.SHORTEST
 
 
-@pytest.mark.parametrize(("key", "says"), [("", "No key is set"), ("sk-mine", "Your key is used"), ("sk mine", "cannot be used")])
+@pytest.mark.parametrize(("key", "says"), [("", "No key is set"), ("sk-mine", "Your key is not tested"), ("sk mine", "cannot be used")])
 def test_the_line_says_whose_key_is_used(key: str, says: str, stand_in: Make, built: Make) -> None:
-    line = built(lambda: Account(stand_in())).says(key)
+    line = built(lambda: Account(stand_in(), gr.State(Desk()))).says(key, Desk())
     assert says in line
     assert "sk" not in line.replace("risk", "")
 
@@ -285,7 +309,77 @@ def test_generate_without_files_says_what_is_missing(stand_in: Make, built: Make
     steps = list(generate.submit("", "", "video", "kling-v3-0-std", "", "", True, "", Desk(), ""))
     assert steps[0][0]["interactive"] is False
     assert steps[-1][0]["interactive"] is True
-    assert "missing" in steps[-1][1]
+    assert "The picture and the clip are missing" in steps[-1][1]
+    assert 'data-goto="examples"' in steps[-1][1]
+    *_, last = generate.submit("a.png", "", "video", "kling-v3-0-std", "", "", True, "", Desk(), "")
+    assert "The clip is missing" in last[1]
+
+
+class Banker(StandIn):
+    """Knows a balance, or why there is none."""
+
+    refuses: KlingError | None = None
+
+    def balance(self, key: Any) -> Any:
+        if self.refuses is not None:
+            raise self.refuses
+        return SimpleNamespace(available="12.50 USD")
+
+
+def test_a_key_counts_as_used_only_when_the_provider_answered_to_it(tmp_path: Path, built: Make) -> None:
+    runner, desk = Banker(tmp_path), Desk()
+    account = built(lambda: Account(runner, gr.State(desk)))
+    runner.refuses = NoContact("Nobody answers.", hint="Look at the network.")
+    said, line = account.tested("sk-mine", desk)
+    assert "The key could not be tested" in said
+    assert "sending" not in said
+    assert "not tested yet" in line
+    runner.refuses = None
+    said, line = account.tested("sk-mine", desk)
+    assert "The key works" in said
+    assert "Your key is used" in line
+    assert "not tested yet" in account.says("sk-another", desk)
+    box, result, line, count = account.emptied(0)
+    assert (box, result, count) == ("", "", 1)
+    assert "No key is set" in line
+
+
+def test_what_is_said_at_the_button_goes_when_it_is_about_something_else(stand_in: Make, job: Make, built: Make) -> None:
+    runner, desk = stand_in(), Desk()
+    runner.kept["A"] = job("A")
+    generate = built(lambda: Generate(runner))
+    asked = Form("", "b.mp4", "video", "kling-v3-0-std", "", "", True)
+    about = asked, hash("")
+    list(generate.submit(*vars_of(asked), "", desk, ""))
+    assert generate.still(desk, about) == (gr.skip(), gr.skip()), "it is about this form"
+    assert generate.still(desk, (replace(asked, model_name="kling-v3-0-pro"), hash("")))[0] == ""
+    list(generate.submit(*vars_of(asked), "", desk, ""))
+    assert generate.still(desk) == (gr.skip(), gr.skip()), "and about the job that is open"
+    desk.open("A")
+    assert generate.still(desk)[1]["visible"] is False
+
+
+def vars_of(asked: Form) -> list[Any]:
+    return [getattr(asked, field.name) for field in fields(asked)]
+
+
+class Picky(StandIn):
+    """Refuses what is sent."""
+
+    def submit(self, request: Any, **how: Any) -> Any:
+        raise Refused(how["report"])
+
+
+def test_a_refusal_by_the_checks_is_short_and_leads_on(tmp_path: Path, picture: Path, clip: Path, built: Make) -> None:
+    runner = Picky(tmp_path)
+    runner.findings = (Finding("image.format", "image", "error", "Image format", "WebP", "JPEG or PNG", "Save it anew."),)
+    generate = built(lambda: Generate(runner))
+    *_, last = generate.submit(str(picture), str(clip), "video", "kling-v3-0-std", "", "", True, "", Desk(), "")
+    assert "1 thing has to change first" in last[1]
+    assert "nothing was spent" in last[1]
+    assert 'data-goto="image"' in last[1]
+    assert "data-close" in last[1]
+    assert "Save it anew" not in last[1], "that stands at the picture"
 
 
 # -- coming back

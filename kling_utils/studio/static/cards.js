@@ -1,6 +1,6 @@
-// The buttons of cards, wherever a card stands: to the field that is to blame, and the report into the clipboard.
+// The buttons of cards, wherever a card stands: to the field that is to blame, the repair, and the report into the clipboard.
 const places = { image: '#image', video: '#video', prompt: '#prompt', negative_prompt: '#negative', character_orientation: '#orientation',
-  model_name: '#model', keep_original_sound: '#sound', key: '#account' };
+  model_name: '#model', keep_original_sound: '#sound', key: '#account', examples: '#image-examples', clips: '#video-examples', stage: '#results' };
 const calm = window.matchMedia('(prefers-reduced-motion: reduce)').matches;
 
 function go(field) {
@@ -8,17 +8,30 @@ function go(field) {
   if (!place) return;
   const box = field === 'key' && !document.querySelector('#key') ? document.querySelector('#open-key') : null;
   if (box) box.click();
-  place.scrollIntoView({ block: 'center', behavior: calm ? 'auto' : 'smooth' });
+  place.scrollIntoView({ block: 'start', behavior: calm ? 'auto' : 'smooth' });   // at the top: a notice may cover the bottom
   const inside = place.querySelector('textarea, input:checked, input:not([type=file]):not([type=hidden]), button, [tabindex="0"]');
   setTimeout(() => (document.querySelector('#key input') && field === 'key' ? document.querySelector('#key input') : inside)?.focus({ preventScroll: true }), box ? 500 : 60);
   place.classList.remove('is-pointed'); void place.offsetWidth; place.classList.add('is-pointed');
 }
+function fix() {                                                           // the one button that repairs, and in sight how far it is
+  const button = document.querySelector('#fix-all');
+  document.querySelector('#fit')?.scrollIntoView({ block: 'start', behavior: calm ? 'auto' : 'smooth' });
+  if (button && !button.disabled) button.click();
+}
 if (!window.motionStudioCards) {
   window.motionStudioCards = true;
+  window.motionStudioShow = (place) => {                                   // what a person has opened is brought into sight
+    const away = () => { const top = place.getBoundingClientRect().top; return top < -40 || top > window.innerHeight / 2; };
+    const show = (behavior) => { if (away()) place.scrollIntoView({ block: 'start', behavior }); };
+    const late = setTimeout(() => show('auto'), 900);                      // the page grows meanwhile, which stops a smooth scroll
+    for (const own of ['wheel', 'touchmove', 'keydown']) document.addEventListener(own, () => clearTimeout(late), { once: true, passive: true });
+    show(calm ? 'auto' : 'smooth');
+  };
   document.addEventListener('click', async (e) => {
-    const act = e.target.closest && e.target.closest('[data-goto], [data-report]');
+    const act = e.target.closest && e.target.closest('[data-goto], [data-report], [data-fix]');
     if (!act) return;
     if (act.dataset.goto) { go(act.dataset.goto); return; }
+    if ('fix' in act.dataset) { fix(); return; }
     const words = act.textContent;
     try { await navigator.clipboard.writeText(act.dataset.report); act.textContent = 'Copied'; }
     catch { act.textContent = 'The browser does not allow it'; }

@@ -18,7 +18,7 @@ function action(parent, name, text, act) { const b = part(parent, name, 'button'
 
 function made(id) {
   const card = part(list, 'gallery-card', 'li');
-  const open = action(card, 'gallery-open', '', () => trigger('pick', { id }));
+  const open = action(card, 'gallery-open', '', () => { trigger('pick', { id }); window.motionStudioShow(document.querySelector('#results')); });
   const frame = part(open, 'gallery-frame');
   const image = part(frame, 'gallery-image', 'img'); image.alt = ''; image.loading = 'lazy';
   part(frame, 'gallery-badge'); part(frame, 'gallery-age');
@@ -43,7 +43,7 @@ function preview(card, on) {                                              // the
   if (!on) { if (video) video.remove(); return; }
   if (video || calm.matches || !card.dataset.video) return;
   video = part(frame, 'gallery-video', 'video');
-  Object.assign(video, { muted: true, loop: true, playsInline: true, tabIndex: -1, src: card.dataset.video });
+  Object.assign(video, { muted: true, loop: true, playsInline: true, src: card.dataset.video });
   video.setAttribute('aria-hidden', 'true');
   video.addEventListener('playing', () => video.classList.add('is-on'));
   frame.insertBefore(video, frame.querySelector('.gallery-badge'));

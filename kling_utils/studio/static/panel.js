@@ -24,7 +24,9 @@ function tick() {
 }
 function usual(v, gone) {                                                  // learned from this home's own past jobs, never invented
   if (v.mode !== 'run' || !v.usual) return '';
-  const u = v.usual, of = ' (' + u.jobs + ' jobs like this one here)';
+  const u = v.usual;
+  if (u.jobs < 5) return gone > u.late ? 'Longer than usual here.' : 'Usually about ' + clock(u.median) + ' here.';   // too few for more
+  const of = ' (' + u.jobs + ' jobs like this one here)';
   if (gone > u.late) return 'Longer than nine of ten took' + of + ': they were done within ' + clock(u.late) + '.';
   return 'Usually ' + clock(u.median) + ', nine of ten within ' + clock(u.late) + of + '.';
 }
@@ -44,6 +46,7 @@ function apply() {
   const v = props.value || {}, running = v.mode === 'run';
   if (v.now) ahead = v.now - Date.now() / 1000;
   root.dataset.mode = v.mode || 'idle';
+  const opened = v.job_id && v.job_id !== bestOf;
   if (v.job_id !== bestOf) { bestOf = v.job_id; best = 0; root.style.minHeight = ''; }
   best = Math.max(best, v.progress || 0);                                 // progress never goes back
   $('.panel-title').textContent = (v.title || '') + (running && best ? ' ' + best + ' %' : '');
@@ -68,10 +71,8 @@ function apply() {
     here.searchParams.delete('job');
     window.history.replaceState(window.history.state, '', here);
   }
-  if (before === 'idle' && running && window.innerWidth < 900) {
-    const calm = window.matchMedia('(prefers-reduced-motion: reduce)').matches;
-    requestAnimationFrame(() => root.scrollIntoView({ block: 'start', behavior: calm ? 'auto' : 'smooth' }));
-  }
+  const clicked = navigator.userActivation && navigator.userActivation.isActive;                 // by a person, not by a reload
+  if (opened && (clicked || (before === 'idle' && running && window.innerWidth < 900))) requestAnimationFrame(() => window.motionStudioShow(root));
   before = v.mode || 'idle';
   tick();
   title(v);
