@@ -185,6 +185,8 @@ def mends(desk: Desk) -> bool:
     """Does one press make what was checked last ready to be sent?"""
     if desk.shown is None or desk.form is None or desk.shown.report.ok:
         return False
+    if any(finding.field == "request" for finding in desk.shown.report.errors):  # no repair of a file answers those
+        return False
     plan = _plan(desk.shown.report, desk.form, 0.0, PAD, slow=False)
     return plan.required and not plan.impossible
 
