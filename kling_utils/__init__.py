@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     from kling_utils.media.probe import probe_video as probe_video
     from kling_utils.review.compare import compare as compare
     from kling_utils.settings import Settings as Settings
+    from kling_utils.show.cell import Stage as Stage
     from kling_utils.values import Finding as Finding
     from kling_utils.values import ImageInfo as ImageInfo
     from kling_utils.values import Job as Job
+    from kling_utils.values import Jobs as Jobs
     from kling_utils.values import Money as Money
     from kling_utils.values import MotionRequest as MotionRequest
     from kling_utils.values import Quote as Quote
@@ -52,12 +54,13 @@ _ERRORS = (
     "SubmitUnconfirmed",
     "TaskFailed",
 )
-_VALUES = ("Finding", "ImageInfo", "Job", "Money", "MotionRequest", "Quote", "Report", "Result", "Size", "VideoInfo")
+_VALUES = ("Finding", "ImageInfo", "Job", "Jobs", "Money", "MotionRequest", "Quote", "Report", "Result", "Size", "VideoInfo")
 _HOME = {
     **dict.fromkeys(_ERRORS, "kling_utils.errors"),
     **dict.fromkeys(_VALUES, "kling_utils.values"),
     "Runner": "kling_utils.jobs.runner",
     "Settings": "kling_utils.settings",
+    "Stage": "kling_utils.show.cell",
     "compare": "kling_utils.review.compare",
     "probe_image": "kling_utils.media.probe",
     "probe_video": "kling_utils.media.probe",

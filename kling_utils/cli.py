@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from kling_utils import errors
+from kling_utils import cli_fit, errors
 from kling_utils.cli_words import (
     DONE,
     FAULT,
@@ -27,15 +27,11 @@ from kling_utils.cli_words import (
     Json,
     Out,
     about,
-    ahead,
-    as_it_is,
-    as_named,
     asking,
+    copy,
     end,
     ending,
-    endings,
     nothing,
-    otherwise,
     outcome,
     print_json,
     save,
@@ -50,6 +46,7 @@ from kling_utils.values import Job, Layout, MotionRequest
 
 if TYPE_CHECKING:
     from kling_utils.jobs.runner import Runner
+    from kling_utils.preflight.plan import Plan
 
 app = typer.Typer(
     add_completion=False,
@@ -162,13 +159,10 @@ def jobs(limit: Annotated[int, typer.Option("--limit", min=1)] = 20, as_json: Js
         if as_json:
             print_json([outcome(job) for job in listed])
             return
-        from kling_utils.show.words import age, maker
+        from kling_utils.show import words
 
         for job in listed:
-            line = (
-                f"{job.job_id}  {job.state:<12} {maker(job):<24} {age(job.created, runner.now()):<16} {job.image_name} + {job.video_name}"
-            )
-            typer.echo(line + (f"  {job.video}" if job.video else "") + (f"  {job.trouble.message}" if job.trouble else ""))
+            typer.echo(words.line(job, runner.now()))
         if not listed:
             typer.echo("No jobs yet. Start one with: python -m kling_utils run IMAGE VIDEO")
 
@@ -193,16 +187,16 @@ def fit_(
         source = Path(file)
         plan = plan_file(source, choices=FitChoices(start=start, length=length, slow=slow, shape="crop" if crop else "pad"))
         clean = not (plan.needed or plan.impossible)
-        writable(out, as_json, of=(source,), endings=endings(plan), force=force or dry_run)
-        plan = as_named(plan, out)
-        for note in otherwise(plan, start, length):
+        writable(out, as_json, of=(source,), endings=cli_fit.endings(plan), force=force or dry_run)
+        plan = cli_fit.as_named(plan, out)
+        for note in cli_fit.otherwise(plan, start, length):
             typer.echo(note, err=True)
-        steps = ahead(plan)
+        steps = cli_fit.ahead(plan)
         write = not dry_run and not plan.impossible
         if clean:
             typer.echo(f"{source.name} is fine as it is{', so this is a copy of it' if write else ''}.", err=True)
         if write and clean:
-            as_it_is(plan, source, out)
+            _as_it_is(plan, source, out)
         elif write:
             with Steady("repairing") as bar:
                 steps = fit_file(plan, out, on_progress=lambda share, _: bar(share)).done
@@ -307,6 +301,17 @@ def main() -> NoReturn:
             print_json(nothing(KlingError(told, hint="List the jobs to see where yours stands.", money="unknown")))
         sys.exit(FAULT)
     sys.exit(code or DONE)
+
+
+def _as_it_is(plan: Plan, source: Path, out: Path) -> None:
+    """A copy of what is fine; a MOV becomes an MP4, its pictures as they are, where the name says so."""
+    from kling_utils.media.playable import make_playable
+
+    clip = plan.report.video if plan.report else None
+    if clip is not None and clip.container == "mov" and out.suffix.lower() == ".mp4":
+        make_playable(source, clip, out)
+    else:
+        copy(source, out)
 
 
 def _follow(runner: Runner, job: Job, out: Path | None, as_json: bool, *, after: int = 0) -> NoReturn:

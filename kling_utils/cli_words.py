@@ -1,6 +1,6 @@
 """The command line's words: the options that commands share, and how a command ends: as an exit code, as JSON, for people on stderr.
 
-Owns what ``--json`` says, the exit codes, where a file may be written, and how a report and a repair read in a terminal. Refuses to know
+Owns what ``--json`` says, the exit codes, where a file may be written, and how a report reads in a terminal. Refuses to know
 the commands and the runner.
 """
 
@@ -13,21 +13,18 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from decimal import Decimal
 from fractions import Fraction
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from kling_utils import errors
 from kling_utils.errors import SPENT, KlingError, MoneyState
 from kling_utils.values import CharacterOrientation, Finding, Job, ModelName, Report, Severity, is_url
-
-if TYPE_CHECKING:
-    from kling_utils.preflight.plan import Plan, Step
 
 FILM = ("", ".mp4")
 """Endings of the names that a result may have."""
@@ -51,8 +48,6 @@ _NEXT = {
     "with --task-id ID, --dismiss or, at your own risk of paying twice, --send-again.",
 }
 """What to do, where a hint can name the command that does it."""
-_SEEN = 0.1
-"""Seconds by which a clip may begin or end elsewhere than asked, as pictures have it, without a word."""
 _COUNTED: dict[Severity, tuple[str, str]] = {
     "error": ("error", "errors"),
     "warning": ("warning", "warnings"),
@@ -114,7 +109,7 @@ def asking(command: Callable[..., None]) -> Callable[..., None]:
     return called
 
 
-# -- what is said of a report and of a repair
+# -- what is said of a report
 
 
 def told(report: Report, *, every: bool = False, but: Finding | None = None) -> str:
@@ -126,53 +121,6 @@ def told(report: Report, *, every: bool = False, but: Finding | None = None) -> 
     lines = [str(each) for severity in shown for each in report.findings if each.severity == severity and each is not but]
     count = {each: sum(found.severity == each for found in report.findings) for each in _COUNTED}
     return "\n".join([*lines, ", ".join(f"{n} {_COUNTED[each][n != 1]}" for each, n in count.items() if n) + "."])
-
-
-def ahead(plan: Plan) -> tuple[Step, ...]:
-    """The steps of a repair, told before they are done."""
-    from kling_utils.preflight.fit_words import ahead
-
-    return tuple(replace(each, text=ahead(each.text)) for each in plan.steps)
-
-
-def endings(plan: Plan) -> tuple[str, ...]:
-    """Of the names that the repaired file may have. A file that is fine as it is keeps its kind."""
-    report = plan.report or Report(())
-    if report.image is None:
-        return (".mp4", ".mov") if report.video is not None and report.video.container == "mov" and not plan.needed else (".mp4",)
-    kinds = {"PNG": (".png",), "JPEG": (".jpg", ".jpeg")}
-    return (*kinds["JPEG"], *kinds["PNG"]) if plan.needed else kinds[report.image.format]
-
-
-def as_it_is(plan: Plan, source: Path, out: Path) -> None:
-    """A copy of what is fine; a MOV becomes an MP4, its pictures as they are, where the name says so."""
-    from kling_utils.media.playable import make_playable
-
-    clip = plan.report.video if plan.report else None
-    if clip is not None and clip.container == "mov" and out.suffix.lower() == ".mp4":
-        make_playable(source, clip, out)
-    else:
-        copy(source, out)
-
-
-def as_named(plan: Plan, out: Path) -> Plan:
-    """The plan for a file of that name: a picture becomes a JPEG where the name says so, and the steps say it, too."""
-    if plan.image is None or plan.image.kind == "JPEG" or out.suffix.lower() not in (".jpg", ".jpeg"):
-        return plan
-    steps = (replace(s, text=s.text.replace("PNG", "JPEG")) if s.code in ("image.format", "image.save") else s for s in plan.image.steps)
-    return replace(plan, image=replace(plan.image, kind="JPEG", steps=tuple(steps)))
-
-
-def otherwise(plan: Plan, start: float, length: float | None) -> list[str]:
-    """What becomes of a start and a length that the clip has no room for."""
-    if plan.video is None:
-        return []
-    recipe, notes = plan.video.recipe, []
-    if abs(recipe.start - start) > _SEEN:
-        notes.append(f"--start {start:g} leaves too little of the clip: it begins at {recipe.start:.3g} s.")
-    if length is not None and recipe.seconds - length > _SEEN:
-        notes.append(f"--length {length:g} is too short: {recipe.seconds:.3g} s are kept.")
-    return notes
 
 
 # -- where a file may be written

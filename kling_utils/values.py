@@ -323,6 +323,20 @@ class Job(Shown):
             return self.trouble.money
         return "unknown" if self.state in ("submitting", "unconfirmed") else "yes"
 
+    def __str__(self) -> str:
+        made = "local draft" if self.draft else self.request.model_name
+        end = f": {self.video}" if self.video else f": {self.trouble.message}" if self.trouble else ""
+        return f"{self.job_id} {self.state}, {made}, {self.image_name} + {self.video_name}{end}"
+
+
+class Jobs(list[Job], Shown):
+    """Several jobs, the newest first."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "\n".join(str(job) for job in self) or "No jobs yet."
+
 
 @dataclass(frozen=True, slots=True)
 class Published:

@@ -18,7 +18,7 @@ FLOOR = {
     **dict.fromkeys(("media", "examples"), 1),
     **dict.fromkeys(("preflight", "novita", "local", "review"), 2),
     "show": 3,
-    **dict.fromkeys(("jobs", "cli_words"), 4),  # the words know no runner: a command hands them what it has
+    **dict.fromkeys(("jobs", "cli_words", "cli_fit"), 4),  # the words know no runner: a command hands them what it has
     **dict.fromkeys(("cli", "studio"), 5),
 }
 UPWARDS = {("values", "show")}  # Shown._repr_html_: values stay cheap to import

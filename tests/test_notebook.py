@@ -23,7 +23,9 @@ def test_it_runs_and_shows_the_result(tmp_path: Path) -> None:
     )
     assert "Video length" in shown
     assert "data:video/mp4;base64," in shown
+    assert "<iframe" in shown, "the stage"
     assert "Money spent: no" in str(book.cells)
+    assert (tmp_path / "sheet.png").stat().st_size > 10_000
 
 
 def test_it_holds_no_output_and_imports_public_names_only() -> None:

@@ -15,7 +15,7 @@ from kling_utils.jobs.checks import Checks
 from kling_utils.jobs.outcome import error_of, standing
 from kling_utils.media import playable
 from kling_utils.media.probe import probe_video
-from kling_utils.values import Job, Result
+from kling_utils.values import Job, Jobs, Result
 
 
 class Views(Checks):
@@ -25,9 +25,9 @@ class Views(Checks):
         """Raises ``NoSuchJob``, also for another owner's."""
         return self._store.get(job_id, owner=owner)
 
-    def jobs(self, *, owner: str | None = None, limit: int = 50) -> list[Job]:
+    def jobs(self, *, owner: str | None = None, limit: int = 50) -> Jobs:
         """The newest first; of all owners when none is named."""
-        return self._store.jobs(owner=owner, limit=limit)
+        return Jobs(self._store.jobs(owner=owner, limit=limit))
 
     def with_task(self, task_id: str, *, owner: str | None = None) -> Job | None:
         """The job that has a provider's task, if one has."""

@@ -104,7 +104,7 @@ def fit_file(plan: Plan, out: Path, *, on_progress: Progress | None = None, stop
     if plan.image is not None and kinds[ending] != plan.image.kind:
         if kinds[ending] == "PNG":
             raise InvalidRequest(f"{out.name}: a PNG of this picture may be too large.", hint="Choose a name in .jpg.", field="image")
-        plan = replace(plan, image=replace(plan.image, kind="JPEG"))
+        plan = replace(plan, image=plan.image.as_jpeg())
     return _fit(plan, out.parent, out, on_progress, stop)
 
 
@@ -114,7 +114,7 @@ def _fit(plan: Plan, dest: Path, out: Path | None, on_progress: Progress | None,
         raise InvalidRequest(first.reason, hint=first.hint, field=first.field)
     report = plan.report or Report(())
     if not plan.needed:
-        return Fitted(None, None, report, ())
+        return Fitted(None, None, report, (), report)
     share, told = (0.1 if plan.video else 1.0), 0.0
 
     def tell(part: float, what: str) -> None:
@@ -146,7 +146,7 @@ def _fit(plan: Plan, dest: Path, out: Path | None, on_progress: Progress | None,
     image = finals[0] if plan.image else None
     video = finals[-1] if plan.video else None
     tell(1.0, "video" if video else "image")
-    return Fitted(image, video, _report(plan, image, video), tuple(done))
+    return Fitted(image, video, _report(plan, image, video), tuple(done), report)
 
 
 def _report(plan: Plan, image: Path | None, video: Path | None) -> Report:

@@ -12,7 +12,7 @@ from typing import Literal
 from kling_utils.errors import InvalidRequest
 from kling_utils.media.encode import Recipe
 from kling_utils.preflight import fit_words
-from kling_utils.values import CharacterOrientation, ImageInfo, MotionRequest, Report, Severity, Size, VideoInfo
+from kling_utils.values import CharacterOrientation, ImageInfo, MotionRequest, Report, Severity, Shown, Size, VideoInfo
 
 Field = Literal["image", "video"]
 FIELDS: tuple[Field, ...] = ("image", "video")
@@ -121,6 +121,12 @@ class ImagePlan:
     ground: str
     behind: str
 
+    def as_jpeg(self) -> ImagePlan:
+        """The same picture as a JPEG; what is said of the steps changes with it."""
+        named = ("image.format", "image.save")
+        steps = (replace(each, text=each.text.replace("PNG", "JPEG")) if each.code in named else each for each in self.steps)
+        return replace(self, kind="JPEG", steps=tuple(steps))
+
 
 @dataclass(frozen=True, slots=True)
 class VideoPlan:
@@ -136,7 +142,7 @@ class VideoPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Shown):
     """What would be done, in order, and what cannot be done. ``str()`` of it is the whole of it in words."""
 
     image: ImagePlan | None = None
@@ -177,7 +183,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class Fitted(Shown):
     """The new files, measured and checked; None for one that is as it was."""
 
     image: Path | None
@@ -185,6 +191,8 @@ class Fitted:
     report: Report
     """Of the new files, and of the old where nothing was changed."""
     done: tuple[Step, ...]
+    before: Report
+    """The report that the plan was made for."""
 
     def apply(self, request: MotionRequest) -> MotionRequest:
         """The request with the new files in it."""

@@ -37,12 +37,12 @@ _PALETTE = Knobs(120, Fraction(3))
 
 
 def compare(
-    reference: Path,
-    result: Path,
-    out: Path,
+    reference: str | Path,
+    result: str | Path,
+    out: str | Path,
     *,
     layout: Layout = "side",
-    image: Path | None = None,
+    image: str | Path | None = None,
     labels: tuple[str, str] = ("Reference", "Result"),
     sound: Sound = "result",
     max_bytes: int | None = None,
@@ -64,10 +64,13 @@ def compare(
     Raises ``InvalidRequest`` (what cannot be drawn, or does not fit), ``UnreadableMedia``, ``Interrupted`` or ``FfmpegFailed``.
     """
     reference, result, out = Path(reference), Path(result), Path(out)
-    kind = _agreed(layout, out, image, max_bytes, (reference, result))
+    picture = Path(image) if image is not None else None
+    kind = _agreed(layout, out, picture, max_bytes, (reference, result))
     clips = graph.clip(probe_video(reference)), graph.clip(probe_video(result))
     with tempfile.TemporaryDirectory(prefix="compare-") as folder:
-        job = _Job(kind, layout, clips, labels, sound, draft, at, _picture(image) if layout == "triptych" and image else None, Path(folder))
+        job = _Job(
+            kind, layout, clips, labels, sound, draft, at, _picture(picture) if layout == "triptych" and picture else None, Path(folder)
+        )
         out.parent.mkdir(parents=True, exist_ok=True)
         with beside(out) as part:
             _fit(job, part, max_bytes, _forward(on_progress), stop)

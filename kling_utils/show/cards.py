@@ -15,7 +15,7 @@ from pathlib import Path
 
 from kling_utils.errors import AlreadyHave, KlingError, Refused
 from kling_utils.show import reports, words
-from kling_utils.values import Finding, ImageInfo, Job, Quote, Report, Result, Severity, Trouble, VideoInfo
+from kling_utils.values import Finding, ImageInfo, Job, Jobs, Quote, Report, Result, Severity, Shown, Trouble, VideoInfo
 
 _SIGN: dict[Severity, str] = {"error": "!", "warning": "!", "advice": "i", "pass": ""}
 _SEVERE: tuple[Severity, ...] = ("error", "warning", "advice", "pass")
@@ -48,6 +48,12 @@ def html(value: object) -> str:
             body = result(value)
         case KlingError():
             body = error(value, act=False)
+        case Jobs():
+            body = jobs(value)
+        case Shown():
+            from kling_utils.show import repairs  # late: what they tell of is heavy to import
+
+            body = repairs.html(value)
         case _:
             body = f"<pre>{escape(value)}</pre>"
     return f"<style>{style()}</style>{body}"
@@ -125,6 +131,20 @@ def job(value: Job, *, now: float | None = None) -> str:
     if value.progress is not None and not value.done:
         state += f", {value.progress} %"
     return _card("job", _head(state, _draft(value)), _table(rows), _trouble_body(value.trouble) if value.trouble else "")
+
+
+def jobs(value: Jobs, *, now: float | None = None) -> str:
+    """A list of jobs, a row each: what it is, where it is, and the id to ask for it."""
+    if not value:
+        return _card("jobs", _head("No jobs yet"))
+    now, names = time.time() if now is None else now, ("Files", "Made by", "State", "Price", "Started", "Job")
+    rows = (
+        (f"{j.image_name} × {j.video_name}", words.maker(j), words.STATE[j.state], words.spent(j), words.age(j.created, now), j.job_id)
+        for j in value
+    )
+    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    head = "".join(f'<th scope="col">{name}</th>' for name in names)
+    return _card("jobs", f'<table class="kc-beside"><tr>{head}</tr>{body}</table>')
 
 
 def result(value: Result, *, proxy: bool = True) -> str:

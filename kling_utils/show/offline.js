@@ -16,4 +16,9 @@ document.querySelector('h1').textContent = value.title;
 document.querySelector('footer').textContent = value.foot;
 value.a = unpacked(value.a); value.b = unpacked(value.b); value.image = unpacked(value.image);
 for (const take of value.takes || []) take.b = unpacked(take.b);
+if (window.location.protocol === 'about:') {                               // a frame in a notebook's cell: as high as what is in it
+  document.documentElement.classList.add('in-cell');
+  const frame = window.frameElement;                                      // null where the notebook keeps its cells apart
+  if (frame) new ResizeObserver(() => { frame.style.height = `${document.body.offsetHeight}px`; }).observe(document.body);
+}
 const element = document.querySelector('main'), props = { value }, watch = () => {}, trigger = () => {};

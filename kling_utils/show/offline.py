@@ -76,12 +76,14 @@ def write_page(
     image: Path | None = None,
     motion: bool = True,
     draft: bool = False,
+    foot: str = "",
 ) -> Path:
     """Write one HTML file that plays the stage offline, and give its path. It is a third larger than its clips; its foot says how large.
 
     ``results``: one clip, or several takes of the same reference. ``labels``: for the reference and each result. ``fps``: frames a second
     by which one steps (default: the reference's). ``motion``: measure all clips for the strip under the time line. ``draft`` marks every
-    result as a local draft. Clips that browsers do not play are encoded again, the others are taken as they are.
+    result as a local draft. ``foot``: what stands below instead of the size of the clips. Clips that browsers do not play are encoded
+    again, the others are taken as they are.
 
     Raises ``InvalidRequest`` (no result, labels that do not fit, more than 300 MB), ``UnreadableMedia`` or ``FfmpegFailed``.
     """
@@ -116,7 +118,7 @@ def write_page(
             value["motion"] = {"a": _moves(reference)}
             for take, path in zip(value["takes"], clips, strict=True):
                 take["motion"] = _moves(path)
-        value["foot"] = (
+        value["foot"] = foot or (
             f"Plays without a network: {'all' if len(clips) > 1 else 'both'} clips are inside this file, {held.size / 1e6:.1f} MB."
         )
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -8,15 +8,28 @@ from __future__ import annotations
 
 import base64
 import functools
+import math
 import tempfile
 from pathlib import Path
 
+from PIL import Image, ImageOps
+
 from kling_utils.errors import FfmpegFailed
 from kling_utils.media import ffmpeg
+from kling_utils.media.encode import Clip, Recipe
+from kling_utils.media.probe import probe_video
+from kling_utils.media.sized import Sized
+from kling_utils.media.streams import look
+from kling_utils.values import Size
 
 MAX_BYTES = 1_100_000
 """Of the clip; base64 makes it a third larger, so about 1.5 MB in the page."""
 HEIGHT = 320
+_TALL = ((12.0, 480), (math.inf, 360))
+"""Lengths in seconds, and the shorter side in pixels that 1.1 MB are enough for."""
+_FINE = 24.0
+"""x264's quality beyond which nobody sees a difference at such a size."""
+_PICTURE = 480
 LONGEST = 30.0
 """Seconds: the longest result there is."""
 
@@ -27,6 +40,28 @@ def embedded(reference: Path, video: Path) -> str:
         return _embedded(reference, _stamp(reference), video, _stamp(video))
     except OSError:
         return '<p class="kc-note">The files of this result are not here any more.</p>'
+
+
+def small(source: Path, out: Path) -> Path:
+    """A copy for a page that plays clips apart: every picture at its time, upright, with the sound. Raises ``FfmpegFailed``."""
+    info = probe_video(source)
+    tall = next(height for seconds, height in _TALL if info.duration <= seconds)
+    share = min(1.0, tall / min(info.size))
+    size = Size(*(max(2, 2 * round(side * share / 2)) for side in info.size))
+    recipe = Recipe(size, info.frame_rate, info.frames)
+    with tempfile.TemporaryDirectory(prefix="small-") as folder:
+        made = Sized(Clip(info, look(source)), recipe, Path(folder), max_bytes=MAX_BYTES, best_crf=_FINE, on_progress=None, stop=None)
+        made.make(out)
+    return out
+
+
+def small_image(source: Path, out: Path) -> Path:
+    """A picture no larger than a page needs."""
+    with Image.open(source) as image:
+        upright = ImageOps.exif_transpose(image).convert("RGB")
+    upright.thumbnail((_PICTURE, _PICTURE))
+    upright.save(out, "JPEG", quality=80)
+    return out
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -46,7 +81,7 @@ def _embedded(reference: Path, _r: tuple[int, int], video: Path, _v: tuple[int, 
                 break
             if clip.stat().st_size <= MAX_BYTES:
                 data = _data(clip, "video/mp4")
-                shown = 'controls loop muted playsinline preload="metadata" aria-label="Reference and result"'
+                shown = 'controls loop muted playsinline preload="auto" aria-label="Reference and result"'
                 return f'<video {shown} src="{data}"></video>{sides}'
         still = Path(folder) / "still.jpg"
         try:

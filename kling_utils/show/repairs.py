@@ -5,7 +5,18 @@ from __future__ import annotations
 from kling_utils.preflight import fit_words
 from kling_utils.preflight.plan import Fitted, Plan
 from kling_utils.show import cards
-from kling_utils.values import Finding, Report
+from kling_utils.values import Finding, Shown
+
+
+def html(value: Shown) -> str:
+    """A plan or what came of it."""
+    match value:
+        case Plan():
+            return plan(value)
+        case Fitted():
+            return fitted(value)
+        case _:
+            raise TypeError(f"no card for {type(value).__name__}")
 
 
 def plan(value: Plan) -> str:
@@ -18,13 +29,15 @@ def plan(value: Plan) -> str:
     return cards.listing(head, rows, severity="warning" if value.required else "advice")
 
 
-def fitted(before: Report, value: Fitted) -> str:
+def fitted(value: Fitted) -> str:
     """Before and after beside each other, with sizes, and what was done."""
-    rows = ""
+    rows, before = "", value.before
     if before.image is not None and value.image is not None and value.report.image is not None:
         rows += _row("Picture", cards.image_facts(before.image), cards.image_facts(value.report.image))
     if before.video is not None and value.video is not None and value.report.video is not None:
         rows += _row("Clip", cards.video_facts(before.video), cards.video_facts(value.report.video))
+    if not value.done:
+        return cards.listing(fit_words.NOTHING, (), severity="pass")
     head = '<tr><td></td><th scope="col">Before</th><th scope="col">After</th></tr>'
     done = [Finding(s.code, s.field, "pass", s.text, "", "") for s in value.done]
     return cards.listing(

@@ -119,7 +119,10 @@ function link() {                                                         // the
   here.hash = words.toString();
   return here.href;
 }
+const placed = window.location.protocol !== 'about:';                      // a notebook's cell has no address of its own
+$('[data-act="link"]').hidden = !placed;
 async function copyLink() {
+  if (!placed) { say('A cell has no link'); return; }
   if (s.playing) pause();
   const here = link();
   try { await navigator.clipboard.writeText(here); say('Link copied'); }

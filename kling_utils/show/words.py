@@ -5,6 +5,7 @@ Owns words for states, money, ages and lengths. Refuses to know HTML.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Literal
 
@@ -104,6 +105,29 @@ def maker(job: Job) -> str:
     """Who makes it: a local draft is never called by a model's name alone."""
     model = MODEL[job.request.model_name]
     return f"Local draft, {model.lower()}" if job.draft else f"Kling 3.0 {model}"
+
+
+def takes(jobs: Sequence[Job]) -> list[str]:
+    """A name for each of several takes: only what tells it from the others, and always that it is a draft."""
+    orientations = len({j.request.character_orientation for j in jobs}) > 1
+    names = []
+    for job in jobs:
+        name = MODEL[job.request.model_name] + (" draft" if job.draft else "")
+        if orientations:
+            name += ", " + ORIENTATION[job.request.character_orientation].lower()
+        names.append(name)
+    seen: dict[str, int] = {}
+    told = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        told.append(name if names.count(name) == 1 else f"{name} {seen[name]}")
+    return told
+
+
+def line(job: Job, now: float) -> str:
+    """A job in one line of text: what one needs to find it again, and its result or what stands in the way."""
+    end = f"  {job.video}" if job.video else f"  {job.trouble.message}" if job.trouble else ""
+    return f"{job.job_id}  {job.state:<12} {maker(job):<24} {age(job.created, now):<16} {job.image_name} + {job.video_name}{end}"
 
 
 def price(quote: Quote) -> str:

@@ -152,14 +152,13 @@ class Fitting:
         except KlingError as error:
             yield (*keep, cards.error(error), gr.skip(), gr.update(interactive=True), gr.update(visible=False))
             return
-        before = desk.shown.report if desk.shown is not None else fitted.report
         yield (
             str(fitted.image) if fitted.image else gr.skip(),
             gr.update(value=files.handed(fitted.image)) if fitted.image else gr.skip(),
             str(fitted.video) if fitted.video else gr.skip(),
             gr.update(value=files.handed(fitted.video)) if fitted.video else gr.skip(),
             gr.skip(),
-            gr.update(value=repairs.fitted(before, fitted), visible=True),
+            gr.update(value=repairs.fitted(fitted), visible=True),
             gr.update(interactive=True),
             gr.update(visible=False),
         )

@@ -1,6 +1,6 @@
 """Results of the same two files: standard and pro, both orientations, earlier takes. They stand beside each other on the stage.
 
-Owns which jobs belong together and what a take is called. Refuses to show them.
+Owns which jobs belong together. Refuses to show them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def of(job: Job, jobs: Iterable[Job], known: Callable[[Job], Insight | None]) ->
     if len(same) < 2 or job not in same:
         return []
     shown = []
-    for other, label in zip(same, labels(same), strict=True):
+    for other, label in zip(same, words.takes(same), strict=True):
         video = files.data(other.video)
         if video is not None:
             take = stage.Take(id=other.job_id, label=label, b=video)
@@ -41,23 +41,6 @@ def of(job: Job, jobs: Iterable[Job], known: Callable[[Job], Insight | None]) ->
                 take["motion"] = seen.motion.get("b")
             shown.append(take)
     return shown
-
-
-def labels(jobs: list[Job]) -> list[str]:
-    """A name for each: only what tells it from the others, and always that it is a draft."""
-    orientations = len({j.request.character_orientation for j in jobs}) > 1
-    names = []
-    for job in jobs:
-        name = words.MODEL[job.request.model_name] + (" draft" if job.draft else "")
-        if orientations:
-            name += ", " + words.ORIENTATION[job.request.character_orientation].lower()
-        names.append(name)
-    seen: dict[str, int] = {}
-    told = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        told.append(name if names.count(name) == 1 else f"{name} {seen[name]}")
-    return told
 
 
 def _mark(job: Job, like: tuple[tuple[int, str], ...] | None = None) -> tuple[tuple[int, str], ...] | None:

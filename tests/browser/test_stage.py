@@ -20,7 +20,9 @@ from helpers.stagehand import Site, value
 from PIL import Image
 from playwright.sync_api import Error as PlaywrightError
 
+from kling_utils import Stage
 from kling_utils.show import offline
+from kling_utils.values import Job, MotionRequest, Result
 
 pytestmark = pytest.mark.browser
 RATES = {"24": Fraction(24), "25": Fraction(25), "30": Fraction(30), "60": Fraction(60), "ntsc": Fraction(30000, 1001)}
@@ -458,6 +460,27 @@ def test_the_offline_page_plays_without_a_network(opened: Callable[..., Any], cl
     page.keyboard.press("i")
     assert page.is_visible(".stage-pin")
     assert [url for url in asked if not url.startswith(("file:", "blob:", "data:"))] == []
+
+
+def test_a_notebooks_cell_plays_the_stage(opened: Callable[..., Any], clips: Path, tmp_path: Path) -> None:
+    request = MotionRequest(clips / "image.png", clips / "a30.mp4")
+    job = Job("01J", "home", "local", 1, "succeeded", request, "f", 0.0, 0.0, tmp_path, "image.png", "a30.mp4", 6.0)
+    cell = Stage(Result(job, clips / "b24.mp4", clips / "a30.mp4", clips / "image.png"))._repr_html_()
+    page = opened("about:blank")
+    page.evaluate("html => { document.body.innerHTML = html; }", cell)  # as a notebook puts it there
+    frame = page.wait_for_selector("iframe").content_frame()
+    frame.wait_for_function("[...document.querySelectorAll('video.is-on, .stage-a video')].every(v => v.readyState === 4)")
+    frame.evaluate(f"() => {{ window.read = {burnt.READ}; }}")
+    shown = "() => read(['.stage-a video', '.stage-b video.is-on'].map((v) => document.querySelector(v)))"
+    frame.focus(".stage")
+    for _ in range(5):
+        page.keyboard.press(".")
+    frame.wait_for_function(f"() => String(({shown})()) === '5,4'")
+    page.keyboard.press("Space")
+    frame.wait_for_function(f"() => ({shown})()[0] > 30")
+    assert not frame.is_visible('[data-act="link"]'), "a cell has no address"
+    high = frame.evaluate("document.body.offsetHeight")
+    assert abs(page.evaluate("document.querySelector('iframe').offsetHeight") - high) <= 1, "nothing is cut off, nothing scrolls"
 
 
 GRADIO = """

@@ -11,11 +11,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from kling_utils.errors import AlreadyHave, KeyRefused, KlingError, Refused, TaskFailed
 from kling_utils.media import ffmpeg
+from kling_utils.preflight.fit import fit, plan_file
 from kling_utils.show import cards, proxies, reports, words
-from kling_utils.values import Finding, Job, Money, MotionRequest, Quote, Report, Result, Trouble
+from kling_utils.values import Finding, Job, Jobs, Money, MotionRequest, Quote, Report, Result, Trouble
 
 HOSTILE = """<img src=x onerror="alert(1)">'"&{{constructor}}${alert(2)}`</script><script>alert(3)</script>"""
 HARMLESS = {
@@ -36,6 +38,10 @@ HARMLESS = {
     "video",
     "img",
     "pre",
+    "table",
+    "tr",
+    "th",
+    "td",
 }
 
 
@@ -82,6 +88,7 @@ def hostile_values(tmp_path: Path) -> dict[str, object]:
         "report": report,
         "quote": price(basis=HOSTILE),
         "job": doomed,
+        "jobs": Jobs([doomed]),
         "result": result,
         "refused": Refused(report),
         "have": have,
@@ -89,7 +96,7 @@ def hostile_values(tmp_path: Path) -> dict[str, object]:
     }
 
 
-@pytest.mark.parametrize("kind", ["report", "quote", "job", "result", "refused", "have", "failed"])
+@pytest.mark.parametrize("kind", ["report", "quote", "job", "jobs", "result", "refused", "have", "failed"])
 def test_hostile_text_stays_text(kind: str, tmp_path: Path) -> None:
     html = cards.html(hostile_values(tmp_path)[kind])
     seen = Tags(html)
@@ -99,8 +106,27 @@ def test_hostile_text_stays_text(kind: str, tmp_path: Path) -> None:
     assert "${" not in body
     assert "{{" not in body
     assert "`" not in body
-    if kind != "result":
+    if kind not in ("result", "jobs"):
         assert HOSTILE in seen.text, "what was said is shown, as it was said"
+
+
+def test_a_list_of_jobs_has_a_row_for_each(tmp_path: Path) -> None:
+    one = job(tmp_path)
+    seen = Tags(Jobs([one, dataclasses.replace(one, job_id="01K")])._repr_html_())
+    assert [tag for tag, _ in seen.tags].count("tr") == 3
+    assert "01K" in seen.text
+    assert "Local draft, standard" in seen.text
+    assert "No jobs yet" in Jobs()._repr_html_()
+    assert str(Jobs([one, one])).count("\n") == 1
+
+
+def test_a_repair_is_a_card_before_and_after(tmp_path: Path) -> None:
+    Image.new("RGB", (1200, 400), "teal").save(tmp_path / "wide.png")
+    plan = plan_file(tmp_path / "wide.png")
+    assert "Can be fixed with one click" in plan._repr_html_()
+    shown = Tags(fit(plan, tmp_path)._repr_html_()).text
+    assert "1200 × 400" in shown
+    assert "1200 × 480" in shown
 
 
 def test_other_values_are_preformatted_text() -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from kling_utils.errors import Interrupted
 from kling_utils.jobs import audits
+from kling_utils.show import words
 from kling_utils.studio import exports, insight, takes, visitor
 from kling_utils.studio.adopt import Adopt
 from kling_utils.studio.desk import Desk
@@ -146,9 +147,9 @@ def test_takes_are_results_of_the_same_two_files(finished: Job, tmp_path: Path) 
 def test_labels_say_what_tells_takes_apart(finished: Job) -> None:
     turned = replace(finished, request=replace(finished.request, character_orientation="image"))
     paid = replace(finished, provider="novita")
-    assert takes.labels([finished, finished]) == ["Standard draft 1", "Standard draft 2"]
-    assert takes.labels([finished, paid]) == ["Standard draft", "Standard"]
-    assert takes.labels([finished, turned]) == ["Standard draft, like the clip", "Standard draft, like the picture"]
+    assert words.takes([finished, finished]) == ["Standard draft 1", "Standard draft 2"]
+    assert words.takes([finished, paid]) == ["Standard draft", "Standard"]
+    assert words.takes([finished, turned]) == ["Standard draft, like the clip", "Standard draft, like the picture"]
 
 
 # -- a task id
