@@ -10,8 +10,6 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from kling_utils import events as ev
 from kling_utils.errors import (
@@ -24,6 +22,7 @@ from kling_utils.errors import (
     TaskNotFound,
 )
 from kling_utils.jobs.access import CannotServe, Endpoint
+from kling_utils.jobs.diary import Diary, Memory
 from kling_utils.jobs.outbox import Outbox
 from kling_utils.jobs.pace import Pace, next_wait
 from kling_utils.jobs.saving import RESULT, Saver
@@ -33,23 +32,9 @@ from kling_utils.novita.client import Client, TaskStatus
 from kling_utils.novita.failures import task_failed
 from kling_utils.novita.publish import Way
 from kling_utils.novita.transport import Transport
-from kling_utils.values import Job, State, Trouble
+from kling_utils.values import Job
 
 LOG = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Memory:
-    """What this process remembers of a job between two looks; losing it loses nothing but patience."""
-
-    polls: int = 0
-    said: str = ""
-    gone_since: float | None = None
-    """When the provider first said that the task, or the link to its result, is not there."""
-    task_id: str | None = None
-    """Told by the provider and not written down yet."""
-    saves: int = 0
-    resumed_at: float = 0.0
 
 
 class Steps:
@@ -75,8 +60,7 @@ class Steps:
         self._stopping, self._after = stopping, after
         self._saver = Saver(self._asked, guard=guard, stopping=stopping, after=after)
         self._outbox = Outbox(store, guard=guard, transport=transport, ways=ways)
-        self._memory: dict[str, _Memory] = {}
-        self._ends = threading.Lock()
+        self._diary = Diary(store, worker, outbox=self._outbox, clock=clock)
 
     def advance(self, job_id: str) -> float | None:
         """One look at a job: seconds until the next one, or None when there is nothing more to do here."""
@@ -94,17 +78,16 @@ class Steps:
                 case _:
                     return None
         except CannotServe as error:
-            self._change(job, ev.Note(text=f"{error.message} {error.hint}"), waits_for=error.waits_for)
+            self._diary.change(job, ev.Note(text=f"{error.message} {error.hint}"), waits_for=error.waits_for)
             return None
-
-    def resumed(self, job_id: str) -> None:
-        """Someone asked for this job: its deadline and all patience start again."""
-        self._memory[job_id] = _Memory(resumed_at=self._clock(), task_id=self._remember(job_id).task_id)
 
     def take_back(self, job: Job) -> None:
         """Nobody gets the job's files any more."""
-        for sentence in self._outbox.take_back(job, self._store.private(job.job_id, self._clock())):
-            self._change(job, ev.Note(text=sentence))
+        self._diary.take_back(job)
+
+    def resumed(self, job_id: str) -> None:
+        """Someone asked for this job: its deadline and all patience start again."""
+        self._diary.resumed(job_id)
 
     # -- publish and submit
 
@@ -113,7 +96,7 @@ class Steps:
         try:
             there = self._endpoint(job)
             published = self._outbox.publish(job, there, private)
-            if self._change(job, ev.Published(how=published.how, expires_at=published.expires_at), states=("checked",)):
+            if self._diary.change(job, ev.Published(how=published.how, expires_at=published.expires_at), states=("checked",)):
                 self._after("published")
             body = self._outbox.body(job, published, private)
         except CannotServe:
@@ -121,9 +104,9 @@ class Steps:
         except Interrupted:  # this program is ending: nothing was sent
             return self._pace.mishap
         except KlingError as error:
-            self._fail(job, error)
+            self._diary.fail(job, error)
             return None
-        if not self._change(job, states=("checked",), state="submitting", base_url=there.base_url, trouble=None):
+        if not self._diary.change(job, states=("checked",), state="submitting", base_url=there.base_url, trouble=None):
             if not self._store.exists(job.job_id):  # deleted meanwhile
                 list(self._outbox.take_back(job, private))
             return None  # or another process was faster: it is not sent twice
@@ -131,20 +114,20 @@ class Steps:
         try:
             task_id = self._client(there).submit(body)
         except SubmitUnconfirmed as error:
-            self._doubt(job, error)
+            self._diary.doubt(job, error)
             return None
         except Interrupted:  # stopped while it waited for its turn: provably not sent
-            self._change(job, states=("submitting",), state="checked")
+            self._diary.change(job, states=("submitting",), state="checked")
             return None
         except KlingError as error:
-            self._fail(job, error)
+            self._diary.fail(job, error)
             return None
         self._after("submitted")
         return self._sent(job, task_id)
 
     def _sent(self, job: Job, task_id: str) -> float:
         """Write the task id. Until that is done this memory is the only place that has it."""
-        memory = self._remember(job.job_id)
+        memory = self._diary.remember(job.job_id)
         memory.task_id = task_id
         try:
             # Not bound to the lease: a task id must be written whoever holds the job by now.
@@ -167,40 +150,33 @@ class Steps:
 
     def _found_submitting(self, job: Job) -> float | None:
         """A process ended between writing "submitting" and writing the task id, or this one could not write it."""
-        if (task_id := self._remember(job.job_id).task_id) is not None:
+        if (task_id := self._diary.remember(job.job_id).task_id) is not None:
             return self._sent(job, task_id)
         if job.draft:
-            self._change(job, ev.Note(text="The last try to send it was cut short; sending the draft again."), state="checked")
+            self._diary.change(job, ev.Note(text="The last try to send it was cut short; sending the draft again."), state="checked")
             return 0.0
         error = SubmitUnconfirmed(
             "The program ended while the request was being sent: the task may exist.",
             hint="Look at your tasks at the provider: give the task id, dismiss the job, or send it again at your own risk.",
         )
-        self._doubt(job, error)
+        self._diary.doubt(job, error)
         return None
-
-    def _doubt(self, job: Job, error: SubmitUnconfirmed) -> None:
-        if job.draft:  # nothing can be paid twice at home
-            self._fail(job, error)
-            return
-        trouble = trouble_of(error, job)
-        self._change(job, ev.Unconfirmed(trouble=trouble), states=("submitting",), state="unconfirmed", trouble=trouble)
 
     # -- poll
 
     def _poll(self, job: Job) -> float | None:
-        memory, now = self._remember(job.job_id), self._clock()
+        memory, now = self._diary.remember(job.job_id), self._clock()
         late = self._overdue(job, memory, now)
         if late == "give up":
             return None
         wait = self._look(job, memory, now)
         return self._pace.late if late and wait is not None else wait
 
-    def _overdue(self, job: Job, memory: _Memory, now: float) -> str:
+    def _overdue(self, job: Job, memory: Memory, now: float) -> str:
         since = max(job.queued_at or job.created, memory.resumed_at)
         if now - since > self._pace.give_up:
             hint = "It is not looked at any more by itself; resume the job to look again."
-            self._change(job, ev.StillRunning(hint=hint), waits_for="resume", overdue=True)
+            self._diary.change(job, ev.StillRunning(hint=hint), waits_for="resume", overdue=True)
             return "give up"
         if job.processing_at is None or now - max(job.processing_at, memory.resumed_at) <= self._pace.deadline:
             return ""
@@ -208,16 +184,16 @@ class Steps:
             hint = (
                 f"It goes on at the provider as task {job.task_id}; this program looks once a minute. Resume job {job.job_id} to follow it."
             )
-            self._change(job, ev.StillRunning(hint=hint), overdue=True)
+            self._diary.change(job, ev.StillRunning(hint=hint), overdue=True)
         return "late"
 
-    def _look(self, job: Job, memory: _Memory, now: float) -> float | None:
+    def _look(self, job: Job, memory: Memory, now: float) -> float | None:
         try:
             status = self._asked(job)
         except TaskNotFound as error:
-            if self._patient(job, memory, self._pace.late / 2):  # a fresh task may not be known everywhere at once
+            if self._diary.patient(job, self._pace.late / 2):  # a fresh task may not be known everywhere at once
                 return self._hiccup(job, memory, error)
-            self._lost(job, error)
+            self._diary.lost(job, error)
             return None
         except KeyRefused as error:
             raise CannotServe(
@@ -227,7 +203,7 @@ class Steps:
                 money=job.money,
             ) from error
         except DownloadFailed as error:  # succeeded, but without a usable link
-            self._change(job, state="downloading")
+            self._diary.change(job, state="downloading")
             return self._save_later(job, memory, error)
         except CannotServe:
             raise
@@ -240,13 +216,13 @@ class Steps:
         self._after("polled")
         return wait
 
-    def _heard(self, job: Job, memory: _Memory, status: TaskStatus, now: float) -> float | None:
+    def _heard(self, job: Job, memory: Memory, status: TaskStatus, now: float) -> float | None:
         match status.status:
             case "failed":
-                self._fail(job, task_failed(status.reason))
+                self._diary.fail(job, task_failed(status.reason))
                 return None
             case "succeeded":
-                self._change(job, state="downloading", progress=100, eta=None, processing_at=job.processing_at or now)
+                self._diary.change(job, state="downloading", progress=100, eta=None, processing_at=job.processing_at or now)
                 return self._save(job, status.video_url)
             case "processing":
                 progress = max(job.progress or 0, status.progress or 0) if status.progress is not None else job.progress
@@ -255,13 +231,13 @@ class Steps:
                     progress=progress, queue_seconds=started - (job.queued_at or started), run_seconds=now - started, eta=status.eta
                 )
                 if (job.state, job.progress, job.eta) != ("processing", progress, status.eta):
-                    self._change(job, event, state="processing", progress=progress, eta=status.eta, place=None, processing_at=started)
+                    self._diary.change(job, event, state="processing", progress=progress, eta=status.eta, place=None, processing_at=started)
             case "queued":
                 if memory.polls == 0 or (job.place, job.eta) != (status.place, status.eta):
                     event_q = ev.Queued(seconds=now - (job.queued_at or now), eta=status.eta, place=status.place)
-                    self._change(job, event_q, place=status.place, eta=status.eta)
+                    self._diary.change(job, event_q, place=status.place, eta=status.eta)
             case "unknown":
-                self._say(job, memory, f"The provider calls the task's state {status.word!r}, which is not documented; still watching.")
+                self._diary.say(job, f"The provider calls the task's state {status.word!r}, which is not documented; still watching.")
         if status.status != "unknown":
             memory.said = ""
         return self._wait(job, status.eta)
@@ -270,20 +246,20 @@ class Steps:
 
     def _save(self, job: Job, url: str | None) -> float | None:
         """Download, make playable, and only then say succeeded. Whatever is there already is not fetched again."""
-        memory = self._remember(job.job_id)
+        memory = self._diary.remember(job.job_id)
         try:
-            said = self._saver.save(job, url, lambda event: self._change(job, event))
+            said = self._saver.save(job, url, lambda event: self._diary.change(job, event))
         except Interrupted:
             return self._pace.mishap
         except LinkExpired as error:  # a store may not have it yet, a gateway may have a bad minute: links live about an hour
-            if self._patient(job, memory, 60 * self._pace.late):
+            if self._diary.patient(job, 60 * self._pace.late):
                 return self._save_later(job, memory, error)
-            self._lost(job, error)
+            self._diary.lost(job, error)
             return None
         except TaskNotFound as error:
-            if self._patient(job, memory, self._pace.late / 2):
+            if self._diary.patient(job, self._pace.late / 2):
                 return self._save_later(job, memory, error)
-            self._lost(job, error)
+            self._diary.lost(job, error)
             return None
         except KeyRefused as error:
             raise CannotServe(
@@ -296,7 +272,7 @@ class Steps:
             raise
         except (KlingError, OSError) as error:
             return self._save_later(job, memory, error)
-        self._end(
+        self._diary.end(
             job,
             *said,
             ev.Succeeded(video=job.folder / RESULT, draft=job.draft),
@@ -307,18 +283,18 @@ class Steps:
         self._after("succeeded")
         return None
 
-    def _save_later(self, job: Job, memory: _Memory, error: Exception) -> float | None:
+    def _save_later(self, job: Job, memory: Memory, error: Exception) -> float | None:
         memory.saves += 1
-        self._say(job, memory, f"The result is ready but could not be saved yet: {error} It is tried again.")
+        self._diary.say(job, f"The result is ready but could not be saved yet: {error} It is tried again.")
         now = self._clock()
         if now - max(job.queued_at or job.created, memory.resumed_at) > self._pace.give_up:
-            self._change(
+            self._diary.change(
                 job, ev.StillRunning(hint="Saving the result is not tried any more by itself; resume the job."), waits_for="resume"
             )
             return None
         if memory.saves == 4 and not job.overdue:
             hint = f"The result exists at the provider but could not be saved so far. Resume job {job.job_id} to try again."
-            self._change(job, ev.StillRunning(hint=hint), overdue=True)
+            self._diary.change(job, ev.StillRunning(hint=hint), overdue=True)
         return min(self._pace.late, self._pace.interval * 2.0 ** min(memory.saves, 20))
 
     # -- common
@@ -329,51 +305,11 @@ class Steps:
     def _client(self, there: Endpoint) -> Client:
         return Client(there.base_url, there.key, transport=self._transport)
 
-    def _remember(self, job_id: str) -> _Memory:
-        return self._memory.setdefault(job_id, _Memory())
-
     def _wait(self, job: Job, eta: float | None) -> float:
-        memory = self._remember(job.job_id)
+        memory = self._diary.remember(job.job_id)
         memory.polls += 1
         return next_wait(self._pace, memory.polls - 1, eta, self._rng, near=job.draft)
 
-    def _hiccup(self, job: Job, memory: _Memory, error: KlingError) -> float:
-        self._say(job, memory, f"The state could not be read: {error.message} The job goes on at the provider; asking again.")
+    def _hiccup(self, job: Job, memory: Memory, error: KlingError) -> float:
+        self._diary.say(job, f"The state could not be read: {error.message} The job goes on at the provider; asking again.")
         return self._wait(job, None)
-
-    def _say(self, job: Job, memory: _Memory, text: str) -> None:
-        if memory.said != text:
-            memory.said = text
-            self._change(job, ev.Note(text=text))
-
-    def _change(self, job: Job, *events: ev.Event, states: tuple[State, ...] | None = None, **columns: Any) -> bool:
-        return self._store.change(job.job_id, *events, now=self._clock(), worker=self._worker, states=states, **columns)
-
-    def _fail(self, job: Job, error: KlingError) -> None:
-        trouble = trouble_of(error, job)
-        self._end(job, ev.Failed(trouble=trouble), state="failed", trouble=trouble)
-
-    def _lost(self, job: Job, error: KlingError) -> None:
-        """The provider does not have it (any more), or not for this key: what was paid for is looked for again when somebody asks."""
-        if not job.draft:
-            error.money = "yes"
-            error.hint = f"{error.hint} Resume the job, with a key of the account that sent it, to look again."
-        self._fail(job, error)
-
-    def _patient(self, job: Job, memory: _Memory, seconds: float) -> bool:
-        """Is it too early to believe that something is gone?"""
-        memory.gone_since = memory.gone_since or self._clock()
-        return not job.draft and self._clock() - memory.gone_since < seconds
-
-    def _end(self, job: Job, *events: ev.Event, **columns: Any) -> None:
-        """The provider has what it needed, or never will: its files are taken back before the end is told. One job at a time, because two
-        that end together would each leave what they share to the other."""
-        self._memory.pop(job.job_id, None)
-        with self._ends:
-            self.take_back(job)
-            self._change(job, *events, finished_at=self._clock(), eta=None, waits_for="", overdue=False, **columns)
-
-
-def trouble_of(error: KlingError, job: Job) -> Trouble:
-    """The error as the store keeps it; a draft never costs anything."""
-    return Trouble(error.code, error.message, error.hint, "no" if job.draft else error.money, error.words, error.field)

@@ -55,11 +55,20 @@ handle.addEventListener('keydown', (e) => {
   const by = { ArrowLeft: -2, ArrowRight: 2, ArrowDown: -2, ArrowUp: 2, PageDown: -10, PageUp: 10, Home: -100, End: 100 }[e.key];
   if (by) { e.preventDefault(); e.stopPropagation(); wipe(Number(handle.getAttribute('aria-valuenow')) + by); }
 });
+let tabs = 0;                                                             // Tab goes through the takes once, and then on to the controls
+root.addEventListener('focus', () => { tabs = 0; });
 root.addEventListener('keydown', (e) => {
   if (e.ctrlKey || e.metaKey || e.altKey || root.dataset.fill === 'empty') return;
   if (help.open) { if (['?', 'h'].includes(e.key)) { e.preventDefault(); help.close(); } e.stopPropagation(); return; }
   if (e.target.tagName === 'SELECT' || (e.target.tagName === 'BUTTON' && [' ', 'Enter'].includes(e.key))) return;
   if (e.key === 'Escape' && root.classList.contains('is-full')) { root.classList.remove('is-full'); return; }
+  if (e.key === 'Tab') {
+    if (e.target !== root || e.shiftKey || takes.length < 2 || tabs === takes.length) return;
+    tabs += 1; takeBy(1);
+    e.preventDefault(); e.stopPropagation();
+    return;
+  }
+  if (e.key !== 'Shift') tabs = 0;
   const frames = { ArrowUp: 1, ArrowDown: -1 }[e.target === seek ? e.key : ''];
   const act = frames ? () => step(frames) : keys[e.key];
   const names = Object.keys(acts).filter((name) => acts[name] === act);

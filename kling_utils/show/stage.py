@@ -4,8 +4,8 @@ Owns the markup, style and script, and which words stand on it. Refuses to know 
 where ``element``, ``props``, ``watch`` and ``trigger`` exist, and gives clips as ``{"url": ...}``. Nothing is written into the
 markup, so there is nothing to escape: data travels through properties and ``textContent``.
 
-The keys are listed in ``stage.html``. Takes are gone through with ``t`` and ``T`` and with buttons, and not with Tab: that key has to lead
-people without a mouse through the controls and out of the stage again.
+The keys are listed in ``stage.html``. Tab goes through the takes once, back to the one it began with, and then on to the controls and out
+of the stage: it has to lead people without a mouse everywhere. ``t`` and ``T`` and buttons go through them, too.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ function listTakes() {                                                    // one
   takes.forEach((take, i) => {
     const b = row.children[i] || row.appendChild(document.createElement('button'));
     b.type = 'button'; b.dataset.take = take.id; b.textContent = take.label || 'Take ' + (i + 1);
-    b.title = 'Show this result (t goes to the next)';
+    b.title = 'Show this result (Tab goes to the next)';
   });
   while (row.children.length > takes.length) row.lastElementChild.remove();
   press('.stage-takes button', 'take', s.take);

@@ -266,6 +266,18 @@ def test_takes_change_without_losing_the_position_or_the_reference(stage: Callab
         page.wait_for_function("n => still() && numbers()[1] === n", arg=frame)
         assert numbers(page) == [30, frame]
         assert page.get_attribute(".stage-takes [aria-pressed=true]", "data-take") == name
+    page.focus("#before")
+    page.focus(".stage")
+    seen = []
+    for _ in range(3):
+        page.keyboard.press("Tab")
+        seen.append(page.get_attribute(".stage-takes [aria-pressed=true]", "data-take"))
+    assert seen == ["std", "pro", "old"], "Tab goes through all of them"
+    stands(page)
+    assert numbers(page)[0] == 30
+    page.keyboard.press("Tab")
+    assert "stage" not in page.evaluate(FOCUS).split(), "and then on"
+    assert page.get_attribute(".stage-takes [aria-pressed=true]", "data-take") == "old"
     asked = site.times("b24.mp4")
     page.click(".stage-takes [data-take=std]")
     page.click(".stage-takes [data-take=old]")
