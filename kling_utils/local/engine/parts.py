@@ -55,6 +55,10 @@ class _Scores:
     arms: list[int]
     rest: list[int]
     segments: list[_Segment]
+    low: Bools
+    """Well below the hips."""
+    thin: int
+    """Pixels, at half size, up to which something between the legs is a thread rather than a skirt."""
 
 
 def seen_limbs(joints: Floats, height: int) -> tuple[Limb, ...]:
@@ -93,7 +97,9 @@ def _measure(joints: Floats, length: float, limbs: Sequence[Limb], width: int, h
             segments += [_Segment(k, n == 0, n == 2, near[n], nearest == n) for n in range(3)]
         score.append(near.min(0) + np.float32(0 if is_arm(limb) else 0.15))
     arms = [k for k, limb in enumerate(limbs, 1) if is_arm(limb)]
-    return _Scores(np.stack(score), arms, [k for k in range(len(score)) if k not in arms], segments)
+    low = np.asarray(ys > joints[PELVIS, 1] + 0.25 * length, np.bool_)
+    rest = [k for k in range(len(score)) if k not in arms]
+    return _Scores(np.stack(score), arms, rest, segments, low, max(3, int(0.2 * length / SHRINK)))
 
 
 def _skin(image: Frame, joints: Floats) -> Floats:
@@ -122,6 +128,11 @@ def _cut(image: Frame, alpha: Frame, parts: _Scores, skin: Floats, sure: float =
     label: Ints = np.where(marks >= 2, marks - 2, near).astype(np.int32)
     for k in arms:  # wide skirts and robes are not part of an arm
         _give(label, (label == k) & (score[k] > 1.7), parts)
+    if len(parts.rest) > 1:  # between the legs: it would hang from the trunk as a thread when they part
+        whole = (label == _TRUNK).astype(np.uint8)
+        opened = cv2.morphologyEx(whole, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (parts.thin, parts.thin)))
+        thread = parts.low & (whole > opened)
+        label[thread] = np.array(parts.rest[1:])[np.argmin(score[parts.rest[1:]][:, thread], 0)]
     label = u8(cv2.medianBlur(label.astype(np.uint8), 9)).astype(np.int32)  # before the colours: it would take the fingers off
     lab = f32(cv2.cvtColor(small, cv2.COLOR_BGR2LAB).astype(np.float32))
     for piece in parts.segments:

@@ -1,37 +1,37 @@
 """The still set on its canvas and tied to the clip: after this, a frame is drawn from its number alone.
 
-Owns the choice between portrait and body, framing and placement. ``draw`` is a pure function of the frame's number, so frames may
+Owns the choice between portrait and body. ``draw`` is a pure function of the frame's number, so frames may
 be drawn side by side.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import cv2
 import numpy as np
 
 from kling_utils.local.engine import matte
 from kling_utils.local.engine.body import Puppet
-from kling_utils.local.engine.clip import Clip, even
+from kling_utils.local.engine.clip import Clip
 from kling_utils.local.engine.errors import NO_PERSON_IN_IMAGE, NO_PERSON_IN_VIDEO, EngineError
-from kling_utils.local.engine.face import SHUT, STABLE, FaceRetarget, head_size, mouth_open
+from kling_utils.local.engine.face import SHUT, STABLE, FaceRetarget, mouth_open
 from kling_utils.local.engine.label import stamp
+from kling_utils.local.engine.placement import Kind, as_in_clip, as_in_picture, canvas_size
 from kling_utils.local.engine.portrait import Portrait, paint_mouth
 from kling_utils.local.engine.retarget import Place, Retarget
-from kling_utils.local.engine.skeleton import TORSO, trunk_length
 from kling_utils.local.engine.still import Still
 from kling_utils.local.engine.warp import Layer, delaunay, hull, moved
 from kling_utils.media.arrays import Floats, Floats32, Frame, f32, u8
 from kling_utils.media.pose import ELBOWS, HIPS, SHOULDERS
 from kling_utils.values import CharacterOrientation, ModelName, Size
 
-Kind = Literal["portrait", "body"]
-SHORT_SIDE: dict[ModelName, int] = {"kling-v3-0-std": 720, "kling-v3-0-pro": 1080}
-"""Pixels of the result's shorter side."""
 FACE_ON_BODY = (60, 80)
 """Pixels of height that a body's face needs on the canvas, and in the clip, to show the expression: under that it is noise."""
+
+_BEYOND = 1.5
+"""Heights of the canvas that are kept of a figure that goes on below it."""
 
 
 class Scene(Protocol):
@@ -67,12 +67,6 @@ def _arms_in_view(clip: Clip) -> bool:
     return bool(np.mean((elbows[..., 3].max(1) > 0.5) & (elbows[..., 1].min(1) < clip.size.height)) > 0.5)
 
 
-def canvas_size(model_name: ModelName, aspect: float) -> Size:
-    """Even sides of that aspect with the model's shorter side."""
-    short = SHORT_SIDE[model_name]
-    return Size(even(short * max(1.0, aspect)), even(short * max(1.0, 1 / aspect)))
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Setting:
     """The still on the canvas, everything in the canvas's pixels."""
@@ -80,6 +74,7 @@ class Setting:
     canvas: Size
     background: Frame
     image: Frame
+    """As are ``color`` and ``alpha``: as wide as the canvas, and longer where the figure goes on below it."""
     color: Frame
     alpha: Frame
     body: Floats | None
@@ -96,14 +91,15 @@ def set_up(still: Still, clip: Clip, kind: Kind, *, character_orientation: Chara
     cut_off = matte.leaves_below(alpha)
     by_clip = character_orientation == "video"
     canvas = canvas_size(model_name, clip.size.width / clip.size.height if by_clip else width / height)
-    cover = max(canvas.width / width, canvas.height / height)
-    framing = _scaled(cover, (canvas.width - width * cover) / 2, (canvas.height - height * cover) / 2)
-    figure, place = _as_in_clip(still, clip, kind, canvas, cut_off) if by_clip else (framing, None)
-    image = _laid(still.image, figure, canvas, cv2.BORDER_REPLICATE)
-    alpha8 = u8(cv2.warpAffine((alpha * 255).astype(np.uint8), figure, canvas, flags=cv2.INTER_LINEAR))
+    figure, ground, place = (
+        as_in_clip(still, clip, kind, canvas, cut_off=cut_off) if by_clip else as_in_picture(Size(width, height), canvas)
+    )
+    sheet = canvas if cut_off else _with_room(canvas, alpha, figure)
+    image = _laid(still.image, figure, sheet, cv2.BORDER_REPLICATE)
+    alpha8 = u8(cv2.warpAffine((alpha * 255).astype(np.uint8), figure, sheet, flags=cv2.INTER_LINEAR))
     return Setting(
         canvas,
-        _laid(matte.background(still.image, alpha, still.body), framing, canvas, cv2.BORDER_REPLICATE),
+        _laid(matte.background(still.image, alpha, still.body), ground, canvas, cv2.BORDER_REPLICATE),
         image,
         matte.foreground(image, f32(alpha8.astype(np.float32) / 255)),
         alpha8,
@@ -114,31 +110,11 @@ def set_up(still: Still, clip: Clip, kind: Kind, *, character_orientation: Chara
     )
 
 
-def _as_in_clip(still: Still, clip: Clip, kind: Kind, canvas: Size, cut_off: bool) -> tuple[Floats, Place]:
-    """Where the figure goes to be as large and in the same place as the person of the clip: still -> canvas, and clip -> canvas."""
-    to_canvas = canvas.width / clip.size.width
-    if kind == "portrait":
-        assert still.face is not None and clip.faces is not None  # noqa: S101, PT018 - choose() has seen to it
-        usual = np.median(clip.faces, 0)
-        scale = to_canvas * head_size(usual) / head_size(still.face.points)
-        centre, to = still.face.points[STABLE, :2].mean(0), usual[STABLE, :2].mean(0) * to_canvas
-    else:
-        assert still.body is not None and clip.bodies is not None  # noqa: S101, PT018
-        scale = to_canvas * float(np.percentile(trunk_length(clip.bodies), 80)) / float(trunk_length(still.body.points))
-        centre = still.body.points[list(TORSO), :2].mean(0)
-        to = np.median(clip.bodies, 0)[list(TORSO), :2].mean(0) * to_canvas
-    drop = 0.0
-    if cut_off:  # never show where the picture ends: a little larger first, then lower in the frame
-        below = still.image.shape[0] - float(centre[1])
-        scale = min(max(scale, (canvas.height - float(to[1])) / max(below, 1.0) * 1.02), 1.2 * scale)
-        drop = max(0.0, canvas.height * 1.01 - (float(to[1]) + scale * below))
-    shift = np.array([0.0, drop])
-    x, y = to + shift - scale * centre
-    return _scaled(scale, float(x), float(y)), lambda p: np.asarray(p * to_canvas + shift)
-
-
-def _scaled(scale: float, x: float, y: float) -> Floats:
-    return np.array([[scale, 0.0, x], [0.0, scale, y]])
+def _with_room(canvas: Size, alpha: Floats32, figure: Floats) -> Size:
+    """The canvas, longer where the figure goes on below it: a jump may bring that into view."""
+    rows = np.flatnonzero((alpha > 0.5).any(1))
+    below = int(np.ceil(figure[1, 1] * rows[-1] + figure[1, 2])) + 2 if len(rows) else 0
+    return Size(canvas.width, min(max(canvas.height, below), int(_BEYOND * canvas.height)))
 
 
 def _laid(image: Frame, m: Floats, canvas: Size, border: int) -> Frame:

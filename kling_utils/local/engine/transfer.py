@@ -17,7 +17,8 @@ from kling_utils.errors import KlingError
 from kling_utils.local.engine.clip import study
 from kling_utils.local.engine.encode import film
 from kling_utils.local.engine.errors import EngineError
-from kling_utils.local.engine.scene import Kind, Scene, build
+from kling_utils.local.engine.placement import Kind
+from kling_utils.local.engine.scene import Scene, build
 from kling_utils.local.engine.still import load_picture, look_at
 from kling_utils.media.arrays import Frame
 from kling_utils.media.probe import probe_video

@@ -1,0 +1,111 @@
+"""Where the figure and its background go on the canvas: as the picture has them, or as the person of the clip stands there.
+
+Pure arithmetic: knows joints and sizes, and no pixel.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from kling_utils.local.engine.clip import Clip, even
+from kling_utils.local.engine.face import STABLE, head_size
+from kling_utils.local.engine.retarget import Place
+from kling_utils.local.engine.skeleton import SEEN, TORSO, trunk_length
+from kling_utils.local.engine.still import Still
+from kling_utils.media.arrays import Floats
+from kling_utils.values import ModelName, Size
+
+Kind = Literal["portrait", "body"]
+SHORT_SIDE: dict[ModelName, int] = {"kling-v3-0-std": 720, "kling-v3-0-pro": 1080}
+"""Pixels of the result's shorter side."""
+_LEGS = ((23, 25, 27), (24, 26, 28))
+_UNLIKE = (0.75, 1.35)
+"""How far the whole figure's scale may be from its trunk's: drawn figures may have hardly any legs."""
+_CLOSER = 1.5
+"""How much the background may be enlarged, beyond filling the canvas, to belong to the figure."""
+
+
+class Placement(NamedTuple):
+    """Affines (2, 3) from the still to the canvas, and where points of the clip go; None where the picture's own place is kept."""
+
+    figure: Floats
+    ground: Floats
+    place: Place | None
+
+
+def canvas_size(model_name: ModelName, aspect: float) -> Size:
+    """Even sides of that aspect with the model's shorter side."""
+    short = SHORT_SIDE[model_name]
+    return Size(even(short * max(1.0, aspect)), even(short * max(1.0, 1 / aspect)))
+
+
+def as_in_picture(size: Size, canvas: Size) -> Placement:
+    """The picture fills the canvas."""
+    cover = max(canvas.width / size.width, canvas.height / size.height)
+    framing = _scaled(cover, (canvas.width - size.width * cover) / 2, (canvas.height - size.height * cover) / 2)
+    return Placement(framing, framing, None)
+
+
+def as_in_clip(still: Still, clip: Clip, kind: Kind, canvas: Size, *, cut_off: bool) -> Placement:
+    """The figure is as large as the person of the clip and stands where that one stands; the background comes along as far as it reaches.
+
+    ``cut_off``: the figure leaves the picture below.
+    """
+    height, width = still.image.shape[:2]
+    to_canvas = canvas.width / clip.size.width
+    fall = stands = 0.0  # how far the hips are moved down, and how far above its floor the figure's centre is
+    if kind == "portrait":
+        assert still.face is not None and clip.faces is not None  # noqa: S101, PT018 - choose() has seen to it
+        usual = np.median(clip.faces, 0)
+        scale = to_canvas * head_size(usual) / head_size(still.face.points)
+        centre, to = still.face.points[STABLE, :2].mean(0), usual[STABLE, :2].mean(0) * to_canvas
+    else:
+        assert still.body is not None and clip.bodies is not None  # noqa: S101, PT018
+        own, theirs = float(trunk_length(still.body.points)), float(np.percentile(trunk_length(clip.bodies), 80))
+        scale, parts = to_canvas * theirs / own, list(TORSO)
+        own_legs, their_legs = leg_length(still.body.points[None], height), leg_length(clip.bodies, clip.size.height)
+        if own_legs and their_legs and not cut_off:  # from the shoulders to the floor, and the feet on it
+            scale *= float(np.clip((theirs + their_legs) / (own + own_legs) * own / theirs, *_UNLIKE))
+            fall, stands, parts = to_canvas * their_legs - scale * own_legs, own_legs, [23, 24]
+        centre, to = still.body.points[parts, :2].mean(0), np.median(clip.bodies, 0)[parts, :2].mean(0) * to_canvas
+    if cut_off:  # never show where the picture ends: a little larger first, then lower in the frame
+        below = height - float(centre[1])
+        scale = min(max(scale, (canvas.height - float(to[1])) / max(below, 1.0) * 1.02), 1.2 * scale)
+        fall = max(0.0, canvas.height * 1.01 - (float(to[1]) + scale * below))
+    shift = np.array([0.0, fall])
+    x, y = to + shift - scale * centre
+    figure = _scaled(scale, float(x), float(y))
+    return Placement(
+        figure, _ground(Size(width, height), canvas, figure, centre + np.array([0.0, stands])), lambda p: np.asarray(p * to_canvas + shift)
+    )
+
+
+def leg_length(track: Floats, height: int) -> float:
+    """Length of a stretched leg in (n, 33, 4), hip to ankle; 0 where none is seen down to the ankle in most frames."""
+    longest = 0.0
+    for hip, knee, ankle in _LEGS:
+        seen = (track[:, [knee, ankle], 3].min(1) > SEEN) & (track[:, ankle, 1] < height)
+        if np.mean(seen) > 0.5:
+            thigh, shin = (np.linalg.norm(track[seen][:, a, :2] - track[seen][:, b, :2], axis=1) for a, b in ((hip, knee), (knee, ankle)))
+            longest = max(longest, float(np.percentile(thigh + shin, 92)))
+    return longest
+
+
+def _ground(size: Size, canvas: Size, figure: Floats, anchor: Floats) -> Floats:
+    """The background under the figure: as large as it, and ``anchor`` (of the still) at the figure's, where the picture is large enough.
+
+    It always fills the canvas; it is enlarged a little more where that brings the floor to the feet.
+    """
+    to = figure[:, :2] @ anchor + figure[:, 2]
+    cover = max(canvas.width / size.width, canvas.height / size.height)
+    level = max(to[1] / max(anchor[1], 1.0), (canvas.height - to[1]) / max(size.height - anchor[1], 1.0))
+    scale = float(np.clip(max(figure[0, 0], level), cover, _CLOSER * cover))
+    free = np.minimum(np.array(canvas) - scale * np.array(size), 0.0)
+    x, y = np.clip(to - scale * anchor, free, 0.0)
+    return _scaled(scale, float(x), float(y))
+
+
+def _scaled(scale: float, x: float, y: float) -> Floats:
+    return np.array([[scale, 0.0, x], [0.0, scale, y]])
