@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from helpers.fit_zoo import X265, wrapped
-from helpers.served import Served, Watched, chromium, serving, watching
+from helpers.served import Served, Watched, serving, watching
 from PIL import Image
 from pillow_heif import register_heif_opener
 
@@ -16,12 +16,6 @@ from kling_utils.media import ffmpeg
 from kling_utils.media.probe import probe_image, probe_video
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as one:
-        yield one
 
 
 @pytest.fixture(scope="module")

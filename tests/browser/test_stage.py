@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import burnt, stagehand
-from helpers.served import chromium, serving
+from helpers.served import serving
 from helpers.stagehand import Site, value
 from PIL import Image
 from playwright.sync_api import Error as PlaywrightError
@@ -28,12 +28,6 @@ pytestmark = pytest.mark.browser
 RATES = {"24": Fraction(24), "25": Fraction(25), "30": Fraction(30), "60": Fraction(60), "ntsc": Fraction(30000, 1001)}
 SECONDS = 6
 FOCUS = "(({ id, dataset, className }) => id || dataset.act || className || dataset.mode)(document.activeElement)"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

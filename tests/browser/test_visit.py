@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from helpers.fit_zoo import X265
-from helpers.served import Served, Watched, chromium, serving, watching
+from helpers.served import Served, Watched, serving, watching
 from PIL import Image
 
 from kling_utils import examples
@@ -53,12 +53,6 @@ REACHED = """() => {
   const e = document.activeElement, first = e?.type === 'radio' ? document.querySelector(`input[name="${e.name}"][data-wanted]`) : e;
   return first?.dataset.wanted || '';
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.served import Served, Watched, chromium, serving, watching
+from helpers.served import Served, Watched, serving, watching
 
 from kling_utils.media import ffmpeg
 
@@ -20,12 +20,6 @@ pytestmark = pytest.mark.browser
 KEY = "sk_typed-by-a-visitor-4711"
 HOSTILE = "<img src=x onerror=window.hacked=1>${window.hacked=2}{{hacked}}.png"
 TICK = "() => [...document.querySelectorAll('.stage video')].map(v => [v.readyState, v.currentTime])"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
