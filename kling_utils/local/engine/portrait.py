@@ -13,6 +13,8 @@ from kling_utils.local.engine.warp import Layer, delaunay, grid_mesh, hull
 from kling_utils.media.arrays import Floats, Floats32, Frame, f32
 
 _UPPER_LIP = LIPS_INSIDE[:11]
+_TEETH = 8
+"""That are seen in a row."""
 
 
 class Portrait:
@@ -97,15 +99,36 @@ def paint_mouth(out: Frame, face: Floats, color: Frame, still: Floats) -> None:
     tongue = _blurred(tongue, soft * 1.5)[..., None]
     inner = inner * (1 - tongue) + lip * np.array([0.55, 0.5, 0.75], np.float32) * tongue
 
-    upper = face[_UPPER_LIP, :2] - low
-    arch = np.sin(np.linspace(0.25, np.pi - 0.25, 11))[:, None] ** 0.5 * np.array([0, max(min(0.55 * tall, 0.17 * wide), 0.0)])
-    teeth = _blurred(_polygon(shape, np.vstack([upper, (upper + arch)[::-1]])), soft * 0.5)[..., None] * np.float32(0.9)
-    inner = inner * (1 - teeth) + (0.45 * skin + 0.45 * skin.max()) * np.float32(0.95) * teeth
+    teeth, ivory = _teeth(shape, face, low, min(0.5 * tall, 0.16 * wide), soft), _ivory(skin)
+    inner = inner * (1 - teeth) + ivory * teeth
 
     inner = inner * (np.float32(0.55) + np.float32(0.45) * _blurred(mask, soft * 2)[..., None])
     edge = _blurred(mask, max(0.8, soft * 0.35))[..., None]
     view = out[low[1] : high[1], low[0] : high[0]]
     view[:] = np.clip(inner * edge + view * (1 - edge), 0, 255).astype(np.uint8)
+
+
+def _teeth(shape: tuple[int, int], face: Floats, low: Floats, deep: float, soft: float) -> Floats32:
+    """How much of the upper teeth is seen in each pixel, (h, w, 1): a row that is rounded below, darker to the sides and in the gaps."""
+    right, left = face[_UPPER_LIP[0], :2], face[_UPPER_LIP[-1], :2]
+    along = (left - right) / max(float(np.linalg.norm(left - right)), 1e-3)
+    down = np.array([-along[1], along[0]])
+    u = np.linspace(-1, 1, 4 * len(_UPPER_LIP) - 3)
+    stations = np.linspace(-1, 1, len(_UPPER_LIP))
+    top = np.column_stack([np.interp(u, stations, face[_UPPER_LIP, k] - low[k]) for k in (0, 1)])
+    gap = np.abs(np.sin(u * _TEETH * np.pi / 2))  # 1 in the middle of a tooth; an even number, so a gap lies in the middle of the row
+    fall = np.sqrt(np.maximum(1 - u * u, 0)) * (0.86 + 0.14 * gap)
+    row = _blurred(_polygon(shape, np.vstack([top, (top + (deep * fall)[:, None] * down)[::-1]])), soft * 0.4)
+    ys, xs = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
+    middle, half = (right + left) / 2 - low, max(float(np.linalg.norm(left - right)) / 2, 1.0)
+    across = f32(((xs - middle[0]) * along[0] + (ys - middle[1]) * along[1]) / half)
+    lines = np.exp(-np.square(np.sin(across * _TEETH * np.pi / 2) * (2 * half / (_TEETH * 0.9 * soft))))
+    return f32(row * (1 - 0.45 * np.square(across)) * (1 - 0.16 * lines))[..., None]
+
+
+def _ivory(skin: Floats32) -> Floats32:
+    """The colour of teeth in that light."""
+    return f32(np.array([0.86, 0.93, 0.97], np.float32) * min(float(skin.max()) * 1.05, 245.0))
 
 
 def _colour_at(color: Frame, point: Floats) -> Floats32:
