@@ -55,7 +55,7 @@ def as_in_clip(still: Still, clip: Clip, kind: Kind, canvas: Size, *, cut_off: b
     """
     height, width = still.image.shape[:2]
     to_canvas = canvas.width / clip.size.width
-    fall = stands = 0.0  # how far the hips are moved down, and how far above its floor the figure's centre is
+    fall, floors = 0.0, None  # how far the hips are moved down; the floor's height in the still and on the canvas
     if kind == "portrait":
         assert still.face is not None and clip.faces is not None  # noqa: S101, PT018 - choose() has seen to it
         usual = np.median(clip.faces, 0)
@@ -68,18 +68,19 @@ def as_in_clip(still: Still, clip: Clip, kind: Kind, canvas: Size, *, cut_off: b
         own_legs, their_legs = leg_length(still.body.points[None], height), leg_length(clip.bodies, clip.size.height)
         if own_legs and their_legs and not cut_off:  # from the shoulders to the floor, and the feet on it
             scale *= float(np.clip((theirs + their_legs) / (own + own_legs) * own / theirs, *_UNLIKE))
-            fall, stands, parts = to_canvas * their_legs - scale * own_legs, own_legs, [23, 24]
+            fall, parts = to_canvas * their_legs - scale * own_legs, [23, 24]
+            floors = _floor(still.body.points[None]), to_canvas * _floor(clip.bodies)
         centre, to = still.body.points[parts, :2].mean(0), np.median(clip.bodies, 0)[parts, :2].mean(0) * to_canvas
     if cut_off:  # never show where the picture ends: a little larger first, then lower in the frame
         below = height - float(centre[1])
         scale = min(max(scale, (canvas.height - float(to[1])) / max(below, 1.0) * 1.02), 1.2 * scale)
         fall = max(0.0, canvas.height * 1.01 - (float(to[1]) + scale * below))
     shift = np.array([0.0, fall])
-    x, y = to + shift - scale * centre
-    figure = _scaled(scale, float(x), float(y))
-    return Placement(
-        figure, _ground(Size(width, height), canvas, figure, centre + np.array([0.0, stands])), lambda p: np.asarray(p * to_canvas + shift)
-    )
+    placed = to + shift
+    figure = _scaled(scale, *(placed - scale * centre))
+    here, there = (float(centre[1]), float(placed[1])) if floors is None else floors
+    ground = _ground(Size(width, height), canvas, scale, np.array([centre[0], here]), np.array([placed[0], there]))
+    return Placement(figure, ground, lambda p: np.asarray(p * to_canvas + shift))
 
 
 def leg_length(track: Floats, height: int) -> float:
@@ -93,18 +94,21 @@ def leg_length(track: Floats, height: int) -> float:
     return longest
 
 
-def _ground(size: Size, canvas: Size, figure: Floats, anchor: Floats) -> Floats:
-    """The background under the figure: as large as it, and ``anchor`` (of the still) at the figure's, where the picture is large enough.
+def _floor(track: Floats) -> float:
+    """Height of the lower ankle in most frames of (n, 33, 4)."""
+    return float(np.median(track[:, [27, 28], 1].max(1)))
+
+
+def _ground(size: Size, canvas: Size, scale: float, anchor: Floats, to: Floats) -> Floats:
+    """The background under a figure of that ``scale``: as large, and with ``anchor`` (of the still) at ``to``, where the picture allows it.
 
     It always fills the canvas; it is enlarged a little more where that brings the floor to the feet.
     """
-    to = figure[:, :2] @ anchor + figure[:, 2]
     cover = max(canvas.width / size.width, canvas.height / size.height)
     level = max(to[1] / max(anchor[1], 1.0), (canvas.height - to[1]) / max(size.height - anchor[1], 1.0))
-    scale = float(np.clip(max(figure[0, 0], level), cover, _CLOSER * cover))
+    scale = float(np.clip(max(scale, level), cover, _CLOSER * cover))
     free = np.minimum(np.array(canvas) - scale * np.array(size), 0.0)
-    x, y = np.clip(to - scale * anchor, free, 0.0)
-    return _scaled(scale, float(x), float(y))
+    return _scaled(scale, *np.clip(to - scale * anchor, free, 0.0))
 
 
 def _scaled(scale: float, x: float, y: float) -> Floats:
