@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kling_utils.jobs.runner import Runner as Runner
     from kling_utils.media.probe import probe_image as probe_image
     from kling_utils.media.probe import probe_video as probe_video
+    from kling_utils.preflight.plan import FitChoices as FitChoices
     from kling_utils.review.compare import compare as compare
     from kling_utils.settings import Settings as Settings
     from kling_utils.show.cell import Stage as Stage
@@ -58,6 +59,7 @@ _VALUES = ("Finding", "ImageInfo", "Job", "Jobs", "Money", "MotionRequest", "Quo
 _HOME = {
     **dict.fromkeys(_ERRORS, "kling_utils.errors"),
     **dict.fromkeys(_VALUES, "kling_utils.values"),
+    "FitChoices": "kling_utils.preflight.plan",
     "Runner": "kling_utils.jobs.runner",
     "Settings": "kling_utils.settings",
     "Stage": "kling_utils.show.cell",

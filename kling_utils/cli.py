@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from kling_utils import cli_fit, errors
+from kling_utils import cli_fit, cli_words, errors
 from kling_utils.cli_words import (
     DONE,
     FAULT,
@@ -40,7 +40,7 @@ from kling_utils.cli_words import (
     usage,
     writable,
 )
-from kling_utils.errors import KlingError
+from kling_utils.errors import KlingError, MoneyState
 from kling_utils.show.progress import Steady
 from kling_utils.values import Job, Layout, MotionRequest
 
@@ -84,9 +84,10 @@ def check_(
 @asking
 def run(
     asked: dict[str, Any],
+    chosen: dict[str, Any],
     out: Out = None,
     force: Force = False,
-    fit: Annotated[bool, typer.Option("--fit", help="Repair first what the checks find wrong.")] = False,
+    fit: Annotated[bool, typer.Option("--fit", help="Repair first what the checks find wrong, as the options of repair say.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Another take of a request that is finished already.")] = False,
     draft: Annotated[bool, typer.Option("--draft", help="A local draft, free, also where a key is set.")] = False,
     task_id: Annotated[
@@ -99,10 +100,15 @@ def run(
         usage("--task-id sends nothing, so --fit, --again and --draft mean nothing.", "Leave them out.", as_json)
     if out is not None:
         writable(out, as_json, of=(asked["image"], asked["video"]), endings=FILM, force=force, folder=True)
+    if chosen != cli_words.chosen() and not fit:
+        usage("The options of repair do nothing without --fit.", "Give it, or leave them out.", as_json)
     with _runner(as_json) as runner:
         request = MotionRequest(**asked)
         if fit:
-            fitted = runner.fit(request)
+            from kling_utils.preflight.plan import FitChoices
+
+            with Steady("repairing") as bar:
+                fitted = runner.fit(request, choices=FitChoices(**chosen), on_progress=lambda share, _: bar(share))
             typer.echo(fitted, err=True)
             request = fitted.apply(request)
         try:
@@ -112,6 +118,10 @@ def run(
             typer.echo(have.message + (f"\nFor another take, {job.cost or 'at a cost'}: --again" if job.done else ""), err=True)
             if out is not None:
                 spare(out, job, as_json, force=force)
+        except KeyboardInterrupt:
+            hint = "Look whether a job was made, and resume it: python -m kling_utils jobs"
+            money: MoneyState = "no" if draft or runner.provider_for(None) == "local" else "unknown"
+            end(errors.Interrupted("Interrupted while the request was written down.", hint=hint, money=money), as_json)
         _follow(runner, job, out, as_json)
 
 
@@ -140,14 +150,19 @@ def resume(
             told_of = f"The job {stands}. --task-id, --dismiss and --send-again are for a job in doubt: nothing was changed."
             about(job, told_of, f"Without them: python -m kling_utils resume {job_id}", as_json)
         seen = max((number for number, _ in runner.history(job_id)), default=0)
-        if task_id and doubt:
-            job = runner.adopt(job_id, task_id)
-        elif dismiss:
-            job = runner.dismiss(job_id)
-        elif send_again:
-            job = runner.send_again(job_id)
-        else:
-            job = runner.resume(job_id)
+        try:
+            if task_id and doubt:
+                job = runner.adopt(job_id, task_id)
+            elif dismiss:
+                job = runner.dismiss(job_id)
+            elif send_again:
+                job = runner.send_again(job_id)
+            else:
+                job = runner.resume(job_id)
+        except KlingError as error:
+            end(error, as_json, runner.job(job_id))
+        except KeyboardInterrupt:
+            _left(runner, job_id, as_json)
         _follow(runner, job, out, as_json, after=seen)
 
 
@@ -168,14 +183,12 @@ def jobs(limit: Annotated[int, typer.Option("--limit", min=1)] = 20, as_json: Js
 
 
 @app.command("fit")
+@asking
 def fit_(
+    chosen: dict[str, Any],
     file: Annotated[str, typer.Argument(help="A picture or a clip.", metavar="FILE")],
     out: Annotated[Path, typer.Option("--out", help="Where to write the repaired copy.", metavar="FILE")],
     force: Force = False,
-    start: Annotated[float, typer.Option("--start", min=0, help="Where a clip begins, seconds.")] = 0.0,
-    length: Annotated[float | None, typer.Option("--length", min=0, help="How long it is at most, seconds.")] = None,
-    slow: Annotated[bool, typer.Option("--slow", help="Slow down a clip that is too short.")] = False,
-    crop: Annotated[bool, typer.Option("--crop", help="Cut a picture around the person, instead of adding ground.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -185,11 +198,11 @@ def fit_(
         from kling_utils.preflight.fit import FitChoices, fit_file, plan_file
 
         source = Path(file)
-        plan = plan_file(source, choices=FitChoices(start=start, length=length, slow=slow, shape="crop" if crop else "pad"))
+        plan = plan_file(source, choices=FitChoices(**chosen))
         clean = not (plan.needed or plan.impossible)
         writable(out, as_json, of=(source,), endings=cli_fit.endings(plan), force=force or dry_run)
         plan = cli_fit.as_named(plan, out)
-        for note in cli_fit.otherwise(plan, start, length):
+        for note in cli_fit.otherwise(plan, chosen["start"], chosen["length"]):
             typer.echo(note, err=True)
         steps = cli_fit.ahead(plan)
         write = not dry_run and not plan.impossible
@@ -271,14 +284,10 @@ def serve(port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0:
             typer.echo(f"NOVITA_BASE_URL={base_url}\nNOVITA_API_KEY={key}")
 
     with ending(as_json):
-        home = Home(load().home)
+        settings = load()
+        home = Home(settings.home)
         home.make()
-        try:
-            serve_forever(home.root, port, on_ready=lambda endpoint: ready(endpoint.base_url, endpoint.key))
-        except KlingError as error:
-            if type(error) is KlingError:  # the home is in use, or the port: nothing failed at a provider
-                usage(error.message, error.hint, as_json)
-            raise
+        serve_forever(home.root, port, allow=settings.private_hosts, on_ready=lambda endpoint: ready(endpoint.base_url, endpoint.key))
 
 
 # -- how it ends
@@ -322,18 +331,23 @@ def _follow(runner: Runner, job: Job, out: Path | None, as_json: bool, *, after:
         error.job_id = error.job_id or job.job_id
         end(error, as_json, runner.job(job.job_id))
     except KeyboardInterrupt:
-        runner.close()  # first: a submit on its way is written down
-        now = runner.job(job.job_id)
-        said = f"Interrupted. The job is kept: python -m kling_utils resume {job.job_id}"
-        typer.echo(said if now.state == "checked" or now.draft else f"{said}. It goes on at the provider.", err=True)
-        if as_json:
-            print_json(outcome(now))
-        raise typer.Exit(INTERRUPTED) from None
+        _left(runner, job.job_id, as_json)
     if as_json:
         print_json(outcome(result.job, video=video))
     else:
         typer.echo(video)
     raise typer.Exit(DONE)
+
+
+def _left(runner: Runner, job_id: str, as_json: bool) -> NoReturn:
+    """Nobody follows the job any more."""
+    runner.close()  # first: a submit on its way is written down
+    now = runner.job(job_id)
+    said = f"Interrupted. The job is kept: python -m kling_utils resume {job_id}"
+    typer.echo(said if now.state == "checked" or now.draft or now.done else f"{said}. It goes on at the provider.", err=True)
+    if as_json:
+        print_json(outcome(now))
+    raise typer.Exit(INTERRUPTED)
 
 
 @contextmanager

@@ -34,13 +34,15 @@ _EXIT: tuple[tuple[type[KlingError], int], ...] = (
     (errors.NotPublished, REFUSED),
     (errors.UnreadableMedia, REFUSED),
     (errors.AddressRefused, REFUSED),
-    (errors.InvalidRequest, USAGE),
-    (errors.SettingError, USAGE),
-    (errors.NoSuchJob, USAGE),
+    (errors.Interrupted, INTERRUPTED),
+    (errors.FfmpegFailed, FAULT),
     (errors.SubmitUnconfirmed, UNCONFIRMED),
     (errors.StillRunning, RUNNING),
     (errors.NoContact, NO_CONTACT),
-    (errors.KlingError, FAILED),
+    (errors.ProviderError, FAILED),
+    (errors.TaskFailed, FAILED),
+    (errors.DownloadFailed, FAILED),
+    (errors.KlingError, USAGE),
 )
 _NEXT = {
     "NoSuchJob": "List the jobs of this home: python -m kling_utils jobs",
@@ -71,11 +73,19 @@ Model = Annotated[ModelName, typer.Option("--model-name", help="Standard or prof
 Prompt = Annotated[str, typer.Option("--prompt", help="Scene, light, clothes. The motion comes from the video.")]
 Negative = Annotated[str, typer.Option("--negative-prompt", help="What should not be seen.")]
 NoSound = Annotated[bool, typer.Option("--no-sound", help="Leave the video's sound out.")]
+Start = Annotated[float, typer.Option("--start", min=0, help="Repair: where a clip begins, seconds.")]
+Length = Annotated[float | None, typer.Option("--length", min=0, help="Repair: how long a clip is at most, seconds.")]
+Slow = Annotated[bool, typer.Option("--slow", help="Repair: slow down a clip that is too short.")]
+Crop = Annotated[bool, typer.Option("--crop", help="Repair: cut a picture around the person, instead of adding ground.")]
+Ground = Annotated[
+    str, typer.Option("--ground", help="Repair: what is added to a picture: blur (its own), a colour's name or #rrggbb.", metavar="COLOUR")
+]
+Behind = Annotated[str, typer.Option("--behind", help="Repair: the colour behind what is see-through in a picture.", metavar="COLOUR")]
 Out = Annotated[Path | None, typer.Option("--out", help="Where to write the result: an .mp4, or a folder that is there.", metavar="FILE")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the file that --out names.")]
 
 
-def _asked(
+def asked(
     image: Image,
     video: Video,
     character_orientation: Orientation = "video",
@@ -96,16 +106,28 @@ def _asked(
     }
 
 
+def chosen(
+    start: Start = 0.0, length: Length = None, slow: Slow = False, crop: Crop = False, ground: Ground = "blur", behind: Behind = "white"
+) -> dict[str, Any]:
+    """What a repair is made by, by the names of ``FitChoices``: the options of every command that repairs."""
+    return {"start": start, "length": length, "slow": slow, "shape": "crop" if crop else "pad", "ground": ground, "behind": behind}
+
+
 def asking(command: Callable[..., None]) -> Callable[..., None]:
-    """Put the options of ``_asked`` before a command's own; it is called with what they make as its first argument."""
-    asked = inspect.signature(_asked, eval_str=True).parameters
-    _, *own = inspect.signature(command, eval_str=True).parameters.values()
+    """Put the options of ``asked`` and ``chosen`` before a command's own, where it takes an argument of that name made of them."""
+    makers = {maker.__name__: maker for maker in (asked, chosen)}
+    own = inspect.signature(command, eval_str=True).parameters
+    taken = {name: inspect.signature(maker, eval_str=True).parameters for name, maker in makers.items() if name in own}
 
     @wraps(command)
     def called(**given: Any) -> None:
-        command(_asked(**{name: given.pop(name) for name in asked}), **given)
+        made = {name: makers[name](**{each: given.pop(each) for each in options}) for name, options in taken.items()}
+        command(**made, **given)
 
-    called.__signature__ = inspect.Signature([*asked.values(), *own])  # type: ignore[attr-defined]
+    rest = [each for name, each in own.items() if name not in taken]
+    options = [each for listed in taken.values() for each in listed.values()]
+    first = [each for each in (*options, *rest) if each.default is inspect.Parameter.empty]
+    called.__signature__ = inspect.Signature([*first, *(each for each in (*options, *rest) if each not in first)])  # type: ignore[attr-defined]
     return called
 
 
@@ -235,7 +257,7 @@ def end(error: KlingError, as_json: bool, job: Job | None = None) -> NoReturn:
     if error.code in _NEXT:
         error.hint = _NEXT[error.code].format(job_id=error.job_id)
     if isinstance(error, errors.Refused):
-        typer.echo(told(error.report, but=error.report.errors[0]), err=True)  # above: what counts stays in sight
+        typer.echo(told(error.report, but=next(iter(error.report.errors), None)), err=True)  # above: what counts stays in sight
     typer.echo(f"{error.message}" + (f'\nThe provider said: "{error.words}"' if error.words else ""), err=True)
     for line in (
         error.hint,
@@ -247,7 +269,14 @@ def end(error: KlingError, as_json: bool, job: Job | None = None) -> NoReturn:
             typer.echo(line, err=True)
     if as_json:
         print_json(outcome(job, error=error) if job is not None else nothing(error))
+    if isinstance(error, errors.CannotServe) and job is not None and job.state != "checked":  # it goes on, without this program
+        raise typer.Exit(RUNNING)
     raise typer.Exit(next(code for kind, code in _EXIT if isinstance(error, kind)))
+
+
+def interrupted(as_json: bool) -> NoReturn:
+    """Ended by Ctrl-C before anything was sent."""
+    end(errors.Interrupted("Interrupted: nothing was sent, and nothing is kept of what was not finished."), as_json)
 
 
 def usage(message: str, hint: str, as_json: bool) -> NoReturn:
@@ -270,7 +299,7 @@ def ending(as_json: bool) -> Iterator[None]:
     except KlingError as error:
         end(error, as_json)
     except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
+        interrupted(as_json)
 
 
 def print_json(value: Any) -> None:

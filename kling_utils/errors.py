@@ -9,9 +9,11 @@
     ├── FfmpegFailed                the bundled ffmpeg refused or ran out of time
     ├── AddressRefused              an address that is not fetched              (a ValueError)
     ├── Refused                     the checks found errors; .report has them
+    │   └── Unrepairable            ... and no repair answers one of them
     ├── NotPublished                a local file that the provider could not fetch
     ├── AlreadyHave                 the same request is finished or in doubt; .job_id names it
     ├── NoSuchJob                   no job of that id for this owner            (a LookupError)
+    ├── CannotServe                 the key or the host that a job needs is not here; .waits_for
     ├── Interrupted                 work that was stopped on request
     ├── NoContact                   nothing was delivered: name, connection     (a ConnectionError)
     ├── SubmitUnconfirmed           sent, no usable answer: the task may exist
@@ -119,6 +121,14 @@ class Refused(KlingError):
         super().__init__(told, hint=first.fix, field=first.field)
 
 
+class Unrepairable(Refused):
+    """A file that cannot be made legal: why, and what else to do."""
+
+    def __init__(self, report: Report, message: str, *, hint: str, field: str) -> None:
+        KlingError.__init__(self, message, hint=hint, field=field)
+        self.report = report
+
+
 class NotPublished(KlingError):
     """A local file that the provider could not fetch."""
 
@@ -129,6 +139,14 @@ class AlreadyHave(KlingError):
 
 class NoSuchJob(KlingError, LookupError):
     """No job of that id for this owner."""
+
+
+class CannotServe(KlingError):
+    """This process lacks the key or the host that a job needs; the job waits, visibly."""
+
+    def __init__(self, message: str, *, hint: str, waits_for: Literal["key", "host"], money: MoneyState) -> None:
+        super().__init__(message, hint=hint, money=money)
+        self.waits_for = waits_for
 
 
 class Interrupted(KlingError):

@@ -443,3 +443,70 @@ def test_a_start_and_a_length_that_cannot_be_are_said(shell: Shell, clip: Path, 
     assert "--length 2 is too short: 3 s are kept." in brief.stderr
     fine = shell("fit", clip, "--out", tmp_path / "a.mp4", "--start", "0.1", "--length", "3", "--dry-run")
     assert fine.stderr == ""
+
+
+def test_run_repairs_first_when_asked_and_says_how_far_it_is(
+    shell: Shell, novita: ScriptedNovita, small: Path, address: str, tmp_path: Path
+) -> None:
+    refused = shell("run", small, address, "--json")
+    assert refused.returncode == 1
+    done = shell("run", small, address, "--fit", "--ground", "navy", "--out", tmp_path / "out.mp4", "--json")
+    assert done.returncode == 0, done.stderr
+    assert line(done)["state"] == "succeeded"
+    assert novita.state.submit_count == 1
+    assert "repairing, 100 %" in done.stderr.splitlines(), "plain lines in a pipe"
+    assert "Enlarged from 256x256" in done.stderr, "and what was done"
+
+
+def test_what_cannot_be_repaired_is_1_with_its_findings(shell: Shell, novita: ScriptedNovita, picture: Path, tmp_path: Path) -> None:
+    short = tmp_path / "short.mp4"
+    ffmpeg.run(["-f", "lavfi", "-i", "testsrc2=size=320x480:rate=25", "-t", "2", *ffmpeg.H264, str(short)], timeout=60)
+    done = shell("run", picture, short, "--fit", "--json")
+    assert done.returncode == 1
+    assert [found["field"] for found in line(done)["error"]["findings"]].count("video") == 1
+    slowed = shell("run", picture, short, "--fit", "--slow", "--draft", "--json")
+    assert line(slowed)["job_id"], "slowed down it can be tried"
+
+
+def test_the_options_of_repair_belong_to_repair(shell: Shell, picture: Path, address: str) -> None:
+    done = shell("run", picture, address, "--crop", "--json")
+    assert done.returncode == 2
+    assert "--fit" in done.stderr
+
+
+def test_ctrl_c_before_anything_was_sent_says_so(shell: Shell, novita: ScriptedNovita, picture: Path, tmp_path: Path) -> None:
+    large = tmp_path / "large.mkv"
+    source = "testsrc2=size=1280x720:rate=30,noise=alls=40:allf=t"
+    ffmpeg.run(["-f", "lavfi", "-i", source, "-t", "20", "-c:v", "mpeg2video", "-q:v", "3", str(large)], timeout=120)
+    command = [sys.executable, "-m", "kling_utils", "run", str(picture), str(large), "--fit", "--json"]
+    with subprocess.Popen(command, env=environment(novita), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        assert said.startswith("repairing, 25 %")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert json.loads(out)["error"]["code"] == "Interrupted"
+    assert json.loads(out)["money"] == "no"
+    assert "nothing was sent" in err
+    assert novita.state.submit_count == 0
+    fitted = Path(os.environ["KLING_HOME"]) / "fitted"
+    assert not [path for path in fitted.rglob("*") if path.is_file()], "nothing half-made is left"
+
+
+def test_a_job_whose_key_is_missing_is_named_and_goes_on_without_this_program(
+    shell: Shell, novita: ScriptedNovita, picture: Path, address: str
+) -> None:
+    novita.state.statuses = ["TASK_STATUS_PROCESSING"]
+    command = [sys.executable, "-m", "kling_utils", "run", str(picture), address, "--json"]
+    with subprocess.Popen(command, env=environment(novita), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for said in process.stderr:
+            if said.startswith("making the video"):
+                process.send_signal(signal.SIGINT)
+                break
+        job = json.loads(process.communicate(timeout=60)[0])
+    without = shell("resume", job["job_id"], "--json", NOVITA_API_KEY="")
+    assert without.returncode == 5
+    assert {"job_id": job["job_id"], "state": "processing", "money": "yes"}.items() <= line(without).items()
+    assert "NOVITA_API_KEY" in without.stderr

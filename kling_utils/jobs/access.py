@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from pydantic import SecretStr
 
 from kling_utils import events as ev
-from kling_utils.errors import KlingError, MoneyState
+from kling_utils.errors import CannotServe
+from kling_utils.jobs.outcome import named
 from kling_utils.jobs.store import Store
 from kling_utils.settings import Settings
 from kling_utils.values import Job, Provider
@@ -24,14 +24,6 @@ class Endpoint:
 
     base_url: str
     key: SecretStr
-
-
-class CannotServe(KlingError):
-    """This process lacks the key or the host that a job needs; the job waits, visibly."""
-
-    def __init__(self, message: str, *, hint: str, waits_for: Literal["key", "host"], money: MoneyState) -> None:
-        super().__init__(message, hint=hint, money=money)
-        self.waits_for = waits_for
 
 
 class Access:
@@ -91,20 +83,12 @@ class Access:
     def _novita(self, job: Job) -> Endpoint:
         wanted = self._settings.novita_base_url
         if job.base_url not in (None, wanted):  # a key is never sent to a host that it was not meant for, nor a task asked for elsewhere
-            raise CannotServe(
-                f"The job is at {job.base_url}, but NOVITA_BASE_URL says {wanted}.",
-                hint="Set it back, then resume the job.",
-                waits_for="host",
-                money=job.money,
-            )
+            told = f"The job is at {job.base_url}, but NOVITA_BASE_URL says {wanted}."
+            raise named(CannotServe(told, hint="Set it back, then resume the job.", waits_for="host", money=job.money), job)
         private = self._store.private(job.job_id, self._clock())
         key = self._keys.get(job.job_id) or (self.own_key() if private.key_from == "settings" else None)
         if key is None:
             how = "Set NOVITA_API_KEY" if private.key_from == "settings" else "Give the key again"
-            raise CannotServe(
-                "The job waits for its API key, which is not kept on disk.",
-                hint=f"{how}, then resume the job.",
-                waits_for="key",
-                money=job.money,
-            )
+            told = "The job waits for its API key, which is not kept on disk."
+            raise named(CannotServe(told, hint=f"{how}, then resume the job.", waits_for="key", money=job.money), job)
         return Endpoint(wanted, key)

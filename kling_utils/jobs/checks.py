@@ -140,7 +140,7 @@ class Checks:
     ) -> Fitted:
         """Do what the plan says, to copies: ``.apply(request)`` is the request with them.
 
-        Raises ``InvalidRequest`` for what cannot be repaired, and says why.
+        Raises ``Unrepairable`` for what cannot be repaired, and says why.
         """
         return self.repair(self.plan_fit(request, choices=choices), on_progress=on_progress, stop=stop)
 

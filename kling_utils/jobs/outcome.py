@@ -30,7 +30,7 @@ def error_of(job: Job) -> KlingError:
     if trouble is None:
         return named(StillRunning(standing(job), hint=f"Resume it with the job id {job.job_id}.", money=job.money), job)
     kind = getattr(errors, trouble.code, errors.TaskFailed)
-    if not (isinstance(kind, type) and issubclass(kind, KlingError)) or kind is errors.Refused:
+    if not (isinstance(kind, type) and issubclass(kind, KlingError)) or issubclass(kind, errors.Refused | errors.CannotServe):
         kind = errors.TaskFailed
     hint = WAYS_OUT if kind is SubmitUnconfirmed else trouble.hint
     return named(kind(trouble.message, hint=hint, money=trouble.money, words=trouble.words, field=trouble.field), job)

@@ -29,6 +29,7 @@ from kling_utils.jobs.watcher import Watcher
 from kling_utils.novita.publish import Nowhere
 from kling_utils.novita.transport import Transport
 from kling_utils.preflight.check import check
+from kling_utils.preflight.plan import FitChoices
 from kling_utils.settings import Settings, load
 from kling_utils.values import (
     HOME_OWNER,
@@ -163,7 +164,7 @@ class Runner(Rescue):
         *,
         key: SecretStr | None = None,
         fresh: bool = False,
-        fit: bool = False,
+        fit: bool | FitChoices = False,
         draft: bool = False,
         progress: bool | Callable[[Event], None] = True,
     ) -> Result:
@@ -172,7 +173,11 @@ class Runner(Rescue):
         Raises the error that ended or holds it; ``.job_id`` then names the job.
         """
         if fit:
-            request = self.fit(request).apply(request)
+            from kling_utils.show.progress import Steady
+
+            choices = fit if isinstance(fit, FitChoices) else None
+            with Steady("repairing", quiet=progress is not True) as bar:
+                request = self.fit(request, choices=choices, on_progress=lambda share, _: bar(share)).apply(request)
         job = self.submit(request, key=key, fresh=fresh, draft=draft)
         return self.follow(job.job_id, progress=progress)
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from kling_utils import events as ev
 from kling_utils.errors import (
+    CannotServe,
     DownloadFailed,
     Interrupted,
     KeyRefused,
@@ -21,7 +22,7 @@ from kling_utils.errors import (
     SubmitUnconfirmed,
     TaskNotFound,
 )
-from kling_utils.jobs.access import CannotServe, Endpoint
+from kling_utils.jobs.access import Endpoint
 from kling_utils.jobs.diary import Diary, Memory
 from kling_utils.jobs.outbox import Outbox
 from kling_utils.jobs.pace import Pace, next_wait

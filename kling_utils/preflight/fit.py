@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from kling_utils.errors import FfmpegFailed, Interrupted, InvalidRequest, UnreadableMedia
+from kling_utils.errors import FfmpegFailed, Interrupted, InvalidRequest, UnreadableMedia, Unrepairable
 from kling_utils.media.probe import probe_image, probe_video
 from kling_utils.media.thumbnails import thumbnails
 from kling_utils.media.workshop import move, workshop
@@ -81,7 +81,7 @@ def fit(plan: Plan, dest: Path, *, on_progress: Progress | None = None, stop: St
     """Do what the plan says; the new files are in the folder ``dest``, under names that nothing there has.
 
     ``stop`` is asked about twice a second. Both files appear when both are ready; before, and after a stop, an error or a kill, there are
-    none. Raises ``InvalidRequest`` for a plan with something impossible in it, ``Interrupted``, ``FfmpegFailed``, ``UnreadableMedia``.
+    none. Raises ``Unrepairable`` for a plan with something impossible in it, ``Interrupted``, ``FfmpegFailed``, ``UnreadableMedia``.
     """
     return _fit(plan, dest, None, on_progress, stop)
 
@@ -109,10 +109,10 @@ def fit_file(plan: Plan, out: Path, *, on_progress: Progress | None = None, stop
 
 
 def _fit(plan: Plan, dest: Path, out: Path | None, on_progress: Progress | None, stop: Stop | None) -> Fitted:
+    report = plan.report or Report(())
     if plan.impossible:
         first = plan.impossible[0]
-        raise InvalidRequest(first.reason, hint=first.hint, field=first.field)
-    report = plan.report or Report(())
+        raise Unrepairable(report, first.reason, hint=first.hint, field=first.field)
     if not plan.needed:
         return Fitted(None, None, report, (), report)
     share, told = (0.1 if plan.video else 1.0), 0.0

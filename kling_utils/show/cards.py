@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from kling_utils.errors import AlreadyHave, KlingError, Refused
+from kling_utils.errors import AlreadyHave, KlingError, Refused, Unrepairable
 from kling_utils.show import reports, words
 from kling_utils.values import Finding, ImageInfo, Job, Jobs, Quote, Report, Result, Severity, Shown, Trouble, VideoInfo
 
@@ -166,7 +166,7 @@ def error(value: KlingError, *, act: bool = True) -> str:
 
     ``act``: with buttons, which the page's script brings to life: to the field to change, and to copy a report.
     """
-    if isinstance(value, Refused):
+    if isinstance(value, Refused) and not isinstance(value, Unrepairable):
         trouble = Trouble(value.code, "The files need a change first", "", "no", field=value.field)
         return _card("error", _trouble_body(trouble, found=value.report.errors), _buttons(trouble, reports.of_error(value)) if act else "")
     trouble = Trouble(value.code, value.message, value.hint, value.money, value.words, value.field)

@@ -81,14 +81,15 @@ class Bar:
 
 
 class Steady:
-    """A share of one from 0 to 1: a bar on a terminal, nothing in a pipe."""
+    """A share of one from 0 to 1: a bar on a terminal and in a notebook, a line for each quarter in a pipe."""
 
-    def __init__(self, what: str, file: TextIO | None = None) -> None:
-        self._what, self._file = what, file or sys.stderr
+    def __init__(self, what: str, file: TextIO | None = None, *, quiet: bool = False) -> None:
+        self._what, self._file, self._quiet = what, file or sys.stderr, quiet
         self._bar: Any = None
+        self._told = 0
 
     def __enter__(self) -> Steady:
-        if self._file.isatty():
+        if not self._quiet and (self._file.isatty() or "ipykernel" in sys.modules):
             from tqdm import tqdm
 
             self._bar = tqdm(total=100, file=self._file, desc=self._what, bar_format="{desc} |{bar:30}| {elapsed}", leave=False)
@@ -101,3 +102,7 @@ class Steady:
     def __call__(self, share: float) -> None:
         if self._bar is not None:
             self._bar.update(100 * share - self._bar.n)
+        elif not self._quiet and (quarter := int(4 * share)) > self._told:
+            self._told = quarter
+            self._file.write(f"{self._what}, {25 * quarter} %\n")
+            self._file.flush()

@@ -44,7 +44,7 @@ def test_fit_and_run_in_one_line(make: Any, novita: ScriptedNovita, request_: Mo
 
 def test_what_cannot_be_repaired_says_why_and_what_else(runner: Runner, picture: Path, tmp_path: Path) -> None:
     short = zoo.clip(tmp_path, seconds=1.0)
-    with pytest.raises(errors.InvalidRequest, match="at least 3 s is needed") as caught:
+    with pytest.raises(errors.Unrepairable, match="at least 3 s is needed") as caught:
         runner.fit(MotionRequest(picture, short))
     assert "slowed" in caught.value.hint or "longer" in caught.value.hint
     slowed = runner.fit(MotionRequest(picture, zoo.clip(tmp_path, "two.mp4", seconds=2.0)), choices=FitChoices(slow=True))

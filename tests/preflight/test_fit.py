@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from kling_utils.errors import FfmpegFailed, Interrupted, InvalidRequest, UnreadableMedia
+from kling_utils.errors import FfmpegFailed, Interrupted, InvalidRequest, UnreadableMedia, Unrepairable
 from kling_utils.media.probe import probe_image, probe_video
 from kling_utils.preflight import fit_image, fit_video, fit_words
 from kling_utils.preflight.check import check, check_image, check_video
@@ -258,7 +258,7 @@ def test_a_short_clip_is_refused_or_slowed_when_asked(tmp_path: Path) -> None:
     assert [each.code for each in plan.impossible] == ["video.duration"]
     assert isinstance(plan.answer("video.duration"), Impossible)
     assert "2.6 s" in str(plan)
-    with pytest.raises(InvalidRequest, match=r"2\.6 s"):
+    with pytest.raises(Unrepairable, match=r"2\.6 s"):
         fit(plan, tmp_path / "out")
     slowed = plan_file(source, choices=FitChoices(slow=True))
     assert "video.slow" in codes(slowed.steps)
