@@ -134,10 +134,10 @@ def main() -> None:
 def _after_launch(runner: Runner, media: MediaRoute | None) -> None:
     """What takes a moment and need not keep the page waiting."""
     if media is not None:
-        refusal = media.ask_self()
-        runner.page = None if refusal else media
-        if refusal:
-            sys.stderr.write(f"Local clips cannot be offered from this page. {refusal}\n")
+        runner.page_refusal = media.ask_self()
+        runner.page = None if runner.page_refusal else media
+        if runner.page_refusal:
+            sys.stderr.write(f"Local clips cannot be offered from this page. {runner.page_refusal}\n")
     for name in HEAVY:
         importlib.import_module(name)
 

@@ -244,7 +244,8 @@ def compare_(
         if page:
             from kling_utils.show.offline import write_page
 
-            write_page(reference, result, out, image=image)
+            with Steady("writing") as bar:
+                write_page(reference, result, out, image=image, on_progress=bar)
         else:
             from kling_utils.review.compare import compare
 

@@ -64,6 +64,8 @@ class Checks:
         self.guard = Guard(allow=settings.private_hosts, verify=verify, proxies=settings.proxies)
         self.page: Host | None = None
         """The page as a host of clips, once it is up and found itself reachable from outside."""
+        self.page_refusal = ""
+        """Why the page is no host, once it looked."""
         self._closing = threading.Event()
         self._transport = transport or Transport(
             proxies=settings.proxies, verify=verify, per_minute=settings.submits_per_minute, wait=self._closing.wait
@@ -119,7 +121,7 @@ class Checks:
         if video is None or video.url or provider == "local" or isinstance(video.info, KlingError) or self.ways():
             return ()
         try:
-            Nowhere().publish(Path(video.name))
+            Nowhere(self.page_refusal).publish(Path(video.name))
         except NotPublished as error:
             return (Finding("request.address", "request", "error", "Address of the clip", error.message, "", error.hint, "contract"),)
         return ()

@@ -117,10 +117,15 @@ def _key(runner: Runner, key: SecretStr | None) -> Iterator[Finding]:
 
 
 def _publish(runner: Runner) -> Iterator[Finding]:
-    ways = runner.ways()
-    if not ways:
+    ways, title = runner.ways(), "Publishing local clips"
+    if runner.page_refusal:
+        yield _answer("publish", "error", title, runner.page_refusal, fix="Make the page public, or set KLING_PUBLISH_TO.")
+    elif runner.settings.page_url and runner.page is None:
+        fix = "Only the page itself can try it: start it, and look under Check this installation."
+        yield _answer("publish", "advice", title, f"the page at {runner.settings.page_url} is set, and not tried here", fix=fix)
+    elif not ways:
         fix = "With a key, give clips as public https addresses, or set KLING_PUBLISH_TO to an object store."
-        yield _answer("publish", "advice", "Publishing local clips", "no way is set", fix=fix)
+        yield _answer("publish", "advice", title, "no way is set", fix=fix)
     for way in ways:
         yield _try(runner, way)
 
@@ -140,6 +145,9 @@ def _try(runner: Runner, way: Way) -> Finding:
                 left = ""
             except KlingError as error:
                 left = f"; the test file could not be taken back: {error.message}"
-    life = f" for {(published.expires_at - runner.now()) / 3600:.0f} hours" if published.expires_at else ""
-    ends = ", and taken back when the job has ended" if way.withdraw else ""
-    return _answer("publish", "pass", title, f"{published.how}: whoever has the unguessable address can fetch it{life}{ends}{left}")
+    if published.expires_at:
+        seen = f"whoever has the unguessable address can fetch it for {(published.expires_at - runner.now()) / 3600:.0f} hours"
+    else:
+        seen = "whoever can see the store, or has the address, can fetch it, without an end"
+    ends = ", and it is taken back when the job has ended" if way.withdraw else ""
+    return _answer("publish", "pass", title, f"{published.how}: {seen}{ends}{left}")

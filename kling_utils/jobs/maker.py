@@ -44,8 +44,11 @@ class Maker:
         self._home, self._store, self._access, self._rates = home, store, access, rates
         self._worker, self._lease, self._clock = worker, lease, clock
 
-    def make(self, asked: Asked, state: State) -> Job:
-        """The job in its first state. Raises ``Twin`` for a request that is unfinished, and the reason why a file cannot be kept."""
+    def make(self, asked: Asked, state: State, *, most: int | None = None) -> Job:
+        """The job in its first state.
+
+        Raises ``Twin`` for a request that is unfinished, ``Full`` when ``most`` drafts of the owner wait, and why a file cannot be kept.
+        """
         now, job_id, request = self._clock(), new_job_id(), asked.request
         orientation, provider = request.character_orientation, asked.provider
         folder = self._home.folder(job_id)
@@ -77,7 +80,7 @@ class Maker:
             key_from: KeyFrom = "none" if provider == "local" else "visitor" if asked.key is not None else "settings"
             self._access.remember(job_id, asked.key)
             private = Private(key_from, asked.image.url, asked.video.url, True)
-            self._store.add(job, private, self._worker, now + self._lease, ev.Checked(report=asked.found, quote=cost))
+            self._store.add(job, private, self._worker, now + self._lease, ev.Checked(report=asked.found, quote=cost), most=most)
         except BaseException:
             self._access.forget(job_id)
             self._home.remove(job_id)

@@ -24,7 +24,7 @@ from kling_utils.jobs.outcome import WAYS_OUT, have, named
 from kling_utils.jobs.pace import Pace
 from kling_utils.jobs.rescue import Rescue
 from kling_utils.jobs.steps import Steps
-from kling_utils.jobs.store import Twin
+from kling_utils.jobs.store import Full, Twin
 from kling_utils.jobs.watcher import Watcher
 from kling_utils.novita.publish import Nowhere
 from kling_utils.novita.transport import Transport
@@ -139,16 +139,19 @@ class Runner(Rescue):
             raise Refused(found)
         provider = self.provider_for(key, draft=draft)
         if provider == "novita" and not video.url and not self.ways():
-            Nowhere().publish(Path(video.name))
+            Nowhere(self.page_refusal).publish(Path(video.name))
         self._after("measured")
         mark = fingerprint(request, found.image.sha256, found.video.sha256)
         take = self._take(owner, provider, mark, fresh)
         if isinstance(take, Job):
             return self._joined(take, key)
-        self._room(owner, provider)
+        most = DRAFTS_WAITING if self.settings.hosted and provider == "local" else None
         asked = Asked(request, owner, provider, take, mark, key, image, video, found, found.video)
         try:
-            job = self._maker.make(asked, "checked")
+            job = self._maker.make(asked, "checked", most=most)
+        except Full:
+            hint = "Wait until one has started; drafts are made one at a time."
+            raise KlingError(f"You have {DRAFTS_WAITING} drafts waiting already.", hint=hint) from None
         except Twin:  # somebody was faster; and may be done by now
             twins = sorted(self._store.twins(owner, provider, mark), key=lambda twin: (twin.done, twin.job_id))
             return twins[0] if twins[0].done else self._joined(twins[0], key)
@@ -230,15 +233,6 @@ class Runner(Rescue):
         if not self._store.private(job.job_id, self._clock()).leased or job.waits_for:
             return self.resume(job.job_id, key=key)
         return job
-
-    def _room(self, owner: str, provider: Provider) -> None:
-        if not (self.settings.hosted and provider == "local"):
-            return
-        waiting = [j for j in self.jobs(owner=owner) if j.draft and j.state in ("checked", "submitting", "queued")]
-        if len(waiting) >= DRAFTS_WAITING:
-            raise KlingError(
-                f"You have {len(waiting)} drafts waiting already.", hint="Wait until one has started; drafts are made one at a time."
-            )
 
     def _sweep(self) -> None:
         now = self._clock()

@@ -31,6 +31,13 @@ _TROUBLE = TypeAdapter(Trouble)
 _jobs, _events = schema.jobs, schema.events
 
 
+WAITING: tuple[State, ...] = ("checked", "submitting", "queued")
+
+
+class Full(Exception):
+    """The owner has as many drafts waiting as may wait."""
+
+
 class Twin(Exception):
     """The same request is already unfinished; the database refused a second one."""
 
@@ -116,8 +123,9 @@ class Store:
 
     # -- writing
 
-    def add(self, job: Job, private: Private, worker: str, lease_until: float, event: Event) -> None:
-        """Write a new job, already leased to its worker. Raises ``Twin`` when the same request is unfinished."""
+    def add(self, job: Job, private: Private, worker: str, lease_until: float, event: Event, *, most: int | None = None) -> None:
+        """Write a new job, already leased to its worker. Raises ``Twin`` when the same request is unfinished, and ``Full`` when the
+        owner has ``most`` drafts waiting: counted in the same transaction, so that two at once are not one too many."""
         row = {
             "job_id": job.job_id,
             "owner": job.owner,
@@ -144,6 +152,10 @@ class Store:
         }
         try:
             with self._write.begin() as db:
+                if most is not None:
+                    mine = (_jobs.c.owner == job.owner) & (_jobs.c.provider == "local") & _jobs.c.state.in_(WAITING)
+                    if (db.scalar(select(func.count()).select_from(_jobs).where(mine)) or 0) >= most:
+                        raise Full
                 db.execute(insert(_jobs).values(row))
                 db.execute(insert(_events).values(job_id=job.job_id, at=job.created, event=_EVENT.dump_json(event).decode()))
         except IntegrityError as error:

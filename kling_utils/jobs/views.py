@@ -65,10 +65,10 @@ class Views(Checks):
                 return
             self._store.wait(0.2)
 
-    def history(self, job_id: str) -> list[tuple[int, Event]]:
-        """(number, event) of everything so far; does not wait."""
+    def history(self, job_id: str, *, after: int = 0) -> list[tuple[int, Event]]:
+        """(number, event) of everything so far, or since number ``after``; does not wait."""
         self._store.get(job_id)
-        return self._store.events(job_id)
+        return self._store.events(job_id, after)
 
     def now(self) -> float:
         """Unix time by this runner's clock."""

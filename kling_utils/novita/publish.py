@@ -146,11 +146,15 @@ class Loopback:
         raise NotPublished(told, hint="Try again; its log says more.", words=refused.words, field="video")
 
 
+@dataclass(frozen=True, slots=True)
 class Nowhere:
-    """No way from a file on this machine to the provider."""
+    """No way from a file on this machine to the provider; ``why`` the one that is set is none."""
+
+    why: str = ""
 
     def publish(self, path: Path) -> Published:
-        raise NotPublished(f"The provider fetches clips by their address, and {path.name} is a file here.", hint=_ELSEWHERE, field="video")
+        told = f"The provider fetches clips by their address, and {path.name} is a file here. {self.why}"
+        raise NotPublished(told.strip(), hint=_ELSEWHERE, field="video")
 
 
 def choose(

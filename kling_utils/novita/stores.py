@@ -43,12 +43,12 @@ class ObjectStore:
             size = path.stat().st_size
             if not (store.exists(target) and store.size(target) == size):
                 store.put_file(str(path), target)
-            url = self._address(store, target)
+            url, signed = self._address(store, target)
         except NotPublished:
             raise
         except Exception as error:  # noqa: BLE001 - each store's library has its own tree of errors
             raise self._refused(error, "take the clip") from None
-        return Published(url, self.wall() + self.life, f"an object store ({self.scheme})")
+        return Published(url, self.wall() + self.life if signed else None, f"an object store ({self.scheme})")
 
     def withdraw(self, path: Path) -> None:
         """Delete what was uploaded. Raises ``NotPublished`` when the store does not allow it."""
@@ -83,16 +83,18 @@ class ObjectStore:
             name = hashlib.file_digest(file, "sha256").hexdigest()[:32]
         return store, f"{root.rstrip('/')}/{name}{path.suffix.lower()}"
 
-    def _address(self, store: Any, target: str) -> str:
+    def _address(self, store: Any, target: str) -> tuple[str, bool]:
+        """An address, and whether it is signed and ends; a store that signs none may have a public one, which does not end."""
+        signed = True
         try:
             url = store.sign(target, expiration=int(self.life))
         except (NotImplementedError, AttributeError):
-            url = store.url(target) if hasattr(store, "url") else None
+            url, signed = store.url(target) if hasattr(store, "url") else None, False
         if not is_url(url):
             raise NotPublished(
                 f"A store of the kind {self.scheme} gives no web address for a file.", hint="Use one that does, such as s3.", field="video"
             )
-        return str(url)
+        return str(url), signed
 
     def _refused(self, error: Exception, what: str) -> NotPublished:
         kind = type(error).__name__  # its text may hold a key or a signed address

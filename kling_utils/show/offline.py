@@ -12,12 +12,12 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from kling_utils.errors import InvalidRequest
+from kling_utils.errors import Interrupted, InvalidRequest
 from kling_utils.media.playable import beside, make_playable, plays
 from kling_utils.media.probe import probe_image, probe_video
 from kling_utils.show import stage
@@ -77,15 +77,17 @@ def write_page(
     motion: bool = True,
     draft: bool = False,
     foot: str = "",
+    on_progress: Callable[[float], None] | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> Path:
     """Write one HTML file that plays the stage offline, and give its path. It is a third larger than its clips; its foot says how large.
 
     ``results``: one clip, or several takes of the same reference. ``labels``: for the reference and each result. ``fps``: frames a second
     by which one steps (default: the reference's). ``motion``: measure all clips for the strip under the time line. ``draft`` marks every
     result as a local draft. ``foot``: what stands below instead of the size of the clips. Clips that browsers do not play are encoded
-    again, the others are taken as they are.
+    again, the others are taken as they are. ``on_progress`` gets 0..1; ``stop`` is asked between two clips.
 
-    Raises ``InvalidRequest`` (no result, labels that do not fit, more than 300 MB), ``UnreadableMedia`` or ``FfmpegFailed``.
+    Raises ``InvalidRequest`` (no result, labels that do not fit, more than 300 MB), ``UnreadableMedia``, ``FfmpegFailed``, ``Interrupted``.
     """
     clips = [Path(results)] if isinstance(results, str | Path) else [Path(path) for path in results]
     reference, out = Path(reference), Path(out)
@@ -100,13 +102,25 @@ def write_page(
     if out.resolve() in {path.resolve() for path in (reference, *clips, *([image] if image else []))}:
         raise InvalidRequest(f"{out.name} is one of the files to be shown.", hint="Give another name.")
     rate = fps or float(probe_video(reference).frame_rate)
+    parts, done = (1 + len(clips)) * (2 if motion else 1) + 1, 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        if on_progress is not None:
+            on_progress(done / parts)
+        if stop is not None and stop():
+            raise Interrupted("Stopped.")
+
     with tempfile.TemporaryDirectory(prefix="page-") as folder:
         held = _Held(Path(folder))
         value: dict[str, Any] = stage.nothing() | {"title": title, "label_a": words[0], "fps": rate, "a": held.video(reference)}
+        step()
         marked = [f"{word}, local draft" if draft else word for word in words[1:]]
-        value["takes"] = [
-            {"id": str(n), "label": word, "b": held.video(path)} for n, (word, path) in enumerate(zip(marked, clips, strict=True), 1)
-        ]
+        value["takes"] = []
+        for n, (word, path) in enumerate(zip(marked, clips, strict=True), 1):
+            value["takes"].append({"id": str(n), "label": word, "b": held.video(path)})
+            step()
         if image is not None:
             value["image"] = held.image(Path(image))
         if held.size > MAX_BYTES:
@@ -116,8 +130,10 @@ def write_page(
             )
         if motion:
             value["motion"] = {"a": _moves(reference)}
+            step()
             for take, path in zip(value["takes"], clips, strict=True):
                 take["motion"] = _moves(path)
+                step()
         value["foot"] = foot or (
             f"Plays without a network: {'all' if len(clips) > 1 else 'both'} clips are inside this file, {held.size / 1e6:.1f} MB."
         )
@@ -126,6 +142,8 @@ def write_page(
             with part.open("w", encoding="utf-8", newline="\n") as file:
                 _write(file, value, held)
             os.replace(part, out)
+    if on_progress is not None:
+        on_progress(1.0)
     return out
 
 

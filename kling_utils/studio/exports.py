@@ -33,8 +33,8 @@ EVERY = 0.3
 """Seconds between two looks at the progress."""
 AT_ONCE = 2
 """Files in the making, for all visitors together."""
-ANIMATION_BYTES = 8_000_000
-"""What mail and messengers still take."""
+ANIMATION_MB, _LEAST_MB, _MOST_MB = 8.0, 0.2, 200.0
+"""Megabytes of an animation: what mail and messengers still take, and what may be asked for."""
 SOUNDS = ("result", "reference", "none")
 
 
@@ -85,7 +85,7 @@ class Exports:
 
     async def make(self, event: gr.EventData, desk: Desk, who: Any) -> AsyncIterator[Any]:
         """Make one file and hand it out. Yields the panel's value; ends quietly when another job is opened."""
-        name, sound = str(getattr(event, "id", "")), str(getattr(event, "sound", "result"))
+        name, sound, most = str(getattr(event, "id", "")), str(getattr(event, "sound", "result")), _megabytes(getattr(event, "most", None))
         try:
             job = self._runner.job(desk.job_id, owner=visitor.sees(self._runner, who))
         except (KlingError, ValueError):
@@ -97,7 +97,7 @@ class Exports:
         share = [0.0]
         try:
             heard = cast("Sound", sound if sound in SOUNDS else "result")
-            work = asyncio.get_running_loop().run_in_executor(self._pool, make, job, name, heard, share, stop)
+            work = asyncio.get_running_loop().run_in_executor(self._pool, make, job, name, heard, most, share, stop)
             yield self.value(job, busy=name, progress=0)
             shown = 0
             while not work.done():
@@ -132,12 +132,25 @@ class Exports:
         return self.value(job, ready=name, file=files.data(path), name=path.name, stamp=time.time())
 
 
-def make(job: Job, name: str, sound: Sound, share: list[float], stop: threading.Event) -> Path:
-    """The file of that kind, made once; ``share`` tells how far it is, 0..1. Raises ``Interrupted`` and what the drawing raises."""
+def _megabytes(asked: Any) -> float:
+    """What was typed, kept within reason; the usual size for what is no number."""
+    try:
+        return min(max(float(asked), _LEAST_MB), _MOST_MB)
+    except (TypeError, ValueError):
+        return ANIMATION_MB
+
+
+def make(job: Job, name: str, sound: Sound, most: float, share: list[float], stop: threading.Event) -> Path:
+    """The file of that kind, made once; an animation has at most ``most`` MB; ``share`` tells how far it is, 0..1.
+
+    Raises ``Interrupted`` and what the drawing raises.
+    """
     kind = KINDS[name]
     folder = job.folder / "exports"
     muffled = f", sound of {'the reference' if sound == 'reference' else 'nobody'}" if kind.sound and sound != "result" else ""
-    out = folder / f"{stem(job)}-{_plain(kind.label.lower() + muffled)}{'-draft' if job.draft else ''}{kind.ending}"
+    moving = kind.ending in (".gif", ".webp")
+    sized = f" {most:g} MB".replace(".", "-") if moving and most != ANIMATION_MB else ""
+    out = folder / f"{stem(job)}-{_plain(kind.label.lower() + muffled + sized)}{'-draft' if job.draft else ''}{kind.ending}"
     if out.exists():
         return out
     if stop.is_set() or job.video is None:
@@ -151,7 +164,9 @@ def make(job: Job, name: str, sound: Sound, share: list[float], stop: threading.
     if kind.layout == "html":
         from kling_utils.show import offline
 
-        return offline.write_page(reference, job.video, out, title=stem(job), image=image, draft=job.draft)
+        return offline.write_page(
+            reference, job.video, out, title=stem(job), image=image, draft=job.draft, on_progress=progress, stop=stop.is_set
+        )
     from kling_utils.review.compare import compare
 
     return compare(
@@ -161,7 +176,7 @@ def make(job: Job, name: str, sound: Sound, share: list[float], stop: threading.
         layout=kind.layout,
         image=image if kind.layout == "triptych" else None,
         sound=sound,
-        max_bytes=ANIMATION_BYTES if kind.ending in (".gif", ".webp") else None,
+        max_bytes=int(most * 1e6) if moving else None,
         on_progress=progress,
         stop=stop.is_set,
         draft=job.draft,

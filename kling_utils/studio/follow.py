@@ -7,6 +7,7 @@ The handler reads the store and sleeps; it blocks nobody.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from kling_utils.errors import KlingError
+from kling_utils.events import Note
 from kling_utils.jobs import waits
 from kling_utils.media.probe import probe_video
 from kling_utils.show import cards, stage
@@ -138,6 +140,7 @@ class Follow:
         reference = _Reference()
         usual: waits.Wait | None = None
         looks, stood, idle_looks = 0, "", 0
+        notes = _Notes(self._runner, desk.job_id)
         offers: dict[str, Any] = {}
         others: list[stage.Take] = []
         while mine and desk.holds(mine):
@@ -149,14 +152,15 @@ class Follow:
                 return
             if not looks:  # first what is known at once: the reference may have to be made
                 usual = await asyncio.to_thread(self._usual, job)
-                yield {self.panel: panel(job, self._runner.now(), usual)}
+                yield {self.panel: panel(job, self._runner.now(), usual, await asyncio.to_thread(notes.read))}
                 reference = await asyncio.to_thread(self._reference, job)
             result = await asyncio.to_thread(files.data, job.video) if job.video is not None else None
             seen = await asyncio.to_thread(self._insights.of, job)
             if job.state != stood:
                 offers = await asyncio.to_thread(self.actions.value, job, actions.key_or_none(key))
                 others = await asyncio.to_thread(self._takes, job, who)
-            picture = await asyncio.to_thread(self._picture, job, reference, result, seen, others, offers, usual, live=looks > 0)
+            said = panel(job, self._runner.now(), usual, await asyncio.to_thread(notes.read))
+            picture = await asyncio.to_thread(self._picture, job, said, reference, result, seen, others, offers, live=looks > 0)
             if looks % OTHERS == 0 or job.state != stood:
                 picture[self.history.panel] = await asyncio.to_thread(history.value, self._runner, who, job.job_id)
             looks, stood = looks + 1, job.state
@@ -174,12 +178,12 @@ class Follow:
     def _picture(
         self,
         job: Job,
+        said: dict[str, Any],
         reference: _Reference,
         result: dict[str, Any] | None,
         seen: Insight | None,
         others: list[stage.Take],
         offers: dict[str, Any],
-        usual: waits.Wait | None,
         *,
         live: bool,
     ) -> dict[Any, Any]:
@@ -188,7 +192,7 @@ class Follow:
         running = not job.done and not job.waits_for and job.state != "unconfirmed"
         audit = cards.audit(seen.audit if seen is not None else None, waiting=seen is None) if result is not None else ""
         return {
-            self.panel: panel(job, self._runner.now(), usual),
+            self.panel: said,
             self.trouble: gr.update(value=trouble, visible=bool(trouble)),
             self.stage: stage.of(
                 job,
@@ -256,6 +260,23 @@ class _Reference:
     clip: dict[str, Any] | None = None
     image: dict[str, Any] | None = None
     fps: float | None = None
+
+
+class _Notes:
+    """What happened to a job on the way, as sentences, each once; what was read already is not read again."""
+
+    def __init__(self, runner: Runner, job_id: str) -> None:
+        self._runner, self._job_id = runner, job_id
+        self._after, self._said = 0, list[str]()
+
+    def read(self) -> list[str]:
+        """All so far, the newest last."""
+        with contextlib.suppress(KlingError):  # deleted meanwhile
+            for number, event in self._runner.history(self._job_id, after=self._after):
+                self._after = number
+                if isinstance(event, Note):
+                    self._said = [*(text for text in self._said if text != event.text), event.text]
+        return self._said
 
 
 def _same(before: Any, after: Any) -> bool:

@@ -5,17 +5,20 @@ Owns the words and facts of waiting, also how long it usually takes here. Refuse
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from kling_utils.jobs.waits import Wait
 from kling_utils.show import words
 from kling_utils.values import Job
 
+NOTES = 3
+"""That are shown, the newest ones."""
 SAFE = "It is safe to close this page: the job goes on and the result is saved."
 
 
-def panel(job: Job, now: float, usual: Wait | None = None) -> dict[str, Any]:
-    """Facts and words about a job. ``usual`` is what this home's own past jobs say about the wait."""
+def panel(job: Job, now: float, usual: Wait | None = None, notes: Sequence[str] = ()) -> dict[str, Any]:
+    """Facts and words about a job. ``usual`` is what this home's own past jobs say about the wait, ``notes`` what happened on the way."""
     mode = "done" if job.state == "succeeded" else "failed" if job.state == "failed" else "run"
     note = SAFE
     if job.state == "unconfirmed" or job.waits_for:
@@ -30,6 +33,7 @@ def panel(job: Job, now: float, usual: Wait | None = None) -> dict[str, Any]:
         "made": words.maker(job),
         "draft": job.draft,
         "note": note,
+        "notes": list(notes)[-NOTES:],
         "job_id": job.job_id,
         "task_id": job.task_id or "",
         "created": job.created,

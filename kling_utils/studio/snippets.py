@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from pathlib import Path
 
 from kling_utils.novita.client import POLL, SUBMIT, payload
 from kling_utils.settings import NOVITA
@@ -50,13 +51,15 @@ def cell(job: Job) -> str:
 def curl(job: Job) -> str:
     """The same two calls without this package: submit, then ask for the result. The picture goes along, the clip needs an address."""
     body = json.dumps(payload(job.request, image="IMAGE", video=_VIDEO + _plain(job.video_name)), indent=2, ensure_ascii=True)
-    picture = shlex.quote(job.image_name)
+    picture, host = shlex.quote(job.image_name), NOVITA if job.draft else job.base_url or NOVITA
+    kind = "png" if Path(job.request.image).suffix.lower() == ".png" else "jpeg"
+    image = f'$body + {{image: ("data:image/{kind};base64," + .)}}'
     return (
         "# The clip must lie at a public address; the key is read from the environment.\n"
-        f"base64 < {picture} | tr -d '\\n' | jq -Rs --argjson body {shlex.quote(body)} '$body + {{image: .}}' |\n"
-        f'  curl -sS {NOVITA}{SUBMIT} -H "Authorization: Bearer {KEY}" -H "Content-Type: application/json" --data-binary @-\n\n'
+        f"base64 < {picture} | tr -d '\\n' | jq -Rs --argjson body {shlex.quote(body)} {shlex.quote(image)} |\n"
+        f'  curl -sS {host}{SUBMIT} -H "Authorization: Bearer {KEY}" -H "Content-Type: application/json" --data-binary @-\n\n'
         "# It answers with a task_id. Ask until it has succeeded; the link to the video is good for an hour.\n"
-        f'curl -sS "{NOVITA}{POLL}?task_id=TASK_ID" -H "Authorization: Bearer {KEY}"\n'
+        f'curl -sS "{host}{POLL}?task_id=TASK_ID" -H "Authorization: Bearer {KEY}"\n'
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from helpers.scripted import File, ScriptedNovita
+from pydantic import SecretStr
 
 from kling_utils.errors import NotPublished
 from kling_utils.jobs.doctor import examine, filesystem
@@ -38,13 +39,14 @@ def test_a_wrong_key_is_an_error_with_what_to_do_and_is_not_shown(make: Any) -> 
     assert "s3cret" not in str(report)
 
 
-def test_a_way_to_publish_is_tried_and_leaves_nothing(make: Any, novita: ScriptedNovita) -> None:
+@pytest.mark.parametrize(("life", "seen"), [(7200.0, "for 2 hours"), (None, "without an end")])
+def test_a_way_to_publish_is_tried_and_leaves_nothing(make: Any, novita: ScriptedNovita, life: float | None, seen: str) -> None:
     class Shelf:
         left = 0
 
         def publish(self, path: Path) -> Published:
             self.left += 1
-            return Published(novita.serve("/shelf/doctor.mp4", File(path.read_bytes())), None, "a shelf")
+            return Published(novita.serve("/shelf/doctor.mp4", File(path.read_bytes())), life and runner.now() + life, "a shelf")
 
         def withdraw(self, path: Path) -> None:
             self.left -= 1
@@ -53,7 +55,7 @@ def test_a_way_to_publish_is_tried_and_leaves_nothing(make: Any, novita: Scripte
     runner.page = shelf = Shelf()
     report = examine(runner)
     assert severities(report)["publish"] == "pass"
-    assert "whoever has the unguessable address" in str(report)
+    assert seen in str(report), "who can see it, and for how long"
     assert shelf.left == 0
 
 
@@ -61,6 +63,17 @@ def test_a_way_that_does_not_work_is_said(make: Any) -> None:
     report = examine(make(settings={"publish_to": "memory://clips"}))
     assert severities(report)["publish"] == "error"
     assert "place on this machine" in str(report)
+
+
+def test_a_page_that_found_itself_closed_says_why_wherever_it_matters(make: Any, picture: Path, clip: Path) -> None:
+    runner = make(settings={"public_base_url": "https://studio.example"})
+    (before,) = (each for each in examine(runner).findings if each.field == "publish")
+    assert (before.severity, "studio.example" in before.measured) == ("advice", True), "only the running page can try it"
+    runner.page_refusal = "A stranger gets HTTP 404 at this page's public address; it seems private."
+    (found,) = (each for each in examine(runner).findings if each.field == "publish")
+    assert (found.severity, found.measured) == ("error", runner.page_refusal)
+    refused = runner.look(image=picture, video=clip, key=SecretStr("sk_visitor")).report
+    assert runner.page_refusal in str(refused)
 
 
 def test_it_does_not_send_to_itself(make: Any) -> None:

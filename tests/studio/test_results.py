@@ -13,12 +13,15 @@ from typing import Any
 import pytest
 
 from kling_utils.errors import Interrupted
+from kling_utils.events import Note
 from kling_utils.jobs import audits
 from kling_utils.show import words
 from kling_utils.studio import exports, insight, takes, visitor
 from kling_utils.studio.adopt import Adopt
 from kling_utils.studio.desk import Desk
 from kling_utils.studio.exports import Exports
+from kling_utils.studio.follow import _Notes
+from kling_utils.studio.panel import panel
 from kling_utils.values import Job
 
 Make = Callable[..., Any]
@@ -33,8 +36,20 @@ def finished(job: Make, clip: Path) -> Job:
 # -- files to send
 
 
-async def drained(asked: Exports, kind: str, desk: Desk, who: Any = "") -> list[Any]:
-    return [value async for value in asked.make(SimpleNamespace(id=kind, sound="result"), desk, who)]  # type: ignore[arg-type]
+async def drained(asked: Exports, kind: str, desk: Desk, who: Any = "", **more: Any) -> list[Any]:
+    event = SimpleNamespace(id=kind, sound="result", **more)
+    return [value async for value in asked.make(event, desk, who)]  # type: ignore[arg-type]
+
+
+def test_an_animation_keeps_to_the_size_that_was_named(stand_in: Make, built: Make, finished: Job) -> None:
+    runner, desk = stand_in(), Desk()
+    runner.kept["A"] = finished
+    desk.open("A")
+    asked = built(lambda: Exports(runner))
+    usual = asyncio.run(drained(asked, "gif", desk, most="nonsense"))[-1]
+    small = asyncio.run(drained(asked, "gif", desk, most="0.2"))[-1]
+    assert (usual["name"], small["name"]) == ("who-moves-animation-draft.gif", "who-moves-animation-0-2-MB-draft.gif")
+    assert (finished.folder / "exports" / small["name"]).stat().st_size <= 200_000
 
 
 def test_a_file_is_made_once_and_handed_out(stand_in: Make, built: Make, finished: Job) -> None:
@@ -55,7 +70,7 @@ def test_a_stopped_file_leaves_nothing(finished: Job) -> None:
     stop = threading.Event()
     stop.set()
     with pytest.raises(Interrupted):
-        exports.make(finished, "side", "result", [0.0], stop)
+        exports.make(finished, "side", "result", 8.0, [0.0], stop)
     assert not list(finished.folder.glob("exports/*"))
 
 
@@ -195,3 +210,21 @@ def test_a_task_of_somebody_else_is_not_found(stand_in: Make, built: Make, finis
     runner.kept["A"] = replace(finished, task_id="task-7", owner="somebody")
     assert "No job here" in built(lambda: Adopt(runner)).find(desk, visitor.known(""), "task-7", "", *EMPTY)
     assert desk.job_id == ""
+
+
+# -- what happened on the way
+
+
+def test_notes_are_shown_once_and_the_newest_stay(job: Make) -> None:
+    told = ["A local draft exists.", "The state could not be read.", "A local draft exists.", "Odd state.", "Saved later."]
+    asked: list[int] = []
+
+    def history(job_id: str, *, after: int) -> list[tuple[int, Any]]:
+        asked.append(after)
+        return [(n, Note(text=text)) for n, text in enumerate(told, 1) if n > after]
+
+    notes = _Notes(SimpleNamespace(history=history), "01J")  # type: ignore[arg-type]
+    assert notes.read() == notes.read() == ["The state could not be read.", "A local draft exists.", "Odd state.", "Saved later."]
+    assert asked == [0, 5], "what was read is not read again"
+    shown = panel(job(), 0.0, None, notes.read())
+    assert shown["notes"] == ["A local draft exists.", "Odd state.", "Saved later."]

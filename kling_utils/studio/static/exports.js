@@ -2,7 +2,7 @@
 // Data reaches the page through properties and textContent only.
 const root = element.querySelector('.exports');
 const $ = (selector) => root.querySelector(selector);
-const list = $('.exports-list'), work = $('.exports-work'), said = $('.exports-said'), sound = $('select');
+const list = $('.exports-list'), work = $('.exports-work'), said = $('.exports-said'), sound = $('select'), size = $('.exports-size input');
 let built = '', job = '', given = 0;
 
 function part(parent, name, text) { const s = document.createElement('span'); s.className = name; s.textContent = text; parent.append(s); return s; }
@@ -16,7 +16,7 @@ function offered(items) {
     b.type = 'button'; b.className = 'exports-item'; b.dataset.kind = item.id;
     part(b, 'exports-shape exports-' + item.id, '').setAttribute('aria-hidden', 'true');
     part(b, 'exports-label', item.label); part(b, 'exports-hint', item.hint);
-    b.addEventListener('click', () => trigger('make', { id: item.id, sound: sound.value }));
+    b.addEventListener('click', () => trigger('make', { id: item.id, sound: sound.value, most: size.value }));
     list.append(b);
   }
 }

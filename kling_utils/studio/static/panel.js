@@ -42,6 +42,11 @@ function keep() {                                                          // wh
   wide = now;
   if (root.dataset.mode === 'run') root.style.minHeight = Math.max(parseFloat(root.style.minHeight) || 0, root.offsetHeight) + 'px';
 }
+function noted(notes) {
+  const list = $('.panel-notes');
+  if ([...list.children].map((each) => each.textContent).join('\n') === notes.join('\n')) return;
+  list.replaceChildren(...notes.map((text) => { const each = document.createElement('li'); each.textContent = text; return each; }));
+}
 function apply() {
   const v = props.value || {}, running = v.mode === 'run';
   if (v.now) ahead = v.now - Date.now() / 1000;
@@ -53,6 +58,7 @@ function apply() {
   $('.panel-badge').hidden = !v.draft;
   $('.panel-made').textContent = (v.made || '') + (v.take > 1 ? ', take ' + v.take : '') + (v.price ? ' · ' + v.price : '');
   $('.panel-note').textContent = v.note || (v.mode === 'done' ? 'The result is saved, and kept below under Your videos.' : '');
+  noted(v.notes || []);
   $('.panel-task').hidden = !v.task_id || v.mode === 'failed' || v.mode === 'standing';         // the card below names it
   $('.panel-task code').textContent = v.task_id || '';
   $('.panel-ids').hidden = !v.job_id;
