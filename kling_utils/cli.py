@@ -5,6 +5,7 @@ With ``--json`` stdout holds JSON only; progress and everything for people goes 
 
 from __future__ import annotations
 
+import shlex
 import sys
 import traceback
 from collections.abc import Iterator
@@ -162,7 +163,7 @@ def resume(
         except KlingError as error:
             end(error, as_json, runner.job(job_id))
         except KeyboardInterrupt:
-            _left(runner, job_id, as_json)
+            _left(runner, job_id, out, as_json)
         _follow(runner, job, out, as_json, after=seen)
 
 
@@ -187,30 +188,33 @@ def jobs(limit: Annotated[int, typer.Option("--limit", min=1)] = 20, as_json: Js
 def fit_(
     chosen: dict[str, Any],
     file: Annotated[str, typer.Argument(help="A picture or a clip.", metavar="FILE")],
-    out: Annotated[Path, typer.Option("--out", help="Where to write the repaired copy.", metavar="FILE")],
+    out: Annotated[Path | None, typer.Option("--out", help="Where to write the repaired copy.", metavar="FILE")] = None,
     force: Force = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     as_json: Json = False,
 ) -> None:
     """Make a picture or a clip legal: a new file, the least change, and what it costs in quality."""
-    with ending(as_json):
+    with ending(as_json, costs=False):
         from kling_utils.preflight import fit_words
         from kling_utils.preflight.fit import FitChoices, fit_file, plan_file
 
         source = Path(file)
         plan = plan_file(source, choices=FitChoices(**chosen))
         clean = not (plan.needed or plan.impossible)
-        writable(out, as_json, of=(source,), endings=cli_fit.endings(plan), force=force or dry_run)
-        plan = cli_fit.as_named(plan, out)
+        if out is not None:
+            writable(out, as_json, of=(source,), endings=cli_fit.endings(plan), force=force or dry_run)
+            plan = cli_fit.as_named(plan, out)
+        elif not dry_run:
+            usage("Where is the copy to be written?", f"Name it with --out, ending in {cli_fit.endings(plan)[0]}.", as_json)
         for note in cli_fit.otherwise(plan, chosen["start"], chosen["length"]):
             typer.echo(note, err=True)
         steps = cli_fit.ahead(plan)
-        write = not dry_run and not plan.impossible
+        write = out is not None and not dry_run and not plan.impossible
         if clean:
             typer.echo(f"{source.name} is fine as it is{', so this is a copy of it' if write else ''}.", err=True)
-        if write and clean:
+        if write and clean and out is not None:
             _as_it_is(plan, source, out)
-        elif write:
+        elif write and out is not None:
             with Steady("repairing") as bar:
                 steps = fit_file(plan, out, on_progress=lambda share, _: bar(share)).done
         for line in (*steps, *(f"{fit_words.CANNOT}: {each}" for each in plan.impossible)):
@@ -235,7 +239,7 @@ def compare_(
     as_json: Json = False,
 ) -> None:
     """Reference and result in one file that can be sent: a film, an animation, a contact sheet, or a page that plays offline."""
-    with ending(as_json):
+    with ending(as_json, costs=False):
         page = out.suffix.lower() == ".html"
         if layout is not None and page != (layout == "html"):
             wrong = f"{out.name} does not end in .html" if layout == "html" else f"{out.name} is a page"
@@ -332,7 +336,7 @@ def _follow(runner: Runner, job: Job, out: Path | None, as_json: bool, *, after:
         error.job_id = error.job_id or job.job_id
         end(error, as_json, runner.job(job.job_id))
     except KeyboardInterrupt:
-        _left(runner, job.job_id, as_json)
+        _left(runner, job.job_id, out, as_json)
     if as_json:
         print_json(outcome(result.job, video=video))
     else:
@@ -340,11 +344,11 @@ def _follow(runner: Runner, job: Job, out: Path | None, as_json: bool, *, after:
     raise typer.Exit(DONE)
 
 
-def _left(runner: Runner, job_id: str, as_json: bool) -> NoReturn:
+def _left(runner: Runner, job_id: str, out: Path | None, as_json: bool) -> NoReturn:
     """Nobody follows the job any more."""
     runner.close()  # first: a submit on its way is written down
     now = runner.job(job_id)
-    said = f"Interrupted. The job is kept: python -m kling_utils resume {job_id}"
+    said = f"Interrupted. The job is kept: python -m kling_utils resume {job_id}" + (f" --out {shlex.quote(str(out))}" if out else "")
     typer.echo(said if now.state == "checked" or now.draft or now.done else f"{said}. It goes on at the provider.", err=True)
     if as_json:
         print_json(outcome(now))

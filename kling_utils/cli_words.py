@@ -252,16 +252,17 @@ def nothing(error: KlingError) -> dict[str, Any]:
     return {**same, "money": error.money, "error": _error(error)}
 
 
-def end(error: KlingError, as_json: bool, job: Job | None = None) -> NoReturn:
-    """Say what went wrong, what to do and whether money was spent, and end with the exit code of such an error."""
+def end(error: KlingError, as_json: bool, job: Job | None = None, *, costs: bool = True) -> NoReturn:
+    """Say what went wrong, what to do and, for a command that ``costs``, whether money was spent; end with the error's exit code."""
     if error.code in _NEXT:
         error.hint = _NEXT[error.code].format(job_id=error.job_id)
     if isinstance(error, errors.Refused):
         typer.echo(told(error.report, but=next(iter(error.report.errors), None)), err=True)  # above: what counts stays in sight
-    typer.echo(f"{error.message}" + (f'\nThe provider said: "{error.words}"' if error.words else ""), err=True)
+    who = "The local server" if job is not None and job.draft else "The provider"
+    typer.echo(f"{error.message}" + (f'\n{who} said: "{error.words}"' if error.words else ""), err=True)
     for line in (
         error.hint,
-        SPENT[error.money],
+        SPENT[error.money] if costs else "",
         f"Job: {error.job_id}" if error.job_id else "",
         f"Task: {error.task_id}" if error.task_id else "",
     ):
@@ -292,12 +293,12 @@ def about(job: Job, message: str, hint: str, as_json: bool) -> NoReturn:
 
 
 @contextmanager
-def ending(as_json: bool) -> Iterator[None]:
-    """What is raised inside ends the command."""
+def ending(as_json: bool, *, costs: bool = True) -> Iterator[None]:
+    """What is raised inside ends the command; ``costs``: it is one on which money may be spent."""
     try:
         yield
     except KlingError as error:
-        end(error, as_json)
+        end(error, as_json, costs=costs)
     except KeyboardInterrupt:
         interrupted(as_json)
 

@@ -51,6 +51,10 @@ class Shown:
 
         return cards.html(self)
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """The text beside the card, where a notebook shows text."""
+        printer.text(str(self))
+
 
 class Size(NamedTuple):
     """Width and height in pixels, as displayed: never a bare pair whose order must be guessed."""

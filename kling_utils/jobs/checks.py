@@ -22,7 +22,7 @@ from kling_utils.jobs.intake import Intake, Looked
 from kling_utils.jobs.store import Store
 from kling_utils.media.guard import Guard
 from kling_utils.novita.client import Balance, Client
-from kling_utils.novita.publish import Host, Nowhere, Way
+from kling_utils.novita.publish import Host, Way, not_public
 from kling_utils.novita.stores import ObjectStore
 from kling_utils.novita.transport import Transport
 from kling_utils.preflight.check import check, check_image, check_text, check_video
@@ -120,11 +120,13 @@ class Checks:
         """A clip of this machine, and no way from here to a provider that fetches clips by their address."""
         if video is None or video.url or provider == "local" or isinstance(video.info, KlingError) or self.ways():
             return ()
-        try:
-            Nowhere(self.page_refusal).publish(Path(video.name))
-        except NotPublished as error:
-            return (Finding("request.address", "request", "error", "Address of the clip", error.message, "", error.hint, "contract"),)
-        return ()
+        error = self._no_way(video)
+        return (Finding("request.address", "request", "error", "Address of the clip", error.message, "", error.hint, "contract"),)
+
+    def _no_way(self, video: Looked[VideoInfo]) -> NotPublished:
+        """Why the provider cannot get at a clip of this machine, and what to do."""
+        repaired = video.path is not None and video.path.is_relative_to(self.home.fitted)
+        return not_public("the repaired clip is a new file" if repaired else f"{video.name} is a file", self.page_refusal)
 
     def plan_fit(self, request: MotionRequest, *, choices: FitChoices | None = None) -> Plan:
         """What would make both files legal, and what that costs in quality; nothing is changed."""

@@ -72,6 +72,13 @@ class Intake:
     def video(self, source: str | Path) -> Looked[VideoInfo]:
         return self._look("video", source, probe_video)
 
+    def known(self, kind: str, url: str, path: Path) -> None:
+        """``path`` is what the address served once: it is not fetched again to be measured. Before a paid call it is looked at anyway."""
+        key, now = (kind, direct(url)), self._clock()
+        with self._lock:
+            if now - self._fetched.get(key, (-FETCHED_FOR, path))[0] >= FETCHED_FOR:
+                self._fetched[key] = now, path
+
     def _look(self, kind: str, source: str | Path, probe: Callable[[Path], Info]) -> Looked[Info]:
         path: Path | None = None
         try:

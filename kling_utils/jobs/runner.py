@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 
 from pydantic import SecretStr
 
@@ -26,7 +26,6 @@ from kling_utils.jobs.rescue import Rescue
 from kling_utils.jobs.steps import Steps
 from kling_utils.jobs.store import Full, Twin
 from kling_utils.jobs.watcher import Watcher
-from kling_utils.novita.publish import Nowhere
 from kling_utils.novita.transport import Transport
 from kling_utils.preflight.check import check
 from kling_utils.preflight.plan import FitChoices
@@ -135,11 +134,12 @@ class Runner(Rescue):
             raise changed("image", image.name)
         if report is not None and report.video and found.video and report.video.sha256 != found.video.sha256:
             raise changed("video", video.name)
-        if not found.ok or found.image is None or found.video is None:
-            raise Refused(found)
         provider = self.provider_for(key, draft=draft)
-        if provider == "novita" and not video.url and not self.ways():
-            Nowhere(self.page_refusal).publish(Path(video.name))
+        nowhere = self._reach(video, provider)
+        if not found.ok or found.image is None or found.video is None:
+            raise Refused(replace(found, findings=(*found.findings, *nowhere)))
+        if nowhere:
+            raise self._no_way(video)
         self._after("measured")
         mark = fingerprint(request, found.image.sha256, found.video.sha256)
         take = self._take(owner, provider, mark, fresh)

@@ -6,7 +6,9 @@ Owns how a job is followed from any process. Refuses to know the order of steps:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from kling_utils import events as ev
 from kling_utils.events import Event
@@ -15,7 +17,7 @@ from kling_utils.jobs.checks import Checks
 from kling_utils.jobs.outcome import error_of, standing
 from kling_utils.media import playable
 from kling_utils.media.probe import probe_video
-from kling_utils.values import Job, Jobs, Result
+from kling_utils.values import Job, Jobs, MotionRequest, Result
 
 
 class Views(Checks):
@@ -28,6 +30,16 @@ class Views(Checks):
     def jobs(self, *, owner: str | None = None, limit: int = 50) -> Jobs:
         """The newest first; of all owners when none is named."""
         return Jobs(self._store.jobs(owner=owner, limit=limit))
+
+    def as_given(self, job: Job) -> MotionRequest:
+        """The request as it was asked: a file that was given by its address is one again, which may be signed: it is not to be shown."""
+        private = self._store.private(job.job_id, self._clock())
+        asked: dict[str, Any] = {}
+        for field, url in (("image", private.image_url), ("video", private.video_url)):
+            if url:
+                self._intake.known(field, url, Path(getattr(job.request, field)))
+                asked[field] = url
+        return replace(job.request, **asked)
 
     def with_task(self, task_id: str, *, owner: str | None = None) -> Job | None:
         """The job that has a provider's task, if one has."""

@@ -46,7 +46,7 @@ def probe_image(path: Path) -> ImageInfo:
         learn_heif()
     if kind.family == "video":
         raise _unreadable(
-            path, "image", f"{kind.phrase}, not a picture", "Put it in the video's place, and give a JPEG or PNG picture here.", "video"
+            path, "image", f"{kind.phrase}, not a picture", "Give a JPEG or PNG picture here; perhaps the two files were swapped.", "video"
         )
     if kind.family not in ("image", "heif", "unknown"):
         raise _unreadable(path, "image", f"{kind.phrase}, not a picture", _AS_PICTURE, kind.family)
@@ -120,9 +120,7 @@ def probe_video(path: Path) -> VideoInfo:
     size_bytes, head = _begin(path, "video")
     kind = sniff(head)
     if kind.family in ("image", "heif"):
-        raise _unreadable(
-            path, "video", f"{kind.phrase}, not a video", "Put it in the image's place, and give a clip with the motion here.", "image"
-        )
+        raise _unreadable(path, "video", f"{kind.phrase}, not a video", "Give a clip here; perhaps the two files were swapped.", "image")
     if kind.family == "audio":
         raise _unreadable(path, "video", f"{kind.phrase}, without a picture", "Choose a clip that shows the motion.", "audio")
     if kind.family not in ("video", "unknown"):

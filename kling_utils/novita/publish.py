@@ -146,15 +146,17 @@ class Loopback:
         raise NotPublished(told, hint="Try again; its log says more.", words=refused.words, field="video")
 
 
-@dataclass(frozen=True, slots=True)
-class Nowhere:
+def not_public(what: str, why: str = "") -> NotPublished:
     """No way from a file on this machine to the provider; ``why`` the one that is set is none."""
+    told = f"The provider fetches clips by their address, and {what} here. {why}".strip()
+    return NotPublished(told, hint=_ELSEWHERE, field="video")
 
-    why: str = ""
+
+class Nowhere:
+    """No way from a file on this machine to the provider."""
 
     def publish(self, path: Path) -> Published:
-        told = f"The provider fetches clips by their address, and {path.name} is a file here. {self.why}"
-        raise NotPublished(told.strip(), hint=_ELSEWHERE, field="video")
+        raise not_public(f"{path.name} is a file")
 
 
 def choose(

@@ -98,8 +98,9 @@ class ObjectStore:
 
     def _refused(self, error: Exception, what: str) -> NotPublished:
         kind = type(error).__name__  # its text may hold a key or a signed address
+        place = f"{self.scheme}://{self.root.partition('://')[2].rpartition('@')[2]}"
         return NotPublished(
-            f"The object store {self.scheme}://{urlsplit(self.root).netloc} did not {what} ({kind}).",
+            f"The object store {place} did not {what} ({kind}).",
             hint="Check KLING_PUBLISH_TO, and that the store's own credentials are set here and allow it: run doctor.",
             field="video",
         )

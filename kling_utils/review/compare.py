@@ -169,7 +169,10 @@ def _agreed(layout: Layout, out: Path, image: Path | None, max_bytes: int | None
     if layout == "sheet" and kind not in STILLS:
         raise InvalidRequest(f"A contact sheet is a picture, and {out.name} is not one.", hint="Use .png or .jpg.")
     if layout == "triptych" and image is None:
-        raise InvalidRequest("A triptych shows the image beside the clips, and no image was given.", hint="Give the image, or use 'side'.")
+        raise InvalidRequest(
+            "A triptych shows the image beside the clips, and no image was given.",
+            hint="Give the image (--image, or image=), or use 'side'.",
+        )
     if max_bytes is not None and max_bytes < 1:
         raise InvalidRequest(f"max_bytes is {max_bytes}.", hint="Give the size in bytes, such as 8_000_000.")
     for source in (*sources, *([Path(image)] if image is not None else [])):

@@ -153,7 +153,7 @@ def kind_of(out: Path) -> Kind:
     if kind is None:
         raise InvalidRequest(
             f"{out.name} ends in {out.suffix or 'nothing'}, which a comparison cannot be written as.",
-            hint="Use .mp4 for a film, .gif or .webp for an animation, .png or .jpg for a picture.",
+            hint="Use .mp4 for a film, .gif or .webp for an animation, .png or .jpg for a picture, .html for a page.",
         )
     return kind
 

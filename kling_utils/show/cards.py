@@ -11,6 +11,7 @@ import functools
 import html as _html
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from kling_utils.errors import AlreadyHave, KlingError, Refused, Unrepairable
@@ -130,16 +131,16 @@ def job(value: Job, *, now: float | None = None) -> str:
     state = words.STATE[value.state]
     if value.progress is not None and not value.done:
         state += f", {value.progress} %"
-    return _card("job", _head(state, _draft(value)), _table(rows), _trouble_body(value.trouble) if value.trouble else "")
+    return _card("job", _head(state, _draft(value)), _table(rows), _trouble_body(value.trouble, draft=value.draft) if value.trouble else "")
 
 
 def jobs(value: Jobs, *, now: float | None = None) -> str:
     """A list of jobs, a row each: what it is, where it is, and the id to ask for it."""
     if not value:
         return _card("jobs", _head("No jobs yet"))
-    now, names = time.time() if now is None else now, ("Files", "Made by", "State", "Price", "Started", "Job")
+    now, names = time.time() if now is None else now, ("Job", "Files", "Made by", "State", "Price", "Started")
     rows = (
-        (f"{j.image_name} × {j.video_name}", words.maker(j), words.STATE[j.state], words.spent(j), words.age(j.created, now), j.job_id)
+        (j.job_id, f"{j.image_name} × {j.video_name}", words.maker(j), words.STATE[j.state], words.spent(j), words.age(j.created, now))
         for j in value
     )
     body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
@@ -149,7 +150,7 @@ def jobs(value: Jobs, *, now: float | None = None) -> str:
 
 def result(value: Result, *, proxy: bool = True) -> str:
     """Reference and result in one small clip (so they cannot drift apart), a still when that fails, and what the audit found."""
-    rows = [("Made by", words.maker(value.job)), ("File", value.video.name), ("Job", value.job.job_id)]
+    rows = [("Made by", words.maker(value.job)), ("File", value.video), ("Job", value.job.job_id)]
     media = ""
     if proxy:
         from kling_utils.show import proxies  # runs ffmpeg: only when a card is really drawn
@@ -171,7 +172,8 @@ def error(value: KlingError, *, act: bool = True) -> str:
         return _card("error", _trouble_body(trouble, found=value.report.errors), _buttons(trouble, reports.of_error(value)) if act else "")
     trouble = Trouble(value.code, value.message, value.hint, value.money, value.words, value.field)
     if isinstance(value, AlreadyHave):
-        return _card("note", _trouble_body(trouble, "advice", when=""), _ids(value.task_id))
+        shown = replace(trouble, hint=value.offer) if value.offer else trouble  # the hint is for who writes Python
+        return _card("note", _trouble_body(shown, "advice", when=""), _ids(value.task_id))
     when = words.when(value.code, money=value.money, task_id=value.task_id)
     return _card("error", _trouble_body(trouble, when=when), _ids(value.task_id), _buttons(trouble, reports.of_error(value)) if act else "")
 
@@ -181,7 +183,7 @@ def trouble(value: Trouble, *, job: Job | None = None, task_id: str | None = Non
     task_id = job.task_id if job is not None else task_id
     when = words.when(value.code, money=value.money, task_id=task_id, draft=job is not None and job.draft)
     acts = _buttons(value, reports.of_job(job, value)) if job is not None else ""
-    return _card("error", _trouble_body(value, when=when), _ids(task_id), acts)
+    return _card("error", _trouble_body(value, when=when, draft=job is not None and job.draft), _ids(task_id), acts)
 
 
 def audit(value: Report | None, *, waiting: bool = False) -> str:
@@ -249,10 +251,13 @@ def _buttons(value: Trouble, report: str) -> str:
     return f'<p class="kc-acts">{goto}{copy}</p>'
 
 
-def _trouble_body(value: Trouble, sign: Severity = "error", *, when: str | None = None, found: Iterable[Finding] = ()) -> str:
+def _trouble_body(
+    value: Trouble, sign: Severity = "error", *, when: str | None = None, found: Iterable[Finding] = (), draft: bool = False
+) -> str:
+    who = "The local server" if draft else "The provider"
     when = words.when(value.code, money=value.money) if when is None else when
     kind = f'<p class="kc-kind">{escape(when)}</p>' if when else ""
-    said = f'<p class="kc-do">The provider said:</p><blockquote class="kc-words">{escape(value.words)}</blockquote>' if value.words else ""
+    said = f'<p class="kc-do">{who} said:</p><blockquote class="kc-words">{escape(value.words)}</blockquote>' if value.words else ""
     hint = f'<p class="kc-do">{escape(value.hint)}</p>' if value.hint else ""
     return kind + _head(value.message, sign=sign) + _findings(found) + said + hint + _money(value.money)
 

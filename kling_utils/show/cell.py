@@ -28,6 +28,8 @@ class Stage:
 
     def __init__(self, result: Result, *takes: Result) -> None:
         self.results = (result, *takes)
+        if not all(isinstance(each, Result) for each in self.results):
+            raise InvalidRequest("A stage shows results.", hint="Give what run() gave, or runner.result(job_id).")
         if len({probe_video(each.reference).sha256 for each in self.results}) > 1:
             raise InvalidRequest(
                 "These results were not made from one reference.", hint="Show each of them on a stage of its own.", field="video"

@@ -101,6 +101,8 @@ def write_page(
         )
     if out.resolve() in {path.resolve() for path in (reference, *clips, *([image] if image else []))}:
         raise InvalidRequest(f"{out.name} is one of the files to be shown.", hint="Give another name.")
+    if out.suffix.lower() not in (".html", ".htm") or out.is_dir():
+        raise InvalidRequest(f"{out.name} is no name of a page.", hint="Choose a name that ends in .html.")
     rate = fps or float(probe_video(reference).frame_rate)
     parts, done = (1 + len(clips)) * (2 if motion else 1) + 1, 0
 

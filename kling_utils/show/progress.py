@@ -18,7 +18,7 @@ def describe(event: ev.Event) -> str:
             warned = f", with {counted(len(report.warnings), 'warning')}" if report.warnings else ""
             return f"checked: ready to send{warned}; {cost or 'cost not known'}"
         case ev.Published(how=how):
-            return f"the provider can fetch the clip ({how})"
+            return f"the clip can be fetched ({how})"
         case ev.Submitted(task_id=task_id):
             return f"accepted as task {task_id}"
         case ev.Unconfirmed(trouble=trouble) | ev.Failed(trouble=trouble):
@@ -60,7 +60,7 @@ class Bar:
             self._bar.close()
 
     def __call__(self, event: ev.Event) -> None:
-        if self._quiet:
+        if self._quiet or isinstance(event, ev.Failed | ev.Unconfirmed):  # the error that follows says it
             return
         if self._bar is None:
             self._file.write(describe(event) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import threading
@@ -273,6 +274,20 @@ def test_a_double_click_is_one_job(runner: Runner, novita: ScriptedNovita, reque
     runner.follow(jobs[0].job_id, progress=False)
     assert novita.state.submit_count == 1
     assert [p.name for p in (runner.home.root / "jobs").iterdir()] == [jobs[0].job_id]  # no folder is left of the others
+
+
+def test_what_was_given_by_its_address_is_given_so_again(runner: Runner, novita: ScriptedNovita, request_: MotionRequest) -> None:
+    first = runner.run(request_, progress=False).job
+    assert not str(first.request.video).startswith("http"), "the job has its own copy"
+    again = runner.as_given(first)
+    assert again.video == request_.video
+    assert not str(again.image).startswith("http")
+    asked = novita.state.gets["/in/dance.mp4"]
+    assert runner.look(**{name: getattr(again, name) for name in again.__dataclass_fields__}).report.ok
+    assert novita.state.gets["/in/dance.mp4"] == asked, "what is here already is not fetched to be measured"
+    runner.run(again, fresh=True, progress=False)
+    sent = [json.loads(seen.body)["video"] for seen in novita.state.seen if seen.path == SUBMIT]
+    assert sent == [request_.video] * 2
 
 
 def test_asking_again_shows_what_is_there_and_a_take_is_made_on_purpose(

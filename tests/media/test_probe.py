@@ -394,7 +394,7 @@ def test_sound_only(tmp_path: Path) -> None:
 def test_a_picture_in_the_videos_place(tmp_path: Path, name: str) -> None:
     error = refused(zoo.animated_image(tmp_path, name) if name.endswith("gif") else zoo.image(tmp_path, name, kind=_kind(name)), "video")
     assert error.found == "image"
-    assert "image's place" in error.hint
+    assert "swapped" in error.hint
 
 
 def _kind(name: str) -> str:

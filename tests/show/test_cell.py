@@ -68,6 +68,12 @@ def test_results_of_two_references_do_not_share_a_stage(result: Result, tmp_path
         Stage(result, other)
 
 
+def test_a_job_is_no_result_and_it_is_said_how_to_get_one(result: Result) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        Stage(result.job)  # type: ignore[arg-type]
+    assert "runner.result" in caught.value.hint
+
+
 def test_files_that_are_gone_are_told_of(result: Result) -> None:
     stage = Stage(result)
     result.video.unlink()

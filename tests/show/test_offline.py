@@ -98,6 +98,8 @@ def test_what_cannot_be_written_is_refused_and_leaves_the_old_page(clips: Path, 
         offline.write_page(clips / "a.mp4", clips / "b.mp4", out, labels=["one"])
     with pytest.raises(InvalidRequest, match="one of the files"):
         offline.write_page(clips / "a.mp4", clips / "b.mp4", clips / "b.mp4")
+    with pytest.raises(InvalidRequest, match="no name of a page"):
+        offline.write_page(clips / "a.mp4", clips / "b.mp4", tmp_path / "page.mp4")
     with pytest.raises(UnreadableMedia):
         offline.write_page(clips / "a.mp4", out, tmp_path / "q.html")
     assert out.read_text() == "old"
