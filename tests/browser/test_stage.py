@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -115,33 +116,50 @@ def told(page: Any) -> int:
     return int(page.text_content(".stage-frame").split()[1])
 
 
-def apart(page: Any, a: Fraction, b: Fraction, milliseconds: int = 1200) -> tuple[float, float, int]:
-    """Seconds between what both sides show while they play: the mean, the most, and how many looks; what is held does not count."""
+@dataclass(frozen=True)
+class Gaps:
+    """Seconds between what both sides show while they play: the mean with its sign and without, the most, and how many looks."""
+
+    mean: float
+    away: float
+    most: float
+    looks: int
+
+
+def apart(page: Any, a: Fraction, b: Fraction, milliseconds: int = 1200) -> Gaps:
+    """What is held does not count, nor a look at which one side shows nothing."""
     seen = page.evaluate("ms => sample(ms)", milliseconds)
     there = [(x, y) for x, y, held in seen if x >= 0 and y >= 0 and not held]
-    gaps = [float((x + Fraction(1, 2)) / a - (y + Fraction(1, 2)) / b) for x, y in there]
-    return abs(float(np.mean(gaps))) if gaps else 9.0, max(map(abs, gaps), default=9.0), len(gaps)
+    gaps = np.array([float((x + Fraction(1, 2)) / a - (y + Fraction(1, 2)) / b) for x, y in there] or [9.0])
+    return Gaps(abs(float(gaps.mean())), float(np.abs(gaps).mean()), float(np.abs(gaps).max()), len(there))
 
 
 def in_step(page: Any, a: Fraction, b: Fraction) -> None:
-    """Within half a frame on average, and never two frames apart; a machine that is busy with something else gets three chances.
+    """Within half a frame on average, and never two frames apart; a machine that is busy with something else gets five chances.
+
+    Half a frame apart shows as one frame at every other look; a quarter more is what the stage lets pass before it corrects. What swings a
+    whole frame to both sides has a mean of nothing, and is not in step.
 
     Clips of different rates are looked at in different phases of their frames, which moves the mean by up to half the time between looks.
     """
     frame = float(1 / min(a, b))
     seen = []
-    for _ in range(3):
-        mean, most, looks = apart(page, a, b)
-        seen.append((round(mean, 4), round(most, 4), looks))
-        phase = 0.6 / looks if a != b and looks else 0.0
-        if looks >= 12 and mean <= frame / 2 + phase and most <= 2.01 * frame + 2 * phase:
+    for _ in range(5):
+        gaps = apart(page, a, b)
+        seen.append(gaps)
+        phase = 0.6 / gaps.looks if a != b and gaps.looks else 0.0
+        if (
+            gaps.looks >= 12
+            and gaps.mean <= frame / 2 + phase
+            and gaps.away <= 0.75 * frame + phase
+            and gaps.most <= 2.01 * frame + 2 * phase
+        ):
             return
-    pytest.fail(f"mean and most seconds apart, looks: {seen}; a frame is {frame:.4f} s")
+    pytest.fail(f"in seconds: {seen}; a frame is {frame:.4f} s")
 
 
 @pytest.mark.parametrize(
-    ("a", "b"),
-    [("30", "30"), *(pytest.param(a, b, marks=pytest.mark.matrix) for a, b in (("24", "24"), ("60", "60"), ("24", "30"), ("30", "24")))],
+    ("a", "b"), [("24", "24"), ("30", "30"), ("60", "60"), ("24", "30"), pytest.param("30", "24", marks=pytest.mark.matrix)]
 )
 def test_plays_in_step_and_pauses_on_one_frame(stage: Callable[..., Any], a: str, b: str) -> None:
     page = stage(f"a{a}.mp4", f"b{b}.mp4", fps=float(RATES[a]))
@@ -152,10 +170,10 @@ def test_plays_in_step_and_pauses_on_one_frame(stage: Callable[..., Any], a: str
     left, right = numbers(page)
     assert left == told(page)
     assert right == int((left / RATES[a] + Fraction(2, 1000)) * RATES[b])
-    for _ in range(3):
-        page.keyboard.press(".")
-    page.keyboard.press(",")
-    assert numbers(page)[0] == told(page) == left + 2
+    for key, frame in [(".", left + 1), (".", left + 2), (",", left + 1)]:
+        page.keyboard.press(key)
+        assert numbers(page) == [frame, int((frame / RATES[a] + Fraction(2, 1000)) * RATES[b])]
+        assert told(page) == frame
 
 
 def test_the_side_that_is_heard_is_never_bent(stage: Callable[..., Any]) -> None:
@@ -192,8 +210,7 @@ def seeks(page: Any, a: Fraction, b: Fraction) -> None:
     in_step(page, a, b)
 
 
-@pytest.mark.matrix  # real time on a paced connection: for a quiet machine
-@pytest.mark.parametrize("slow", ["a-large.mp4", "b-large.mp4"])
+@pytest.mark.parametrize("slow", [pytest.param("a-large.mp4", marks=pytest.mark.matrix), "b-large.mp4"])
 def test_a_slow_connection_of_one_holds_both(stage: Callable[..., Any], site: Site, clips: Path, slow: str) -> None:
     site.pace[slow] = (clips / slow).stat().st_size / SECONDS * 0.55
     page = stage("a-large.mp4", "b-large.mp4", wait=False)

@@ -15,12 +15,16 @@ from typing import Any
 
 import pytest
 from helpers.fit_zoo import X265
+from helpers.scripted import File, ScriptedNovita
 from helpers.served import Served, Watched, serving, watching
 from PIL import Image
 
-from kling_utils import examples
+from kling_utils import MotionRequest, Runner, examples
+from kling_utils.errors import KlingError
+from kling_utils.jobs.pace import Pace
 from kling_utils.media import ffmpeg
 from kling_utils.media.probe import probe_video
+from kling_utils.settings import load
 
 pytestmark = pytest.mark.browser
 SHIFTS = """
@@ -421,6 +425,57 @@ def test_a_job_that_nobody_watches_is_followed_in_the_gallery(watched: Watched, 
     page.click(".next-delete")
     page.click(".next-yes")
     page.wait_for_selector(".gallery.is-empty")
+    assert watched.ours == []
+
+
+def kept(home: Path, motion: Path) -> None:
+    """One finished and one failed job of Kling in that home, as a page finds them that is started later."""
+    with ScriptedNovita() as novita:
+        novita.state.video = motion.read_bytes()
+        address = novita.serve("/in/dance.mp4", File(novita.state.video))
+        known = {"home": home, "novita_api_key": novita.key, "novita_base_url": novita.base_url, "private_hosts": frozenset({"127.0.0.1"})}
+        with Runner(load(**known), pace=Pace(interval=0.01, adopt_every=0.05, late=0.02, mishap=0.01)) as runner:
+            runner.run(MotionRequest(examples.IMAGES[0].path, address), progress=False)
+            novita.state.statuses = ["TASK_STATUS_FAILED"]
+            with pytest.raises(KlingError):
+                runner.run(MotionRequest(examples.IMAGES[0].path, address, prompt="in the rain"), progress=False)
+
+
+def test_the_gallery_shows_only_what_is_chosen(watched: Watched, tmp_path: Path) -> None:
+    page, motion = watched.page, tmp_path / "dance.mp4"
+    ffmpeg.run([*ffmpeg.source(examples.VIDEOS[0].path), "-t", "3.2", *ffmpeg.H264, "-preset", "veryfast", "-an", str(motion)], timeout=60)
+    kept(tmp_path / "home", motion)
+
+    def seen() -> list[str]:
+        cards = "all => all.filter((c) => c.checkVisibility()).map((c) => c.querySelector('.gallery-state').dataset.state)"
+        return list(page.eval_on_selector_all(".gallery-card", cards))
+
+    def chosen(group: str) -> None:
+        page.click(f".gallery-filter[data-group={group}]")
+        page.wait_for_selector(f".gallery-filter[data-group={group}][aria-pressed=true]")
+        assert page.locator(".gallery-filter[aria-pressed=true]").count() == 1
+
+    with serving(tmp_path) as served:
+        page.goto(served.url)
+        page.wait_for_selector(".gallery-card >> nth=1")
+        assert page.locator(".gallery-filter").all_inner_texts() == ["All", "Finished", "Stopped"]
+        assert seen() == ["failed", "succeeded"], "newest first"
+        chosen("done")
+        assert seen() == ["succeeded"]
+        chosen("stopped")
+        assert seen() == ["failed"]
+        chosen("all")
+        assert seen() == ["failed", "succeeded"]
+
+        # The last one of a choice goes, and the choice with it: the others are there again.
+        chosen("stopped")
+        page.hover(".gallery-card:visible")
+        page.click(".gallery-delete:visible")
+        page.click(".gallery-yes:visible")
+        page.wait_for_function("document.querySelectorAll('.gallery-card').length === 1")
+        assert seen() == ["succeeded"]
+        assert page.is_hidden(".gallery-filters")
+    assert watched.elsewhere == []
     assert watched.ours == []
 
 

@@ -5,6 +5,7 @@ Slow on purpose (a minute): it is the one test that would notice if the parts di
 
 from __future__ import annotations
 
+import contextlib
 import json
 import urllib.request
 from collections.abc import Iterator
@@ -12,14 +13,35 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.scripted import BALANCE, SUBMIT, File, ScriptedNovita, ServerState
 from helpers.served import Served, Watched, serving, watching
 
+from kling_utils import examples
 from kling_utils.media import ffmpeg
 
 pytestmark = pytest.mark.browser
 KEY = "sk_typed-by-a-visitor-4711"
 HOSTILE = "<img src=x onerror=window.hacked=1>${window.hacked=2}{{hacked}}.png"
 TICK = "() => [...document.querySelectorAll('.stage video')].map(v => [v.readyState, v.currentTime])"
+STORED = """async () => {
+  const rows = [];
+  for (const { name } of await indexedDB.databases()) {
+    const db = await new Promise((done, fail) => {
+      const r = indexedDB.open(name); r.onsuccess = () => done(r.result); r.onerror = () => fail(r.error);
+    });
+    for (const store of db.objectStoreNames) {
+      const asked = db.transaction(store).objectStore(store).getAll();
+      rows.push([name, store, await new Promise((done) => { asked.onsuccess = () => done(asked.result); })]);
+    }
+    db.close();
+  }
+  return JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, history.state, location.href, rows]);
+}"""
+PAID = """
+import os, runpy, sys
+os.environ.update(NOVITA_BASE_URL=sys.argv[1], KLING_ALLOW_PRIVATE_HOSTS="127.0.0.1", KLING_POLL_INTERVAL="0.2")
+runpy.run_path("app.py", run_name="__main__")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +136,77 @@ def test_from_two_files_to_a_draft_that_plays(watched: Watched, served: Served, 
         assert KEY not in text, where
     assert KEY.encode() not in database
     assert page.evaluate("window.hacked") is None
+    assert watched.elsewhere == []
+    assert watched.ours == []
+
+
+def places(text: str, watched: Watched, served: Served) -> set[str]:
+    """Where that text can be read: on the page, in what the browser keeps, in what the server tells a stranger, in files."""
+    page = watched.page
+    said = {"page": page.content(), "browser": page.evaluate(STORED)}
+    said["cookies"] = json.dumps(page.context.cookies())
+    for name in ("config", "gradio_api/info"):
+        with urllib.request.urlopen(f"{served.url}/{name}", timeout=10) as answer:
+            said[name] = answer.read().decode()
+    assert json.loads(said["config"])["components"]
+    found = {where for where, held in said.items() if text in held}
+    for path in served.log.parent.rglob("*"):  # home, uploads and log
+        with contextlib.suppress(FileNotFoundError, IsADirectoryError):  # what is written beside its place is renamed meanwhile
+            if text in path.name or text.encode() in path.read_bytes():
+                found.add(path.name)
+    return found
+
+
+def test_a_key_that_paid_for_a_job_stays_nowhere(watched: Watched, tmp_path: Path) -> None:
+    page, requests = watched.page, list[str]()
+    page.on("request", lambda request: requests.append(request.url))
+    short = tmp_path / "dance.mp4"
+    ffmpeg.run([*ffmpeg.source(examples.VIDEOS[0].path), "-t", "3.2", *ffmpeg.H264, "-preset", "veryfast", "-an", str(short)], timeout=60)
+    motion = short.read_bytes()
+    with ScriptedNovita(ServerState(key=KEY, video=motion)) as novita, serving(tmp_path, "-c", PAID, novita.base_url) as served:
+        page.goto(served.url)
+        page.wait_for_selector(".lesson")
+        page.click("#open-key")
+        page.fill("#key input", KEY)
+        page.press("#key input", "Tab")
+        page.wait_for_selector("text=Your key is not tested yet.")
+        page.click("#test-key")
+        page.wait_for_selector("#key-result >> text=The key works")
+
+        # Both files are checked while the key is there.
+        page.set_input_files("#image input[type=file]", str(examples.IMAGES[0].path))
+        page.fill("#video-address :is(input, textarea)", novita.serve("/in/dance.mp4", File(motion)))
+        page.press("#video-address :is(input, textarea)", "Enter")
+        page.wait_for_selector("#image-report .kc-report-card >> text=The picture is fine")
+        page.wait_for_selector("#video-report .kc-report-card >> text=The clip is fine")
+        page.wait_for_selector("#generate >> text=USD")
+
+        page.click("#generate")
+        page.wait_for_selector(".panel[data-mode=done]", timeout=60_000)
+        page.wait_for_selector(".stage[data-fill=both]")
+        job, task = page.evaluate("new URL(location.href).searchParams.get('job')"), page.inner_text(".panel-task code")
+        (sent,) = novita.sent("POST", SUBMIT)
+        assert sent.headers["authorization"] == f"Bearer {KEY}"
+        assert [task] == list(novita.state.tasks)
+        assert novita.sent("GET", BALANCE)
+        assert page.input_value("#key input") == KEY, "the box still has it"
+
+        # What is looked through is the right place: it holds what may be kept.
+        seen = places(job, watched, served) | places(task, watched, served)
+        assert {"page", "browser"} <= seen
+        assert any(".sqlite3" in place for place in seen)
+        kept = page.evaluate("[...Object.keys(localStorage), ...Object.keys(sessionStorage)]")
+        assert kept == ["motion-control-studio.visitor.v1"], "gradio scrambles what it keeps, so nothing else may be there"
+        assert "config" in places("open-key", watched, served)
+        assert "server.log" in places(served.url, watched, served)
+        assert places(KEY, watched, served) == set()
+        page.reload()
+        page.wait_for_selector(".panel[data-mode=done]")
+        page.wait_for_selector("#history .gallery-open[aria-current=true]")
+        page.click("#open-key")
+        assert page.input_value("#key input") == ""
+        assert places(KEY, watched, served) == set()
+        assert [url for url in requests if KEY in url] == []
     assert watched.elsewhere == []
     assert watched.ours == []
 

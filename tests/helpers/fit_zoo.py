@@ -246,3 +246,15 @@ CLIPS: dict[str, Maker] = {
     "a phone's": phone,
     "large": lambda to: clip(to, size="2560x1440", rate="24", video=X265),
 }
+FAST_CLIPS = (
+    "mov",
+    "mkv, opus",
+    "hevc, mov, 10 bits",
+    "hdr, pq",
+    "interlaced, wide pixels",
+    "hevc, turned, varying",
+    "odd sides",
+    "picture begins late",
+    "silent",
+)
+"""Those that the default run makes: a few seconds each."""
