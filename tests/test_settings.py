@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,12 @@ def test_what_counts_as_hosted(given: dict[str, object], hosted: bool) -> None:
 
 
 def test_every_setting_is_in_the_readme_with_its_description() -> None:
-    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (.+?) \|$", README.read_text("utf-8"), re.M))
-    told = {variable(name): info.description for name, info in Settings.model_fields.items()}
-    assert rows == told
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (.+?) \| (.*?) ?\|$", README.read_text("utf-8"), re.M)
+    assert rows == [(variable(name), info.description, usual(info.default)) for name, info in Settings.model_fields.items()]
+
+
+def usual(default: object) -> str:
+    """A default as the table shows it: nothing for what is unset, or is the system's."""
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    return f"{default:g}" if isinstance(default, int | float) else str(default) if isinstance(default, str | Decimal) else ""

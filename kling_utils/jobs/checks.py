@@ -25,8 +25,10 @@ from kling_utils.novita.client import Balance, Client
 from kling_utils.novita.publish import Host, Way, not_public
 from kling_utils.novita.stores import ObjectStore
 from kling_utils.novita.transport import Transport
+from kling_utils.preflight import words
 from kling_utils.preflight.check import check, check_image, check_text, check_video
 from kling_utils.preflight.fit import FitChoices, Fitted, Plan, fit, left_in_place, plan_fit
+from kling_utils.preflight.limits import limit
 from kling_utils.preflight.quote import RateCard, expected_seconds, quote
 from kling_utils.settings import Settings
 from kling_utils.values import (
@@ -120,8 +122,8 @@ class Checks:
         """A clip of this machine, and no way from here to a provider that fetches clips by their address."""
         if video is None or video.url or provider == "local" or isinstance(video.info, KlingError) or self.ways():
             return ()
-        error = self._no_way(video)
-        return (Finding("request.address", "request", "error", "Address of the clip", error.message, "", error.hint, "contract"),)
+        rule, error = limit("request.address"), self._no_way(video)
+        return (Finding(rule.code, rule.field, rule.severity, rule.title, error.message, "", error.hint, words.SOURCES[rule.source]),)
 
     def _no_way(self, video: Looked[VideoInfo]) -> NotPublished:
         """Why the provider cannot get at a clip of this machine, and what to do."""

@@ -121,6 +121,7 @@ LIMITS: tuple[Limit, ...] = (
     Limit("negative_prompt.length", "characters", "error", "novita", low=0, high=2500),
     Limit("request.length", "kind", "advice", "novita", options=(f"{RESULT_SECONDS_IMAGE} s in image orientation", words.AS_VIDEO)),
     Limit("request.sound", "kind", "advice", "measured", options=("a clip with sound", "sound not wanted")),
+    Limit("request.address", "kind", "error", "novita", options=("a public https address", "a file and a way to publish it")),
     Limit("image.unreadable", "kind", "error", "measured", options=_STILL),
     Limit("image.is_video", "kind", "error", "measured", options=_STILL),
     Limit("video.unreadable", "kind", "error", "measured", options=_CLIP),

@@ -109,6 +109,7 @@ TEXTS: dict[str, Text] = {
         fix="In image orientation every result has {seconds} seconds: choose video orientation to follow the whole clip.",
     ),
     "request.sound": Text("Sound", fix="The clip has no sound, so the result has none: choose another clip if you want sound."),
+    "request.address": Text("Address of the clip", fix="Give the clip as a public https address, or set a way to publish it."),
     "image.unreadable": Text("Image file", fix="Choose a JPEG or PNG picture."),
     "image.is_video": Text(
         "Image file",
