@@ -14,6 +14,7 @@ from pathlib import Path
 from kling_utils.errors import InvalidRequest, KlingError
 from kling_utils.media.probe import probe_video
 from kling_utils.show import cards, offline, proxies, words
+from kling_utils.show.progress import Steady
 from kling_utils.values import Result
 
 HEIGHT = 720
@@ -57,7 +58,12 @@ class Stage:
         with tempfile.TemporaryDirectory(prefix="cell-") as folder:
             room = Path(folder)
             first = self.results[0]
-            clips = [proxies.small(path, room / f"{n}.mp4") for n, path in enumerate([first.reference, *(r.video for r in self.results)])]
+            sources = [first.reference, *(each.video for each in self.results)]
+            clips = []
+            with Steady("preparing the stage") as bar:
+                for n, path in enumerate(sources):
+                    clips.append(proxies.small(path, room / f"{n}.mp4"))
+                    bar((n + 1) / len(sources))
             image = proxies.small_image(first.image, room / "image.jpg")
             foot = "Small copies of the clips, inside this cell; save() writes a page with the clips as they are."
             page = self._write(room / "page.html", clips[0], clips[1:], image, foot=foot).read_text("utf-8")
