@@ -2,7 +2,8 @@
 const acts = {
   play: () => (s.playing ? pause() : play()), prev: () => step(-1), next: () => step(1), loop: () => setLoop(!s.loop),
   from: () => mark('from'), to: () => mark('to'), unmark, less: () => setOffset(s.offset - 1), more: () => setOffset(s.offset + 1),
-  even: () => setOffset(0), swap: () => swap(!s.swapped), image: () => pinned(!root.classList.contains('is-pinned')), corner,
+  even: () => setOffset(0), swap: () => { swap(!s.swapped); say(s.swapped ? 'Sides swapped' : 'Sides as they were'); },
+  image: () => { pinned(!root.classList.contains('is-pinned')); say(root.classList.contains('is-pinned') ? 'Image shown' : has(pin.firstElementChild) ? 'Image hidden' : 'There is no image'); }, corner,
   still, link: copyLink, full, help: tell, close: () => help.close(),
 };
 const PAIR = new Set(['less', 'more', 'even', 'swap']);
@@ -75,6 +76,17 @@ root.addEventListener('keydown', (e) => {
   if (!act || (root.dataset.fill !== 'both' && names.some((name) => PAIR.has(name)))) return;
   e.preventDefault(); e.stopPropagation();
   act();
+});
+// On a page with one stage, space and the question mark reach it also where nothing has the focus, as after a reload.
+const free = (e) => e.target === document.body && document.activeElement === document.body && !e.defaultPrevented && !(e.ctrlKey || e.metaKey || e.altKey);
+document.addEventListener('keydown', (e) => {
+  if (!root.isConnected || ![' ', '?'].includes(e.key) || !free(e) || root.dataset.fill === 'empty' || document.querySelector('dialog[open], [aria-modal=true]')) return;
+  if (document.querySelectorAll('.stage').length > 1 || !root.checkVisibility()) return;
+  const box = screen.getBoundingClientRect();
+  if (e.key === ' ' && (box.bottom < 80 || box.top > window.innerHeight - 80)) return;   // out of sight: then space scrolls the page
+  e.preventDefault();
+  root.focus({ preventScroll: true });
+  keys[e.key]();
 });
 
 function filled() {

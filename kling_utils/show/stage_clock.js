@@ -87,7 +87,7 @@ function advance(gone) {
   if (!lead) s.clock += gone * s.rate;                                    // an offset can leave a gap in which neither plays
   else if (!lead.paused) s.clock = lead.currentTime + shift(lead);
   if (s.clock >= end() - (s.to === null ? half() : 0)) {
-    if (s.loop || s.to !== null) seekTo(begin()); else pause();
+    if (s.loop) seekTo(begin()); else pause();
     return;
   }
   for (const v of videos()) {

@@ -63,6 +63,7 @@ function mark(name) {                                                     // A o
   s[name] = s.clock;
   if (s.from !== null && s.to !== null && s.to < s.from) [s.from, s.to] = [s.to, s.from];
   marks();
+  if (!s.loop) setLoop(true);                                             // that is what the marks are for, and the button says so
   say((name === 'from' ? 'Loop from ' : 'Loop to ') + s.clock.toFixed(2) + ' s');
 }
 function unmark() { s.from = s.to = null; marks(); }

@@ -120,7 +120,7 @@ function link() {                                                         // the
   return here.href;
 }
 const placed = window.location.protocol !== 'about:';                      // a notebook's cell has no address of its own
-$('[data-act="link"]').hidden = !placed;
+$('[data-act="link"]').hidden = $('.stage-key-link').hidden = !placed;
 async function copyLink() {
   if (!placed) { say('A cell has no link'); return; }
   if (s.playing) pause();

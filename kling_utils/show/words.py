@@ -141,12 +141,14 @@ def price(quote: Quote) -> str:
 
 
 def spent(job: Job) -> str:
-    """What a job costs or has cost, in a few words; empty where that is not known."""
+    """What a job costs or has cost, in a few words; "perhaps" where nobody knows whether it was charged, empty where nothing is known."""
     if job.draft:
         return "free"
     if job.done and job.money == "no":
         return "nothing spent"
-    return price(job.cost) if job.cost is not None else ""
+    said = price(job.cost) if job.cost is not None else ""
+    doubtful = job.state in ("failed", "unconfirmed") and job.money == "unknown"
+    return f"perhaps {said.removeprefix('about ')}" if doubtful and said else said
 
 
 def span(quote: Quote) -> str:

@@ -7,19 +7,21 @@ nothing. Refuses to follow what it started: that is ``follow``.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from kling_utils.errors import AlreadyHave, KlingError, SettingError
+from kling_utils.errors import AlreadyHave, InvalidRequest, KlingError, SettingError
 from kling_utils.preflight.limits import limit
 from kling_utils.show import cards, words
-from kling_utils.studio import files, snippets, visitor
+from kling_utils.studio import files, refusal, snippets, visitor
 from kling_utils.studio.desk import Desk, typed_key
 from kling_utils.studio.theme import static
-from kling_utils.values import CharacterOrientation, Job, ModelName, MotionRequest
+from kling_utils.studio.wire import HIDDEN, PRIVATE
+from kling_utils.values import CharacterOrientation, Job, ModelName, MotionRequest, is_url
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -32,7 +34,8 @@ SHORTEST = float(limit("video.duration").low or 0)
 """Seconds of the shortest clip that is worth trimming to; what is really allowed is said by the checks."""
 _OTHER_MODEL: dict[ModelName, ModelName] = {"kling-v3-0-std": "kling-v3-0-pro", "kling-v3-0-pro": "kling-v3-0-std"}
 _OTHER_WAY: dict[CharacterOrientation, CharacterOrientation] = {"video": "image", "image": "video"}
-_NOTHING: dict[str, Any] = {"job_id": "", "items": [], "copies": [], "trim": None, "deletable": False}
+_OWN: Mapping[str, Any] = {}
+_NOTHING: dict[str, Any] = {"job_id": "", "items": [], "why": [], "copies": [], "trim": None, "deletable": False}
 
 
 class Actions:
@@ -47,7 +50,9 @@ class Actions:
             apply_default_css=False,
             elem_id="next",
         )
-        self.answer = gr.HTML("", elem_id="next-answer", apply_default_css=False)
+        self.answer = gr.HTML("", js_on_load=static("notice.js"), elem_id="next-answer", apply_default_css=False)
+        self.answer.dismiss(self.unsaid, None, [self.answer], **PRIVATE, **HIDDEN)
+        self.panel.moved(self.moved, [self.answer], [self.answer], **PRIVATE, **HIDDEN)
 
     # -- what is offered
 
@@ -66,6 +71,7 @@ class Actions:
         return {
             "job_id": job.job_id,
             "items": items,
+            "why": list(dict.fromkeys(item["why"] for item in items if item["blocked"])),  # often one reason for all: said once
             "copies": copies,
             "trim": {"length": int(length * 10) / 10, "least": SHORTEST} if length > SHORTEST + 0.2 else None,
             "deletable": ended or job.state == "checked",
@@ -97,8 +103,9 @@ class Actions:
             "id": name,
             "label": _label(name, job, look.provider == "local"),
             "price": price,
-            "note": f"{blocked.title}: {blocked.measured}" if blocked else (f"{price}, {more}" if more else price),
+            "note": "cannot be sent" if blocked else (f"{price}, {more}" if more else price),
             "blocked": blocked is not None,
+            "why": f"{blocked.title}: {blocked.measured.rstrip('.')}. {blocked.fix}".strip() if blocked else "",
         }
 
     # -- what is done
@@ -118,7 +125,7 @@ class Actions:
         except AlreadyHave as error:
             if error.job_id and error.money == "no":
                 desk.open(error.job_id)
-                return gr.skip(), cards.note("You had this one already", "Here it is; nothing was sent.")
+                return gr.skip(), about(error.job_id, cards.note("You had this one already", "Here it is; nothing was sent."))
             return gr.skip(), cards.error(error)
         except KlingError as error:
             return gr.skip(), cards.error(error)
@@ -135,7 +142,7 @@ class Actions:
             text = f"It is {price or 'not known'}. Press it again to agree."
             return self.value(job, key), cards.note("The price is another one now", text, severity="warning")
         owner = visitor.owner(self._runner, who)
-        asked = self._request(name, job)
+        asked = self._request(name, job, key)
         used, fresh = None if name == "draft" else key, name == "again" and job.state == "succeeded"
         made = self._runner.submit(asked, owner=owner, key=used, report=look.report, fresh=fresh, draft=name == "draft")
         desk.open(made.job_id)
@@ -153,22 +160,40 @@ class Actions:
             desk.open("")
         return ""
 
-    def trim(self, event: gr.EventData, desk: Desk, who: Any) -> tuple[Any, ...]:
-        """Fill the form with a part of the clip. Returns (answer, image, its view, video, its view, and the rest of the form)."""
-        job = self._job(desk, who)
-        if job is None:
-            return gone(), *((gr.skip(),) * 9)
-        try:
-            clip = trimmed(job, _number(event, "from"), _number(event, "to"))
-        except KlingError as error:
-            return cards.error(error), *((gr.skip(),) * 9)
-        said = cards.note("The form is filled with the trimmed clip", "Look at it, then press Generate. Nothing was sent.", severity="pass")
-        return said, *form(job, clip)
+    def trim(self, event: gr.EventData, desk: Desk, who: Any) -> Iterator[tuple[Any, ...]]:
+        """Fill the form with a part of the clip; until that is made the form stays as it is.
 
-    def again(self, desk: Desk, who: Any) -> tuple[Any, ...]:
+        Yields (answer, image, its view, video, its view, and the rest of the form).
+        """
+        job, begin, end = self._job(desk, who), _number(event, "from"), _number(event, "to")
+        keep = (gr.skip(),) * 9
+        if job is None:
+            yield gone(), *keep
+            return
+        yield about(job.job_id, cards.note("Trimming the clip", "It takes a few seconds. The form stays as it is until then.")), *keep
+        try:
+            filled = form(job, trimmed(job, begin, end))
+        except KlingError as error:
+            yield about(job.job_id, refusal.closable(cards.error(error))), *keep
+            return
+        text = f"{begin:g} to {end:g} s of it. Look at it, then press Generate. Nothing was sent."
+        said = refusal.closable(cards.note("The form is filled with the trimmed clip", text, severity="pass"))
+        yield about(job.job_id, said, filled=True), *filled
+
+    @staticmethod
+    def unsaid() -> str:
+        """What was said was closed."""
+        return ""
+
+    def moved(self, event: gr.EventData, said: Any) -> Any:
+        """Another job stands on the desk: what was said about the one before goes."""
+        here = str(getattr(event, "id", ""))
+        return gr.skip() if here and isinstance(said, str) and said.startswith(about(here, "", filled=None)) else ""
+
+    def again(self, desk: Desk, who: Any, key: str) -> tuple[Any, ...]:
         """Fill the form from the open job: (image, its view, video, its view, orientation, model, prompt, negative prompt, sound)."""
         job = self._job(desk, who)
-        return form(job) if job is not None else (gr.skip(),) * 9
+        return form(job, sources=self._sources(job, key_or_none(key))) if job is not None else (gr.skip(),) * 9
 
     # -- inside
 
@@ -178,11 +203,16 @@ class Actions:
         except (KlingError, ValueError):
             return None
 
-    def _request(self, name: str, job: Job) -> MotionRequest:
-        asked = job.request
-        image = files.named(Path(asked.image), job.image_name)
-        video = files.named(Path(asked.video), job.video_name)
-        asked = replace(asked, image=image or asked.image, video=video or asked.video)
+    def _sources(self, job: Job, key: SecretStr | None, *, draft: bool = False) -> dict[str, Any]:
+        """Picture and clip of a job, for another one: its own copies, under the names that people know. Where Kling is to make it, what was
+        given by its address goes by that again; a draft needs no address, which may be gone by now."""
+        asked, paid = job.request, not draft and self._runner.provider_for(key) == "novita"
+        given = self._runner.as_given(job) if paid else asked
+        kept = {"image": files.named(Path(asked.image), job.image_name), "video": files.named(Path(asked.video), job.video_name)}
+        return {name: getattr(given, name) if is_url(getattr(given, name)) else kept[name] or getattr(asked, name) for name in kept}
+
+    def _request(self, name: str, job: Job, key: SecretStr | None) -> MotionRequest:
+        asked = replace(job.request, **self._sources(job, key, draft=name == "draft"))
         if name == "model":
             return replace(asked, model_name=_OTHER_MODEL[asked.model_name])
         if name == "orientation":
@@ -190,24 +220,30 @@ class Actions:
         return asked
 
     def _look(self, name: str, job: Job, key: SecretStr | None) -> Look:
-        asked = self._request(name, job)
+        asked = self._request(name, job, key)
         return self._runner.look(**{field: getattr(asked, field) for field in asked.__dataclass_fields__}, key=key, draft=name == "draft")
 
 
-def form(job: Job, video: Path | None = None) -> tuple[Any, ...]:
-    """The form's values for a job, perhaps with another clip: (image, its view, video, its view, orientation, model, texts, sound)."""
+def form(job: Job, video: Path | None = None, *, sources: Mapping[str, Any] = _OWN) -> tuple[Any, ...]:
+    """The form's values for a job, perhaps with another clip: (image, its view, video, its view, orientation, model, texts, sound).
+
+    ``sources``: what stands for ``image`` and ``video`` instead of the job's own copies, which are shown in any case.
+    """
     asked = job.request
     kept = files.named(Path(asked.image), job.image_name), video or files.named(Path(asked.video), job.video_name)
     image, clip = (str(path) if path is not None else None for path in kept)
     texts = (asked.character_orientation, asked.model_name, asked.prompt, asked.negative_prompt, asked.keep_original_sound)
-    return (image or "", image, clip or "", clip, *texts)
+    return (str(sources.get("image") or image or ""), image, str((not video and sources.get("video")) or clip or ""), clip, *texts)
 
 
 def trimmed(job: Job, begin: float, end: float) -> Path:
-    """A part of the job's clip, made once. Raises ``InvalidRequest`` for a part that is none, and what ``fit`` raises."""
+    """A part of the job's clip, made once. Raises ``InvalidRequest`` for a part that is none or too short, and what ``fit`` raises."""
     from kling_utils.preflight.fit import fit_file, plan_file
     from kling_utils.preflight.plan import FitChoices
 
+    if end - begin < SHORTEST - 0.05:
+        text = f"At least {SHORTEST:g} s must remain, and from {begin:g} to {end:g} s it is {max(0.0, end - begin):g} s."
+        raise InvalidRequest(text, hint="Choose a longer part of the clip.", field="video")
     source = files.named(Path(job.request.video), job.video_name) or Path(job.request.video)
     choices = FitChoices(fields=("video",), start=max(0.0, begin), length=max(0.0, end - begin))
     plan = plan_file(source, choices=choices, character_orientation=job.request.character_orientation)
@@ -217,6 +253,12 @@ def trimmed(job: Job, begin: float, end: float) -> Path:
     if not out.exists():
         fit_file(plan, out)
     return out
+
+
+def about(job_id: str, card: str, *, filled: bool | None = False) -> str:
+    """A card about a job, which goes when another one is opened. ``filled``: the form has its files now; None: how such a card begins."""
+    begin = f'<div data-about="{cards.escape(job_id)}"'
+    return begin if filled is None else f"{begin}{' data-filled' if filled else ''}>{card}</div>"
 
 
 def gone() -> str:

@@ -10,6 +10,7 @@ import base64
 import functools
 import threading
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from kling_utils.preflight.fit import FitChoices, Fitted, Plan, left_in_place, p
 from kling_utils.show import cards, repairs
 from kling_utils.studio import files
 from kling_utils.studio.desk import Desk, Form
+from kling_utils.studio.theme import static
 from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
 from kling_utils.values import Report
 
@@ -32,6 +34,17 @@ THUMBNAILS = 8
 LOOK_AGAIN = 0.4
 """Seconds between two looks at the progress."""
 PAD, CROP = "Add ground around it", "Cut around the person"
+USUAL = "usual"
+_COLOURS = [
+    ("White", "white"),
+    ("Light grey", "#d4d4d4"),
+    ("Grey", "#808080"),
+    ("Black", "black"),
+    ("Blue", "#2f5fd0"),
+    ("Green", "#00b140"),
+]
+_UNREADABLE = frozenset({"image.unreadable", "image.is_video", "video.unreadable", "video.is_image"})
+"""Said by the card of the file itself, and nothing that a repair could answer."""
 
 
 class Fitting:
@@ -41,9 +54,12 @@ class Fitting:
         self._runner = runner
         with gr.Column(visible=False, elem_id="fit") as self.panel:
             self.plan = gr.HTML("", elem_id="fit-plan", apply_default_css=False)
-            self.strip = gr.HTML("", elem_id="fit-strip", apply_default_css=False, visible=False)
+            self.strip = gr.HTML("", js_on_load=static("frames.js"), elem_id="fit-strip", apply_default_css=False, visible=False)
             self.start = gr.Slider(0, 1, value=0, step=0.1, label="Begin at (seconds)", elem_id="fit-start", visible=False)
             self.shape = gr.Radio([PAD, CROP], value=PAD, label="Picture too wide or too tall", elem_id="fit-shape", visible=False)
+            self.colour = gr.Dropdown(
+                [("As usual", USUAL), *_COLOURS], value=USUAL, label="Ground", elem_id="fit-colour", visible=False, filterable=False
+            )
             self.slow = gr.Checkbox(
                 False, label="Slow the clip down until it is long enough", elem_id="fit-slow", visible=False, container=False
             )
@@ -55,11 +71,11 @@ class Fitting:
     @property
     def judged_outputs(self) -> list[Any]:
         """What ``judged`` changes."""
-        return [self.panel, self.plan, self.start, self.shape, self.slow, self.button]
+        return [self.panel, self.plan, self.start, self.shape, self.slow, self.button, self.colour]
 
     @property
     def choices(self) -> list[Any]:
-        return [self.start, self.shape, self.slow]
+        return [self.start, self.shape, self.slow, self.colour]
 
     def wire(self, form: list[Any], image: ImageInput, video: VideoInput, desk: gr.State) -> None:
         """The button, its stop, and the choices that change the plan."""
@@ -67,22 +83,24 @@ class Fitting:
         self.button.click(self.fix, [*form, *self.choices, desk], outputs, **PRIVATE, **HIDDEN, **MANY)
         self.stop.click(self.stopped, [desk], None, **PRIVATE, **HIDDEN)
         gr.on(
-            [self.start.release, self.shape.input, self.slow.input],
+            [self.start.release, self.shape.input, self.slow.input, self.colour.input],
             self.replan,
             [*form, *self.choices, desk],
-            [self.plan, self.button],
+            [self.plan, self.button, self.colour],
             trigger_mode="always_last",
             **PRIVATE,
             **HIDDEN,
             **MANY,
         )
+        begun = [self.start, self.plan, self.button]
+        self.strip.begin(self.begun, [*form, *self.choices, desk], begun, trigger_mode="always_last", **PRIVATE, **HIDDEN, **MANY)
 
-    def judged(self, report: Report, form: Form, start: float, shape: str, slow: bool) -> tuple[Any, ...]:
+    def judged(self, report: Report, form: Form, start: float, shape: str, slow: bool, colour: str) -> tuple[Any, ...]:
         """The panel for a report: hidden when nothing can be or need be done."""
-        plan = _plan(report, form, start, shape, slow)
+        plan = _plan(report, form, start, shape, slow, colour)
         short = any(i.field == "video" and i.code == "video.duration" for i in plan.impossible)
         if not (plan.needed or short):  # nothing to do, or nothing that can be done: then the cards of the files say why
-            return (gr.update(visible=False), *([gr.skip()] * 5))
+            return (gr.update(visible=False), *([gr.skip()] * 6))
         spare = _spare(plan) if any(s.code in ("video.trim", "video.cut") for s in plan.steps) else 0.0
         wide = any(f.code == "image.aspect" and f.severity == "error" for f in report.findings)
         return (
@@ -91,16 +109,28 @@ class Fitting:
             gr.update(visible=spare > 0, maximum=max(spare, 0.1), value=min(start, max(spare, 0.0))),
             gr.update(visible=wide),
             gr.update(visible=short or slow),
-            _press(plan, value="Fix all" if plan.required else "Fix all (advised)"),
+            _press(plan, value=_fix(report) + ("" if plan.required else " (advised)")),
+            _ground(plan),
         )
 
-    def replan(self, *values: Any) -> tuple[Any, Any]:
+    def replan(self, *values: Any) -> tuple[Any, Any, Any]:
         """A choice was changed: what would be done now."""
-        *fields, start, shape, slow, desk = values
+        *fields, start, shape, slow, colour, desk = values
         if desk.shown is None:
-            return gr.skip(), gr.skip()
-        plan = _plan(desk.shown.report, Form(*fields), start, shape, slow)
-        return repairs.plan(plan), _press(plan)
+            return gr.skip(), gr.skip(), gr.skip()
+        plan = _plan(desk.shown.report, Form(*fields), start, shape, slow, colour)
+        return repairs.plan(plan), _press(plan), _ground(plan)
+
+    def begun(self, event: gr.EventData, *values: Any) -> tuple[Any, Any, Any]:
+        """A thumbnail was chosen: the clip begins there, or as late as it can. Returns (slider, plan, button)."""
+        *fields, _, shape, slow, colour, desk = values
+        at = getattr(event, "at", None)
+        if desk.shown is None or isinstance(at, bool) or not isinstance(at, int | float) or not 0 <= at < 1e6:
+            return gr.skip(), gr.skip(), gr.skip()
+        report, form = desk.shown.report, Form(*fields)
+        start = min(float(at), _spare(_plan(report, form, 0.0, shape, slow, colour)))
+        plan = _plan(report, form, start, shape, slow, colour)
+        return start, repairs.plan(plan), _press(plan)
 
     def frames(self, desk: Desk) -> Any:
         """Pictures of a clip that is too long, above the slider that says where it begins."""
@@ -112,11 +142,12 @@ class Fitting:
             drawn = _thumbnails(clip.path, clip.sha256)
         except KlingError:
             return gr.update(visible=False, value="")
-        return gr.update(visible=True, value=drawn)
+        spare = _spare(_plan(report, desk.form, 0.0, PAD, False, USUAL)) if desk.form is not None else 0.0
+        return gr.update(visible=True, value=_frames(drawn, clip.duration / THUMBNAILS, spare))
 
     async def fix(self, *values: Any) -> AsyncIterator[tuple[Any, ...]]:
         """Do what the plan says, in a thread, telling how far it is; the form then holds the new files."""
-        *fields, start, shape, slow, desk = values
+        *fields, start, shape, slow, colour, desk = values
         form = Form(*fields)
         told: list[tuple[float, str]] = [(0.0, "image")]
         desk.stop_fit = stop = threading.Event()
@@ -126,7 +157,7 @@ class Fitting:
 
         def work() -> Fitted:
             look = desk.check(self._runner, form, None)
-            plan = _plan(look.report, form, start, shape, slow)
+            plan = _plan(look.report, form, start, shape, slow, colour)
             return self._runner.repair(plan, on_progress=progress, stop=stop.is_set)
 
         keep = [gr.skip()] * 4
@@ -146,7 +177,7 @@ class Fitting:
             fitted = task.result()
         except Interrupted:
             look = desk.shown
-            again = repairs.plan(_plan(look.report, form, start, shape, slow)) if look is not None else ""
+            again = repairs.plan(_plan(look.report, form, start, shape, slow, colour)) if look is not None else ""
             yield (*keep, again, gr.skip(), gr.update(interactive=True), gr.update(visible=False))
             return
         except KlingError as error:
@@ -168,10 +199,29 @@ class Fitting:
         desk.stop_fit.set()
 
 
-def _plan(report: Report, form: Form, start: float, shape: str, slow: bool) -> Plan:
+def _plan(report: Report, form: Form, start: float, shape: str, slow: bool, colour: str, *, whole: bool = False) -> Plan:
+    """What is done about the files that could be read; ``whole``: also what nothing can be done about."""
     choices = FitChoices(start=max(0.0, float(start or 0)), shape="crop" if shape == CROP else "pad", slow=bool(slow))
+    if colour in {value for _, value in _COLOURS}:
+        choices = replace(choices, ground=colour, behind=colour)
     choices = left_in_place(choices, report, image=form.image, video=form.video)
-    return plan_fit(report, choices=choices, character_orientation=form.character_orientation)
+    plan = plan_fit(report, choices=choices, character_orientation=form.character_orientation)
+    return plan if whole else replace(plan, impossible=tuple(i for i in plan.impossible if i.code not in _UNREADABLE))
+
+
+def _fix(report: Report) -> str:
+    """What the button says: "all" only where both files can be looked at."""
+    left = {finding.field for finding in report.errors if finding.code in _UNREADABLE}
+    return "Fix the picture" if "video" in left else "Fix the clip" if "image" in left else "Fix all"
+
+
+def _ground(plan: Plan) -> Any:
+    """The colour is asked for where one is needed: what is added around the picture, and what shows through it."""
+    codes = {step.code for step in plan.steps}
+    padded, through = "image.pad" in codes, "image.behind" in codes
+    usual = f"Blurred picture{', on white' if through else ''} (usual)" if padded else "White (usual)"
+    label = "Colour of the ground" if padded else "Colour behind what is see-through"
+    return gr.update(visible=padded or through, label=label, choices=[(usual, USUAL), *_COLOURS])
 
 
 def _press(plan: Plan, **more: Any) -> Any:
@@ -186,7 +236,7 @@ def mends(desk: Desk) -> bool:
         return False
     if any(finding.field == "request" for finding in desk.shown.report.errors):  # no repair of a file answers those
         return False
-    plan = _plan(desk.shown.report, desk.form, 0.0, PAD, slow=False)
+    plan = _plan(desk.shown.report, desk.form, 0.0, PAD, False, USUAL, whole=True)
     return plan.required and not plan.impossible
 
 
@@ -196,6 +246,16 @@ def _spare(plan: Plan) -> float:
 
 
 @functools.lru_cache(maxsize=16)
-def _thumbnails(path: Path, _sha256: str) -> str:
-    pictures = (base64.b64encode(jpeg).decode("ascii") for jpeg in thumbnails(path, THUMBNAILS))
-    return '<div class="frames">' + "".join(f'<img alt="" src="data:image/jpeg;base64,{data}">' for data in pictures) + "</div>"
+def _thumbnails(path: Path, _sha256: str) -> tuple[str, ...]:
+    return tuple(base64.b64encode(jpeg).decode("ascii") for jpeg in thumbnails(path, THUMBNAILS))
+
+
+def _frames(pictures: tuple[str, ...], apart: float, spare: float) -> str:
+    """Each picture is a button: the clip begins there. Of the last ones, as late as it can."""
+    made = []
+    for number, data in enumerate(pictures):
+        at = round(number * apart, 1)
+        told = f"Begin at {min(at, spare):g} s" + (", the latest" if at > spare else "")
+        picture = f'<img alt="" src="data:image/jpeg;base64,{data}">'
+        made.append(f'<button type="button" data-begin="{at:g}" title="{told}" aria-label="{told}">{picture}</button>')
+    return f'<div class="frames" role="group" aria-label="Where the clip begins">{"".join(made)}</div>'

@@ -90,7 +90,7 @@ class Follow:
         offers, export, gallery = self.actions, self.exports, self.history.panel
         filled = [form[0], views[0], form[1], views[1], *form[2:]]
         offers.panel.trim(offers.trim, [desk, who], [offers.answer, *filled], **common)
-        self.reuse.click(offers.again, [desk, who], filled, **common)
+        self.reuse.click(offers.again, [desk, who, key], filled, **common)
         gr.on([key.blur, key.submit], offers.refreshed, [desk, who, key], [offers.panel], **common)
         export.panel.make(export.make, [desk, who], [export.panel], **common, **MANY)
         export.panel.halt(export.halt, [desk], None, **common, queue=False)

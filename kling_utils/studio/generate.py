@@ -36,14 +36,19 @@ class Generate:
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
-        with gr.Column(elem_id="generate-panel"):
-            self.button = gr.Button(self.label(None), variant="primary", size="lg", elem_id="generate")
+        with gr.Column(elem_id="generate-panel"):  # stays in sight: only what is needed to press
+            with gr.Column(elem_id="said"):  # stands over the button, and moves nothing
+                self.notice = gr.HTML("", js_on_load=static("notice.js"), apply_default_css=False, elem_id="notice")
+                with gr.Row(visible=False, elem_id="have-already") as self.have:
+                    self.show = gr.Button("Show it", size="sm", elem_id="show-it")
+                    self.again = gr.Button("Make another take", size="sm", elem_id="another-take")
+            with gr.Row(elem_id="generate-row", equal_height=True):
+                self.button = gr.Button(self.label(None), variant="primary", size="lg", elem_id="generate", scale=3, min_width=120)
+                self.draft = gr.Button(
+                    "Draft it here first — free", size="sm", visible=False, elem_id="generate-draft", scale=1, min_width=110
+                )
             self.price = gr.HTML("", elem_id="price", apply_default_css=False)
-            self.draft = gr.Button("Draft it here first — free", size="sm", visible=False, elem_id="generate-draft")
-            self.notice = gr.HTML("", js_on_load=static("notice.js"), apply_default_css=False, elem_id="notice")
-            with gr.Row(visible=False, elem_id="have-already") as self.have:
-                self.show = gr.Button("Show it", size="sm", elem_id="show-it")
-                self.again = gr.Button("Make another take", size="sm", elem_id="another-take")
+        self.basis = gr.HTML("", elem_id="price-basis", apply_default_css=False)
         self.twin = gr.State(("", ""))
         """The job that is there already, and the price of another take as it stands on the button."""
 
@@ -70,11 +75,11 @@ class Generate:
             account.box.submit,
             account.forgotten.change,
         ]
-        outputs = [image.card, video.card, options.card, options.orientation, self.button, self.price, self.draft]
+        outputs = [image.card, video.card, options.card, options.orientation, self.button, self.price, self.basis, self.draft]
         outputs += [*fitting.judged_outputs, *self.choice]
 
         def check(*values: Any) -> tuple[Any, ...]:
-            *fields, start, shape, slow, key, seat = values
+            *fields, start, shape, slow, colour, key, seat = values
             asked = Form(*fields)
             try:
                 look = seat.check(self._runner, asked, _key_or_none(key))
@@ -83,10 +88,7 @@ class Generate:
                     gr.skip(),
                     gr.skip(),
                     gr.update(value=cards.error(error), visible=True),
-                    gr.skip(),
-                    gr.skip(),
-                    gr.skip(),
-                    gr.skip(),
+                    *[gr.skip()] * 5,
                     *[gr.skip()] * len(fitting.judged_outputs),
                     *self.still(seat, (asked, hash(key))),
                 )
@@ -98,8 +100,9 @@ class Generate:
                 gr.update(choices=choices),
                 gr.update(value=self.label(look)),
                 self.fine_print(seat),
+                self.whole_price(seat),
                 gr.update(visible=look.provider != "local" and look.quote is not None),
-                *fitting.judged(look.report, asked, start, shape, slow),
+                *fitting.judged(look.report, asked, start, shape, slow, colour),
                 *self.still(seat, (asked, hash(key))),
             )
 
@@ -160,10 +163,14 @@ class Generate:
 
     @staticmethod
     def fine_print(seat: Desk) -> str:
-        """The repair, where one press does it, since the plan may be out of sight; and how sure the price is, which a draft has none of."""
-        said = refusal.fix_line() if mends(seat) else ""
+        """Under the button: the repair, where one press does it, since the plan may be out of sight."""
+        return refusal.fix_line() if mends(seat) else ""
+
+    @staticmethod
+    def whole_price(seat: Desk) -> str:
+        """How sure the price is and where it comes from, which a draft has none of."""
         cost = seat.shown.quote if seat.shown is not None else None
-        return said if cost is None or cost.free else f'{said}<p class="hint">{cards.escape(words.span(cost))}</p>'
+        return "" if cost is None or cost.free else f'<p class="hint">{cards.escape(words.span(cost))}</p>'
 
     def funds(self, key: Any, seat: Desk) -> Any:
         """The balance beside the price, once it is known, and a warning when it is below. Asked for at most once a minute."""
@@ -176,8 +183,8 @@ class Generate:
             return gr.skip()  # the key's own test says why
         said = f'<p class="hint">Balance: {cards.escape(available)}.</p>'
         if available.currency == look.quote.high.currency and available.amount < look.quote.high.amount:
-            short = cards.note("The balance may not be enough", f"It is {available}; this may cost {look.quote.high}.", severity="warning")
-            said = short
+            text = cards.escape(f"It is {available}; this may cost {look.quote.high}.")
+            said = f'<p class="hint is-short"><b>The balance may not be enough.</b> {text}</p>'
         return self.fine_print(seat) + said
 
     def submit(self, *values: Any, fresh: bool = False, draft: bool = False, offered: str = "") -> Iterator[tuple[Any, ...]]:

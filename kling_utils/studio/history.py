@@ -5,6 +5,7 @@ Owns what a poster says. Refuses to know how a job got where it is.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ SHOWN = 48
 DRAWN = 4
 """Posters made at one look, for results whose poster is missing; the rest is made at the next looks."""
 _EMPTY = "Your videos will be kept here."
+_PART = re.compile(r"(.+) (\d+(?:\.\d+)?)-(\d+(?:\.\d+)?) s")
+"""How ``actions.trimmed`` names a part of a clip."""
 
 
 class History:
@@ -74,10 +77,15 @@ def _item(job: Job, poster: Path | None) -> dict[str, Any]:
     group = "done" if job.state == "succeeded" else "stopped" if job.done or waiting else "going"
     state = words.MODEL[job.request.model_name] if group == "done" else words.WAITS[job.waits_for] or words.STATE[job.state]
     took = words.clock(job.finished_at - job.created) if job.finished_at and group == "done" else ""
+    clip, part = _parted(Path(job.video_name).stem)
+    way = job.request.character_orientation
+    more = [words.ORIENTATION[way].lower()] if way != "video" else []  # the usual one is not said
+    more += [f"take {job.take}"] if job.take > 1 else []
     return {
         "id": job.job_id,
-        "title": f"{Path(job.image_name).stem} × {Path(job.video_name).stem}",
-        "state": state + (f", take {job.take}" if job.take > 1 else ""),
+        "title": f"{Path(job.image_name).stem} × {clip}",
+        "part": part,
+        "state": ", ".join([state, *more]),
         "code": job.state,
         "group": group,
         "draft": job.draft,
@@ -89,3 +97,9 @@ def _item(job: Job, poster: Path | None) -> dict[str, Any]:
         "image": files.data(poster),
         "video": files.data(job.video),
     }
+
+
+def _parted(clip: str) -> tuple[str, str]:
+    """A clip's name, and which part of it: the end of a long name is cut off, and two parts differ in nothing else."""
+    found = _PART.fullmatch(clip)
+    return (found[1], f"{found[2]} to {found[3]} s") if found else (clip, "")

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from kling_utils.errors import NoSuchJob
+from kling_utils.events import Event
 from kling_utils.media import ffmpeg
 from kling_utils.settings import load
 from kling_utils.values import Finding, Job, Money, MotionRequest, Quote, Report
@@ -30,6 +31,7 @@ class StandIn:
         self.done: list[tuple[Any, ...]] = []
         self.looked: list[dict[str, Any]] = []
         self.findings: tuple[Finding, ...] = ()
+        self.addresses: dict[str, Any] = {}
 
     def now(self) -> float:
         return time.time()
@@ -62,6 +64,13 @@ class StandIn:
         if job is None or (owner is not None and job.owner != owner):
             raise NoSuchJob("There is no such job.")
         return job
+
+    def history(self, job_id: str, *, after: int = 0) -> list[tuple[int, Event]]:
+        self.job(job_id)
+        return []
+
+    def as_given(self, job: Job) -> MotionRequest:
+        return replace(job.request, **self.addresses)
 
     def jobs(self, *, owner: str | None = None, limit: int = 50) -> list[Job]:
         return [j for j in self.kept.values() if owner is None or j.owner == owner][:limit]

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from kling_utils.media import ffmpeg
 from kling_utils.media.probe import probe_video
 from kling_utils.studio import snippets, visitor
-from kling_utils.studio.actions import Actions
+from kling_utils.studio.actions import Actions, gone
 from kling_utils.studio.desk import Desk
 from kling_utils.values import Finding, Job, MotionRequest
 
@@ -74,9 +74,10 @@ def test_a_paid_result_says_what_pro_costs_more_and_offers_a_draft(at: Make) -> 
 def test_what_the_checks_refuse_is_not_for_sale(at: Make) -> None:
     runner, actions, _ = at()
     runner.findings = (Finding("video.duration", "video", "error", "Length of the clip", "20 s", "3 to 10 s"),)
-    offer = offered(actions.value(runner.kept["A"]))["orientation"]
-    assert offer["blocked"]
-    assert offer["note"] == "Length of the clip: 20 s"
+    value = actions.value(runner.kept["A"])
+    assert all(offer["blocked"] for offer in value["items"])
+    assert {offer["note"] for offer in value["items"]} == {"cannot be sent"}
+    assert value["why"] == ["Length of the clip: 20 s."], "once for all of them"
 
 
 @pytest.mark.parametrize("state", ["processing", "queued", "unconfirmed"])
@@ -101,6 +102,21 @@ def test_as_pro_sends_the_same_files_under_their_names(at: Make, picture: Path) 
     assert Path(request.image).read_bytes() == picture.read_bytes()
     assert how["owner"] == "home"
     assert desk.job_id == "NEW"
+
+
+def test_a_clip_that_was_given_by_its_address_goes_by_it_again_where_kling_makes_it(at: Make) -> None:
+    runner, actions, desk = at(provider="novita")
+    address = "https://clips.example/dance.mp4?signed=s3cret"
+    runner.addresses = {"video": address}
+    actions.act(event(id="again", price="about 1.26 USD"), desk, "", "sk-typed")
+    ((_, request, _),) = runner.done
+    assert request.video == address
+    desk.open("A")
+    form = actions.again(desk, "", "sk-typed")
+    assert form[2] == address
+    assert "s3cret" not in str(form[3]), "what is shown is the copy that is here"
+    assert "s3cret" not in str(actions.value(runner.kept["A"])), "nor does it stand on the page"
+    assert not str(actions.again(desk, "", "")[2]).startswith("https"), "a draft needs no address"
 
 
 @pytest.mark.parametrize("shown", ["free", "about 1.25 USD", ""])
@@ -142,8 +158,11 @@ def test_a_trimmed_clip_fills_the_form(at: Make, tmp_path: Path) -> None:
     ffmpeg.run(["-f", "lavfi", "-i", "testsrc2=s=360x640:r=24:d=6", *ffmpeg.H264, str(long)], timeout=60)
     before = runner.kept["A"]
     runner.kept["A"] = replace(before, video_name="dance.mp4", request=replace(before.request, video=long))
-    said, image, _, video, _, *rest = actions.trim(event(**{"from": 1.5, "to": 5.0}), desk, "")
+    first, (said, image, _, video, _, *rest) = actions.trim(event(**{"from": 1.5, "to": 5.0}), desk, "")
+    assert "Trimming the clip" in first[0], "at once"
+    assert not any(isinstance(value, str) for value in first[1:]), "the form stays as it is until then"
     assert "Nothing was sent" in said
+    assert "data-filled" in said
     assert probe_video(Path(video)).duration == pytest.approx(3.5, abs=0.1)
     assert Path(video).name.startswith("dance")
     assert image
@@ -151,12 +170,22 @@ def test_a_trimmed_clip_fills_the_form(at: Make, tmp_path: Path) -> None:
     assert runner.done == []
 
 
-@pytest.mark.parametrize("sent", [{"from": 3, "to": 3}, {"from": 5, "to": 2}, {"from": "x", "to": None}, {}])
-def test_a_part_that_is_none_leaves_the_form_alone(at: Make, sent: dict[str, Any]) -> None:
+@pytest.mark.parametrize("sent", [{"from": 3, "to": 3}, {"from": 5, "to": 2}, {"from": "x", "to": None}, {}, {"from": 2, "to": 3.5}])
+def test_a_part_that_is_none_or_too_short_leaves_the_form_alone(at: Make, sent: dict[str, Any]) -> None:
     _, actions, desk = at()
-    said, *form = actions.trim(event(**sent), desk, "")
+    *_, (said, *form) = actions.trim(event(**sent), desk, "")
     assert "kc-error-card" in said
+    assert "At least 3 s must remain" in said
     assert not any(isinstance(value, str) for value in form)
+
+
+def test_what_was_said_about_a_job_goes_with_it(at: Make) -> None:
+    _, actions, desk = at()
+    *_, (said, *_) = actions.trim(event(**{"from": 2, "to": 3.5}), desk, "")
+    assert actions.moved(event(id="NEW"), said) == "", "another one was sent or opened"
+    assert actions.moved(event(), said) == ""
+    assert not isinstance(actions.moved(event(id="A"), said), str), "it is about this one"
+    assert actions.moved(event(id="A"), gone()) == ""
 
 
 # -- as code

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from kling_utils.jobs.runner import Runner
 from kling_utils.preflight.fit import Fitted, Plan
 from kling_utils.settings import load
 from kling_utils.studio.desk import Desk, Form
-from kling_utils.studio.fitting import CROP, PAD, Fitting, mends
+from kling_utils.studio.fitting import CROP, PAD, USUAL, Fitting, mends
 from kling_utils.studio.generate import Generate
 from kling_utils.values import MotionRequest
 
@@ -36,7 +38,7 @@ def judged(panel: Any, asked: Form, *, slow: bool = False) -> tuple[tuple[Any, .
     runner, fitting = panel
     desk = Desk()
     look = desk.check(runner, asked, None)
-    return fitting.judged(look.report, asked, 0.0, PAD, slow), desk
+    return fitting.judged(look.report, asked, 0.0, PAD, slow, USUAL), desk
 
 
 def test_nothing_is_shown_while_nothing_is_wrong(panel: Any, tmp_path: Path) -> None:
@@ -45,7 +47,7 @@ def test_nothing_is_shown_while_nothing_is_wrong(panel: Any, tmp_path: Path) -> 
 
 
 def test_what_will_be_done_and_its_cost_are_told_before(panel: Any, tmp_path: Path) -> None:
-    (shown, plan, start, shape, slow, button), _ = judged(panel, form(zoo.image(tmp_path, size=(900, 300))))
+    (shown, plan, start, shape, slow, button, colour), _ = judged(panel, form(zoo.image(tmp_path, size=(900, 300))))
     assert shown["visible"]
     assert "ground" in plan.lower()
     assert "The person takes up less of the picture" in plan
@@ -53,6 +55,7 @@ def test_what_will_be_done_and_its_cost_are_told_before(panel: Any, tmp_path: Pa
     assert not start["visible"]
     assert not slow["visible"]
     assert (button["interactive"], button["value"]) == (True, "Fix all")
+    assert colour["visible"]
 
 
 def test_a_long_clip_asks_where_to_begin_with_pictures(panel: Any, tmp_path: Path) -> None:
@@ -63,18 +66,61 @@ def test_a_long_clip_asks_where_to_begin_with_pictures(panel: Any, tmp_path: Pat
     assert start["maximum"] == pytest.approx(6.0, abs=0.2)
     strip = panel[1].frames(desk)
     assert strip["value"].count("data:image/jpeg;base64,") == 8
-    later, _ = panel[1].replan(*vars_of(asked), 5.0, PAD, False, desk)
+    later, *_ = panel[1].replan(*vars_of(asked), 5.0, PAD, False, USUAL, desk)
     assert "from 5 s" in later
     assert plan != later
 
 
+def test_a_thumbnail_chooses_where_the_clip_begins(panel: Any, tmp_path: Path) -> None:
+    asked = form(video=zoo.clip(tmp_path, seconds=36.0, rate="10"))
+    _, desk = judged(panel, asked)
+    frames = re.findall(r'<button type="button" data-begin="([0-9.]+)"[^>]* aria-label="([^"]+)"', panel[1].frames(desk)["value"])
+    assert [float(at) for at, _ in frames] == pytest.approx([4.5 * n for n in range(8)])
+    assert frames[1][1] == "Begin at 4.5 s"
+    assert frames[7][1] == "Begin at 6 s, the latest"
+    rest = [*vars_of(asked), 0.0, PAD, False, USUAL, desk]
+    start, plan, _ = panel[1].begun(SimpleNamespace(at=4.5), *rest)
+    assert start == 4.5
+    assert "from 4.5 s" in plan
+    assert panel[1].begun(SimpleNamespace(at=31.5), *rest)[0] == pytest.approx(6.0, abs=0.1)
+    for nonsense in (None, "4", -1, True, 1e9):
+        assert not isinstance(panel[1].begun(SimpleNamespace(at=nonsense), *rest)[1], str)
+
+
+def test_the_colour_of_the_ground_is_asked_for_where_one_is_needed(panel: Any, tmp_path: Path) -> None:
+    asked = form(zoo.image(tmp_path, size=(900, 300)))
+    (*_, colour), desk = judged(panel, asked)
+    assert colour["choices"][0][0] == "Blurred picture (usual)"
+    plan, _, again = panel[1].replan(*vars_of(asked), 0.0, PAD, False, "black", desk)
+    assert "black" in plan
+    assert again["visible"]
+    through = form(zoo.image(tmp_path, "through.png", size=(600, 600), kind="PNG", mode="RGBA"))
+    (*_, colour), desk = judged(panel, through)
+    assert colour["visible"]
+    assert colour["label"] == "Colour behind what is see-through"
+    assert "#00b140" in panel[1].replan(*vars_of(through), 0.0, PAD, False, "#00b140", desk)[0]
+    assert "white" in panel[1].replan(*vars_of(through), 0.0, PAD, False, "url(x)", desk)[0], "only what is offered"
+    (*_, colour), _ = judged(panel, form(zoo.image(tmp_path, "photo.webp", kind="WEBP")))
+    assert colour["visible"] is False
+
+
+def test_what_cannot_be_read_is_told_by_its_own_card_alone(panel: Any, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no clip")
+    (shown, plan, *_, button, _), desk = judged(panel, form(zoo.image(tmp_path, "photo.webp", kind="WEBP"), broken))
+    assert shown["visible"]
+    assert "Cannot be fixed" not in plan
+    assert button["value"] == "Fix the picture"
+    assert not mends(desk), "one press does not make it ready"
+
+
 def test_a_short_clip_is_slowed_only_when_asked(panel: Any, tmp_path: Path) -> None:
     asked = form(video=zoo.clip(tmp_path, seconds=2.0))
-    (_, plan, _, _, slow, button), _ = judged(panel, asked)
+    (_, plan, _, _, slow, button, _), _ = judged(panel, asked)
     assert "Cannot be fixed with one click" in plan
     assert slow["visible"]
     assert button["visible"] is False, "it cannot be pressed"
-    (_, plan, _, _, _, button), _ = judged(panel, asked, slow=True)
+    (_, plan, _, _, _, button, _), _ = judged(panel, asked, slow=True)
     assert "slowed down" in plan.lower()
     assert button["interactive"] is True
     assert button["visible"] is True
@@ -101,7 +147,7 @@ def test_one_click_fixes_both_and_shows_before_and_after(panel: Any, tmp_path: P
     _, desk = judged(panel, asked)
 
     async def click() -> list[tuple[Any, ...]]:
-        return [out async for out in panel[1].fix(*vars_of(asked), 0.0, CROP, False, desk)]
+        return [out async for out in panel[1].fix(*vars_of(asked), 0.0, CROP, False, USUAL, desk)]
 
     *under_way, last = asyncio.run(click())
     assert under_way
@@ -146,7 +192,7 @@ def test_a_closed_page_ends_the_repair(tmp_path: Path, built: Callable[[Callable
     asked, desk = form(zoo.image(tmp_path, "photo.webp", kind="WEBP")), Desk()
 
     async def leave(runner: Patient, fitting: Fitting) -> bool:
-        under_way = fitting.fix(*vars_of(asked), 0.0, PAD, False, desk)
+        under_way = fitting.fix(*vars_of(asked), 0.0, PAD, False, USUAL, desk)
         await anext(under_way)
         assert await asyncio.to_thread(runner.began.wait, 10)
         await under_way.aclose()

@@ -31,6 +31,52 @@ Make = Callable[..., Any]
 FORM = Form("a.png", "b.mp4", "video", "kling-v3-0-std", "", "", True)
 
 
+# -- the gallery
+
+
+@pytest.mark.parametrize(
+    ("orientation", "take", "says"),
+    [("video", 1, "Standard"), ("image", 1, "Standard, like the picture"), ("image", 2, "Standard, like the picture, take 2")],
+)
+def test_a_poster_says_what_tells_it_from_the_others(orientation: Any, take: int, says: str, stand_in: Make, job: Make) -> None:
+    runner, made = stand_in(), job("A", state="succeeded", take=take)
+    runner.kept["A"] = replace(made, request=replace(made.request, character_orientation=orientation))
+    assert history.value(runner, "")["items"][0]["state"] == says
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "part"),
+    [
+        ("dance_woman_4s 0.5-3.5 s.mp4", "who × dance_woman_4s", "0.5 to 3.5 s"),
+        ("moves.mp4", "who × moves", ""),
+        ("1-2 s.mp4", "who × 1-2 s", ""),
+    ],
+)
+def test_the_part_of_a_clip_is_never_cut_off(name: str, title: str, part: str, stand_in: Make, job: Make) -> None:
+    runner = stand_in()
+    runner.kept["A"] = replace(job("A"), video_name=name)
+    (item,) = history.value(runner, "")["items"]
+    assert (item["title"], item["part"]) == (title, part)
+
+
+@pytest.mark.parametrize(
+    ("facts", "money", "says"),
+    [
+        ({"state": "succeeded"}, "yes", "about 1.26 USD"),
+        ({"state": "failed"}, "unknown", "perhaps 1.26 USD"),
+        ({"state": "unconfirmed"}, "unknown", "perhaps 1.26 USD"),
+        ({"state": "failed"}, "no", "nothing spent"),
+        ({"state": "failed"}, "yes", "about 1.26 USD"),
+    ],
+)
+def test_a_price_that_nobody_knows_was_charged_is_no_price(facts: Any, money: Any, says: str, stand_in: Make, job: Make) -> None:
+    runner = stand_in()
+    cost = runner.price({"model_name": "std"}, "a key")
+    trouble = None if facts["state"] == "succeeded" else Trouble("TaskFailed", "m", "h", money)
+    runner.kept["A"] = job("A", provider="novita", cost=cost, trouble=trouble, **facts)
+    assert history.value(runner, "")["items"][0]["cost"] == says
+
+
 # -- visitors
 
 
@@ -405,8 +451,8 @@ def test_the_files_of_a_job_fill_the_form_again(stand_in: Make, job: Make, built
     runner.kept = {"A": job("A", mine), "B": job("B", "someone else")}
     follow, desk = built(lambda: Follow(runner)), Desk()
     desk.open("A")
-    filled = follow.actions.again(desk, mine)
+    filled = follow.actions.again(desk, mine, "")
     assert Path(filled[0]).read_bytes() == picture.read_bytes()
     assert filled[4:] == ("video", "kling-v3-0-std", "", "", True)
     desk.open("B")
-    assert not any(isinstance(value, str) for value in follow.actions.again(desk, mine))
+    assert not any(isinstance(value, str) for value in follow.actions.again(desk, mine, ""))

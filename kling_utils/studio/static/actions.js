@@ -1,10 +1,11 @@
-// What next. value: {job_id, items: [{id, label, note, price, blocked}], copies: [{id, label, text}], trim: {length, least} or null, deletable}.
+// What next. value: {job_id, items: [{id, label, note, price, blocked}], why: [text], copies: [{id, label, text}], trim: {length, least} or null,
+// deletable}.
 // Data reaches the page through properties and textContent only.
 const root = element.querySelector('.next');
 const $ = (selector) => root.querySelector(selector);
 const offers = $('.next-offers'), trim = $('.next-trim'), code = $('.next-code'), sure = $('.next-sure'), told = $('.next-told');
-const from = $('[name=from]'), to = $('[name=to]');
-let job = '', busy = 0;
+const from = $('[name=from]'), to = $('[name=to]'), rule = $('.next-rule'), why = $('.next-why'), fill = $('[type=submit]');
+let job = '', busy = 0, trimming = 0;
 
 function button(parent, className, text) {
   const b = document.createElement('button');
@@ -23,6 +24,38 @@ function ask(on) {
   sure.hidden = !on; $('.next-delete').hidden = on || !(props.value || {}).deletable;
   if (on) $('.next-no').focus();
 }
+function fits() {                                                          // both ends of the part, and in words what is wrong with them
+  const { length, least } = props.value.trim, a = Number(from.value), b = Number(to.value), round = (n) => Math.round(n * 10) / 10;
+  const numbers = from.value !== '' && to.value !== '';
+  from.max = Math.max(0, round(Math.min(b || length, length) - least)); to.min = round(Math.max(0, a) + least); to.max = length;
+  const later = round(a + least), earlier = round(b - least), ways = [];
+  if (later <= length) ways.push('end at ' + later + ' s or later');
+  if (earlier >= 0) ways.push('begin at ' + earlier + ' s or earlier');
+  let said = 'At least ' + least + ' s must remain.', well = false;
+  if (!numbers) said = 'Give both in seconds. ' + said;
+  else if (a < 0 || b > length) said = 'The clip goes from 0 to ' + length + ' s.';
+  else if (b - a < least - 0.05) said = said.slice(0, -1) + (ways.length ? ': ' + ways.join(', or ') + '.' : '.');
+  else well = true;
+  if (rule.textContent !== said) rule.textContent = said;
+  rule.classList.toggle('is-wrong', !well);
+  for (const box of [from, to]) box.setAttribute('aria-invalid', String(!well));
+  return well;
+}
+function work(on) {                                                       // while the clip is being trimmed
+  clearTimeout(trimming);
+  trimming = on ? setTimeout(() => work(false), 180000) : 0;
+  fill.disabled = on; fill.textContent = on ? 'Trimming the clip…' : 'Fill the form';
+  answers.disconnect();
+  if (on) answers.observe(document.querySelector('#next-answer'), { childList: true, subtree: true });
+}
+const answers = new MutationObserver(() => {                              // the form has the new files now, or it could not be done
+  const answer = document.querySelector('#next-answer'), filled = answer.querySelector('[data-filled]');
+  if (!filled && !answer.querySelector('.kc-error-card')) return;
+  work(false);
+  if (!filled) return;
+  trim.open = false;
+  window.motionStudioShow(document.querySelector('#video'));
+});
 async function copy(item) {
   try { await navigator.clipboard.writeText(item.text); say(item.label.replace('Copy', 'Copied') + '.'); code.open = false; }
   catch { say('This browser does not let the page copy. Mark the text and copy it.'); }
@@ -30,19 +63,25 @@ async function copy(item) {
 function apply() {
   const v = props.value || {}, items = v.items || [], copies = v.copies || [];
   root.hidden = !v.job_id;
-  if (v.job_id !== job) { job = v.job_id; trim.open = code.open = false; ask(false); told.textContent = ''; }
+  if (v.job_id !== job) {
+    job = v.job_id; trim.open = code.open = false; ask(false); work(false); told.textContent = ''; from.value = '0'; to.value = '';
+    if (document.querySelector('#next-answer .kc')) trigger('moved', { id: job });   // what it says was about another one
+  }
   offers.hidden = !items.length;
   offers.replaceChildren();
   for (const item of items) {
     const b = button(offers, 'next-offer', '');
     line(b, 'next-label', item.label); line(b, 'next-note', item.note || '');
     b.dataset.blocked = String(!!item.blocked); b.dataset.offer = item.id; b.disabled = !!item.blocked;
+    if (item.blocked) b.setAttribute('aria-describedby', why.id);
     b.addEventListener('click', () => { lock(true); trigger('act', { id: item.id, price: item.price }); });
   }
+  why.replaceChildren(...(v.why || []).map((text) => Object.assign(document.createElement('p'), { textContent: text })));
+  why.hidden = !why.children.length;
   trim.hidden = !v.trim;
   if (v.trim) {
-    from.max = v.trim.length - v.trim.least; to.min = v.trim.least; to.max = v.trim.length;
     if (!to.value || Number(to.value) > v.trim.length) to.value = v.trim.length;
+    fits();
   }
   const pop = code.querySelector('.next-pop');
   pop.replaceChildren();
@@ -52,11 +91,12 @@ function apply() {
 }
 $('.next-pop').addEventListener('submit', (e) => {
   e.preventDefault();
+  if (!fits()) { (from.value === '' || Number(from.value) > 0 ? from : to).focus(); return; }
+  if (trimming) return;
+  work(true);
   trigger('trim', { from: Number(from.value), to: Number(to.value) });
-  trim.open = false;
-  const calm = window.matchMedia('(prefers-reduced-motion: reduce)').matches;
-  document.querySelector('#video')?.scrollIntoView({ block: 'center', behavior: calm ? 'auto' : 'smooth' });
 });
+for (const box of [from, to]) box.addEventListener('input', fits);
 $('.next-delete').addEventListener('click', () => ask(true));
 $('.next-no').addEventListener('click', () => { ask(false); $('.next-delete').focus(); });
 $('.next-yes').addEventListener('click', () => { trigger('discard', { id: job }); ask(false); });

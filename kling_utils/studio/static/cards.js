@@ -27,6 +27,15 @@ if (!window.motionStudioCards) {
     for (const own of ['wheel', 'touchmove', 'keydown']) document.addEventListener(own, () => clearTimeout(late), { once: true, passive: true });
     show(calm ? 'auto' : 'smooth');
   };
+  let watched = null;                                                      // one button that repairs is enough in sight
+  const mark = (on) => document.querySelector('#inputs')?.toggleAttribute('data-fix-in-sight', on);
+  const sight = new IntersectionObserver((seen) => mark(seen[seen.length - 1].isIntersecting), { rootMargin: '0px 0px -110px 0px' });
+  new MutationObserver(() => {
+    const button = document.querySelector('#fix-all');
+    if (button === watched) return;
+    watched = button; sight.disconnect();
+    if (button) sight.observe(button); else mark(false);
+  }).observe(document.body, { childList: true, subtree: true });
   document.addEventListener('click', async (e) => {
     const act = e.target.closest && e.target.closest('[data-goto], [data-report], [data-fix]');
     if (!act) return;

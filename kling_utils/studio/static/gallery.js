@@ -1,4 +1,4 @@
-// Your videos. value: {label, empty, current, items: [{id, title, state, code, group, draft, cost, wait, progress, created, deletable, image, video}]}.
+// Your videos. value: {label, empty, current, items: [{id, title, part, state, code, group, draft, cost, wait, progress, created, deletable, image, video}]}.
 // Data reaches the page through properties and textContent only.
 const root = element.querySelector('.gallery'), list = root.querySelector('.gallery-list'), label = root.querySelector('.gallery-label');
 const filters = root.querySelector('.gallery-filters');
@@ -60,13 +60,13 @@ function filled(card, item, current) {
   $('gallery-state').textContent = item.state || '';
   $('gallery-state').dataset.state = item.code || '';
   $('gallery-badge').textContent = item.draft ? 'Draft' : '';
-  const facts = [item.cost, item.wait].filter(Boolean), line = $('gallery-facts');
+  const facts = [item.part, item.cost, item.wait].filter(Boolean), line = $('gallery-facts');
   if (line.textContent !== facts.join('')) { line.replaceChildren(); for (const fact of facts) part(line, 'gallery-fact', 'span', fact); }
   $('gallery-age').textContent = item.created ? ago(item.created) : '';
   $('gallery-bar').hidden = item.group !== 'going';
   $('gallery-bar').firstElementChild.style.width = Math.max(3, item.progress || 0) + '%';
-  $('gallery-open').title = item.title || '';
-  $('gallery-open').setAttribute('aria-label', [item.title, item.draft ? 'draft' : '', item.state, item.cost, item.wait, ago(item.created)].filter(Boolean).join(', '));
+  $('gallery-open').title = [item.title, item.part].filter(Boolean).join(', ');
+  $('gallery-open').setAttribute('aria-label', [item.title, item.part, item.draft ? 'draft' : '', item.state, item.cost, item.wait, ago(item.created)].filter(Boolean).join(', '));
   if (item.id === current) $('gallery-open').setAttribute('aria-current', 'true'); else $('gallery-open').removeAttribute('aria-current');
   $('gallery-delete').hidden = !item.deletable;
   $('gallery-delete').setAttribute('aria-label', 'Delete ' + (item.title || 'it'));
