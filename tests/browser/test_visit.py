@@ -411,6 +411,7 @@ def test_a_job_that_nobody_watches_is_followed_in_the_gallery(watched: Watched, 
     page.click("#generate")
     page.wait_for_selector("#have-already")
     assert "fresh=True" not in page.inner_text("#notice")
+    page.eval_on_selector("#model", "e => e.scrollIntoView({ block: 'start' })")  # the notice lies over what is below
     page.click("#model label >> nth=1")
     page.wait_for_selector("#have-already", state="detached")
     page.wait_for_selector("#notice .kc", state="detached")
