@@ -34,9 +34,9 @@ def python(job: Job) -> str:
 
 
 def cell(job: Job) -> str:
-    """The same for a notebook: the result is shown as a card."""
+    """The same for a notebook: reference and result on the stage."""
     return (
-        "from kling_utils import AlreadyHave, MotionRequest, Runner\n\n"
+        "from kling_utils import AlreadyHave, MotionRequest, Runner, Stage\n\n"
         f"request = {_request(job)}\n"
         "runner = Runner.from_env()\n"
         "print(runner.quote(request))\n"
@@ -44,7 +44,7 @@ def cell(job: Job) -> str:
         "    result = runner.run(request)\n"
         "except AlreadyHave as have:  # nothing is paid for twice; fresh=True makes another take\n"
         "    result = runner.result(have.job_id)\n"
-        "result\n"
+        "Stage(result)\n"
     )
 
 
