@@ -203,27 +203,27 @@ def fit_(
         clean = not (plan.needed or plan.impossible)
         if out is not None:
             writable(out, as_json, of=(source,), endings=cli_fit.endings(plan), force=force or dry_run)
-            plan = cli_fit.as_named(plan, out)
+            plan = plan.saved_as(out.suffix)
         elif not dry_run:
             usage("Where is the copy to be written?", f"Name it with --out, ending in {cli_fit.endings(plan)[0]}.", as_json)
         for note in cli_fit.otherwise(plan, chosen["start"], chosen["length"]):
             typer.echo(note, err=True)
-        steps = cli_fit.ahead(plan)
-        write = out is not None and not dry_run and not plan.impossible
+        steps = plan.ahead
+        written = None if dry_run or plan.impossible else out
         if clean:
-            typer.echo(f"{source.name} is fine as it is{', so this is a copy of it' if write else ''}.", err=True)
-        if write and clean and out is not None:
-            _as_it_is(plan, source, out)
-        elif write and out is not None:
+            typer.echo(f"{source.name} is fine as it is{', so this is a copy of it' if written else ''}.", err=True)
+        if written is not None and clean:
+            _as_it_is(plan, source, written)
+        elif written is not None:
             with Steady("repairing") as bar:
-                steps = fit_file(plan, out, on_progress=lambda share, _: bar(share)).done
+                steps = fit_file(plan, written, on_progress=lambda share, _: bar(share)).done
         for line in (*steps, *(f"{fit_words.CANNOT}: {each}" for each in plan.impossible)):
             typer.echo(f"- {line}", err=as_json)
         if as_json:
             listed = [{"code": s.code, "text": s.text, "cost": s.cost} for s in steps]
-            print_json({"file": str(out) if write else None, "steps": listed, "impossible": [str(each) for each in plan.impossible]})
-        elif write:
-            typer.echo(out)
+            print_json({"file": str(written) if written else None, "steps": listed, "impossible": [str(each) for each in plan.impossible]})
+        elif written:
+            typer.echo(written)
         raise typer.Exit(REFUSED if plan.impossible else DONE)
 
 

@@ -5,24 +5,15 @@ Owns the names that a repaired file may have. Refuses to know how a file is mend
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kling_utils.values import Report
 
 if TYPE_CHECKING:
-    from kling_utils.preflight.plan import Plan, Step
+    from kling_utils.preflight.plan import Plan
 
 _SEEN = 0.1
 """Seconds by which a clip may begin or end elsewhere than asked, as pictures have it, without a word."""
-
-
-def ahead(plan: Plan) -> tuple[Step, ...]:
-    """The steps of a repair, told before they are done."""
-    from kling_utils.preflight.fit_words import ahead
-
-    return tuple(replace(each, text=ahead(each.text)) for each in plan.steps)
 
 
 def endings(plan: Plan) -> tuple[str, ...]:
@@ -32,13 +23,6 @@ def endings(plan: Plan) -> tuple[str, ...]:
         return (".mp4", ".mov") if report.video is not None and report.video.container == "mov" and not plan.needed else (".mp4",)
     kinds = {"PNG": (".png",), "JPEG": (".jpg", ".jpeg")}
     return (*kinds["JPEG"], *kinds["PNG"]) if plan.needed else kinds[report.image.format]
-
-
-def as_named(plan: Plan, out: Path) -> Plan:
-    """The plan for a file of that name: a picture becomes a JPEG where the name says so."""
-    if plan.image is None or plan.image.kind == "JPEG" or out.suffix.lower() not in (".jpg", ".jpeg"):
-        return plan
-    return replace(plan, image=plan.image.as_jpeg())
 
 
 def otherwise(plan: Plan, start: float, length: float | None) -> list[str]:

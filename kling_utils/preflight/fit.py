@@ -101,11 +101,9 @@ def fit_file(plan: Plan, out: Path, *, on_progress: Progress | None = None, stop
     kinds = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"} if plan.image else {".mp4": "MP4"}
     if ending not in kinds:
         raise InvalidRequest(f"{out.name} does not end in {' or '.join(kinds)}.", hint="Choose such a name.", field=_field(plan))
-    if plan.image is not None and kinds[ending] != plan.image.kind:
-        if kinds[ending] == "PNG":
-            raise InvalidRequest(f"{out.name}: a PNG of this picture may be too large.", hint="Choose a name in .jpg.", field="image")
-        plan = replace(plan, image=plan.image.as_jpeg())
-    return _fit(plan, out.parent, out, on_progress, stop)
+    if plan.image is not None and plan.image.kind != "PNG" and kinds[ending] == "PNG":
+        raise InvalidRequest(f"{out.name}: a PNG of this picture may be too large.", hint="Choose a name in .jpg.", field="image")
+    return _fit(plan.saved_as(ending), out.parent, out, on_progress, stop)
 
 
 def _fit(plan: Plan, dest: Path, out: Path | None, on_progress: Progress | None, stop: Stop | None) -> Fitted:

@@ -121,12 +121,6 @@ class ImagePlan:
     ground: str
     behind: str
 
-    def as_jpeg(self) -> ImagePlan:
-        """The same picture as a JPEG; what is said of the steps changes with it."""
-        named = ("image.format", "image.save")
-        steps = (replace(each, text=each.text.replace("PNG", "JPEG")) if each.code in named else each for each in self.steps)
-        return replace(self, kind="JPEG", steps=tuple(steps))
-
 
 @dataclass(frozen=True, slots=True)
 class VideoPlan:
@@ -157,6 +151,11 @@ class Plan(Shown):
         return (*(self.image.steps if self.image else ()), *(self.video.steps if self.video else ()))
 
     @property
+    def ahead(self) -> tuple[Step, ...]:
+        """The steps as they are told before they are done."""
+        return tuple(replace(each, text=fit_words.ahead(each.text)) for each in self.steps)
+
+    @property
     def needed(self) -> bool:
         """True when there is something to do that can be done."""
         return bool(self.steps)
@@ -174,11 +173,16 @@ class Plan(Shown):
         found = [each for each in self.steps if code in each.answers]
         return found[0] if found else next((each for each in self.impossible if each.code == code), None)
 
+    def saved_as(self, ending: str) -> Plan:
+        """The plan for a file with that ending: a picture becomes a JPEG where the name says so, and what is said of the steps with it."""
+        if self.image is None or self.image.kind == "JPEG" or ending.lower() not in (".jpg", ".jpeg"):
+            return self
+        named = ("image.format", "image.save")
+        steps = (replace(each, text=each.text.replace("PNG", "JPEG")) if each.code in named else each for each in self.image.steps)
+        return replace(self, image=replace(self.image, kind="JPEG", steps=tuple(steps)))
+
     def __str__(self) -> str:
-        lines = [
-            *(f"- {fit_words.ahead(str(each))}" for each in self.steps),
-            *(f"- {fit_words.CANNOT}: {each}" for each in self.impossible),
-        ]
+        lines = [*(f"- {each}" for each in self.ahead), *(f"- {fit_words.CANNOT}: {each}" for each in self.impossible)]
         return "\n".join(lines) if lines else fit_words.NOTHING
 
 

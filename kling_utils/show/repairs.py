@@ -21,7 +21,7 @@ def html(value: Shown) -> str:
 
 def plan(value: Plan) -> str:
     """What would be done, what it costs, and what cannot be done."""
-    rows = [Finding(s.code, s.field, "advice", fit_words.ahead(s.text), "", "", f"{s.cost}." if s.cost else "") for s in value.steps]
+    rows = [Finding(s.code, s.field, "advice", s.text, "", "", f"{s.cost}." if s.cost else "") for s in value.ahead]
     cannot = [Finding(i.code, i.field, "error", i.reason, "", "", i.hint) for i in value.impossible]
     if cannot:
         return cards.listing("Cannot be fixed with one click", [*cannot, *rows], severity="error")
