@@ -7,18 +7,18 @@ nothing. Refuses to follow what it started: that is ``follow``.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from kling_utils.errors import AlreadyHave, InvalidRequest, KlingError, SettingError
+from kling_utils.errors import AlreadyHave, InvalidRequest, KlingError
 from kling_utils.preflight.limits import limit
 from kling_utils.show import cards, words
 from kling_utils.studio import files, refusal, snippets, visitor
-from kling_utils.studio.desk import Desk, typed_key
+from kling_utils.studio.desk import Desk, key_or_none, typed_key
 from kling_utils.studio.theme import static
 from kling_utils.studio.wire import HIDDEN, PRIVATE
 from kling_utils.values import CharacterOrientation, Job, ModelName, MotionRequest, is_url
@@ -34,7 +34,6 @@ SHORTEST = float(limit("video.duration").low or 0)
 """Seconds of the shortest clip that is worth trimming to; what is really allowed is said by the checks."""
 _OTHER_MODEL: dict[ModelName, ModelName] = {"kling-v3-0-std": "kling-v3-0-pro", "kling-v3-0-pro": "kling-v3-0-std"}
 _OTHER_WAY: dict[CharacterOrientation, CharacterOrientation] = {"video": "image", "image": "video"}
-_OWN: Mapping[str, Any] = {}
 _NOTHING: dict[str, Any] = {"job_id": "", "items": [], "why": [], "copies": [], "trim": None, "deletable": False}
 
 
@@ -188,12 +187,16 @@ class Actions:
     def moved(self, event: gr.EventData, said: Any) -> Any:
         """Another job stands on the desk: what was said about the one before goes."""
         here = str(getattr(event, "id", ""))
-        return gr.skip() if here and isinstance(said, str) and said.startswith(about(here, "", filled=None)) else ""
+        return gr.skip() if here and isinstance(said, str) and said.startswith(_begun(here)) else ""
 
     def again(self, desk: Desk, who: Any, key: str) -> tuple[Any, ...]:
         """Fill the form from the open job: (image, its view, video, its view, orientation, model, prompt, negative prompt, sound)."""
         job = self._job(desk, who)
-        return form(job, sources=self._sources(job, key_or_none(key))) if job is not None else (gr.skip(),) * 9
+        if job is None:
+            return (gr.skip(),) * 9
+        image, image_view, video, video_view, *rest = form(job)
+        given = self._addresses(job, key_or_none(key))
+        return given.get("image", image), image_view, given.get("video", video), video_view, *rest
 
     # -- inside
 
@@ -203,16 +206,19 @@ class Actions:
         except (KlingError, ValueError):
             return None
 
-    def _sources(self, job: Job, key: SecretStr | None, *, draft: bool = False) -> dict[str, Any]:
-        """Picture and clip of a job, for another one: its own copies, under the names that people know. Where Kling is to make it, what was
-        given by its address goes by that again; a draft needs no address, which may be gone by now."""
-        asked, paid = job.request, not draft and self._runner.provider_for(key) == "novita"
-        given = self._runner.as_given(job) if paid else asked
-        kept = {"image": files.named(Path(asked.image), job.image_name), "video": files.named(Path(asked.video), job.video_name)}
-        return {name: getattr(given, name) if is_url(getattr(given, name)) else kept[name] or getattr(asked, name) for name in kept}
+    def _addresses(self, job: Job, key: SecretStr | None, *, draft: bool = False) -> dict[str, str]:
+        """What of picture and clip goes by its address again, where Kling is to make it; a draft needs none, which may be gone by now."""
+        if draft or self._runner.provider_for(key) != "novita":
+            return {}
+        given = self._runner.as_given(job)
+        return {name: str(source) for name, source in (("image", given.image), ("video", given.video)) if is_url(source)}
 
     def _request(self, name: str, job: Job, key: SecretStr | None) -> MotionRequest:
-        asked = replace(job.request, **self._sources(job, key, draft=name == "draft"))
+        asked = job.request
+        image = files.named(Path(asked.image), job.image_name)
+        video = files.named(Path(asked.video), job.video_name)
+        sources: dict[str, Any] = {"image": image or asked.image, "video": video or asked.video}
+        asked = replace(asked, **sources | self._addresses(job, key, draft=name == "draft"))
         if name == "model":
             return replace(asked, model_name=_OTHER_MODEL[asked.model_name])
         if name == "orientation":
@@ -224,16 +230,13 @@ class Actions:
         return self._runner.look(**{field: getattr(asked, field) for field in asked.__dataclass_fields__}, key=key, draft=name == "draft")
 
 
-def form(job: Job, video: Path | None = None, *, sources: Mapping[str, Any] = _OWN) -> tuple[Any, ...]:
-    """The form's values for a job, perhaps with another clip: (image, its view, video, its view, orientation, model, texts, sound).
-
-    ``sources``: what stands for ``image`` and ``video`` instead of the job's own copies, which are shown in any case.
-    """
+def form(job: Job, video: Path | None = None) -> tuple[Any, ...]:
+    """The form's values for a job, perhaps with another clip: (image, its view, video, its view, orientation, model, texts, sound)."""
     asked = job.request
     kept = files.named(Path(asked.image), job.image_name), video or files.named(Path(asked.video), job.video_name)
     image, clip = (str(path) if path is not None else None for path in kept)
     texts = (asked.character_orientation, asked.model_name, asked.prompt, asked.negative_prompt, asked.keep_original_sound)
-    return (str(sources.get("image") or image or ""), image, str((not video and sources.get("video")) or clip or ""), clip, *texts)
+    return (image or "", image, clip or "", clip, *texts)
 
 
 def trimmed(job: Job, begin: float, end: float) -> Path:
@@ -255,10 +258,14 @@ def trimmed(job: Job, begin: float, end: float) -> Path:
     return out
 
 
-def about(job_id: str, card: str, *, filled: bool | None = False) -> str:
-    """A card about a job, which goes when another one is opened. ``filled``: the form has its files now; None: how such a card begins."""
-    begin = f'<div data-about="{cards.escape(job_id)}"'
-    return begin if filled is None else f"{begin}{' data-filled' if filled else ''}>{card}</div>"
+def about(job_id: str, card: str, *, filled: bool = False) -> str:
+    """A card about a job, which goes when another one is opened. ``filled``: the form has its files now."""
+    return f"{_begun(job_id)}{' data-filled' if filled else ''}>{card}</div>"
+
+
+def _begun(job_id: str) -> str:
+    """How a card about that job begins."""
+    return f'<div data-about="{cards.escape(job_id)}"'
 
 
 def gone() -> str:
@@ -296,11 +303,3 @@ def _label(name: str, job: Job, local: bool) -> str:
 def _number(event: gr.EventData, name: str) -> float:
     value = getattr(event, name, None)
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e4 else 0.0
-
-
-def key_or_none(key: Any) -> SecretStr | None:
-    """For what is only shown, a key that cannot be used counts as none: the line at the top says what is wrong with it."""
-    try:
-        return typed_key(key)
-    except SettingError:
-        return None

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from kling_utils.errors import SettingError
 from kling_utils.settings import clean_key
 from kling_utils.values import MotionRequest, Quote
 
@@ -140,6 +141,14 @@ class Desk:
 def typed_key(text: Any) -> SecretStr | None:
     """The key in the box, or None when the box is empty. Raises ``SettingError``, which never shows it."""
     return clean_key(text) if isinstance(text, str) and text.strip() else None
+
+
+def key_or_none(key: Any) -> SecretStr | None:
+    """For what is only shown, a key that cannot be used counts as none: the line at the top says what is wrong with it."""
+    try:
+        return typed_key(key)
+    except SettingError:
+        return None
 
 
 def _amount(quote: Quote | None) -> Any:

@@ -22,7 +22,7 @@ from kling_utils.media.probe import probe_video
 from kling_utils.show import cards, stage
 from kling_utils.studio import actions, files, history, refusal, takes, visitor
 from kling_utils.studio.actions import Actions
-from kling_utils.studio.desk import Desk
+from kling_utils.studio.desk import Desk, key_or_none
 from kling_utils.studio.exports import Exports, stem
 from kling_utils.studio.history import History
 from kling_utils.studio.insight import Insight, Insights
@@ -157,7 +157,7 @@ class Follow:
             result = await asyncio.to_thread(files.data, job.video) if job.video is not None else None
             seen = await asyncio.to_thread(self._insights.of, job)
             if job.state != stood:
-                offers = await asyncio.to_thread(self.actions.value, job, actions.key_or_none(key))
+                offers = await asyncio.to_thread(self.actions.value, job, key_or_none(key))
                 others = await asyncio.to_thread(self._takes, job, who)
             said = panel(job, self._runner.now(), usual, await asyncio.to_thread(notes.read))
             picture = await asyncio.to_thread(self._picture, job, said, reference, result, seen, others, offers, live=looks > 0)

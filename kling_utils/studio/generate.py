@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import gradio as gr
 
-from kling_utils.errors import AlreadyHave, KlingError, Refused, SettingError
+from kling_utils.errors import AlreadyHave, KlingError, Refused
 from kling_utils.preflight.quote import expected_seconds
 from kling_utils.show import cards, words
 from kling_utils.studio import refusal, visitor
 from kling_utils.studio.account import Account
-from kling_utils.studio.desk import Desk, Form, typed_key
+from kling_utils.studio.desk import Desk, Form, key_or_none, typed_key
 from kling_utils.studio.fitting import Fitting, mends
 from kling_utils.studio.inputs import ImageInput, VideoInput
 from kling_utils.studio.options import Options, orientation_choices
@@ -82,7 +82,7 @@ class Generate:
             *fields, start, shape, slow, colour, key, seat = values
             asked = Form(*fields)
             try:
-                look = seat.check(self._runner, asked, _key_or_none(key))
+                look = seat.check(self._runner, asked, key_or_none(key))
             except KlingError as error:
                 return (
                     gr.skip(),
@@ -238,14 +238,6 @@ class Generate:
         job = self._runner.submit(request, owner=owner, key=None if draft else given, report=look.report, fresh=fresh, draft=draft)
         seat.open(job.job_id)
         return look, ""
-
-
-def _key_or_none(key: Any) -> Any:
-    """For a check, a key that cannot be used counts as none: the line at the top says what is wrong with it."""
-    try:
-        return typed_key(key)
-    except SettingError:
-        return None
 
 
 def _lengths(look: Look) -> dict[CharacterOrientation, float | None]:
