@@ -12,15 +12,16 @@ import numpy as np
 from kling_utils.local.engine.clip import Clip, even
 from kling_utils.local.engine.face import STABLE, head_size
 from kling_utils.local.engine.retarget import Place
-from kling_utils.local.engine.skeleton import SEEN, TORSO, trunk_length
+from kling_utils.local.engine.skeleton import CHAINS, SEEN, TORSO, Limb, spans, trunk_length
 from kling_utils.local.engine.still import Still
 from kling_utils.media.arrays import Floats
+from kling_utils.media.pose import ANKLES, HIPS
 from kling_utils.values import ModelName, Size
 
 Kind = Literal["portrait", "body"]
 SHORT_SIDE: dict[ModelName, int] = {"kling-v3-0-std": 720, "kling-v3-0-pro": 1080}
 """Pixels of the result's shorter side."""
-_LEGS = ((23, 25, 27), (24, 26, 28))
+_LEGS: tuple[Limb, Limb] = ("leg_l", "leg_r")
 _UNLIKE = (0.75, 1.35)
 """How far the whole figure's scale may be from its trunk's: drawn figures may have hardly any legs."""
 _CLOSER = 1.5
@@ -43,7 +44,7 @@ def canvas_size(model_name: ModelName, aspect: float) -> Size:
 
 def as_in_picture(size: Size, canvas: Size) -> Placement:
     """The picture fills the canvas."""
-    cover = max(canvas.width / size.width, canvas.height / size.height)
+    cover = _cover(size, canvas)
     framing = _scaled(cover, (canvas.width - size.width * cover) / 2, (canvas.height - size.height * cover) / 2)
     return Placement(framing, framing, None)
 
@@ -68,7 +69,7 @@ def as_in_clip(still: Still, clip: Clip, kind: Kind, canvas: Size, *, cut_off: b
         own_legs, their_legs = leg_length(still.body.points[None], height), leg_length(clip.bodies, clip.size.height)
         if own_legs and their_legs and not cut_off:  # from the shoulders to the floor, and the feet on it
             scale *= float(np.clip((theirs + their_legs) / (own + own_legs) * own / theirs, *_UNLIKE))
-            fall, parts = to_canvas * their_legs - scale * own_legs, [23, 24]
+            fall, parts = to_canvas * their_legs - scale * own_legs, list(HIPS)
             floors = _floor(still.body.points[None]), to_canvas * _floor(clip.bodies)
         centre, to = still.body.points[parts, :2].mean(0), np.median(clip.bodies, 0)[parts, :2].mean(0) * to_canvas
     if cut_off:  # never show where the picture ends: a little larger first, then lower in the frame
@@ -86,17 +87,22 @@ def as_in_clip(still: Still, clip: Clip, kind: Kind, canvas: Size, *, cut_off: b
 def leg_length(track: Floats, height: int) -> float:
     """Length of a stretched leg in (n, 33, 4), hip to ankle; 0 where none is seen down to the ankle in most frames."""
     longest = 0.0
-    for hip, knee, ankle in _LEGS:
+    for leg in _LEGS:
+        _, knee, ankle, _ = CHAINS[leg]
         seen = (track[:, [knee, ankle], 3].min(1) > SEEN) & (track[:, ankle, 1] < height)
         if np.mean(seen) > 0.5:
-            thigh, shin = (np.linalg.norm(track[seen][:, a, :2] - track[seen][:, b, :2], axis=1) for a, b in ((hip, knee), (knee, ankle)))
-            longest = max(longest, float(np.percentile(thigh + shin, 92)))
+            longest = max(longest, float(np.percentile(spans(track[seen], leg)[:, :2].sum(1), 92)))
     return longest
 
 
 def _floor(track: Floats) -> float:
     """Height of the lower ankle in most frames of (n, 33, 4)."""
-    return float(np.median(track[:, [27, 28], 1].max(1)))
+    return float(np.median(track[:, list(ANKLES), 1].max(1)))
+
+
+def _cover(size: Size, canvas: Size) -> float:
+    """The scale at which a picture fills the canvas."""
+    return max(canvas.width / size.width, canvas.height / size.height)
 
 
 def _ground(size: Size, canvas: Size, scale: float, anchor: Floats, to: Floats) -> Floats:
@@ -104,7 +110,7 @@ def _ground(size: Size, canvas: Size, scale: float, anchor: Floats, to: Floats) 
 
     It always fills the canvas; it is enlarged a little more where that brings the floor to the feet.
     """
-    cover = max(canvas.width / size.width, canvas.height / size.height)
+    cover = _cover(size, canvas)
     level = max(to[1] / max(anchor[1], 1.0), (canvas.height - to[1]) / max(size.height - anchor[1], 1.0))
     scale = float(np.clip(max(scale, level), cover, _CLOSER * cover))
     free = np.minimum(np.array(canvas) - scale * np.array(size), 0.0)

@@ -10,7 +10,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kling_utils.local.engine.skeleton import CHAINS, MIRROR, NECK, PELVIS, SEEN, TORSO, Limb, angle, chain, is_arm, joints, turned, wrap
+from kling_utils.local.engine.skeleton import (
+    CHAINS,
+    MIRROR,
+    NECK,
+    PELVIS,
+    SEEN,
+    TORSO,
+    Limb,
+    angle,
+    chain,
+    is_arm,
+    joints,
+    spans,
+    turned,
+    wrap,
+)
 from kling_utils.local.engine.tracks import hysteresis
 from kling_utils.media.arrays import Floats
 
@@ -66,9 +81,8 @@ class Retarget:
         self._clip_bones: dict[Limb, Floats] = {}
         for limb, other in MIRROR.items():
             # true bone lengths: of the still the longer side, of the clip a high percentile of both: bones are never longer than true
-            self._bones[limb] = np.maximum(*(np.linalg.norm(np.diff(chain(s, x), axis=0), axis=1) for x in (limb, other)))
-            spans = [np.linalg.norm(np.diff(chain(v, x), axis=1), axis=2) for x in (limb, other)]
-            self._clip_bones[limb] = np.maximum(np.percentile(spans[0], 92, axis=0), np.percentile(spans[1], 92, axis=0))
+            self._bones[limb] = np.maximum(*(spans(s, x) for x in (limb, other)))
+            self._clip_bones[limb] = np.maximum(*(np.percentile(spans(v, x), 92, axis=0) for x in (limb, other)))
         self._widths = {a: max(float(np.percentile(_lengths(v, a, b), 85)), 1e-3) for a, b in ((11, 12), (23, 24))}
         self._head_offset = np.median(_head_offset(v), 0)
         self._behind = {limb: self._goes_behind(limb) for limb in CHAINS}

@@ -29,7 +29,6 @@ from kling_utils.values import CharacterOrientation, ModelName, Size
 
 FACE_ON_BODY = (60, 80)
 """Pixels of height that a body's face needs on the canvas, and in the clip, to show the expression: under that it is noise."""
-
 _BEYOND = 1.5
 """Heights of the canvas that are kept of a figure that goes on below it."""
 

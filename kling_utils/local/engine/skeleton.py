@@ -44,6 +44,11 @@ def chain(points: Floats, limb: Limb) -> Floats:
     return np.stack([points[..., a, :2], points[..., b, :2], points[..., c, :2], tip], -2)
 
 
+def spans(points: Floats, limb: Limb) -> Floats:
+    """(..., n, 4) -> (..., 3): lengths of a limb's segments in the picture."""
+    return np.asarray(np.linalg.norm(np.diff(chain(points, limb), axis=-2), axis=-1))
+
+
 def trunk_length(points: Floats) -> Floats:
     """Length of the trunk of (..., 33, 4) in the picture; never under 0.9 of the shoulders' width, so that a bow does not shrink it."""
     neck, pelvis = (points[..., 11, :2] + points[..., 12, :2]) / 2, (points[..., 23, :2] + points[..., 24, :2]) / 2
