@@ -136,9 +136,6 @@ class NotPublished(KlingError):
 class AlreadyHave(KlingError):
     """The same request is already finished, or its outcome is in doubt; ``job_id`` names the job."""
 
-    offer: str = ""
-    """The hint for a page, which has buttons for it."""
-
 
 class NoSuchJob(KlingError, LookupError):
     """No job of that id for this owner."""

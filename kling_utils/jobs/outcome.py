@@ -41,9 +41,7 @@ def have(job: Job) -> AlreadyHave:
     if job.state == "unconfirmed":
         error = AlreadyHave("The same request was sent and its outcome is in doubt.", hint=WAYS_OUT, money="unknown")
     else:
-        price = job.cost or "at a cost"
-        hint = f"runner.result({job.job_id!r}) is it; run(..., fresh=True) makes another take, {price}."
+        hint = f"runner.result({job.job_id!r}) is it; run(..., fresh=True) makes another take, {job.cost or 'at a cost'}."
         error = AlreadyHave("You have this result already.", hint=hint)
-        error.offer = f"Show it, or make another take on purpose, {price}."
     error.job_id, error.task_id = job.job_id, job.task_id
     return error

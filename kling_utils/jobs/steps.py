@@ -193,7 +193,7 @@ class Steps:
             status = self._asked(job)
         except TaskNotFound as error:
             if self._diary.patient(job, self._pace.late / 2):  # a fresh task may not be known everywhere at once
-                return self._hiccup(job, memory, error)
+                return self._hiccup(job, error)
             self._diary.lost(job, error)
             return None
         except KeyRefused as error:
@@ -211,7 +211,7 @@ class Steps:
         except Interrupted:
             return self._pace.mishap
         except KlingError as error:
-            return self._hiccup(job, memory, error)
+            return self._hiccup(job, error)
         memory.gone_since = None
         wait = self._heard(job, memory, status, now)
         self._after("polled")
@@ -311,6 +311,6 @@ class Steps:
         memory.polls += 1
         return next_wait(self._pace, memory.polls - 1, eta, self._rng, near=job.draft)
 
-    def _hiccup(self, job: Job, memory: Memory, error: KlingError) -> float:
+    def _hiccup(self, job: Job, error: KlingError) -> float:
         self._diary.say(job, f"The state could not be read: {error.message} The job goes on at the provider; asking again.")
         return self._wait(job, None)

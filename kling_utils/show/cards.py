@@ -11,7 +11,6 @@ import functools
 import html as _html
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 from kling_utils.errors import AlreadyHave, KlingError, Refused, Unrepairable
@@ -172,8 +171,7 @@ def error(value: KlingError, *, act: bool = True) -> str:
         return _card("error", _trouble_body(trouble, found=value.report.errors), _buttons(trouble, reports.of_error(value)) if act else "")
     trouble = Trouble(value.code, value.message, value.hint, value.money, value.words, value.field)
     if isinstance(value, AlreadyHave):
-        shown = replace(trouble, hint=value.offer) if value.offer else trouble  # the hint is for who writes Python
-        return _card("note", _trouble_body(shown, "advice", when=""), _ids(value.task_id))
+        return _card("note", _trouble_body(trouble, "advice", when=""), _ids(value.task_id))
     when = words.when(value.code, money=value.money, task_id=value.task_id)
     return _card("error", _trouble_body(trouble, when=when), _ids(value.task_id), _buttons(trouble, reports.of_error(value)) if act else "")
 

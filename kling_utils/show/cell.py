@@ -51,7 +51,7 @@ class Stage:
         except KlingError as error:
             return cards.html(error)
         except OSError:
-            return '<p class="kc-note">The files of this result are not here any more.</p>'
+            return proxies.GONE
 
     @functools.cached_property
     def _framed(self) -> str:

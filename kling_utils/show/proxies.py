@@ -24,6 +24,7 @@ from kling_utils.values import Size
 
 MAX_BYTES = 1_100_000
 """Of the clip; base64 makes it a third larger, so about 1.5 MB in the page."""
+GONE = '<p class="kc-note">The files of this result are not here any more.</p>'
 HEIGHT = 320
 _TALL = ((12.0, 480), (math.inf, 360))
 """Lengths in seconds, and the shorter side in pixels that 1.1 MB are enough for."""
@@ -39,7 +40,7 @@ def embedded(reference: Path, video: Path) -> str:
     try:
         return _embedded(reference, _stamp(reference), video, _stamp(video))
     except OSError:
-        return '<p class="kc-note">The files of this result are not here any more.</p>'
+        return GONE
 
 
 def small(source: Path, out: Path) -> Path:
