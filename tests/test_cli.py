@@ -70,6 +70,22 @@ def shell(novita: ScriptedNovita) -> Shell:
     return call
 
 
+def interrupted(novita: ScriptedNovita, picture: Path, address: str, *more: str, at: str = "making the video") -> tuple[int, str, str]:
+    """``run --json`` that gets a Ctrl-C when it says ``at``: exit code, stdout and stderr. The task never ends."""
+    novita.state.statuses = ["TASK_STATUS_PROCESSING"]
+    command = [sys.executable, "-m", "kling_utils", "run", str(picture), address, *more, "--json"]
+    with subprocess.Popen(command, env=environment(novita), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        heard = []
+        for said in process.stderr:
+            heard.append(said)
+            if said.startswith(at):
+                process.send_signal(signal.SIGINT)
+                break
+        out, rest = process.communicate(timeout=60)
+    return process.returncode, out, "".join(heard) + rest
+
+
 def line(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     """The one line of JSON that stdout holds."""
     (only,) = done.stdout.splitlines()
@@ -346,16 +362,8 @@ def test_no_contact_is_6(shell: Shell, novita: ScriptedNovita, picture: Path, cl
 
 
 def test_ctrl_c_keeps_the_job(novita: ScriptedNovita, picture: Path, address: str, shell: Shell) -> None:
-    novita.state.statuses = ["TASK_STATUS_PROCESSING"]
-    command = [sys.executable, "-m", "kling_utils", "run", str(picture), address, "--json"]
-    with subprocess.Popen(command, env=environment(novita), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        for said in process.stderr:
-            if said.startswith("making the video"):
-                process.send_signal(signal.SIGINT)
-                break
-        out, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    code, out, err = interrupted(novita, picture, address)
+    assert code == 130
     job = json.loads(out)
     assert job["state"] == "processing"
     assert f"resume {job['job_id']}" in err
@@ -478,14 +486,9 @@ def test_ctrl_c_before_anything_was_sent_says_so(shell: Shell, novita: ScriptedN
     large = tmp_path / "large.mkv"
     source = "testsrc2=size=1280x720:rate=30,noise=alls=40:allf=t"
     ffmpeg.run(["-f", "lavfi", "-i", source, "-t", "20", "-c:v", "mpeg2video", "-q:v", "3", str(large)], timeout=120)
-    command = [sys.executable, "-m", "kling_utils", "run", str(picture), str(large), "--fit", "--json"]
-    with subprocess.Popen(command, env=environment(novita), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        said = process.stderr.readline()
-        assert said.startswith("repairing, 25 %")
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    code, out, err = interrupted(novita, picture, str(large), "--fit", at="repairing, 25 %")
+    assert err.startswith("repairing, 25 %"), "nothing was said before"
+    assert code == 130
     assert json.loads(out)["error"]["code"] == "Interrupted"
     assert json.loads(out)["money"] == "no"
     assert "nothing was sent" in err
@@ -497,15 +500,7 @@ def test_ctrl_c_before_anything_was_sent_says_so(shell: Shell, novita: ScriptedN
 def test_a_job_whose_key_is_missing_is_named_and_goes_on_without_this_program(
     shell: Shell, novita: ScriptedNovita, picture: Path, address: str
 ) -> None:
-    novita.state.statuses = ["TASK_STATUS_PROCESSING"]
-    command = [sys.executable, "-m", "kling_utils", "run", str(picture), address, "--json"]
-    with subprocess.Popen(command, env=environment(novita), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        for said in process.stderr:
-            if said.startswith("making the video"):
-                process.send_signal(signal.SIGINT)
-                break
-        job = json.loads(process.communicate(timeout=60)[0])
+    job = json.loads(interrupted(novita, picture, address)[1])
     without = shell("resume", job["job_id"], "--json", NOVITA_API_KEY="")
     assert without.returncode == 5
     assert {"job_id": job["job_id"], "state": "processing", "money": "yes"}.items() <= line(without).items()

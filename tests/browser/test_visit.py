@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from helpers.fit_zoo import X265
 from helpers.scripted import File, ScriptedNovita
-from helpers.served import Served, Watched, serving, watching
+from helpers.served import Served, Watched, serving, type_key, watching
 from PIL import Image
 
 from kling_utils import MotionRequest, Runner, examples
@@ -288,9 +288,7 @@ def test_a_refusal_leads_to_the_field(watched: Watched, served: Served) -> None:
     page.wait_for_selector("#notice .kc", state="detached")
 
     # Another trouble, whose report can be copied; and it can be closed.
-    page.click("#open-key")
-    page.fill("#key input", "not one key")
-    page.press("#key input", "Tab")
+    type_key(page, "not one key")
     page.wait_for_selector("#whose-key >> text=This key cannot be used.")
     page.click("#generate")
     page.wait_for_selector("#notice .kc-kind >> text=Stopped before sending, free")
@@ -366,7 +364,8 @@ def test_what_is_no_address_is_told_at_once(watched: Watched, served: Served) ->
     page.fill(box, "hello")
     page.press(box, "Enter")
     page.wait_for_selector("#video-report >> text=This is not an address")
-    page.wait_for_timeout(1500)  # the check of the form comes after
+    page.click("#image-examples .strip-card >> nth=0")  # whose check of the form comes after the one of this
+    page.wait_for_selector("#image-report >> text=The picture is fine")
     assert "This is not an address" in page.inner_text("#video-report")
 
 
@@ -375,9 +374,7 @@ def test_a_key_is_untested_until_it_worked_and_can_be_forgotten(watched: Watched
     page.goto(served.url)
     page.wait_for_selector("#history .gallery-label >> text=Your videos")
     filled(page)
-    page.click("#open-key")
-    page.fill("#key input", "sk_not_a_key")
-    page.press("#key input", "Tab")
+    type_key(page, "sk_not_a_key")
     page.wait_for_selector("#whose-key >> text=not tested yet")
     page.wait_for_selector("#generate >> text=USD")
     page.click("#forget-key")

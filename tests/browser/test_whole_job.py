@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from helpers.scripted import BALANCE, SUBMIT, File, ScriptedNovita, ServerState
-from helpers.served import Served, Watched, serving, watching
+from helpers.served import Served, Watched, serving, type_key, watching
 
 from kling_utils import examples
 from kling_utils.media import ffmpeg
@@ -75,9 +75,7 @@ def test_from_two_files_to_a_draft_that_plays(watched: Watched, served: Served, 
     page.wait_for_selector(".lesson")
 
     # A key is typed, looked at, and taken back: nothing may remember it.
-    page.click("#open-key")
-    page.fill("#key input", KEY)
-    page.press("#key input", "Tab")
+    type_key(page, KEY)
     page.wait_for_selector("text=Your key is not tested yet.")
     page.fill("#key input", "")
     page.press("#key input", "Tab")
@@ -166,9 +164,7 @@ def test_a_key_that_paid_for_a_job_stays_nowhere(watched: Watched, tmp_path: Pat
     with ScriptedNovita(ServerState(key=KEY, video=motion)) as novita, serving(tmp_path, "-c", PAID, novita.base_url) as served:
         page.goto(served.url)
         page.wait_for_selector(".lesson")
-        page.click("#open-key")
-        page.fill("#key input", KEY)
-        page.press("#key input", "Tab")
+        type_key(page, KEY)
         page.wait_for_selector("text=Your key is not tested yet.")
         page.click("#test-key")
         page.wait_for_selector("#key-result >> text=The key works")

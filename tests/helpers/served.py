@@ -122,3 +122,10 @@ def watching(browser: Any, **how: Any) -> Iterator[Watched]:
     seen.page.on("request", lambda r: None if r.url.startswith(("http://127.0.0.1:", "data:", "blob:")) else seen.elsewhere.append(r.url))
     yield seen
     context.close()
+
+
+def type_key(page: Any, key: str) -> None:
+    """Open the box of the key, type one, and leave it."""
+    page.click("#open-key")
+    page.fill("#key input", key)
+    page.press("#key input", "Tab")

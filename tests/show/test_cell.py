@@ -9,25 +9,23 @@ import re
 from pathlib import Path
 
 import pytest
+from helpers import burnt
 from PIL import Image
 
 from kling_utils import Stage
 from kling_utils.errors import InvalidRequest
-from kling_utils.media import ffmpeg
 from kling_utils.media.probe import probe_video
 from kling_utils.show import proxies
 from kling_utils.values import Job, MotionRequest, Result
 
 
-def clip(path: Path, size: str, seconds: float, rate: int = 24) -> Path:
-    source = ["-f", "lavfi", "-i", f"testsrc2=s={size}:r={rate}:d={seconds}", "-f", "lavfi", "-i", f"sine=d={seconds}"]
-    ffmpeg.run([*source, *ffmpeg.H264, "-preset", "ultrafast", "-c:a", "aac", str(path)], timeout=60)
-    return path
-
-
 @pytest.fixture
 def result(tmp_path: Path) -> Result:
-    reference, video, image = clip(tmp_path / "r.mp4", "400x300", 3), clip(tmp_path / "v.mp4", "300x400", 2), tmp_path / "i.png"
+    reference, video, image = (
+        burnt.clip(tmp_path / "r.mp4", fps=24, frames=72),
+        burnt.clip(tmp_path / "v.mp4", fps=24, frames=48),
+        tmp_path / "i.png",
+    )
     Image.new("RGB", (900, 1200), "teal").save(image)
     request = MotionRequest(image, reference)
     job = Job("01J", "home", "local", 1, "succeeded", request, "f", 0.0, 0.0, tmp_path, "<i>.png", "r.mp4", 3.0, video=video)
@@ -63,7 +61,7 @@ def test_the_saved_page_has_the_clips_as_they_are(result: Result, tmp_path: Path
 
 
 def test_results_of_two_references_do_not_share_a_stage(result: Result, tmp_path: Path) -> None:
-    other = dataclasses.replace(result, reference=clip(tmp_path / "other.mp4", "400x300", 3, rate=25))
+    other = dataclasses.replace(result, reference=burnt.clip(tmp_path / "other.mp4", fps=25, frames=75))
     with pytest.raises(InvalidRequest, match="one reference"):
         Stage(result, other)
 
@@ -82,7 +80,7 @@ def test_files_that_are_gone_are_told_of(result: Result) -> None:
 
 
 def test_a_small_copy_keeps_pictures_times_and_sound(tmp_path: Path) -> None:
-    source = clip(tmp_path / "large.mp4", "1280x720", 4, rate=30)
+    source = burnt.clip(tmp_path / "large.mp4", fps=30, frames=120, size=(1280, 720), sound=True)
     small = probe_video(proxies.small(source, tmp_path / "small.mp4"))
     assert min(small.size) == 480
     assert (small.frames, small.frame_rate, small.audio_codec) == (120, 30, "aac")
