@@ -35,7 +35,9 @@ HEAVY = ("cv2", "numpy", "ai_edge_litert.interpreter")
 
 def build(runner: Runner) -> gr.Blocks:
     """The page over a runner. Nothing is loaded, fetched or started here."""
-    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)) as blocks:
+    with gr.Blocks(
+        title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)
+    ) as blocks:
         page: gr.Blocks = blocks
         desk, who = gr.State(Desk()), visitor.state()
 
@@ -63,20 +65,57 @@ def build(runner: Runner) -> gr.Blocks:
         health = Health(runner)
         arrive = Arrive(runner, image, video, follow)
 
-        form = [image.source, video.source, options.orientation, options.model, options.prompt, options.negative, options.sound]
+        form = [
+            image.source,
+            video.source,
+            options.orientation,
+            options.model,
+            options.prompt,
+            options.negative,
+            options.sound,
+        ]
         health.wire(account.box)
         generate.wire(form, account, image, video, options, fitting, desk)
-        asks = [generate.button.click(generate.submit, [*form, account.box, desk, who], generate.outputs, **PRIVATE, **HIDDEN, **MANY)]
-        asks += [
-            generate.again.click(
-                generate.submit_again, [generate.twin, *form, account.box, desk, who], generate.outputs, **PRIVATE, **HIDDEN, **MANY
+        asks = [
+            generate.button.click(
+                generate.submit,
+                [*form, account.box, desk, who],
+                generate.outputs,
+                **PRIVATE,
+                **HIDDEN,
+                **MANY,
             )
         ]
         asks += [
-            generate.draft.click(generate.submit_draft, [*form, account.box, desk, who], generate.outputs, **PRIVATE, **HIDDEN, **MANY)
+            generate.again.click(
+                generate.submit_again,
+                [generate.twin, *form, account.box, desk, who],
+                generate.outputs,
+                **PRIVATE,
+                **HIDDEN,
+                **MANY,
+            )
         ]
-        asks += [generate.show.click(generate.open_twin, [generate.twin, desk], generate.choice, **PRIVATE, **HIDDEN)]
-        asks += [follow.history.panel.pick(follow.picked, [desk, who], [generate.notice], **PRIVATE, **HIDDEN)]
+        asks += [
+            generate.draft.click(
+                generate.submit_draft,
+                [*form, account.box, desk, who],
+                generate.outputs,
+                **PRIVATE,
+                **HIDDEN,
+                **MANY,
+            )
+        ]
+        asks += [
+            generate.show.click(
+                generate.open_twin, [generate.twin, desk], generate.choice, **PRIVATE, **HIDDEN
+            )
+        ]
+        asks += [
+            follow.history.panel.pick(
+                follow.picked, [desk, who], [generate.notice], **PRIVATE, **HIDDEN
+            )
+        ]
         asks += [
             *follow.rescue.wire(desk, who, account.box),
             *adopt.wire(desk, who, account.box, form),
@@ -85,9 +124,31 @@ def build(runner: Runner) -> gr.Blocks:
         asks += [page.load(arrive.greet, [who, desk], arrive.outputs(who), **PRIVATE, **HIDDEN)]
         for asked in asks:
             asked.then(generate.still, [desk], generate.choice, **PRIVATE, **HIDDEN)
-            watched = asked.then(follow.watch, [desk, who, account.box], follow.outputs, **PRIVATE, **HIDDEN, **MANY, **MORE)
-            watched.then(follow.aside, [desk, who], [follow.history.panel], **PRIVATE, **HIDDEN, **MANY, **MORE)
-        account.forgotten.change(follow.actions.refreshed, [desk, who, account.box], [follow.actions.panel], **PRIVATE, **HIDDEN)
+            watched = asked.then(
+                follow.watch,
+                [desk, who, account.box],
+                follow.outputs,
+                **PRIVATE,
+                **HIDDEN,
+                **MANY,
+                **MORE,
+            )
+            watched.then(
+                follow.aside,
+                [desk, who],
+                [follow.history.panel],
+                **PRIVATE,
+                **HIDDEN,
+                **MANY,
+                **MORE,
+            )
+        account.forgotten.change(
+            follow.actions.refreshed,
+            [desk, who, account.box],
+            [follow.actions.panel],
+            **PRIVATE,
+            **HIDDEN,
+        )
         follow.stop.click(follow.stopped, [desk], [follow.panel, follow.stop], **PRIVATE, **HIDDEN)
     return page
 
@@ -122,12 +183,23 @@ def main() -> None:
         runner.watch()
         neighbours = Neighbours(runner.home.root)
         settings = runner.settings
-        media = MediaRoute(settings.page_url, runner.guard, runner.home.root / "shared.json") if settings.page_url else None
+        media = (
+            MediaRoute(settings.page_url, runner.guard, runner.home.root / "shared.json")
+            if settings.page_url
+            else None
+        )
         page = build(runner).queue(default_concurrency_limit=32, max_size=256)
-        page.launch(prevent_thread_lock=True, share=settings.share, server_name=settings.server_name or None, **options(media))
+        page.launch(
+            prevent_thread_lock=True,
+            share=settings.share,
+            server_name=settings.server_name or None,
+            **options(media),
+        )
         if neighbours.sentence:
             sys.stderr.write(f"{neighbours.sentence}\n")
-        threading.Thread(target=_after_launch, args=(runner, media), name="after-launch", daemon=True).start()
+        threading.Thread(
+            target=_after_launch, args=(runner, media), name="after-launch", daemon=True
+        ).start()
         page.block_thread()
 
 
@@ -137,7 +209,9 @@ def _after_launch(runner: Runner, media: MediaRoute | None) -> None:
         runner.page_refusal = media.ask_self()
         runner.page = None if runner.page_refusal else media
         if runner.page_refusal:
-            sys.stderr.write(f"Local clips cannot be offered from this page. {runner.page_refusal}\n")
+            sys.stderr.write(
+                f"Local clips cannot be offered from this page. {runner.page_refusal}\n"
+            )
     for name in HEAVY:
         importlib.import_module(name)
 

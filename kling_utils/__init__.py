@@ -55,7 +55,19 @@ _ERRORS = (
     "SubmitUnconfirmed",
     "TaskFailed",
 )
-_VALUES = ("Finding", "ImageInfo", "Job", "Jobs", "Money", "MotionRequest", "Quote", "Report", "Result", "Size", "VideoInfo")
+_VALUES = (
+    "Finding",
+    "ImageInfo",
+    "Job",
+    "Jobs",
+    "Money",
+    "MotionRequest",
+    "Quote",
+    "Report",
+    "Result",
+    "Size",
+    "VideoInfo",
+)
 _HOME = {
     **dict.fromkeys(_ERRORS, "kling_utils.errors"),
     **dict.fromkeys(_VALUES, "kling_utils.values"),

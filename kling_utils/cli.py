@@ -71,7 +71,13 @@ def check_(
         look = runner.look(**asked)
         if as_json:
             print_json(
-                {"ok": look.report.ok, "provider": look.provider, "seconds": look.seconds, "quote": look.quote, "report": look.report}
+                {
+                    "ok": look.report.ok,
+                    "provider": look.provider,
+                    "seconds": look.seconds,
+                    "quote": look.quote,
+                    "report": look.report,
+                }
             )
         else:
             typer.echo(told(look.report, every=every))
@@ -88,41 +94,87 @@ def run(
     chosen: dict[str, Any],
     out: Out = None,
     force: Force = False,
-    fit: Annotated[bool, typer.Option("--fit", help="Repair first what the checks find wrong, as the options of repair say.")] = False,
-    again: Annotated[bool, typer.Option("--again", help="Another take of a request that is finished already.")] = False,
-    draft: Annotated[bool, typer.Option("--draft", help="A local draft, free, also where a key is set.")] = False,
+    fit: Annotated[
+        bool,
+        typer.Option(
+            "--fit", help="Repair first what the checks find wrong, as the options of repair say."
+        ),
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Another take of a request that is finished already.")
+    ] = False,
+    draft: Annotated[
+        bool, typer.Option("--draft", help="A local draft, free, also where a key is set.")
+    ] = False,
     task_id: Annotated[
-        str, typer.Option("--task-id", help="Send nothing: a task that was sent from elsewhere with these files is followed.", metavar="ID")
+        str,
+        typer.Option(
+            "--task-id",
+            help="Send nothing: a task that was sent from elsewhere with these files is followed.",
+            metavar="ID",
+        ),
     ] = "",
     as_json: Json = False,
 ) -> None:
     """Check, submit, watch, and save the result."""
     if task_id and (fit or again or draft):
-        usage("--task-id sends nothing, so --fit, --again and --draft mean nothing.", "Leave them out.", as_json)
+        usage(
+            "--task-id sends nothing, so --fit, --again and --draft mean nothing.",
+            "Leave them out.",
+            as_json,
+        )
     if out is not None:
-        writable(out, as_json, of=(asked["image"], asked["video"]), endings=FILM, force=force, folder=True)
+        writable(
+            out,
+            as_json,
+            of=(asked["image"], asked["video"]),
+            endings=FILM,
+            force=force,
+            folder=True,
+        )
     if chosen != cli_words.chosen() and not fit:
-        usage("The options of repair do nothing without --fit.", "Give it, or leave them out.", as_json)
+        usage(
+            "The options of repair do nothing without --fit.",
+            "Give it, or leave them out.",
+            as_json,
+        )
     with _runner(as_json) as runner:
         request = MotionRequest(**asked)
         if fit:
             from kling_utils.preflight.plan import FitChoices
 
             with Steady("repairing") as bar:
-                fitted = runner.fit(request, choices=FitChoices(**chosen), on_progress=lambda share, _: bar(share))
+                fitted = runner.fit(
+                    request, choices=FitChoices(**chosen), on_progress=lambda share, _: bar(share)
+                )
             typer.echo(fitted, err=True)
             request = fitted.apply(request)
         try:
-            job = runner.adopt_task(request, task_id) if task_id else runner.submit(request, fresh=again, draft=draft)
-        except errors.AlreadyHave as have:  # nothing is sent: a result is shown, a doubt is asked about
+            job = (
+                runner.adopt_task(request, task_id)
+                if task_id
+                else runner.submit(request, fresh=again, draft=draft)
+            )
+        except (
+            errors.AlreadyHave
+        ) as have:  # nothing is sent: a result is shown, a doubt is asked about
             job = runner.job(have.job_id or "")
-            typer.echo(have.message + (f"\nFor another take, {job.cost or 'at a cost'}: --again" if job.done else ""), err=True)
+            typer.echo(
+                have.message
+                + (f"\nFor another take, {job.cost or 'at a cost'}: --again" if job.done else ""),
+                err=True,
+            )
             if out is not None:
                 spare(out, job, as_json, force=force)
         except KeyboardInterrupt:
             hint = "Look whether a job was made, and resume it: python -m kling_utils jobs"
             money: MoneyState = "no" if draft or runner.provider_for(None) == "local" else "unknown"
-            end(errors.Interrupted("Interrupted while the request was written down.", hint=hint, money=money), as_json)
+            end(
+                errors.Interrupted(
+                    "Interrupted while the request was written down.", hint=hint, money=money
+                ),
+                as_json,
+            )
         _follow(runner, job, out, as_json)
 
 
@@ -131,9 +183,18 @@ def resume(
     job_id: Annotated[str, typer.Argument(metavar="JOB_ID")],
     out: Out = None,
     force: Force = False,
-    task_id: Annotated[str, typer.Option("--task-id", help="For an unconfirmed job: the task that was found at the provider.")] = "",
-    dismiss: Annotated[bool, typer.Option("--dismiss", help="For an unconfirmed job: give it up.")] = False,
-    send_again: Annotated[bool, typer.Option("--send-again", help="For an unconfirmed job: risk paying twice.")] = False,
+    task_id: Annotated[
+        str,
+        typer.Option(
+            "--task-id", help="For an unconfirmed job: the task that was found at the provider."
+        ),
+    ] = "",
+    dismiss: Annotated[
+        bool, typer.Option("--dismiss", help="For an unconfirmed job: give it up.")
+    ] = False,
+    send_again: Annotated[
+        bool, typer.Option("--send-again", help="For an unconfirmed job: risk paying twice.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Go on with a job: watch it, save its result, send one that was not sent. Never sends twice by itself."""
@@ -147,7 +208,13 @@ def resume(
             spare(out, job, as_json, force=force)
         doubt = job.state == "unconfirmed"
         if not doubt and (dismiss or send_again or (task_id and task_id.strip() != job.task_id)):
-            stands = "has ended" if job.done else "was not sent yet" if job.state == "checked" else "is on its way"
+            stands = (
+                "has ended"
+                if job.done
+                else "was not sent yet"
+                if job.state == "checked"
+                else "is on its way"
+            )
             told_of = f"The job {stands}. --task-id, --dismiss and --send-again are for a job in doubt: nothing was changed."
             about(job, told_of, f"Without them: python -m kling_utils resume {job_id}", as_json)
         seen = max((number for number, _ in runner.history(job_id)), default=0)
@@ -188,9 +255,13 @@ def jobs(limit: Annotated[int, typer.Option("--limit", min=1)] = 20, as_json: Js
 def fit_(
     chosen: dict[str, Any],
     file: Annotated[str, typer.Argument(help="A picture or a clip.", metavar="FILE")],
-    out: Annotated[Path | None, typer.Option("--out", help="Where to write the repaired copy.", metavar="FILE")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Where to write the repaired copy.", metavar="FILE")
+    ] = None,
     force: Force = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Make a picture or a clip legal: a new file, the least change, and what it costs in quality."""
@@ -202,16 +273,25 @@ def fit_(
         plan = plan_file(source, choices=FitChoices(**chosen))
         clean = not (plan.needed or plan.impossible)
         if out is not None:
-            writable(out, as_json, of=(source,), endings=cli_fit.endings(plan), force=force or dry_run)
+            writable(
+                out, as_json, of=(source,), endings=cli_fit.endings(plan), force=force or dry_run
+            )
             plan = plan.saved_as(out.suffix)
         elif not dry_run:
-            usage("Where is the copy to be written?", f"Name it with --out, ending in {cli_fit.endings(plan)[0]}.", as_json)
+            usage(
+                "Where is the copy to be written?",
+                f"Name it with --out, ending in {cli_fit.endings(plan)[0]}.",
+                as_json,
+            )
         for note in cli_fit.otherwise(plan, chosen["start"], chosen["length"]):
             typer.echo(note, err=True)
         steps = plan.ahead
         written = None if dry_run or plan.impossible else out
         if clean:
-            typer.echo(f"{source.name} is fine as it is{', so this is a copy of it' if written else ''}.", err=True)
+            typer.echo(
+                f"{source.name} is fine as it is{', so this is a copy of it' if written else ''}.",
+                err=True,
+            )
         if written is not None and clean:
             _as_it_is(plan, source, written)
         elif written is not None:
@@ -221,7 +301,13 @@ def fit_(
             typer.echo(f"- {line}", err=as_json)
         if as_json:
             listed = [{"code": s.code, "text": s.text, "cost": s.cost} for s in steps]
-            print_json({"file": str(written) if written else None, "steps": listed, "impossible": [str(each) for each in plan.impossible]})
+            print_json(
+                {
+                    "file": str(written) if written else None,
+                    "steps": listed,
+                    "impossible": [str(each) for each in plan.impossible],
+                }
+            )
         elif written:
             typer.echo(written)
         raise typer.Exit(REFUSED if plan.impossible else DONE)
@@ -231,10 +317,25 @@ def fit_(
 def compare_(
     reference: Annotated[Path, typer.Argument(metavar="REFERENCE")],
     result: Annotated[Path, typer.Argument(metavar="RESULT")],
-    out: Annotated[Path, typer.Option("--out", help="The ending says what it is: .mp4, .gif, .webp, .png, .html.", metavar="FILE")],
-    layout: Annotated[Layout | None, typer.Option("--layout", help="How the two stand together; side where it is not said.")] = None,
-    image: Annotated[Path | None, typer.Option("--image", help="The character's picture, for triptych.", metavar="I")] = None,
-    max_bytes: Annotated[int | None, typer.Option("--max-bytes", min=1000, help="Largest size of a .gif or .webp.")] = None,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            help="The ending says what it is: .mp4, .gif, .webp, .png, .html.",
+            metavar="FILE",
+        ),
+    ],
+    layout: Annotated[
+        Layout | None,
+        typer.Option("--layout", help="How the two stand together; side where it is not said."),
+    ] = None,
+    image: Annotated[
+        Path | None,
+        typer.Option("--image", help="The character's picture, for triptych.", metavar="I"),
+    ] = None,
+    max_bytes: Annotated[
+        int | None, typer.Option("--max-bytes", min=1000, help="Largest size of a .gif or .webp.")
+    ] = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -242,8 +343,14 @@ def compare_(
     with ending(as_json, costs=False):
         page = out.suffix.lower() == ".html"
         if layout is not None and page != (layout == "html"):
-            wrong = f"{out.name} does not end in .html" if layout == "html" else f"{out.name} is a page"
-            usage(f"{wrong}, and the layout is {layout}.", "Let name and layout agree: .html goes with html only.", as_json)
+            wrong = (
+                f"{out.name} does not end in .html" if layout == "html" else f"{out.name} is a page"
+            )
+            usage(
+                f"{wrong}, and the layout is {layout}.",
+                "Let name and layout agree: .html goes with html only.",
+                as_json,
+            )
         writable(out, as_json, of=(reference, result, *([image] if image else [])), force=force)
         if page:
             from kling_utils.show.offline import write_page
@@ -254,7 +361,15 @@ def compare_(
             from kling_utils.review.compare import compare
 
             with Steady("drawing") as bar:
-                compare(reference, result, out, layout=layout or "side", image=image, max_bytes=max_bytes, on_progress=bar)
+                compare(
+                    reference,
+                    result,
+                    out,
+                    layout=layout or "side",
+                    image=image,
+                    max_bytes=max_bytes,
+                    on_progress=bar,
+                )
         if as_json:
             print_json({"file": str(out), "bytes": out.stat().st_size})
         else:
@@ -276,7 +391,10 @@ def doctor(as_json: Json = False) -> None:
 
 
 @app.command()
-def serve(port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free one.")] = 0, as_json: Json = False) -> None:
+def serve(
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free one.")] = 0,
+    as_json: Json = False,
+) -> None:
     """Run the loopback server, which speaks Novita's contract and makes local drafts, until Ctrl-C."""
     from kling_utils.jobs.home import Home
     from kling_utils.local.server import serve as serve_forever
@@ -292,7 +410,12 @@ def serve(port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0:
         settings = load()
         home = Home(settings.home)
         home.make()
-        serve_forever(home.root, port, allow=settings.private_hosts, on_ready=lambda endpoint: ready(endpoint.base_url, endpoint.key))
+        serve_forever(
+            home.root,
+            port,
+            allow=settings.private_hosts,
+            on_ready=lambda endpoint: ready(endpoint.base_url, endpoint.key),
+        )
 
 
 # -- how it ends
@@ -302,7 +425,10 @@ def main() -> NoReturn:
     """The entry: whatever happens, ``--json`` has its one line, and the exit code says what it was."""
     as_json = "--json" in sys.argv[1:]
     try:
-        code = app(standalone_mode=False, prog_name="kling-utils" if "kling-utils" in sys.argv[0] else "python -m kling_utils")
+        code = app(
+            standalone_mode=False,
+            prog_name="kling-utils" if "kling-utils" in sys.argv[0] else "python -m kling_utils",
+        )
     except TyperException as error:
         error.show()  # type: ignore[attr-defined]
         if as_json:
@@ -312,7 +438,13 @@ def main() -> NoReturn:
         traceback.print_exc()
         if as_json:
             told = "The program failed; standard error has the details."
-            print_json(nothing(KlingError(told, hint="List the jobs to see where yours stands.", money="unknown")))
+            print_json(
+                nothing(
+                    KlingError(
+                        told, hint="List the jobs to see where yours stands.", money="unknown"
+                    )
+                )
+            )
         sys.exit(FAULT)
     sys.exit(code or DONE)
 
@@ -328,7 +460,9 @@ def _as_it_is(plan: Plan, source: Path, out: Path) -> None:
         copy(source, out)
 
 
-def _follow(runner: Runner, job: Job, out: Path | None, as_json: bool, *, after: int = 0) -> NoReturn:
+def _follow(
+    runner: Runner, job: Job, out: Path | None, as_json: bool, *, after: int = 0
+) -> NoReturn:
     try:
         result = runner.result(job.job_id) if job.done else runner.follow(job.job_id, after=after)
         video = save(result.video, out, job) if out is not None else result.video
@@ -348,8 +482,15 @@ def _left(runner: Runner, job_id: str, out: Path | None, as_json: bool) -> NoRet
     """Nobody follows the job any more."""
     runner.close()  # first: a submit on its way is written down
     now = runner.job(job_id)
-    said = f"Interrupted. The job is kept: python -m kling_utils resume {job_id}" + (f" --out {shlex.quote(str(out))}" if out else "")
-    typer.echo(said if now.state == "checked" or now.draft or now.done else f"{said}. It goes on at the provider.", err=True)
+    said = f"Interrupted. The job is kept: python -m kling_utils resume {job_id}" + (
+        f" --out {shlex.quote(str(out))}" if out else ""
+    )
+    typer.echo(
+        said
+        if now.state == "checked" or now.draft or now.done
+        else f"{said}. It goes on at the provider.",
+        err=True,
+    )
     if as_json:
         print_json(outcome(now))
     raise typer.Exit(INTERRUPTED)

@@ -20,7 +20,11 @@ def endings(plan: Plan) -> tuple[str, ...]:
     """Of the names that the repaired file may have. A file that is fine as it is keeps its kind."""
     report = plan.report or Report(())
     if report.image is None:
-        return (".mp4", ".mov") if report.video is not None and report.video.container == "mov" and not plan.needed else (".mp4",)
+        return (
+            (".mp4", ".mov")
+            if report.video is not None and report.video.container == "mov" and not plan.needed
+            else (".mp4",)
+        )
     kinds = {"PNG": (".png",), "JPEG": (".jpg", ".jpeg")}
     return (*kinds["JPEG"], *kinds["PNG"]) if plan.needed else kinds[report.image.format]
 
@@ -31,7 +35,9 @@ def otherwise(plan: Plan, start: float, length: float | None) -> list[str]:
         return []
     recipe, notes = plan.video.recipe, []
     if abs(recipe.start - start) > _SEEN:
-        notes.append(f"--start {start:g} leaves too little of the clip: it begins at {recipe.start:.3g} s.")
+        notes.append(
+            f"--start {start:g} leaves too little of the clip: it begins at {recipe.start:.3g} s."
+        )
     if length is not None and recipe.seconds - length > _SEEN:
         notes.append(f"--length {length:g} is too short: {recipe.seconds:.3g} s are kept.")
     return notes

@@ -24,11 +24,29 @@ import typer
 
 from kling_utils import errors
 from kling_utils.errors import SPENT, KlingError, MoneyState
-from kling_utils.values import CharacterOrientation, Finding, Job, ModelName, Report, Severity, is_url
+from kling_utils.values import (
+    CharacterOrientation,
+    Finding,
+    Job,
+    ModelName,
+    Report,
+    Severity,
+    is_url,
+)
 
 FILM = ("", ".mp4")
 """Endings of the names that a result may have."""
-DONE, REFUSED, USAGE, FAILED, UNCONFIRMED, RUNNING, NO_CONTACT, FAULT, INTERRUPTED = 0, 1, 2, 3, 4, 5, 6, 70, 130
+DONE, REFUSED, USAGE, FAILED, UNCONFIRMED, RUNNING, NO_CONTACT, FAULT, INTERRUPTED = (
+    0,
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    70,
+    130,
+)
 _EXIT: tuple[tuple[type[KlingError], int], ...] = (
     (errors.Refused, REFUSED),
     (errors.NotPublished, REFUSED),
@@ -61,27 +79,69 @@ _COUNTED: dict[Severity, tuple[str, str]] = {
 # -- the options that commands share
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, everything else on stderr.")]
-Image = Annotated[str, typer.Argument(help="The reference image: the character. A file or an https address.", metavar="IMAGE")]
-Video = Annotated[str, typer.Argument(help="The reference video: the motion. A file or an https address.", metavar="VIDEO")]
+Image = Annotated[
+    str,
+    typer.Argument(
+        help="The reference image: the character. A file or an https address.", metavar="IMAGE"
+    ),
+]
+Video = Annotated[
+    str,
+    typer.Argument(
+        help="The reference video: the motion. A file or an https address.", metavar="VIDEO"
+    ),
+]
 Orientation = Annotated[
     CharacterOrientation,
     typer.Option(
-        "--character-orientation", help="image: pose and framing of the image, 5 s. video: pose, framing and length of the video."
+        "--character-orientation",
+        help="image: pose and framing of the image, 5 s. video: pose, framing and length of the video.",
     ),
 ]
 Model = Annotated[ModelName, typer.Option("--model-name", help="Standard or professional quality.")]
-Prompt = Annotated[str, typer.Option("--prompt", help="Scene, light, clothes. The motion comes from the video.")]
+Prompt = Annotated[
+    str, typer.Option("--prompt", help="Scene, light, clothes. The motion comes from the video.")
+]
 Negative = Annotated[str, typer.Option("--negative-prompt", help="What should not be seen.")]
 NoSound = Annotated[bool, typer.Option("--no-sound", help="Leave the video's sound out.")]
-Start = Annotated[float, typer.Option("--start", min=0, help="Repair: where a clip begins, seconds.")]
-Length = Annotated[float | None, typer.Option("--length", min=0, help="Repair: how long a clip is at most, seconds.")]
-Slow = Annotated[bool, typer.Option("--slow", help="Repair: slow down a clip that is too short.")]
-Crop = Annotated[bool, typer.Option("--crop", help="Repair: cut a picture around the person, instead of adding ground.")]
-Ground = Annotated[
-    str, typer.Option("--ground", help="Repair: what is added to a picture: blur (its own), a colour's name or #rrggbb.", metavar="COLOUR")
+Start = Annotated[
+    float, typer.Option("--start", min=0, help="Repair: where a clip begins, seconds.")
 ]
-Behind = Annotated[str, typer.Option("--behind", help="Repair: the colour behind what is see-through in a picture.", metavar="COLOUR")]
-Out = Annotated[Path | None, typer.Option("--out", help="Where to write the result: an .mp4, or a folder that is there.", metavar="FILE")]
+Length = Annotated[
+    float | None,
+    typer.Option("--length", min=0, help="Repair: how long a clip is at most, seconds."),
+]
+Slow = Annotated[bool, typer.Option("--slow", help="Repair: slow down a clip that is too short.")]
+Crop = Annotated[
+    bool,
+    typer.Option(
+        "--crop", help="Repair: cut a picture around the person, instead of adding ground."
+    ),
+]
+Ground = Annotated[
+    str,
+    typer.Option(
+        "--ground",
+        help="Repair: what is added to a picture: blur (its own), a colour's name or #rrggbb.",
+        metavar="COLOUR",
+    ),
+]
+Behind = Annotated[
+    str,
+    typer.Option(
+        "--behind",
+        help="Repair: the colour behind what is see-through in a picture.",
+        metavar="COLOUR",
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        help="Where to write the result: an .mp4, or a folder that is there.",
+        metavar="FILE",
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace the file that --out names.")]
 
 
@@ -107,27 +167,47 @@ def asked(
 
 
 def chosen(
-    start: Start = 0.0, length: Length = None, slow: Slow = False, crop: Crop = False, ground: Ground = "blur", behind: Behind = "white"
+    start: Start = 0.0,
+    length: Length = None,
+    slow: Slow = False,
+    crop: Crop = False,
+    ground: Ground = "blur",
+    behind: Behind = "white",
 ) -> dict[str, Any]:
     """What a repair is made by, by the names of ``FitChoices``: the options of every command that repairs."""
-    return {"start": start, "length": length, "slow": slow, "shape": "crop" if crop else "pad", "ground": ground, "behind": behind}
+    return {
+        "start": start,
+        "length": length,
+        "slow": slow,
+        "shape": "crop" if crop else "pad",
+        "ground": ground,
+        "behind": behind,
+    }
 
 
 def asking(command: Callable[..., None]) -> Callable[..., None]:
     """Put the options of ``asked`` and ``chosen`` before a command's own, where it takes an argument of that name made of them."""
     makers = {maker.__name__: maker for maker in (asked, chosen)}
     own = inspect.signature(command, eval_str=True).parameters
-    taken = {name: inspect.signature(maker, eval_str=True).parameters for name, maker in makers.items() if name in own}
+    taken = {
+        name: inspect.signature(maker, eval_str=True).parameters
+        for name, maker in makers.items()
+        if name in own
+    }
 
     @wraps(command)
     def called(**given: Any) -> None:
-        made = {name: makers[name](**{each: given.pop(each) for each in options}) for name, options in taken.items()}
+        made = {
+            name: makers[name](**{each: given.pop(each) for each in options})
+            for name, options in taken.items()
+        }
         command(**made, **given)
 
     rest = [each for name, each in own.items() if name not in taken]
     options = [each for listed in taken.values() for each in listed.values()]
     first = [each for each in (*options, *rest) if each.default is inspect.Parameter.empty]
-    called.__signature__ = inspect.Signature([*first, *(each for each in (*options, *rest) if each not in first)])  # type: ignore[attr-defined]
+    last = [each for each in (*options, *rest) if each not in first]
+    called.__signature__ = inspect.Signature([*first, *last])  # type: ignore[attr-defined]
     return called
 
 
@@ -139,17 +219,32 @@ def told(report: Report, *, every: bool = False, but: Finding | None = None) -> 
 
     ``but``: a finding that is told elsewhere.
     """
-    shown: list[Severity] = ["pass", "advice", "warning", "error"] if every else ["advice", "warning", "error"]
-    lines = [str(each) for severity in shown for each in report.findings if each.severity == severity and each is not but]
+    shown: list[Severity] = (
+        ["pass", "advice", "warning", "error"] if every else ["advice", "warning", "error"]
+    )
+    lines = [
+        str(each)
+        for severity in shown
+        for each in report.findings
+        if each.severity == severity and each is not but
+    ]
     count = {each: sum(found.severity == each for found in report.findings) for each in _COUNTED}
-    return "\n".join([*lines, ", ".join(f"{n} {_COUNTED[each][n != 1]}" for each, n in count.items() if n) + "."])
+    return "\n".join(
+        [*lines, ", ".join(f"{n} {_COUNTED[each][n != 1]}" for each, n in count.items() if n) + "."]
+    )
 
 
 # -- where a file may be written
 
 
 def writable(
-    out: Path, as_json: bool, *, of: tuple[str | Path, ...], endings: tuple[str, ...] = (), force: bool = False, folder: bool = False
+    out: Path,
+    as_json: bool,
+    *,
+    of: tuple[str | Path, ...],
+    endings: tuple[str, ...] = (),
+    force: bool = False,
+    folder: bool = False,
 ) -> None:
     """End with a sentence when a file must not be written as ``out``: it is one that it is made ``of``, its ending would lie, its
     folder is not there, or it exists. ``folder``: it may be one, and gets a file with the job's name.
@@ -159,9 +254,17 @@ def writable(
             return
         usage(f"{out} is a folder.", "Name a file in it.", as_json)
     if any(_same(out, Path(each).expanduser()) for each in of if not is_url(each)):
-        usage(f"{out} is one of the files that it is to be made of, which are never written over.", "Give another name.", as_json)
+        usage(
+            f"{out} is one of the files that it is to be made of, which are never written over.",
+            "Give another name.",
+            as_json,
+        )
     if endings and out.suffix.lower() not in endings:
-        usage(f"{out.name} does not end in {' or '.join(each for each in endings if each)}.", "Choose such a name.", as_json)
+        usage(
+            f"{out.name} does not end in {' or '.join(each for each in endings if each)}.",
+            "Choose such a name.",
+            as_json,
+        )
     if not out.parent.is_dir():
         usage(f"The folder {out.parent} does not exist.", "Make it first.", as_json)
     if out.exists() and not force:
@@ -173,8 +276,15 @@ def spare(out: Path, job: Job, as_json: bool, *, force: bool) -> None:
     dest = destination(out, job)
     kept = [Path(each) for each in (job.request.image, job.request.video)]
     # Where the originals lie is not kept; but what has the bytes of the job's own copy is one, or as good.
-    if dest.is_file() and any(each.is_file() and filecmp.cmp(dest, each, shallow=False) for each in kept):
-        about(job, f"{dest} is one of the files that the job was made of, which are never written over.", "Give another name.", as_json)
+    if dest.is_file() and any(
+        each.is_file() and filecmp.cmp(dest, each, shallow=False) for each in kept
+    ):
+        about(
+            job,
+            f"{dest} is one of the files that the job was made of, which are never written over.",
+            "Give another name.",
+            as_json,
+        )
     if dest.exists() and not force:
         about(job, f"{dest} exists.", "Give another name, or --force.", as_json)
 
@@ -185,15 +295,25 @@ def destination(out: Path, job: Job) -> Path:
 
 
 def _same(one: Path, other: Path) -> bool:
-    return one.resolve() == other.resolve() or (one.exists() and other.exists() and one.samefile(other))
+    return one.resolve() == other.resolve() or (
+        one.exists() and other.exists() and one.samefile(other)
+    )
 
 
 def save(video: Path, out: Path, job: Job) -> Path:
     """Copy the result to where the user wants it. A folder gets the job's name."""
-    return copy(video, destination(out, job), hint=f"The result is safe at {video}.", money=job.money)
+    return copy(
+        video, destination(out, job), hint=f"The result is safe at {video}.", money=job.money
+    )
 
 
-def copy(source: Path, dest: Path, *, hint: str = "Look at the disk, and try again.", money: MoneyState = "no") -> Path:
+def copy(
+    source: Path,
+    dest: Path,
+    *,
+    hint: str = "Look at the disk, and try again.",
+    money: MoneyState = "no",
+) -> Path:
     """A file under another name, whole or not at all."""
     import shutil
 
@@ -204,14 +324,18 @@ def copy(source: Path, dest: Path, *, hint: str = "Look at the disk, and try aga
             shutil.copyfile(source, part)
             os.replace(part, dest)
     except OSError as error:
-        raise errors.SettingError(f"{dest} could not be written: {error.strerror}.", hint=hint, money=money) from error
+        raise errors.SettingError(
+            f"{dest} could not be written: {error.strerror}.", hint=hint, money=money
+        ) from error
     return dest
 
 
 # -- how a command ends
 
 
-def outcome(job: Job, *, video: Path | None = None, error: KlingError | None = None) -> dict[str, Any]:
+def outcome(
+    job: Job, *, video: Path | None = None, error: KlingError | None = None
+) -> dict[str, Any]:
     """What ``--json`` says of a job."""
     if error is None and job.trouble is not None:
         trouble: dict[str, Any] | None = asdict(job.trouble)
@@ -248,18 +372,30 @@ def _error(error: KlingError) -> dict[str, Any]:
 
 def nothing(error: KlingError) -> dict[str, Any]:
     """What ``--json`` says when there is no job."""
-    same = {"job_id": error.job_id, "task_id": error.task_id, "state": None, "video": None, "draft": None}
+    same = {
+        "job_id": error.job_id,
+        "task_id": error.task_id,
+        "state": None,
+        "video": None,
+        "draft": None,
+    }
     return {**same, "money": error.money, "error": _error(error)}
 
 
-def end(error: KlingError, as_json: bool, job: Job | None = None, *, costs: bool = True) -> NoReturn:
+def end(
+    error: KlingError, as_json: bool, job: Job | None = None, *, costs: bool = True
+) -> NoReturn:
     """Say what went wrong, what to do and, for a command that ``costs``, whether money was spent; end with the error's exit code."""
     if error.code in _NEXT:
         error.hint = _NEXT[error.code].format(job_id=error.job_id)
     if isinstance(error, errors.Refused):
-        typer.echo(told(error.report, but=next(iter(error.report.errors), None)), err=True)  # above: what counts stays in sight
+        typer.echo(
+            told(error.report, but=next(iter(error.report.errors), None)), err=True
+        )  # above: what counts stays in sight
     who = "The local server" if job is not None and job.draft else "The provider"
-    typer.echo(f"{error.message}" + (f'\n{who} said: "{error.words}"' if error.words else ""), err=True)
+    typer.echo(
+        f"{error.message}" + (f'\n{who} said: "{error.words}"' if error.words else ""), err=True
+    )
     for line in (
         error.hint,
         SPENT[error.money] if costs else "",
@@ -270,14 +406,21 @@ def end(error: KlingError, as_json: bool, job: Job | None = None, *, costs: bool
             typer.echo(line, err=True)
     if as_json:
         print_json(outcome(job, error=error) if job is not None else nothing(error))
-    if isinstance(error, errors.CannotServe) and job is not None and job.state != "checked":  # it goes on, without this program
+    if (
+        isinstance(error, errors.CannotServe) and job is not None and job.state != "checked"
+    ):  # it goes on, without this program
         raise typer.Exit(RUNNING)
     raise typer.Exit(next(code for kind, code in _EXIT if isinstance(error, kind)))
 
 
 def interrupted(as_json: bool) -> NoReturn:
     """Ended by Ctrl-C before anything was sent."""
-    end(errors.Interrupted("Interrupted: nothing was sent, and nothing is kept of what was not finished."), as_json)
+    end(
+        errors.Interrupted(
+            "Interrupted: nothing was sent, and nothing is kept of what was not finished."
+        ),
+        as_json,
+    )
 
 
 def usage(message: str, hint: str, as_json: bool) -> NoReturn:

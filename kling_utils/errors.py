@@ -46,7 +46,15 @@ class KlingError(Exception):
 
     money: MoneyState = "no"
 
-    def __init__(self, message: str, *, hint: str = "", money: MoneyState | None = None, words: str = "", field: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        money: MoneyState | None = None,
+        words: str = "",
+        field: str = "",
+    ) -> None:
         super().__init__(message)
         self.message, self.hint, self.words, self.field = message, hint, words, field
         self.job_id: str | None = None
@@ -61,7 +69,9 @@ class KlingError(Exception):
 
     def __str__(self) -> str:
         said = f' The provider said: "{self.words}"' if self.words else ""
-        return " ".join(part for part in (self.message + said, self.hint, SPENT[self.money]) if part)
+        return " ".join(
+            part for part in (self.message + said, self.hint, SPENT[self.money]) if part
+        )
 
 
 class InvalidRequest(KlingError, ValueError):
@@ -144,7 +154,9 @@ class NoSuchJob(KlingError, LookupError):
 class CannotServe(KlingError):
     """This process lacks the key or the host that a job needs; the job waits, visibly."""
 
-    def __init__(self, message: str, *, hint: str, waits_for: Literal["key", "host"], money: MoneyState) -> None:
+    def __init__(
+        self, message: str, *, hint: str, waits_for: Literal["key", "host"], money: MoneyState
+    ) -> None:
         super().__init__(message, hint=hint, money=money)
         self.waits_for = waits_for
 

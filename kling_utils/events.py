@@ -115,4 +115,16 @@ class Failed:
     kind: Literal["failed"] = "failed"
 
 
-Event = Checked | Published | Submitted | Unconfirmed | Queued | Processing | Note | StillRunning | Downloading | Succeeded | Failed
+Event = (
+    Checked
+    | Published
+    | Submitted
+    | Unconfirmed
+    | Queued
+    | Processing
+    | Note
+    | StillRunning
+    | Downloading
+    | Succeeded
+    | Failed
+)

@@ -31,7 +31,9 @@ def clean_key(text: str) -> SecretStr:
     if key.lower().startswith("bearer "):
         key = key[7:].strip().strip("\"'`")
     if not key:
-        raise SettingError("The API key is empty.", hint="Paste the key from novita.ai, Settings, Key Management.")
+        raise SettingError(
+            "The API key is empty.", hint="Paste the key from novita.ai, Settings, Key Management."
+        )
     if any(c.isspace() or not c.isprintable() or not c.isascii() for c in key):
         raise SettingError(
             "The API key has a blank, a line break or a character beyond ASCII in it.",
@@ -43,10 +45,14 @@ def clean_key(text: str) -> SecretStr:
 class Settings(BaseSettings):
     """Everything that the environment decides. The description of each field is its line in the README."""
 
-    model_config = SettingsConfigDict(env_ignore_empty=True, frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True, frozen=True, extra="ignore", hide_input_in_errors=True
+    )
 
     novita_api_key: SecretStr | None = Field(
-        None, validation_alias="NOVITA_API_KEY", description="Your Novita key. Without it, results are local drafts."
+        None,
+        validation_alias="NOVITA_API_KEY",
+        description="Your Novita key. Without it, results are local drafts.",
     )
     novita_base_url: str = Field(
         NOVITA,
@@ -85,7 +91,11 @@ class Settings(BaseSettings):
         validation_alias="PUBLIC_BASE_URL",
         description="Address at which strangers reach this page; with it, the page itself offers local clips to the provider.",
     )
-    space_host: str = Field("", validation_alias="SPACE_HOST", description="Set by Hugging Face: the public address of a Space.")
+    space_host: str = Field(
+        "",
+        validation_alias="SPACE_HOST",
+        description="Set by Hugging Face: the public address of a Space.",
+    )
     keep_days: int = Field(
         30,
         ge=1,
@@ -122,14 +132,18 @@ class Settings(BaseSettings):
         description="File of certificates to trust instead of the packaged ones, as networks that inspect traffic need.",
     )
     space_id: str = Field(
-        "", validation_alias="SPACE_ID", description="Set by Hugging Face: the page is hosted and ignores the owner's key."
+        "",
+        validation_alias="SPACE_ID",
+        description="Set by Hugging Face: the page is hosted and ignores the owner's key.",
     )
     server_name: str = Field(
         "",
         validation_alias="GRADIO_SERVER_NAME",
         description="Address the page listens on; one beyond loopback counts as hosted.",
     )
-    share: bool = Field(False, validation_alias="GRADIO_SHARE", description="A public share link; counts as hosted.")
+    share: bool = Field(
+        False, validation_alias="GRADIO_SHARE", description="A public share link; counts as hosted."
+    )
 
     @field_validator("novita_api_key", mode="before")
     @classmethod
@@ -143,7 +157,12 @@ class Settings(BaseSettings):
     def _base(cls, value: str) -> str:
         base = value.strip().rstrip("/").removesuffix("/v3").rstrip("/")
         parts = urlsplit(base)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+        if (
+            parts.scheme not in ("http", "https")
+            or not parts.hostname
+            or parts.username
+            or parts.query
+        ):
             raise ValueError("must look like https://api.novita.ai")
         if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
             raise ValueError("must be https, or your key would travel in the clear")
@@ -154,7 +173,12 @@ class Settings(BaseSettings):
     def _public(cls, value: str) -> str:
         base = value.strip().rstrip("/")
         parts = urlsplit(base)
-        if base and (parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query):
+        if base and (
+            parts.scheme not in ("http", "https")
+            or not parts.hostname
+            or parts.username
+            or parts.query
+        ):
             raise ValueError("must look like https://studio.example.org")
         return base
 
@@ -166,7 +190,11 @@ class Settings(BaseSettings):
     @field_validator("private_hosts", mode="before")
     @classmethod
     def _hosts(cls, value: Any) -> Any:
-        return frozenset(h.strip().lower() for h in value.split(",") if h.strip()) if isinstance(value, str) else value
+        return (
+            frozenset(h.strip().lower() for h in value.split(",") if h.strip())
+            if isinstance(value, str)
+            else value
+        )
 
     @property
     def hosted(self) -> bool:
@@ -177,24 +205,32 @@ class Settings(BaseSettings):
     @property
     def page_url(self) -> str:
         """Public base address of the page, or nothing: never taken from what a request says about itself."""
-        return self.public_base_url or (f"https://{self.space_host.split(',')[0].strip()}" if self.space_host else "")
+        return self.public_base_url or (
+            f"https://{self.space_host.split(',')[0].strip()}" if self.space_host else ""
+        )
 
     @property
     def proxies(self) -> dict[str, str]:
         """The system's proxies, passed on purpose: the sessions themselves ignore the environment, and with it ``~/.netrc``."""
-        return {scheme: url for scheme, url in getproxies().items() if scheme in ("http", "https", "no")}
+        return {
+            scheme: url for scheme, url in getproxies().items() if scheme in ("http", "https", "no")
+        }
 
 
 def load(**given: Any) -> Settings:
     """The settings of this process; ``given`` wins over the environment. Raises ``SettingError`` naming the setting, never its value."""
     try:
-        return Settings(**{variable(name): value for name, value in given.items()})  # by field names, HOME would be taken for `home`
+        return Settings(
+            **{variable(name): value for name, value in given.items()}
+        )  # by field names, HOME would be taken for `home`
     except ValidationError as error:
         first = error.errors()[0]
         name = variable(str(first["loc"][0])) if first["loc"] else "a setting"
         reason = first["ctx"]["error"] if "error" in first.get("ctx", {}) else first["msg"]
         reason = reason.message if isinstance(reason, SettingError) else f"{reason}."
-        raise SettingError(f"{name} cannot be used: {reason}", hint=f"Correct or unset {name}.") from None
+        raise SettingError(
+            f"{name} cannot be used: {reason}", hint=f"Correct or unset {name}."
+        ) from None
 
 
 def variable(field: str) -> str:

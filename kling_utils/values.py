@@ -19,7 +19,16 @@ ModelName = Literal["kling-v3-0-std", "kling-v3-0-pro"]
 CharacterOrientation = Literal["image", "video"]
 Provider = Literal["novita", "local"]
 Severity = Literal["pass", "advice", "warning", "error"]
-State = Literal["checked", "submitting", "unconfirmed", "queued", "processing", "downloading", "succeeded", "failed"]
+State = Literal[
+    "checked",
+    "submitting",
+    "unconfirmed",
+    "queued",
+    "processing",
+    "downloading",
+    "succeeded",
+    "failed",
+]
 Layout = Literal["side", "stack", "wipe", "triptych", "sheet", "html"]
 
 MODEL_NAMES: tuple[ModelName, ...] = get_args(ModelName)
@@ -47,7 +56,9 @@ class Shown:
     __slots__ = ()
 
     def _repr_html_(self) -> str:
-        from kling_utils.show import cards  # the one late import upwards: values stay cheap to import
+        from kling_utils.show import (
+            cards,
+        )  # the one late import upwards: values stay cheap to import
 
         return cards.html(self)
 
@@ -131,21 +142,32 @@ class MotionRequest:
         for name in ("image", "video"):
             value = getattr(self, name)
             if not isinstance(value, str | Path) or not str(value).strip():
-                raise InvalidRequest(f"The {name} is missing.", hint=f"Give the {name} as a file or an https address.")
+                raise InvalidRequest(
+                    f"The {name} is missing.",
+                    hint=f"Give the {name} as a file or an https address.",
+                )
             if not is_url(value):
                 object.__setattr__(self, name, Path(value).expanduser())
         for name in ("prompt", "negative_prompt"):
             if not isinstance(getattr(self, name), str):
-                raise InvalidRequest(f"{name} must be text, not {type(getattr(self, name)).__name__}.", hint="Give a string.")
+                raise InvalidRequest(
+                    f"{name} must be text, not {type(getattr(self, name)).__name__}.",
+                    hint="Give a string.",
+                )
         _one_of("model_name", self.model_name, MODEL_NAMES)
         _one_of("character_orientation", self.character_orientation, CHARACTER_ORIENTATIONS)
         if not isinstance(self.keep_original_sound, bool):
-            raise InvalidRequest("keep_original_sound must be True or False.", hint="On this wire it is a boolean, not 'yes' or 'no'.")
+            raise InvalidRequest(
+                "keep_original_sound must be True or False.",
+                hint="On this wire it is a boolean, not 'yes' or 'no'.",
+            )
 
 
 def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise InvalidRequest(f"{name} is {value!r}.", hint=f"Use {' or '.join(repr(a) for a in allowed)}.")
+        raise InvalidRequest(
+            f"{name} is {value!r}.", hint=f"Use {' or '.join(repr(a) for a in allowed)}."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +190,9 @@ class Finding:
     def __str__(self) -> str:
         line = f"[{self.severity}] {self.title}: {self.measured}"
         line += f" (allowed: {self.allowed})" if self.allowed else ""
-        return f"{line.removesuffix('.')}. {self.fix}" if self.fix else line  # what was measured may be a sentence
+        return (
+            f"{line.removesuffix('.')}. {self.fix}" if self.fix else line
+        )  # what was measured may be a sentence
 
 
 def counted(number: int, what: str) -> str:
@@ -203,12 +227,18 @@ class Report(Shown):
 
     def of(self, *names: str) -> tuple[Finding, ...]:
         """The findings of the named fields, the worst first."""
-        return tuple(sorted((f for f in self.findings if f.field in names), key=lambda f: _ORDER[f.severity]))
+        return tuple(
+            sorted((f for f in self.findings if f.field in names), key=lambda f: _ORDER[f.severity])
+        )
 
     def __str__(self) -> str:
         worst_first = sorted(self.findings, key=lambda f: _ORDER[f.severity])
         count = {s: sum(f.severity == s for f in self.findings) for s in _ORDER}
-        told = [counted(count["error"], "error"), counted(count["warning"], "warning"), counted(count["advice"], "piece of advice")]
+        told = [
+            counted(count["error"], "error"),
+            counted(count["warning"], "warning"),
+            counted(count["advice"], "piece of advice"),
+        ]
         head = ", ".join([*told, f"{count['pass']} passed"])
         return "\n".join([head, *map(str, worst_first)])
 
@@ -329,7 +359,9 @@ class Job(Shown):
 
     def __str__(self) -> str:
         made = "local draft" if self.draft else self.request.model_name
-        end = f": {self.video}" if self.video else f": {self.trouble.message}" if self.trouble else ""
+        end = (
+            f": {self.video}" if self.video else f": {self.trouble.message}" if self.trouble else ""
+        )
         return f"{self.job_id} {self.state}, {made}, {self.image_name} + {self.video_name}{end}"
 
 
@@ -372,4 +404,8 @@ class Result(Shown):
 
 def parameters(request: MotionRequest) -> dict[str, Any]:
     """Everything asked except the two files, by the names of the wire: what the fingerprint, the client and the store agree on."""
-    return {f.name: getattr(request, f.name) for f in fields(request) if f.name not in ("image", "video")}
+    return {
+        f.name: getattr(request, f.name)
+        for f in fields(request)
+        if f.name not in ("image", "video")
+    }

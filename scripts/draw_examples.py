@@ -34,15 +34,33 @@ Frames = Iterator[np.ndarray]
 
 
 def violet_studio(sheet: Sheet) -> None:
-    places.studio(sheet, wall=("#b9bdf2", "#dcd3f6"), floor=("#e6d3ee", "#c9b3e2"), disc="#f6ecff", horizon=0.80)
+    places.studio(
+        sheet,
+        wall=("#b9bdf2", "#dcd3f6"),
+        floor=("#e6d3ee", "#c9b3e2"),
+        disc="#f6ecff",
+        horizon=0.80,
+    )
 
 
 def apricot_studio(sheet: Sheet) -> None:
-    places.studio(sheet, wall=("#f6c9a8", "#fbdfc4"), floor=("#f8dcc6", "#e5b899"), disc="#fff1dd", horizon=0.80)
+    places.studio(
+        sheet,
+        wall=("#f6c9a8", "#fbdfc4"),
+        floor=("#f8dcc6", "#e5b899"),
+        disc="#fff1dd",
+        horizon=0.80,
+    )
 
 
 def mint_studio(sheet: Sheet) -> None:
-    places.studio(sheet, wall=("#a9d9cf", "#cdeae0"), floor=("#d3ebe0", "#a8cfc4"), disc="#eefbf3", horizon=0.80)
+    places.studio(
+        sheet,
+        wall=("#a9d9cf", "#cdeae0"),
+        floor=("#d3ebe0", "#a8cfc4"),
+        disc="#eefbf3",
+        horizon=0.80,
+    )
 
 
 def still(look: Look, scene: Scene, *, unit: float) -> np.ndarray:
@@ -50,7 +68,11 @@ def still(look: Look, scene: Scene, *, unit: float) -> np.ndarray:
     width, height = STILL
     sheet = Sheet(width, height, scale=3)
     scene(sheet)
-    Figure(sheet, joints(Pose(), unit=unit, centre=width / 2, ground=height * GROUND, shoulder=look.shoulder), look).draw()
+    Figure(
+        sheet,
+        joints(Pose(), unit=unit, centre=width / 2, ground=height * GROUND, shoulder=look.shoulder),
+        look,
+    ).draw()
     return sheet.finished()
 
 
@@ -62,13 +84,28 @@ def clip(look: Look, scene: Scene, poses: list[Pose], *, unit: float) -> Frames:
     for pose in poses:
         sheet = Sheet(width, height)
         sheet.image = empty.image.copy()
-        Figure(sheet, joints(pose, unit=unit, centre=width / 2, ground=height * GROUND, shoulder=look.shoulder), look).draw()
+        Figure(
+            sheet,
+            joints(
+                pose, unit=unit, centre=width / 2, ground=height * GROUND, shoulder=look.shoulder
+            ),
+            look,
+        ).draw()
         yield sheet.finished()
 
 
 def write_still(path: Path, picture: np.ndarray) -> None:
     if not cv2.imwrite(
-        str(path), picture, [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_OPTIMIZE, 1, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, 0x111111]
+        str(path),
+        picture,
+        [
+            cv2.IMWRITE_JPEG_QUALITY,
+            95,
+            cv2.IMWRITE_JPEG_OPTIMIZE,
+            1,
+            cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+            0x111111,
+        ],
     ):
         raise OSError(f"{path.name} could not be written")
 
@@ -76,11 +113,37 @@ def write_still(path: Path, picture: np.ndarray) -> None:
 def write_clip(path: Path, frames: Frames, *, rate: int, sound: np.ndarray | None = None) -> None:
     """H.264, a key frame each second; with ``sound`` (samples, 2) also AAC."""
     with tempfile.TemporaryDirectory() as folder:
-        args = ["-y", "-f", "rawvideo", "-pix_fmt", "bgr24", "-s", "{}x{}".format(*CLIP), "-r", str(rate), "-i", "pipe:0"]
+        args = [
+            "-y",
+            "-f",
+            "rawvideo",
+            "-pix_fmt",
+            "bgr24",
+            "-s",
+            "{}x{}".format(*CLIP),
+            "-r",
+            str(rate),
+            "-i",
+            "pipe:0",
+        ]
         if sound is not None:
             raw = Path(folder) / "sound.f32"
             raw.write_bytes(sound.tobytes())
-            args += ["-f", "f32le", "-ar", str(tune.RATE), "-ac", "2", "-i", f"file:{raw}", "-c:a", "aac", "-b:a", "128k", "-shortest"]
+            args += [
+                "-f",
+                "f32le",
+                "-ar",
+                str(tune.RATE),
+                "-ac",
+                "2",
+                "-i",
+                f"file:{raw}",
+                "-c:a",
+                "aac",
+                "-b:a",
+                "128k",
+                "-shortest",
+            ]
         colours = [
             "-vf",
             "scale=out_color_matrix=bt709:out_range=tv",
@@ -91,8 +154,19 @@ def write_clip(path: Path, frames: Frames, *, rate: int, sound: np.ndarray | Non
             "-color_trc",
             "bt709",
         ]
-        picture = ["-preset", "slow", "-crf", "20", "-g", str(rate * ffmpeg.GOP_SECONDS), "-threads", "1"]
-        with ffmpeg.start([*args, *ffmpeg.H264, *colours, *picture, f"file:{path}"], stdin=True) as running:
+        picture = [
+            "-preset",
+            "slow",
+            "-crf",
+            "20",
+            "-g",
+            str(rate * ffmpeg.GOP_SECONDS),
+            "-threads",
+            "1",
+        ]
+        with ffmpeg.start(
+            [*args, *ffmpeg.H264, *colours, *picture, f"file:{path}"], stdin=True
+        ) as running:
             if running.stdin is None:
                 raise RuntimeError("ffmpeg was started without its input")
             for frame in frames:
@@ -123,7 +197,13 @@ def stills() -> dict[str, Callable[[], np.ndarray]]:
 def clips() -> dict[str, Motion]:
     """File name -> what it is made of."""
     return {
-        "groove.mp4": Motion(looks.ACTOR_DANCE, apricot_studio, motions.groove(round(8 * BEAT * 30)), 30, sound=tune.tune(BEAT)),
+        "groove.mp4": Motion(
+            looks.ACTOR_DANCE,
+            apricot_studio,
+            motions.groove(round(8 * BEAT * 30)),
+            30,
+            sound=tune.tune(BEAT),
+        ),
         "hello.mp4": Motion(looks.ACTOR_STRETCH, mint_studio, motions.hello(125), 25),
     }
 
@@ -133,7 +213,12 @@ def main(folder: Path = FOLDER) -> None:
     for name, draw in stills().items():
         write_still(folder / name, draw())
     for name, motion in clips().items():
-        write_clip(folder / name, clip(motion.look, motion.scene, motion.poses, unit=motion.unit), rate=motion.rate, sound=motion.sound)
+        write_clip(
+            folder / name,
+            clip(motion.look, motion.scene, motion.poses, unit=motion.unit),
+            rate=motion.rate,
+            sound=motion.sound,
+        )
     for name in (*stills(), *clips()):
         print(f"{name}: {(folder / name).stat().st_size / 1000:.0f} kB")
 

@@ -22,7 +22,9 @@ from pathlib import Path
 from typing import Any
 
 MODELS = Path(__file__).resolve().parent.parent / "kling_utils" / "media" / "models"
-_ENTRY = re.compile(r'\{[^{}]*?"?filename"?:\s*"(?P<name>[^"]+)",\s*"?start"?:\s*(?P<start>\d+),\s*"?end"?:\s*(?P<end>\d+)[^{}]*?\}')
+_ENTRY = re.compile(
+    r'\{[^{}]*?"?filename"?:\s*"(?P<name>[^"]+)",\s*"?start"?:\s*(?P<start>\d+),\s*"?end"?:\s*(?P<end>\d+)[^{}]*?\}'
+)
 
 
 def main() -> int:
@@ -40,7 +42,9 @@ def main() -> int:
             data = take(unpacked[spec], row["inside"], row["file"])
             same = hashlib.sha256(data).hexdigest() == row["sha256"]
             bad += not same
-            print(f"{'same' if same else 'DIFFERENT'}  {row['file']}  {len(data)} bytes  {spec} {row['inside']}")
+            print(
+                f"{'same' if same else 'DIFFERENT'}  {row['file']}  {len(data)} bytes  {spec} {row['inside']}"
+            )
             if write and same:
                 (MODELS / row["file"]).write_bytes(data)
     return 1 if bad else 0
@@ -52,7 +56,14 @@ def fetch(spec: str, folder: Path) -> Path:
     npm = shutil.which("npm")
     if npm is None:
         sys.exit("npm is needed to fetch the packages.")
-    packed = subprocess.run([npm, "pack", "--silent", spec], cwd=folder, check=True, capture_output=True, text=True, timeout=300)
+    packed = subprocess.run(
+        [npm, "pack", "--silent", spec],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     with tarfile.open(folder / packed.stdout.split()[-1]) as archive:
         archive.extractall(folder, filter="data")
     return folder / "package"

@@ -13,7 +13,9 @@ SHARED = ROOT.parent / "shared" / "media"
 CLEARED = ("NOVITA_", "KLING_", "SPACE_", "GRADIO_", "PUBLIC_BASE_URL")
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # begun in the background of a script: processes that tests start must hear Ctrl-C
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # begun in the background of a script: processes that tests start must hear Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -24,7 +26,9 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if not wanted and (name.startswith(CLEARED) or name.upper() in PROXIES):
             monkeypatch.delenv(name)
     monkeypatch.setenv("KLING_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # processes that a test starts find the package as the test does
+    monkeypatch.setenv(
+        "PYTHONPATH", str(ROOT)
+    )  # processes that a test starts find the package as the test does
     monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
 
 

@@ -24,7 +24,19 @@ from kling_utils.media.probe import probe_video
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("clips") / "dance.mp4"
     ffmpeg.run(
-        ["-f", "lavfi", "-i", "testsrc2=size=320x480:rate=25", "-t", "3.2", *ffmpeg.H264, "-preset", "ultrafast", str(path)], timeout=60
+        [
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc2=size=320x480:rate=25",
+            "-t",
+            "3.2",
+            *ffmpeg.H264,
+            "-preset",
+            "ultrafast",
+            str(path),
+        ],
+        timeout=60,
     )
     return path
 
@@ -65,16 +77,22 @@ def environment(novita: ScriptedNovita, **more: str) -> dict[str, str]:
 def shell(novita: ScriptedNovita) -> Shell:
     def call(*args: object, **more: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "kling_utils", *map(str, args)]
-        return subprocess.run(command, env=environment(novita, **more), capture_output=True, text=True, timeout=120)
+        return subprocess.run(
+            command, env=environment(novita, **more), capture_output=True, text=True, timeout=120
+        )
 
     return call
 
 
-def interrupted(novita: ScriptedNovita, picture: Path, address: str, *more: str, at: str = "making the video") -> tuple[int, str, str]:
+def interrupted(
+    novita: ScriptedNovita, picture: Path, address: str, *more: str, at: str = "making the video"
+) -> tuple[int, str, str]:
     """``run --json`` that gets a Ctrl-C when it says ``at``: exit code, stdout and stderr. The task never ends."""
     novita.state.statuses = ["TASK_STATUS_PROCESSING"]
     command = [sys.executable, "-m", "kling_utils", "run", str(picture), address, *more, "--json"]
-    with subprocess.Popen(command, env=environment(novita), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, env=environment(novita), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stderr is not None
         heard = []
         for said in process.stderr:
@@ -94,15 +112,21 @@ def line(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return parsed
 
 
-def test_check_knows_that_a_clip_of_this_machine_cannot_get_there(shell: Shell, novita: ScriptedNovita, picture: Path, clip: Path) -> None:
+def test_check_knows_that_a_clip_of_this_machine_cannot_get_there(
+    shell: Shell, novita: ScriptedNovita, picture: Path, clip: Path
+) -> None:
     done = shell("check", picture, clip)
     assert done.returncode == 1
     assert "Address of the clip" in done.stdout
     assert "KLING_PUBLISH_TO" in done.stdout
-    assert shell("check", picture, clip, NOVITA_API_KEY="").returncode == 0, "a draft needs no address"
+    assert shell("check", picture, clip, NOVITA_API_KEY="").returncode == 0, (
+        "a draft needs no address"
+    )
 
 
-def test_check_prints_every_finding_and_sends_nothing(shell: Shell, novita: ScriptedNovita, picture: Path, address: str) -> None:
+def test_check_prints_every_finding_and_sends_nothing(
+    shell: Shell, novita: ScriptedNovita, picture: Path, address: str
+) -> None:
     done = shell("check", picture, address, "--all")
     assert done.returncode == 0
     assert "[pass] Video length: 3.2 s (allowed: 3 to 30 s)" in done.stdout
@@ -113,9 +137,14 @@ def test_check_prints_every_finding_and_sends_nothing(shell: Shell, novita: Scri
     assert as_json["report"]["findings"]
 
 
-def test_check_lists_what_matters_and_counts_the_rest(shell: Shell, picture: Path, address: str, clip: Path) -> None:
+def test_check_lists_what_matters_and_counts_the_rest(
+    shell: Shell, picture: Path, address: str, clip: Path
+) -> None:
     *found, count, cost = shell("check", picture, address).stdout.splitlines()
-    assert [each.partition(":")[0] for each in found] == ["[advice] Sound", "[warning] Video size for Kling"]
+    assert [each.partition(":")[0] for each in found] == [
+        "[advice] Sound",
+        "[warning] Video size for Kling",
+    ]
     assert count.startswith("1 warning, 1 piece of advice, ")
     assert count.endswith(" checks passed.")
     assert cost.startswith("Expected length: 3.2 s. Cost: about ")
@@ -123,15 +152,21 @@ def test_check_lists_what_matters_and_counts_the_rest(shell: Shell, picture: Pat
     assert "Cost: free (a local draft). Made on this computer, free of charge." in drafted
 
 
-def test_check_of_a_wrong_pair_ends_with_1_and_says_all_of_it(shell: Shell, picture: Path, clip: Path) -> None:
+def test_check_of_a_wrong_pair_ends_with_1_and_says_all_of_it(
+    shell: Shell, picture: Path, clip: Path
+) -> None:
     done = shell("check", clip, picture)
     assert done.returncode == 1
     assert done.stdout.count("[error]") == 2
 
 
 @pytest.mark.parametrize("command", ["doctor", "check"])
-def test_without_ffmpeg_it_is_said_what_to_do(shell: Shell, picture: Path, clip: Path, command: str) -> None:
-    done = shell(command, *((picture, clip) if command == "check" else ()), IMAGEIO_FFMPEG_EXE="/nonexistent")
+def test_without_ffmpeg_it_is_said_what_to_do(
+    shell: Shell, picture: Path, clip: Path, command: str
+) -> None:
+    done = shell(
+        command, *((picture, clip) if command == "check" else ()), IMAGEIO_FFMPEG_EXE="/nonexistent"
+    )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     if command == "doctor":
@@ -148,7 +183,9 @@ def test_where_no_ffmpeg_is_installed_doctor_says_so(shell: Shell, tmp_path: Pat
     assert "Traceback" not in done.stderr
 
 
-def test_run_json_is_one_line_and_progress_goes_to_stderr(shell: Shell, picture: Path, address: str, tmp_path: Path) -> None:
+def test_run_json_is_one_line_and_progress_goes_to_stderr(
+    shell: Shell, picture: Path, address: str, tmp_path: Path
+) -> None:
     done = shell("run", picture, address, "--json", "--out", tmp_path / "out.mp4")
     said = line(done)
     assert done.returncode == 0
@@ -198,12 +235,19 @@ def test_out_is_no_input_and_says_what_it_is(
     mine.write_bytes(picture.read_bytes())
     own.write_bytes(clip.read_bytes())
     same.symlink_to(mine)
-    for image, video, out in ((mine, address, mine), (same, address, mine), (mine, own, tmp_path / "." / "own.mp4")):
+    for image, video, out in (
+        (mine, address, mine),
+        (same, address, mine),
+        (mine, own, tmp_path / "." / "own.mp4"),
+    ):
         done = shell("run", image, video, "--out", out, "--force")
         assert done.returncode == 2
         assert "never written over" in done.stderr
     wrong = shell("run", mine, address, "--out", tmp_path / "result.txt")
-    assert (wrong.returncode, wrong.stderr.splitlines()[0]) == (2, "result.txt does not end in .mp4.")
+    assert (wrong.returncode, wrong.stderr.splitlines()[0]) == (
+        2,
+        "result.txt does not end in .mp4.",
+    )
     assert (mine.read_bytes(), own.read_bytes()) == (picture.read_bytes(), clip.read_bytes())
     assert novita.state.seen == []
 
@@ -216,21 +260,36 @@ def test_a_finished_job_is_not_written_over_a_file_and_not_changed(
     saved.write_text("changed since")
     for args in (("run", picture, address), ("resume", job["job_id"])):
         done = shell(*args, "--out", tmp_path, "--json")
-        assert (done.returncode, line(done)["money"], saved.read_text()) == (2, "yes", "changed since")
+        assert (done.returncode, line(done)["money"], saved.read_text()) == (
+            2,
+            "yes",
+            "changed since",
+        )
     for option in (["--dismiss"], ["--send-again"], ["--task-id", "another"]):
         done = shell("resume", job["job_id"], *option, "--json")
         assert (done.returncode, line(done)["state"]) == (2, "succeeded")
         assert "has ended" in line(done)["error"]["message"]
-    assert shell("resume", job["job_id"], "--task-id", job["task_id"], "--out", tmp_path, "--force").returncode == 0
+    assert (
+        shell(
+            "resume", job["job_id"], "--task-id", job["task_id"], "--out", tmp_path, "--force"
+        ).returncode
+        == 0
+    )
     assert saved.stat().st_size > 1000
     original.write_bytes(clip.read_bytes())
     kept = shell("resume", job["job_id"], "--out", original, "--force")
-    assert (kept.returncode, "made of" in kept.stderr, original.read_bytes()) == (2, True, clip.read_bytes())
+    assert (kept.returncode, "made of" in kept.stderr, original.read_bytes()) == (
+        2,
+        True,
+        clip.read_bytes(),
+    )
     assert novita.state.submit_count == 1
 
 
 @pytest.mark.parametrize("command", ["jobs", "serve", "check"])
-def test_a_home_that_is_none_is_2(shell: Shell, picture: Path, clip: Path, tmp_path: Path, command: str) -> None:
+def test_a_home_that_is_none_is_2(
+    shell: Shell, picture: Path, clip: Path, tmp_path: Path, command: str
+) -> None:
     (tmp_path / "file").touch()
     files = (picture, clip) if command == "check" else ()
     for home in (tmp_path / "file", tmp_path / "file" / "below"):
@@ -255,7 +314,9 @@ def test_a_hint_names_the_command(shell: Shell) -> None:
     assert "python -m kling_utils jobs" in shell("resume", "NO-SUCH-JOB").stderr
 
 
-def test_refused_by_the_checks_is_1(shell: Shell, novita: ScriptedNovita, address: str, tmp_path: Path) -> None:
+def test_refused_by_the_checks_is_1(
+    shell: Shell, novita: ScriptedNovita, address: str, tmp_path: Path
+) -> None:
     (tmp_path / "empty.png").touch()
     done = shell("run", tmp_path / "empty.png", address, "--json")
     assert done.returncode == 1
@@ -263,18 +324,27 @@ def test_refused_by_the_checks_is_1(shell: Shell, novita: ScriptedNovita, addres
     assert novita.state.submit_count == 0
 
 
-def test_a_refusal_ends_with_what_to_do_and_has_every_error(shell: Shell, novita: ScriptedNovita, picture: Path, clip: Path) -> None:
+def test_a_refusal_ends_with_what_to_do_and_has_every_error(
+    shell: Shell, novita: ScriptedNovita, picture: Path, clip: Path
+) -> None:
     done = shell("run", clip, picture, "--json")
     said = line(done)["error"]
-    assert said["message"] == "Not sent. Image file: a clip (MP4), not a picture (and 1 more error)."
+    assert (
+        said["message"] == "Not sent. Image file: a clip (MP4), not a picture (and 1 more error)."
+    )
     assert [each["code"] for each in said["findings"]] == ["image.is_video", "video.is_image"]
     lines = done.stderr.splitlines()
     assert lines[-3:] == [said["message"], said["hint"], "Nothing was spent."]
-    assert [each.partition(":")[0] for each in lines[:-3]] == ["[error] Video file", "2 errors, 2 checks passed."]
+    assert [each.partition(":")[0] for each in lines[:-3]] == [
+        "[error] Video file",
+        "2 errors, 2 checks passed.",
+    ]
     assert novita.state.seen == []
 
 
-def test_a_local_clip_with_a_key_is_1_with_what_to_do(shell: Shell, novita: ScriptedNovita, picture: Path, clip: Path) -> None:
+def test_a_local_clip_with_a_key_is_1_with_what_to_do(
+    shell: Shell, novita: ScriptedNovita, picture: Path, clip: Path
+) -> None:
     done = shell("run", picture, clip, "--json")
     assert done.returncode == 1
     assert "https" in line(done)["error"]["hint"]
@@ -291,7 +361,9 @@ def test_a_local_clip_with_a_key_is_1_with_what_to_do(shell: Shell, novita: Scri
         (("resume", "NO-SUCH-JOB"), {}),
     ],
 )
-def test_usage_is_2_and_json_all_the_same(shell: Shell, picture: Path, clip: Path, args: tuple[str, ...], more: dict[str, str]) -> None:
+def test_usage_is_2_and_json_all_the_same(
+    shell: Shell, picture: Path, clip: Path, args: tuple[str, ...], more: dict[str, str]
+) -> None:
     files = (picture, clip) if args[0] == "run" else ()
     done = shell(args[0], *files, *args[1:], "--json", **more)
     assert done.returncode == 2
@@ -299,8 +371,13 @@ def test_usage_is_2_and_json_all_the_same(shell: Shell, picture: Path, clip: Pat
     assert "secret" not in done.stdout + done.stderr
 
 
-def test_failed_at_the_provider_is_3(shell: Shell, novita: ScriptedNovita, picture: Path, address: str) -> None:
-    novita.state.statuses, novita.state.reason = ["TASK_STATUS_FAILED"], "Failure to pass the risk control system"
+def test_failed_at_the_provider_is_3(
+    shell: Shell, novita: ScriptedNovita, picture: Path, address: str
+) -> None:
+    novita.state.statuses, novita.state.reason = (
+        ["TASK_STATUS_FAILED"],
+        "Failure to pass the risk control system",
+    )
     done = shell("run", picture, address, "--json")
     said = line(done)
     assert done.returncode == 3
@@ -309,7 +386,9 @@ def test_failed_at_the_provider_is_3(shell: Shell, novita: ScriptedNovita, pictu
     assert said["video"] is None
 
 
-def test_unconfirmed_is_4_and_the_task_id_is_a_way_out(shell: Shell, novita: ScriptedNovita, picture: Path, address: str) -> None:
+def test_unconfirmed_is_4_and_the_task_id_is_a_way_out(
+    shell: Shell, novita: ScriptedNovita, picture: Path, address: str
+) -> None:
     novita.state.submits.append(HangUp())
     done = shell("run", picture, address, "--json")
     said = line(done)
@@ -330,7 +409,9 @@ def test_a_task_that_was_sent_from_elsewhere_is_followed_and_saved(
 ) -> None:
     novita.state.tasks["found"] = {}
     novita.state.files["/results/found.mp4"] = File(novita.state.video)
-    done = shell("run", picture, clip, "--task-id", "found", "--out", tmp_path / "out.mp4", "--json")
+    done = shell(
+        "run", picture, clip, "--task-id", "found", "--out", tmp_path / "out.mp4", "--json"
+    )
     assert done.returncode == 0, done.stderr
     assert (line(done)["task_id"], line(done)["state"]) == ("found", "succeeded")
     assert (tmp_path / "out.mp4").exists()
@@ -339,7 +420,9 @@ def test_a_task_that_was_sent_from_elsewhere_is_followed_and_saved(
     assert shell("run", picture, clip, "--task-id", "found", "--draft").returncode == 2
 
 
-def test_still_running_is_5_and_resume_goes_on(shell: Shell, novita: ScriptedNovita, picture: Path, address: str) -> None:
+def test_still_running_is_5_and_resume_goes_on(
+    shell: Shell, novita: ScriptedNovita, picture: Path, address: str
+) -> None:
     novita.state.statuses = ["TASK_STATUS_PROCESSING"]
     done = shell("run", picture, address, "--json", KLING_DEADLINE="0.1")
     said = line(done)
@@ -361,7 +444,9 @@ def test_no_contact_is_6(shell: Shell, novita: ScriptedNovita, picture: Path, cl
     assert line(done)["money"] == "no"
 
 
-def test_ctrl_c_keeps_the_job(novita: ScriptedNovita, picture: Path, address: str, shell: Shell) -> None:
+def test_ctrl_c_keeps_the_job(
+    novita: ScriptedNovita, picture: Path, address: str, shell: Shell
+) -> None:
     code, out, err = interrupted(novita, picture, address)
     assert code == 130
     job = json.loads(out)
@@ -372,8 +457,21 @@ def test_ctrl_c_keeps_the_job(novita: ScriptedNovita, picture: Path, address: st
     assert novita.state.submit_count == 1
 
 
-def test_compare_writes_what_the_ending_says_and_nothing_over_a_file(shell: Shell, clip: Path, picture: Path, tmp_path: Path) -> None:
-    done = shell("compare", clip, clip, "--out", tmp_path / "both.mp4", "--layout", "triptych", "--image", picture, "--json")
+def test_compare_writes_what_the_ending_says_and_nothing_over_a_file(
+    shell: Shell, clip: Path, picture: Path, tmp_path: Path
+) -> None:
+    done = shell(
+        "compare",
+        clip,
+        clip,
+        "--out",
+        tmp_path / "both.mp4",
+        "--layout",
+        "triptych",
+        "--image",
+        picture,
+        "--json",
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["bytes"] == (tmp_path / "both.mp4").stat().st_size
     assert shell("compare", clip, clip, "--out", tmp_path / "both.mp4").returncode == 2
@@ -384,7 +482,12 @@ def test_compare_writes_what_the_ending_says_and_nothing_over_a_file(shell: Shel
 
 @pytest.mark.parametrize(
     ("out", "layout"),
-    [("page.mp4", ["--layout", "html"]), ("page.html", ["--layout", "side"]), ("none/both.mp4", []), ("none/page.html", [])],
+    [
+        ("page.mp4", ["--layout", "html"]),
+        ("page.html", ["--layout", "side"]),
+        ("none/both.mp4", []),
+        ("none/page.html", []),
+    ],
 )
 def test_compare_writes_no_page_under_another_name_and_makes_no_folder(
     shell: Shell, clip: Path, tmp_path: Path, out: str, layout: list[str]
@@ -421,35 +524,66 @@ def test_a_repair_is_told_ahead_and_afterwards(shell: Shell, small: Path, tmp_pa
         assert made.format == "JPEG"
 
 
-def test_a_name_that_does_not_suit_is_refused_before_anything_is_said(shell: Shell, small: Path, clip: Path, tmp_path: Path) -> None:
+def test_a_name_that_does_not_suit_is_refused_before_anything_is_said(
+    shell: Shell, small: Path, clip: Path, tmp_path: Path
+) -> None:
     (tmp_path / "folder.png").mkdir()
-    for file, out in ((small, "out.txt"), (clip, "out.txt"), (small, "none/out.png"), (small, "folder.png"), (small, "small.bmp")):
+    for file, out in (
+        (small, "out.txt"),
+        (clip, "out.txt"),
+        (small, "none/out.png"),
+        (small, "folder.png"),
+        (small, "small.bmp"),
+    ):
         done = shell("fit", file, "--out", tmp_path / out, "--force")
         assert (done.returncode, done.stdout) == (2, "")
     assert not (tmp_path / "none").exists()
 
 
-def test_what_is_fine_is_copied_so_that_the_next_command_finds_it(shell: Shell, picture: Path, tmp_path: Path) -> None:
+def test_what_is_fine_is_copied_so_that_the_next_command_finds_it(
+    shell: Shell, picture: Path, tmp_path: Path
+) -> None:
     done = shell("fit", picture, "--out", tmp_path / "same.png", "--json")
     assert json.loads(done.stdout)["file"] == str(tmp_path / "same.png")
     assert "fine as it is" in done.stderr
     assert (tmp_path / "same.png").read_bytes() == picture.read_bytes()
-    assert shell("fit", picture, "--out", tmp_path / "same.jpg").returncode == 2  # it would not be one
+    assert (
+        shell("fit", picture, "--out", tmp_path / "same.jpg").returncode == 2
+    )  # it would not be one
 
 
 def test_a_mov_that_is_fine_becomes_what_the_name_says(shell: Shell, tmp_path: Path) -> None:
     source = tmp_path / "a.mov"
-    ffmpeg.run(["-f", "lavfi", "-i", "testsrc2=size=360x480:rate=25", "-t", "3.2", *ffmpeg.H264, str(source)], timeout=60)
+    ffmpeg.run(
+        [
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc2=size=360x480:rate=25",
+            "-t",
+            "3.2",
+            *ffmpeg.H264,
+            str(source),
+        ],
+        timeout=60,
+    )
     assert shell("fit", source, "--out", tmp_path / "b.mp4").returncode == 0
-    assert (probe_video(source).container, probe_video(tmp_path / "b.mp4").container) == ("mov", "mp4")
+    assert (probe_video(source).container, probe_video(tmp_path / "b.mp4").container) == (
+        "mov",
+        "mp4",
+    )
 
 
-def test_a_start_and_a_length_that_cannot_be_are_said(shell: Shell, clip: Path, tmp_path: Path) -> None:
+def test_a_start_and_a_length_that_cannot_be_are_said(
+    shell: Shell, clip: Path, tmp_path: Path
+) -> None:
     late = shell("fit", clip, "--out", tmp_path / "a.mp4", "--start", "99", "--dry-run")
     assert "--start 99 leaves too little of the clip: it begins at 0.2 s." in late.stderr
     brief = shell("fit", clip, "--out", tmp_path / "a.mp4", "--length", "2", "--dry-run")
     assert "--length 2 is too short: 3 s are kept." in brief.stderr
-    fine = shell("fit", clip, "--out", tmp_path / "a.mp4", "--start", "0.1", "--length", "3", "--dry-run")
+    fine = shell(
+        "fit", clip, "--out", tmp_path / "a.mp4", "--start", "0.1", "--length", "3", "--dry-run"
+    )
     assert fine.stderr == ""
 
 
@@ -458,7 +592,9 @@ def test_run_repairs_first_when_asked_and_says_how_far_it_is(
 ) -> None:
     refused = shell("run", small, address, "--json")
     assert refused.returncode == 1
-    done = shell("run", small, address, "--fit", "--ground", "navy", "--out", tmp_path / "out.mp4", "--json")
+    done = shell(
+        "run", small, address, "--fit", "--ground", "navy", "--out", tmp_path / "out.mp4", "--json"
+    )
     assert done.returncode == 0, done.stderr
     assert line(done)["state"] == "succeeded"
     assert novita.state.submit_count == 1
@@ -466,9 +602,14 @@ def test_run_repairs_first_when_asked_and_says_how_far_it_is(
     assert "Enlarged from 256x256" in done.stderr, "and what was done"
 
 
-def test_what_cannot_be_repaired_is_1_with_its_findings(shell: Shell, novita: ScriptedNovita, picture: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_repaired_is_1_with_its_findings(
+    shell: Shell, novita: ScriptedNovita, picture: Path, tmp_path: Path
+) -> None:
     short = tmp_path / "short.mp4"
-    ffmpeg.run(["-f", "lavfi", "-i", "testsrc2=size=320x480:rate=25", "-t", "2", *ffmpeg.H264, str(short)], timeout=60)
+    ffmpeg.run(
+        ["-f", "lavfi", "-i", "testsrc2=size=320x480:rate=25", "-t", "2", *ffmpeg.H264, str(short)],
+        timeout=60,
+    )
     done = shell("run", picture, short, "--fit", "--json")
     assert done.returncode == 1
     assert [found["field"] for found in line(done)["error"]["findings"]].count("video") == 1
@@ -482,10 +623,15 @@ def test_the_options_of_repair_belong_to_repair(shell: Shell, picture: Path, add
     assert "--fit" in done.stderr
 
 
-def test_ctrl_c_before_anything_was_sent_says_so(shell: Shell, novita: ScriptedNovita, picture: Path, tmp_path: Path) -> None:
+def test_ctrl_c_before_anything_was_sent_says_so(
+    shell: Shell, novita: ScriptedNovita, picture: Path, tmp_path: Path
+) -> None:
     large = tmp_path / "large.mkv"
     source = "testsrc2=size=1280x720:rate=30,noise=alls=40:allf=t"
-    ffmpeg.run(["-f", "lavfi", "-i", source, "-t", "20", "-c:v", "mpeg2video", "-q:v", "3", str(large)], timeout=120)
+    ffmpeg.run(
+        ["-f", "lavfi", "-i", source, "-t", "20", "-c:v", "mpeg2video", "-q:v", "3", str(large)],
+        timeout=120,
+    )
     code, out, err = interrupted(novita, picture, str(large), "--fit", at="repairing, 25 %")
     assert err.startswith("repairing, 25 %"), "nothing was said before"
     assert code == 130
@@ -503,5 +649,7 @@ def test_a_job_whose_key_is_missing_is_named_and_goes_on_without_this_program(
     job = json.loads(interrupted(novita, picture, address)[1])
     without = shell("resume", job["job_id"], "--json", NOVITA_API_KEY="")
     assert without.returncode == 5
-    assert {"job_id": job["job_id"], "state": "processing", "money": "yes"}.items() <= line(without).items()
+    assert {"job_id": job["job_id"], "state": "processing", "money": "yes"}.items() <= line(
+        without
+    ).items()
     assert "NOVITA_API_KEY" in without.stderr

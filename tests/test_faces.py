@@ -25,10 +25,18 @@ AWKWARD: list[tuple[str, str, Make]] = [
     ("16 bits", "image", zoo.deep_image),
     ("20000 x 20000", "image", zoo.bomb),
     ("audio only", "video", zoo.sound_only),
-    ("playlist named .mp4", "video", lambda to: zoo.written(to, "a.mp4", "#EXTM3U\n#EXTINF:3,\nb.mp4\n")),
+    (
+        "playlist named .mp4",
+        "video",
+        lambda to: zoo.written(to, "a.mp4", "#EXTM3U\n#EXTINF:3,\nb.mp4\n"),
+    ),
     ("one frame", "video", lambda to: zoo.clip(to, seconds=0.04)),
     ("120 frames a second", "video", lambda to: zoo.clip(to, rate="120")),
-    ("odd sides", "video", lambda to: zoo.clip(to, size="321x481", codec=("libx264", "-pix_fmt", "yuv444p"))),
+    (
+        "odd sides",
+        "video",
+        lambda to: zoo.clip(to, size="321x481", codec=("libx264", "-pix_fmt", "yuv444p")),
+    ),
     ("png named .jpg", "image", lambda to: zoo.image(to, "a.jpg")),
     ("a picture as the clip", "video", lambda to: zoo.image(to, "b.png")),
     ("a clip as the picture", "image", lambda to: zoo.clip(to, "b.mp4")),
@@ -45,13 +53,22 @@ def runner(tmp_path: Path) -> Iterator[Runner]:
 
 @pytest.mark.parametrize(("what", "place", "build"), AWKWARD, ids=[row[0] for row in AWKWARD])
 def test_every_door_says_what_it_is_and_what_to_do(
-    what: str, place: str, build: Make, runner: Runner, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    what: str,
+    place: str,
+    build: Make,
+    runner: Runner,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "in").mkdir()
     bad = build(tmp_path / "in")
     image, video = (bad, zoo.clip(tmp_path)) if place == "image" else (zoo.image(tmp_path), bad)
 
-    found = [f for f in runner.look(image=image, video=video).report.findings if f.severity != "pass" and f.field == place]
+    found = [
+        f
+        for f in runner.look(image=image, video=video).report.findings
+        if f.severity != "pass" and f.field == place
+    ]
     assert found, what
     assert all(f.measured and f.fix for f in found)
 

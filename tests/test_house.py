@@ -18,11 +18,25 @@ FLOOR = {
     **dict.fromkeys(("media", "examples"), 1),
     **dict.fromkeys(("preflight", "novita", "local", "review"), 2),
     "show": 3,
-    **dict.fromkeys(("jobs", "cli_words", "cli_fit"), 4),  # the words know no runner: a command hands them what it has
+    **dict.fromkeys(
+        ("jobs", "cli_words", "cli_fit"), 4
+    ),  # the words know no runner: a command hands them what it has
     **dict.fromkeys(("cli", "studio"), 5),
 }
 UPWARDS = {("values", "show")}  # Shown._repr_html_: values stay cheap to import
-HEAVY = ("gradio", "moviepy", "cv2", "ai_edge_litert", "fastapi", "sqlalchemy", "pandas", "requests", "pydantic", "numpy", "PIL")
+HEAVY = (
+    "gradio",
+    "moviepy",
+    "cv2",
+    "ai_edge_litert",
+    "fastapi",
+    "sqlalchemy",
+    "pandas",
+    "requests",
+    "pydantic",
+    "numpy",
+    "PIL",
+)
 
 
 def imports() -> list[tuple[str, str, Path]]:
@@ -38,8 +52,16 @@ def imports() -> list[tuple[str, str, Path]]:
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and node.module:
                 assert node.level == 0, f"{path}: a relative import hides which room it enters"
-                names = [f"{node.module}.{alias.name}" for alias in node.names] if node.module == "kling_utils" else [node.module]
-            found += [(room, name.split(".")[1], path) for name in names if name.startswith("kling_utils.")]
+                names = (
+                    [f"{node.module}.{alias.name}" for alias in node.names]
+                    if node.module == "kling_utils"
+                    else [node.module]
+                )
+            found += [
+                (room, name.split(".")[1], path)
+                for name in names
+                if name.startswith("kling_utils.")
+            ]
     return found
 
 
@@ -53,7 +75,9 @@ def test_imports_only_point_down() -> None:
 
 
 def test_floor_zero_stands_on_nothing() -> None:
-    assert {(room, other) for room, other, _ in imports() if FLOOR[room] == 0 and FLOOR[other] > 0} == UPWARDS
+    assert {
+        (room, other) for room, other, _ in imports() if FLOOR[room] == 0 and FLOOR[other] > 0
+    } == UPWARDS
 
 
 def test_only_the_page_imports_gradio() -> None:
@@ -61,7 +85,10 @@ def test_only_the_page_imports_gradio() -> None:
         path.relative_to(ROOT).parts[0]
         for path in ROOT.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if (isinstance(node, ast.Import) and any(a.name.split(".")[0] == "gradio" for a in node.names))
+        if (
+            isinstance(node, ast.Import)
+            and any(a.name.split(".")[0] == "gradio" for a in node.names)
+        )
         or (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "gradio")
     }
     assert rooms == {"studio"}
@@ -69,13 +96,25 @@ def test_only_the_page_imports_gradio() -> None:
 
 def test_only_settings_reads_the_environment() -> None:
     reads = re.compile(r"os\.environ|getenv|getproxies\(")
-    readers = {str(path.relative_to(ROOT)) for path in ROOT.rglob("*.py") if reads.search(path.read_text("utf-8"))}
-    assert readers == {"settings.py", "local/rendering.py"}  # the latter hands it down to the worker, without the keys
+    readers = {
+        str(path.relative_to(ROOT))
+        for path in ROOT.rglob("*.py")
+        if reads.search(path.read_text("utf-8"))
+    }
+    assert readers == {
+        "settings.py",
+        "local/rendering.py",
+    }  # the latter hands it down to the worker, without the keys
 
 
 def test_import_is_cheap() -> None:
     code = f"import sys, kling_utils; print(*[m for m in {HEAVY!r} if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() == []
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.split()
+        == []
+    )
 
 
 @pytest.mark.parametrize("name", kling_utils.__all__)
@@ -90,5 +129,9 @@ def test_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_every_room_says_what_it_is() -> None:
-    silent = [str(p.relative_to(ROOT)) for p in ROOT.rglob("*.py") if not ast.get_docstring(ast.parse(p.read_text("utf-8")))]
+    silent = [
+        str(p.relative_to(ROOT))
+        for p in ROOT.rglob("*.py")
+        if not ast.get_docstring(ast.parse(p.read_text("utf-8")))
+    ]
     assert silent == []

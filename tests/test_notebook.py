@@ -14,12 +14,17 @@ import kling_utils
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "motion_control.ipynb"
 
 
-@pytest.mark.filterwarnings("ignore")  # the kernel's own libraries warn; the cells are what is tested
+@pytest.mark.filterwarnings(
+    "ignore"
+)  # the kernel's own libraries warn; the cells are what is tested
 def test_it_runs_and_shows_the_result(tmp_path: Path) -> None:
     book = nbformat.read(NOTEBOOK, as_version=4)
     NotebookClient(book, timeout=240, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = "".join(
-        str(out.get("data", {}).get("text/html", "")) for cell in book.cells if cell.cell_type == "code" for out in cell.outputs
+        str(out.get("data", {}).get("text/html", ""))
+        for cell in book.cells
+        if cell.cell_type == "code"
+        for out in cell.outputs
     )
     assert "Video length" in shown
     assert "data:video/mp4;base64," in shown

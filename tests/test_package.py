@@ -32,10 +32,21 @@ assert kling_utils.studio.theme.css()
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out, source = tmp_path_factory.mktemp("wheel"), tmp_path_factory.mktemp("source")
-    shutil.copytree(ROOT / "kling_utils", source / "kling_utils", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "kling_utils", source / "kling_utils", ignore=shutil.ignore_patterns("__pycache__")
+    )
     for name in ("pyproject.toml", "requirements.txt", "README.md", "LICENSE", "NOTICE"):
         shutil.copy(ROOT / name, source)
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(source)]
+    build = [
+        sys.executable,
+        "-m",
+        "build",
+        "--wheel",
+        "--no-isolation",
+        "--outdir",
+        str(out),
+        str(source),
+    ]
     subprocess.run(build, check=True, capture_output=True, timeout=300)
     (made,) = out.glob("*.whl")
     return made
@@ -46,7 +57,13 @@ def test_the_wheel_works_from_another_folder(wheel: Path, tmp_path: Path) -> Non
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(place)
     env = {**os.environ, "PYTHONPATH": str(place)}
-    done = subprocess.run([sys.executable, "-c", USE.format(place=str(place))], cwd=tmp_path, env=env, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", USE.format(place=str(place))],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -14,12 +14,25 @@ from kling_utils.settings import Settings, clean_key, load, variable
 README = Path(__file__).resolve().parents[1] / "README.md"
 
 
-@pytest.mark.parametrize("pasted", ["sk_abc", "  sk_abc \n", '"sk_abc"', "Bearer sk_abc", "'Bearer  sk_abc'", "bearer sk_abc", "`sk_abc`"])
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        "sk_abc",
+        "  sk_abc \n",
+        '"sk_abc"',
+        "Bearer sk_abc",
+        "'Bearer  sk_abc'",
+        "bearer sk_abc",
+        "`sk_abc`",
+    ],
+)
 def test_a_key_is_stripped_of_what_came_along(pasted: str) -> None:
     assert clean_key(pasted).get_secret_value() == "sk_abc"
 
 
-@pytest.mark.parametrize("pasted", ["sk_secret\nX-Evil: 1", "sk_sécret", "sk secret", "", "  ", "sk_secret\x00"])
+@pytest.mark.parametrize(
+    "pasted", ["sk_secret\nX-Evil: 1", "sk_sécret", "sk secret", "", "  ", "sk_secret\x00"]
+)
 def test_a_key_that_no_header_can_carry_is_refused_without_being_echoed(pasted: str) -> None:
     with pytest.raises(SettingError) as caught:
         clean_key(pasted)
@@ -41,7 +54,9 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert "sk_abc" not in repr(settings)
 
 
-def test_blank_means_unset_and_home_is_not_taken_from_the_users_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_blank_means_unset_and_home_is_not_taken_from_the_users_home(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("NOVITA_API_KEY", "")
     monkeypatch.setenv("NOVITA_BASE_URL", "")
     monkeypatch.delenv("KLING_HOME")
@@ -65,7 +80,9 @@ def test_blank_means_unset_and_home_is_not_taken_from_the_users_home(monkeypatch
         ("NOVITA_API_KEY", "s3cret\nline"),
     ],
 )
-def test_a_wrong_setting_is_named_and_its_value_is_not_shown(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_a_wrong_setting_is_named_and_its_value_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingError, match=name) as caught:
         load()
@@ -90,11 +107,20 @@ def test_what_counts_as_hosted(given: dict[str, object], hosted: bool) -> None:
 
 def test_every_setting_is_in_the_readme_with_its_description() -> None:
     rows = re.findall(r"^\| `([A-Z_]+)` \| (.+?) \| (.*?) ?\|$", README.read_text("utf-8"), re.M)
-    assert rows == [(variable(name), info.description, usual(info.default)) for name, info in Settings.model_fields.items()]
+    assert rows == [
+        (variable(name), info.description, usual(info.default))
+        for name, info in Settings.model_fields.items()
+    ]
 
 
 def usual(default: object) -> str:
     """A default as the table shows it: nothing for what is unset, or is the system's."""
     if isinstance(default, bool):
         return "yes" if default else "no"
-    return f"{default:g}" if isinstance(default, int | float) else str(default) if isinstance(default, str | Decimal) else ""
+    return (
+        f"{default:g}"
+        if isinstance(default, int | float)
+        else str(default)
+        if isinstance(default, str | Decimal)
+        else ""
+    )

@@ -76,19 +76,42 @@ class Access:
             now = self._clock()
             private = self._store.private(job_id, now)
             if private.key_from == "visitor" and not job.waits_for:
-                self._store.change(job_id, ev.Note(text=f"{error.message} {error.hint}"), now=now, unleased=True, waits_for=error.waits_for)
+                self._store.change(
+                    job_id,
+                    ev.Note(text=f"{error.message} {error.hint}"),
+                    now=now,
+                    unleased=True,
+                    waits_for=error.waits_for,
+                )
             return False
         return True
 
     def _novita(self, job: Job) -> Endpoint:
         wanted = self._settings.novita_base_url
-        if job.base_url not in (None, wanted):  # a key is never sent to a host that it was not meant for, nor a task asked for elsewhere
+        if (
+            job.base_url not in (None, wanted)
+        ):  # a key is never sent to a host that it was not meant for, nor a task asked for elsewhere
             told = f"The job is at {job.base_url}, but NOVITA_BASE_URL says {wanted}."
-            raise named(CannotServe(told, hint="Set it back, then resume the job.", waits_for="host", money=job.money), job)
+            raise named(
+                CannotServe(
+                    told,
+                    hint="Set it back, then resume the job.",
+                    waits_for="host",
+                    money=job.money,
+                ),
+                job,
+            )
         private = self._store.private(job.job_id, self._clock())
-        key = self._keys.get(job.job_id) or (self.own_key() if private.key_from == "settings" else None)
+        key = self._keys.get(job.job_id) or (
+            self.own_key() if private.key_from == "settings" else None
+        )
         if key is None:
             how = "Set NOVITA_API_KEY" if private.key_from == "settings" else "Give the key again"
             told = "The job waits for its API key, which is not kept on disk."
-            raise named(CannotServe(told, hint=f"{how}, then resume the job.", waits_for="key", money=job.money), job)
+            raise named(
+                CannotServe(
+                    told, hint=f"{how}, then resume the job.", waits_for="key", money=job.money
+                ),
+                job,
+            )
         return Endpoint(wanted, key)

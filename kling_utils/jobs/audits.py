@@ -31,7 +31,9 @@ def audit_of(job: Job) -> Report | None:
     from kling_utils.review.audit import audit  # opencv and numpy: only when there is a result
 
     try:
-        found = audit(job.video, Path(job.request.video), request=job.request, expected_seconds=job.duration)
+        found = audit(
+            job.video, Path(job.request.video), request=job.request, expected_seconds=job.duration
+        )
         with beside(kept) as part:
             part.write_bytes(_FINDINGS.dump_json(found.findings))
             part.replace(kept)

@@ -57,7 +57,13 @@ class Look:
 class Checks:
     """One home, one wire and the rules. The half of ``Runner`` that costs nothing."""
 
-    def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.time, transport: Transport | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], float] = time.time,
+        transport: Transport | None = None,
+    ) -> None:
         self.settings = settings
         self._clock = clock
         self.home = Home(settings.home)
@@ -70,7 +76,10 @@ class Checks:
         """Why the page is no host, once it looked."""
         self._closing = threading.Event()
         self._transport = transport or Transport(
-            proxies=settings.proxies, verify=verify, per_minute=settings.submits_per_minute, wait=self._closing.wait
+            proxies=settings.proxies,
+            verify=verify,
+            per_minute=settings.submits_per_minute,
+            wait=self._closing.wait,
         )
         self._intake = Intake(self.home, self.guard)
         self._rates = RateCard(std=settings.rate_std, pro=settings.rate_pro)
@@ -91,7 +100,13 @@ class Checks:
     ) -> Look:
         """Measure and check whatever is there already; with ``draft``, for the server of this home. Nothing is sent."""
         asked = MotionRequest(
-            image or "missing", video or "missing", prompt, negative_prompt, model_name, character_orientation, keep_original_sound
+            image or "missing",
+            video or "missing",
+            prompt,
+            negative_prompt,
+            model_name,
+            character_orientation,
+            keep_original_sound,
         )
         provider = self.provider_for(key, draft=draft)
         seen_image = self._intake.image(asked.image) if image else None
@@ -101,16 +116,31 @@ class Checks:
         else:
             found = [*check_text(asked)]
             found += check_image(seen_image.info, source=asked.image) if seen_image else ()
-            found += check_video(seen_video.info, character_orientation, source=asked.video) if seen_video else ()
-            report = Report(tuple(found), _info(seen_image, ImageInfo), _info(seen_video, VideoInfo))
+            found += (
+                check_video(seen_video.info, character_orientation, source=asked.video)
+                if seen_video
+                else ()
+            )
+            report = Report(
+                tuple(found), _info(seen_image, ImageInfo), _info(seen_video, VideoInfo)
+            )
         report = _with(report, self._reach(seen_video, provider))
         clip = report.video
         if clip is None:
             return Look(report, None, None, provider)
         cost = quote(
-            provider=provider, model_name=model_name, character_orientation=character_orientation, duration=clip.duration, rates=self._rates
+            provider=provider,
+            model_name=model_name,
+            character_orientation=character_orientation,
+            duration=clip.duration,
+            rates=self._rates,
         )
-        return Look(report, cost, expected_seconds(character_orientation, clip.duration, provider=provider), provider)
+        return Look(
+            report,
+            cost,
+            expected_seconds(character_orientation, clip.duration, provider=provider),
+            provider,
+        )
 
     def check(self, request: MotionRequest) -> Report:
         """Both files and all texts against every rule, and whether the clip can get there; all findings at once. Nothing is sent."""
@@ -120,21 +150,45 @@ class Checks:
 
     def _reach(self, video: Looked[VideoInfo] | None, provider: Provider) -> tuple[Finding, ...]:
         """A clip of this machine, and no way from here to a provider that fetches clips by their address."""
-        if video is None or video.url or provider == "local" or isinstance(video.info, KlingError) or self.ways():
+        if (
+            video is None
+            or video.url
+            or provider == "local"
+            or isinstance(video.info, KlingError)
+            or self.ways()
+        ):
             return ()
         rule, error = limit("request.address"), self._no_way(video)
-        return (Finding(rule.code, rule.field, rule.severity, rule.title, error.message, "", error.hint, words.SOURCES[rule.source]),)
+        return (
+            Finding(
+                rule.code,
+                rule.field,
+                rule.severity,
+                rule.title,
+                error.message,
+                "",
+                error.hint,
+                words.SOURCES[rule.source],
+            ),
+        )
 
     def _no_way(self, video: Looked[VideoInfo]) -> NotPublished:
         """Why the provider cannot get at a clip of this machine, and what to do."""
         repaired = video.path is not None and video.path.is_relative_to(self.home.fitted)
-        return not_public("the repaired clip is a new file" if repaired else f"{video.name} is a file", self.page_refusal)
+        return not_public(
+            "the repaired clip is a new file" if repaired else f"{video.name} is a file",
+            self.page_refusal,
+        )
 
     def plan_fit(self, request: MotionRequest, *, choices: FitChoices | None = None) -> Plan:
         """What would make both files legal, and what that costs in quality; nothing is changed."""
         report = self.check(request)
-        choices = left_in_place(choices or FitChoices(), report, image=request.image, video=request.video)
-        return plan_fit(report, choices=choices, character_orientation=request.character_orientation)
+        choices = left_in_place(
+            choices or FitChoices(), report, image=request.image, video=request.video
+        )
+        return plan_fit(
+            report, choices=choices, character_orientation=request.character_orientation
+        )
 
     def fit(
         self,
@@ -148,22 +202,43 @@ class Checks:
 
         Raises ``Unrepairable`` for what cannot be repaired, and says why.
         """
-        return self.repair(self.plan_fit(request, choices=choices), on_progress=on_progress, stop=stop)
+        return self.repair(
+            self.plan_fit(request, choices=choices), on_progress=on_progress, stop=stop
+        )
 
     def repair(
-        self, plan: Plan, *, on_progress: Callable[[float, str], None] | None = None, stop: Callable[[], bool] | None = None
+        self,
+        plan: Plan,
+        *,
+        on_progress: Callable[[float, str], None] | None = None,
+        stop: Callable[[], bool] | None = None,
     ) -> Fitted:
         """Do what a plan says. The new files lie in the home for a day, unless a job makes its own copies."""
-        return fit(plan, self.home.fitted / secrets.token_hex(8), on_progress=on_progress, stop=stop)
+        return fit(
+            plan, self.home.fitted / secrets.token_hex(8), on_progress=on_progress, stop=stop
+        )
 
     def quote(self, request: MotionRequest, *, key: SecretStr | None = None) -> Quote | None:
         """What the request will cost; None when the clip cannot be read."""
-        return self.look(**{name: getattr(request, name) for name in request.__dataclass_fields__}, key=key).quote
+        return self.look(
+            **{name: getattr(request, name) for name in request.__dataclass_fields__}, key=key
+        ).quote
 
     def ways(self) -> list[Way]:
         """How a local clip gets to a public address; the first one is used."""
         to = self.settings.publish_to
-        found = [Way(ObjectStore(to), "the object store", self.settings.publish_delete, by_content=True)] if to else []
+        found = (
+            [
+                Way(
+                    ObjectStore(to),
+                    "the object store",
+                    self.settings.publish_delete,
+                    by_content=True,
+                )
+            ]
+            if to
+            else []
+        )
         return found + ([Way(self.page, "this page", True)] if self.page is not None else [])
 
     def provider_for(self, key: SecretStr | None = None, *, draft: bool = False) -> Provider:
@@ -177,7 +252,9 @@ class Checks:
         """The account's balance: free, and the cheapest test of a key."""
         used = key or self._access.own_key()
         if used is None:
-            raise SettingError("No API key is set.", hint="Type one into the page, or set NOVITA_API_KEY.")
+            raise SettingError(
+                "No API key is set.", hint="Type one into the page, or set NOVITA_API_KEY."
+            )
         return Client(self.settings.novita_base_url, used, transport=self._transport).balance()
 
 

@@ -35,7 +35,9 @@ class Memory:
 class Diary:
     """Of the process ``worker``: what it writes is refused where another one holds the job by now."""
 
-    def __init__(self, store: Store, worker: str, *, outbox: Outbox, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, store: Store, worker: str, *, outbox: Outbox, clock: Callable[[], float]
+    ) -> None:
         self._store, self._worker, self._outbox, self._clock = store, worker, outbox, clock
         self._memory: dict[str, Memory] = {}
         self._ends = threading.Lock()
@@ -51,11 +53,17 @@ class Diary:
 
     def resumed(self, job_id: str) -> None:
         """All patience starts again; a task id that is not written yet is kept."""
-        self._memory[job_id] = Memory(resumed_at=self._clock(), task_id=self.remember(job_id).task_id)
+        self._memory[job_id] = Memory(
+            resumed_at=self._clock(), task_id=self.remember(job_id).task_id
+        )
 
-    def change(self, job: Job, *events: ev.Event, states: tuple[State, ...] | None = None, **columns: Any) -> bool:
+    def change(
+        self, job: Job, *events: ev.Event, states: tuple[State, ...] | None = None, **columns: Any
+    ) -> bool:
         """Write columns and events; False when the job is not in one of ``states`` (any more), or another process holds it."""
-        return self._store.change(job.job_id, *events, now=self._clock(), worker=self._worker, states=states, **columns)
+        return self._store.change(
+            job.job_id, *events, now=self._clock(), worker=self._worker, states=states, **columns
+        )
 
     def say(self, job: Job, text: str) -> None:
         """A note, which is not repeated while nothing else was said."""
@@ -76,7 +84,13 @@ class Diary:
             self.fail(job, error)
             return
         trouble = trouble_of(error, job)
-        self.change(job, ev.Unconfirmed(trouble=trouble), states=("submitting",), state="unconfirmed", trouble=trouble)
+        self.change(
+            job,
+            ev.Unconfirmed(trouble=trouble),
+            states=("submitting",),
+            state="unconfirmed",
+            trouble=trouble,
+        )
 
     def fail(self, job: Job, error: KlingError) -> None:
         """It ended without a result."""
@@ -96,9 +110,24 @@ class Diary:
         self._memory.pop(job.job_id, None)
         with self._ends:
             self.take_back(job)
-            self.change(job, *events, finished_at=self._clock(), eta=None, waits_for="", overdue=False, **columns)
+            self.change(
+                job,
+                *events,
+                finished_at=self._clock(),
+                eta=None,
+                waits_for="",
+                overdue=False,
+                **columns,
+            )
 
 
 def trouble_of(error: KlingError, job: Job) -> Trouble:
     """The error as the store keeps it; a draft never costs anything."""
-    return Trouble(error.code, error.message, error.hint, "no" if job.draft else error.money, error.words, error.field)
+    return Trouble(
+        error.code,
+        error.message,
+        error.hint,
+        "no" if job.draft else error.money,
+        error.words,
+        error.field,
+    )

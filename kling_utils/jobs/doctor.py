@@ -21,7 +21,21 @@ from kling_utils.media import ffmpeg, nets
 from kling_utils.novita.publish import Hosted, Way
 from kling_utils.values import Finding, Report, Severity
 
-NETWORK_DISKS = {"nfs", "nfs4", "cifs", "smb", "smb3", "smbfs", "9p", "fuse.sshfs", "afpfs", "davfs", "ceph", "glusterfs", "lustre"}
+NETWORK_DISKS = {
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb",
+    "smb3",
+    "smbfs",
+    "9p",
+    "fuse.sshfs",
+    "afpfs",
+    "davfs",
+    "ceph",
+    "glusterfs",
+    "lustre",
+}
 MOUNTS = Path("/proc/mounts")
 
 
@@ -43,7 +57,9 @@ def examine(runner: Runner, *, key: SecretStr | None = None) -> Report:
     return Report(tuple(found))
 
 
-def _answer(code: str, severity: Severity, title: str, measured: str, *, allowed: str = "", fix: str = "") -> Finding:
+def _answer(
+    code: str, severity: Severity, title: str, measured: str, *, allowed: str = "", fix: str = ""
+) -> Finding:
     return Finding(f"doctor.{code}", code, severity, title, measured, allowed, fix, "measured here")
 
 
@@ -57,11 +73,25 @@ def _home(runner: Runner) -> Iterator[Finding]:
     disk, where = filesystem(root), "" if runner.settings.hosted else f"{root}, "
     if disk in NETWORK_DISKS:
         fix = "Point KLING_HOME to a disk of this machine: the database is not safe on a network disk."
-        yield _answer("home", "error", "Home", f"{where}on a network disk ({disk})", allowed="a local disk", fix=fix)
+        yield _answer(
+            "home",
+            "error",
+            "Home",
+            f"{where}on a network disk ({disk})",
+            allowed="a local disk",
+            fix=fix,
+        )
         return
     free = os.statvfs(root).f_bavail * os.statvfs(root).f_frsize if hasattr(os, "statvfs") else None
     if free is not None and free < 1_000_000_000:
-        yield _answer("home", "warning", "Home", f"{where}{free / 1e6:.0f} MB free", allowed="1 GB or more", fix="Make room.")
+        yield _answer(
+            "home",
+            "warning",
+            "Home",
+            f"{where}{free / 1e6:.0f} MB free",
+            allowed="1 GB or more",
+            fix="Make room.",
+        )
     else:
         yield _answer("home", "pass", "Home", f"{where}a local disk", allowed="a local disk")
 
@@ -74,29 +104,61 @@ def filesystem(path: Path, mounts: Path = MOUNTS) -> str:
         return ""
     where = str(path.resolve())
     over = [(mount.replace("\\040", " "), kind) for _, mount, kind, *_ in lines]
-    holding = [(len(mount), kind) for mount, kind in over if where == mount or where.startswith(mount.rstrip("/") + "/")]
+    holding = [
+        (len(mount), kind)
+        for mount, kind in over
+        if where == mount or where.startswith(mount.rstrip("/") + "/")
+    ]
     return max(holding, default=(0, ""))[1]
 
 
 def _ffmpeg(_: Runner) -> Iterator[Finding]:
-    version = ffmpeg.run(["-version"], timeout=20, quiet=False).stdout.decode("utf-8", "replace").split("\n", 1)[0]
+    version = (
+        ffmpeg.run(["-version"], timeout=20, quiet=False)
+        .stdout.decode("utf-8", "replace")
+        .split("\n", 1)[0]
+    )
     encoders = ffmpeg.run(["-encoders"], timeout=20, quiet=False).stdout.decode("utf-8", "replace")
     told = " ".join(version.split()[:3])
     if "libx264" in encoders:
         yield _answer("ffmpeg", "pass", "ffmpeg", told, allowed="one that writes H.264")
     else:
         fix = "Install imageio-ffmpeg again, and unset IMAGEIO_FFMPEG_EXE."
-        yield _answer("ffmpeg", "error", "ffmpeg", f"{told}, without libx264", allowed="one that writes H.264", fix=fix)
+        yield _answer(
+            "ffmpeg",
+            "error",
+            "ffmpeg",
+            f"{told}, without libx264",
+            allowed="one that writes H.264",
+            fix=fix,
+        )
 
 
 def _models(_: Runner) -> Iterator[Finding]:
     table = json.loads((nets.MODELS / "models.json").read_text("utf-8"))
-    wrong = [row["file"] for row in table["models"] if _digest(nets.MODELS / row["file"]) != row["sha256"]]
+    wrong = [
+        row["file"]
+        for row in table["models"]
+        if _digest(nets.MODELS / row["file"]) != row["sha256"]
+    ]
     if wrong:
         fix = "Install the package again: local drafts need them."
-        yield _answer("models", "error", "Pose models", f"missing or changed: {', '.join(wrong)}", allowed="as published", fix=fix)
+        yield _answer(
+            "models",
+            "error",
+            "Pose models",
+            f"missing or changed: {', '.join(wrong)}",
+            allowed="as published",
+            fix=fix,
+        )
     else:
-        yield _answer("models", "pass", "Pose models", f"{len(table['models'])} files, as published", allowed="as published")
+        yield _answer(
+            "models",
+            "pass",
+            "Pose models",
+            f"{len(table['models'])} files, as published",
+            allowed="as published",
+        )
 
 
 def _digest(path: Path) -> str:
@@ -108,21 +170,50 @@ def _digest(path: Path) -> str:
 
 def _key(runner: Runner, key: SecretStr | None) -> Iterator[Finding]:
     if key is None and runner.settings.hosted and runner.settings.novita_api_key is not None:
-        yield _answer("key", "advice", "API key", "set, and ignored: this page is hosted", fix="Visitors use their own key, or drafts.")
+        yield _answer(
+            "key",
+            "advice",
+            "API key",
+            "set, and ignored: this page is hosted",
+            fix="Visitors use their own key, or drafts.",
+        )
     elif runner.provider_for(key) == "local":
-        yield _answer("key", "advice", "API key", "not set", fix="Results are local drafts; set NOVITA_API_KEY for Kling's.")
+        yield _answer(
+            "key",
+            "advice",
+            "API key",
+            "not set",
+            fix="Results are local drafts; set NOVITA_API_KEY for Kling's.",
+        )
     else:
         balance = runner.balance(key)
-        yield _answer("key", "pass", "API key", f"works at {runner.settings.novita_base_url}; balance {balance.available}")
+        yield _answer(
+            "key",
+            "pass",
+            "API key",
+            f"works at {runner.settings.novita_base_url}; balance {balance.available}",
+        )
 
 
 def _publish(runner: Runner) -> Iterator[Finding]:
     ways, title = runner.ways(), "Publishing local clips"
     if runner.page_refusal:
-        yield _answer("publish", "error", title, runner.page_refusal, fix="Make the page public, or set KLING_PUBLISH_TO.")
+        yield _answer(
+            "publish",
+            "error",
+            title,
+            runner.page_refusal,
+            fix="Make the page public, or set KLING_PUBLISH_TO.",
+        )
     elif runner.settings.page_url and runner.page is None:
         fix = "Only the page itself can try it: start it, and look under Check this installation."
-        yield _answer("publish", "advice", title, f"the page at {runner.settings.page_url} is set, and not tried here", fix=fix)
+        yield _answer(
+            "publish",
+            "advice",
+            title,
+            f"the page at {runner.settings.page_url} is set, and not tried here",
+            fix=fix,
+        )
     elif not ways:
         fix = "With a key, give clips as public https addresses, or set KLING_PUBLISH_TO to an object store."
         yield _answer("publish", "advice", title, "no way is set", fix=fix)
@@ -134,7 +225,10 @@ def _try(runner: Runner, way: Way) -> Finding:
     title = "Publishing local clips"
     with tempfile.TemporaryDirectory(prefix="doctor-") as folder:
         test = Path(folder) / "doctor.mp4"
-        ffmpeg.run(["-f", "lavfi", "-i", "color=size=64x64:rate=10", "-t", "0.3", *ffmpeg.H264, str(test)], timeout=30)
+        ffmpeg.run(
+            ["-f", "lavfi", "-i", "color=size=64x64:rate=10", "-t", "0.3", *ffmpeg.H264, str(test)],
+            timeout=30,
+        )
         try:
             published = Hosted(way.host, runner.guard).publish(test)
         except KlingError as error:

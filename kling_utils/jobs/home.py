@@ -54,13 +54,19 @@ class Home:
             for folder in (self.root, self.root / "jobs", self.fetched, self.fitted):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
-            raise self._unusable("it is not a folder" if isinstance(error, FileExistsError) else error.strerror) from error
-        if not os.access(self.root, os.W_OK | os.X_OK):  # its folders are all there: nothing had to be written so far
+            raise self._unusable(
+                "it is not a folder" if isinstance(error, FileExistsError) else error.strerror
+            ) from error
+        if not os.access(
+            self.root, os.W_OK | os.X_OK
+        ):  # its folders are all there: nothing had to be written so far
             raise self._unusable("it cannot be written")
 
     def _unusable(self, why: str | None) -> SettingError:
         hint = "Point KLING_HOME to a folder that can be written, or unset it for the system's own."
-        return SettingError(f"{self.root} cannot be the home of the jobs: {why or 'it cannot be made'}.", hint=hint)
+        return SettingError(
+            f"{self.root} cannot be the home of the jobs: {why or 'it cannot be made'}.", hint=hint
+        )
 
     def remove(self, job_id: str) -> None:
         shutil.rmtree(self.folder(job_id), ignore_errors=True)
@@ -76,8 +82,16 @@ class Home:
                 if workshop.sweep(folder):  # a repair was killed there, before it made anything
                     folder.rmdir()
 
-        jobs = [(path, halves_since) for path in (self.root / "jobs").glob("*") if path.name not in known]
-        whole = [(path, unused_since) for folder in (self.fetched, self.fitted) for path in folder.glob("*")]
+        jobs = [
+            (path, halves_since)
+            for path in (self.root / "jobs").glob("*")
+            if path.name not in known
+        ]
+        whole = [
+            (path, unused_since)
+            for folder in (self.fetched, self.fitted)
+            for path in folder.glob("*")
+        ]
         halves = [(path, halves_since) for path in self.fetched.glob(".*.part")]
         for path, before in [*jobs, *halves, *whole]:
             with contextlib.suppress(OSError):

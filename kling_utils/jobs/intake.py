@@ -60,7 +60,9 @@ class Looked(Generic[Info]):
 class Intake:
     """Measures inputs, remembering what was measured as long as the file is the same."""
 
-    def __init__(self, home: Home, guard: Guard, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, home: Home, guard: Guard, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._home, self._guard, self._clock = home, guard, clock
         self._known: dict[tuple[object, ...], ImageInfo | VideoInfo] = {}
         self._fetched: dict[tuple[str, str], tuple[float, Path]] = {}
@@ -91,7 +93,9 @@ class Intake:
         try:
             stat = path.stat()
         except OSError as error:
-            raise UnreadableMedia(f"{path.name} is not there.", hint=f"Choose the {kind} again.", field=kind) from error
+            raise UnreadableMedia(
+                f"{path.name} is not there.", hint=f"Choose the {kind} again.", field=kind
+            ) from error
         key = (kind, path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
         with self._lock:
             known = self._known.get(key)
@@ -112,7 +116,9 @@ class Intake:
             return path
         self._home.make()
         try:
-            path = self._guard.fetch(url, self._home.fetched / secrets.token_hex(16), max_bytes=MAX_FETCH_BYTES)
+            path = self._guard.fetch(
+                url, self._home.fetched / secrets.token_hex(16), max_bytes=MAX_FETCH_BYTES
+            )
         except AddressRefused as error:
             share = share_of(shared)
             if share is None or url == shared:
@@ -132,24 +138,36 @@ def display_name(source: str | Path) -> str:
         share = share_of(str(source))
         if share is not None and share.name == "Google Drive":
             return "file at Google Drive"  # its links hold no name
-        return unquote(urlsplit(str(source)).path.rsplit("/", 1)[-1]) or (urlsplit(str(source)).hostname or "address")
+        return unquote(urlsplit(str(source)).path.rsplit("/", 1)[-1]) or (
+            urlsplit(str(source)).hostname or "address"
+        )
     return Path(source).name
 
 
 def fingerprint(request: MotionRequest, image_sha256: str, video_sha256: str) -> str:
     """Hash of both files' bytes and of everything else that is asked: equal exactly when the same thing is asked again."""
     asked = {**parameters(request), "image": image_sha256, "video": video_sha256}
-    return hashlib.sha256(json.dumps(asked, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps(asked, sort_keys=True, ensure_ascii=False).encode()
+    ).hexdigest()
 
 
 def _keep(source: Path, folder: Path, stem: str, info: ImageInfo | VideoInfo) -> Path:
     """The job's own copy of an input. Raises ``UnreadableMedia`` when the file is not the one that was measured any more."""
-    suffix = f".{info.container}" if isinstance(info, VideoInfo) else {"JPEG": ".jpg"}.get(info.format, f".{info.format.lower()}")
+    suffix = (
+        f".{info.container}"
+        if isinstance(info, VideoInfo)
+        else {"JPEG": ".jpg"}.get(info.format, f".{info.format.lower()}")
+    )
     dest = folder / f"{stem}{suffix}"
     try:
         shutil.copyfile(source, dest)
     except OSError as error:
-        raise UnreadableMedia(f"{source.name} could not be copied: {error.strerror}.", hint="Choose it again.", field=stem) from error
+        raise UnreadableMedia(
+            f"{source.name} could not be copied: {error.strerror}.",
+            hint="Choose it again.",
+            field=stem,
+        ) from error
     with dest.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != info.sha256:
             raise changed(stem, source.name)
@@ -159,5 +177,7 @@ def _keep(source: Path, folder: Path, stem: str, info: ImageInfo | VideoInfo) ->
 def changed(field: str, name: str) -> UnreadableMedia:
     """A file that was swapped after it was checked."""
     return UnreadableMedia(
-        f"The {field} {name} changed after it was checked, so it was not sent.", hint="Check it again, then send it.", field=field
+        f"The {field} {name} changed after it was checked, so it was not sent.",
+        hint="Check it again, then send it.",
+        field=field,
     )

@@ -39,7 +39,14 @@ class Maker:
     """Writes jobs, leased to ``worker`` for ``lease`` seconds."""
 
     def __init__(
-        self, home: Home, store: Store, access: Access, rates: RateCard, worker: str, lease: float, clock: Callable[[], float]
+        self,
+        home: Home,
+        store: Store,
+        access: Access,
+        rates: RateCard,
+        worker: str,
+        lease: float,
+        clock: Callable[[], float],
     ) -> None:
         self._home, self._store, self._access, self._rates = home, store, access, rates
         self._worker, self._lease, self._clock = worker, lease, clock
@@ -67,7 +74,11 @@ class Maker:
                 provider=provider,
                 take=asked.take,
                 state=state,
-                request=replace(request, image=asked.image.kept_in(folder, "image"), video=asked.video.kept_in(folder, "video")),
+                request=replace(
+                    request,
+                    image=asked.image.kept_in(folder, "image"),
+                    video=asked.video.kept_in(folder, "video"),
+                ),
                 fingerprint=asked.mark,
                 created=now,
                 updated=now,
@@ -77,10 +88,23 @@ class Maker:
                 duration=expected_seconds(orientation, asked.clip.duration, provider=provider),
                 cost=cost,
             )
-            key_from: KeyFrom = "none" if provider == "local" else "visitor" if asked.key is not None else "settings"
+            key_from: KeyFrom = (
+                "none"
+                if provider == "local"
+                else "visitor"
+                if asked.key is not None
+                else "settings"
+            )
             self._access.remember(job_id, asked.key)
             private = Private(key_from, asked.image.url, asked.video.url, True)
-            self._store.add(job, private, self._worker, now + self._lease, ev.Checked(report=asked.found, quote=cost), most=most)
+            self._store.add(
+                job,
+                private,
+                self._worker,
+                now + self._lease,
+                ev.Checked(report=asked.found, quote=cost),
+                most=most,
+            )
         except BaseException:
             self._access.forget(job_id)
             self._home.remove(job_id)

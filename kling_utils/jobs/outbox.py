@@ -24,7 +24,9 @@ from kling_utils.values import Job, Published
 class Outbox:
     """Publishes and takes back. ``ways`` are the hosts that are configured at the moment."""
 
-    def __init__(self, store: Store, *, guard: Guard, transport: Transport, ways: Callable[[], Sequence[Way]]) -> None:
+    def __init__(
+        self, store: Store, *, guard: Guard, transport: Transport, ways: Callable[[], Sequence[Way]]
+    ) -> None:
         self._store, self._guard, self._transport, self._ways = store, guard, transport, ways
 
     def publish(self, job: Job, there: Endpoint, private: Private) -> Published:
@@ -44,7 +46,9 @@ class Outbox:
         """The body of the submit; the image goes by an address where that costs nothing more. Raises ``UnreadableMedia``."""
         path = Path(job.request.image)
         at_home = publish.data_uri(path) if job.draft else None
-        image = at_home or publish.image_source(path, url=private.image_url, guard=self._guard, ways=self._ways())
+        image = at_home or publish.image_source(
+            path, url=private.image_url, guard=self._guard, ways=self._ways()
+        )
         return payload(job.request, image=image, video=published.url)
 
     def take_back(self, job: Job, private: Private) -> Iterator[str]:

@@ -28,18 +28,36 @@ def error_of(job: Job) -> KlingError:
     """Why a job has no result (yet)."""
     trouble = job.trouble
     if trouble is None:
-        return named(StillRunning(standing(job), hint=f"Resume it with the job id {job.job_id}.", money=job.money), job)
+        return named(
+            StillRunning(
+                standing(job), hint=f"Resume it with the job id {job.job_id}.", money=job.money
+            ),
+            job,
+        )
     kind = getattr(errors, trouble.code, errors.TaskFailed)
-    if not (isinstance(kind, type) and issubclass(kind, KlingError)) or issubclass(kind, errors.Refused | errors.CannotServe):
+    if not (isinstance(kind, type) and issubclass(kind, KlingError)) or issubclass(
+        kind, errors.Refused | errors.CannotServe
+    ):
         kind = errors.TaskFailed
     hint = WAYS_OUT if kind is SubmitUnconfirmed else trouble.hint
-    return named(kind(trouble.message, hint=hint, money=trouble.money, words=trouble.words, field=trouble.field), job)
+    return named(
+        kind(
+            trouble.message,
+            hint=hint,
+            money=trouble.money,
+            words=trouble.words,
+            field=trouble.field,
+        ),
+        job,
+    )
 
 
 def have(job: Job) -> AlreadyHave:
     """The same request was asked before: it is finished, or its outcome is in doubt."""
     if job.state == "unconfirmed":
-        error = AlreadyHave("The same request was sent and its outcome is in doubt.", hint=WAYS_OUT, money="unknown")
+        error = AlreadyHave(
+            "The same request was sent and its outcome is in doubt.", hint=WAYS_OUT, money="unknown"
+        )
     else:
         hint = f"runner.result({job.job_id!r}) is it; run(..., fresh=True) makes another take, {job.cost or 'at a cost'}."
         error = AlreadyHave("You have this result already.", hint=hint)

@@ -29,7 +29,9 @@ class Pace:
     """After a step that ended in an unexpected error."""
 
 
-def next_wait(pace: Pace, polls: int, eta: float | None, rng: random.Random, *, near: bool = False) -> float:
+def next_wait(
+    pace: Pace, polls: int, eta: float | None, rng: random.Random, *, near: bool = False
+) -> float:
     """Seconds until the next poll after ``polls`` of them: growing, with a fifth of jitter; the provider's ``eta`` makes it shorter."""
     wait = min(pace.interval * pace.growth ** min(polls, 50), pace.interval * pace.most)
     if near:

@@ -48,19 +48,39 @@ class Rescue(Views):
         self._access.remember(job_id, key)
         self._access.require(job)  # says what is missing before anything is changed
         self._steps.resumed(job_id)
-        self._watcher.claim(job_id)  # before it stops waiting: what is leased is not marked as waiting by whoever just looked
-        again: dict[str, Any] = {"state": "queued", "trouble": None, "finished_at": None} if _lost(job) else {}
+        self._watcher.claim(
+            job_id
+        )  # before it stops waiting: what is leased is not marked as waiting by whoever just looked
+        again: dict[str, Any] = (
+            {"state": "queued", "trouble": None, "finished_at": None} if _lost(job) else {}
+        )
         try:
-            self._store.change(job_id, now=self._clock(), states=(job.state,) if again else None, waits_for="", overdue=False, **again)
+            self._store.change(
+                job_id,
+                now=self._clock(),
+                states=(job.state,) if again else None,
+                waits_for="",
+                overdue=False,
+                **again,
+            )
         except Twin:
             told = "The same request is under way as another job."
-            raise named(KlingError(told, hint="Wait until that one has ended, then resume this one.", money=job.money), job) from None
+            raise named(
+                KlingError(
+                    told,
+                    hint="Wait until that one has ended, then resume this one.",
+                    money=job.money,
+                ),
+                job,
+            ) from None
         self._watcher.add(job_id)
         return self._store.get(job_id)
 
     # -- the three ways out of doubt
 
-    def adopt(self, job_id: str, task_id: str, *, owner: str | None = None, key: SecretStr | None = None) -> Job:
+    def adopt(
+        self, job_id: str, task_id: str, *, owner: str | None = None, key: SecretStr | None = None
+    ) -> Job:
         """The task of an unconfirmed job was found at the provider: go on with it. Raises ``TaskNotFound``, and then nothing is changed."""
         job = self._store.get(job_id, owner=owner)
         wanted = _task(task_id)
@@ -68,7 +88,12 @@ class Rescue(Views):
         self._seen(wanted, self._access.endpoint(job), money=job.money)
         now = self._clock()
         event = ev.Submitted(task_id=wanted)
-        columns: dict[str, Any] = {"state": "queued", "task_id": wanted, "queued_at": now, "trouble": None}
+        columns: dict[str, Any] = {
+            "state": "queued",
+            "task_id": wanted,
+            "queued_at": now,
+            "trouble": None,
+        }
         if job.base_url is None:
             columns["base_url"] = self.settings.novita_base_url
         if self._store.change(job_id, event, now=now, states=DOUBT, **columns):
@@ -79,25 +104,50 @@ class Rescue(Views):
         """Give an unconfirmed job up: it is kept as failed, and whether it was paid for stays unknown."""
         job = self._store.get(job_id, owner=owner)
         if job.state == "unconfirmed" and job.trouble is not None:
-            trouble = replace(job.trouble, code="Dismissed", hint="You dismissed it. If it turns up in your account, it was paid for.")
+            trouble = replace(
+                job.trouble,
+                code="Dismissed",
+                hint="You dismissed it. If it turns up in your account, it was paid for.",
+            )
             event = ev.Failed(trouble=trouble)
             now = self._clock()
             self._steps.take_back(job)
-            self._store.change(job_id, event, now=now, states=DOUBT, state="failed", trouble=trouble, finished_at=now)
+            self._store.change(
+                job_id,
+                event,
+                now=now,
+                states=DOUBT,
+                state="failed",
+                trouble=trouble,
+                finished_at=now,
+            )
             self._access.forget(job_id)
         return self._store.get(job_id)
 
-    def send_again(self, job_id: str, *, owner: str | None = None, key: SecretStr | None = None) -> Job:
+    def send_again(
+        self, job_id: str, *, owner: str | None = None, key: SecretStr | None = None
+    ) -> Job:
         """Send an unconfirmed job once more, at the user's own risk of paying twice."""
         job = self._store.get(job_id, owner=owner)
         self._access.remember(job_id, key)
         self._access.require(job)
-        note = ev.Note(text="Sent again on request: if the first one arrived after all, both are billed.")
-        if self._store.change(job_id, note, now=self._clock(), states=DOUBT, state="checked", trouble=None):
+        note = ev.Note(
+            text="Sent again on request: if the first one arrived after all, both are billed."
+        )
+        if self._store.change(
+            job_id, note, now=self._clock(), states=DOUBT, state="checked", trouble=None
+        ):
             self._watcher.add(job_id)
         return self._store.get(job_id)
 
-    def adopt_task(self, request: MotionRequest, task_id: str, *, owner: str = HOME_OWNER, key: SecretStr | None = None) -> Job:
+    def adopt_task(
+        self,
+        request: MotionRequest,
+        task_id: str,
+        *,
+        owner: str = HOME_OWNER,
+        key: SecretStr | None = None,
+    ) -> Job:
         """Make a job of a task that was sent from elsewhere, with the files that it was sent with. Nothing is sent, nothing is spent.
 
         A job that has the task already, or the same request in doubt, takes it. Raises ``TaskNotFound`` for a task that the key's account
@@ -107,7 +157,10 @@ class Rescue(Views):
         if (known := self.with_task(wanted, owner=owner)) is not None:
             return self.resume(known.job_id, key=key) if _lost(known) else known
         if self.provider_for(key) == "local" or (used := key or self._access.own_key()) is None:
-            raise errors.SettingError("A task is at Novita, and no API key is set.", hint="Give the key of the account that has it.")
+            raise errors.SettingError(
+                "A task is at Novita, and no API key is set.",
+                hint="Give the key of the account that has it.",
+            )
         image, video = self._intake.image(request.image), self._intake.video(request.video)
         found = check(request, image.info, video.info)
         if found.image is None or found.video is None:
@@ -118,13 +171,18 @@ class Rescue(Views):
         doubt = next((twin for twin in twins if twin.state == "unconfirmed"), None)
         if doubt is None:
             take = max((twin.take for twin in twins), default=0) + 1
-            doubt = self._maker.make(Asked(request, owner, "novita", take, mark, key, image, video, found, found.video), "unconfirmed")
+            doubt = self._maker.make(
+                Asked(request, owner, "novita", take, mark, key, image, video, found, found.video),
+                "unconfirmed",
+            )
         return self.adopt(doubt.job_id, wanted, owner=owner, key=key)
 
     def _seen(self, task_id: str, there: Endpoint, *, money: MoneyState) -> None:
         """Raises ``TaskNotFound`` and its like when the provider does not show the task to this key; ``money`` is what they then say."""
         try:
-            with contextlib.suppress(errors.DownloadFailed):  # it has ended, and its link is asked for again
+            with contextlib.suppress(
+                errors.DownloadFailed
+            ):  # it has ended, and its link is asked for again
                 Client(there.base_url, there.key, transport=self._transport).poll(task_id)
         except KlingError as error:
             error.money = money
@@ -139,5 +197,7 @@ def _lost(job: Job) -> bool:
 
 def _task(task_id: str) -> str:
     if not task_id.strip():
-        raise errors.InvalidRequest("The task id is empty.", hint="Copy it from the provider's list of tasks.")
+        raise errors.InvalidRequest(
+            "The task id is empty.", hint="Copy it from the provider's list of tasks."
+        )
     return task_id.strip()

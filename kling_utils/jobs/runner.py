@@ -64,7 +64,9 @@ class Runner(Rescue):
         self._after, self._rng = after, rng or random.Random()  # noqa: S311 - jitter
         self._pace = pace or Pace(interval=settings.poll_interval, deadline=settings.deadline)
         self._worker = new_job_id()
-        self._maker = Maker(self.home, self._store, self._access, self._rates, self._worker, self._pace.lease, clock)
+        self._maker = Maker(
+            self.home, self._store, self._access, self._rates, self._worker, self._pace.lease, clock
+        )
         self._steps = Steps(
             self._store,
             self._worker,
@@ -130,9 +132,19 @@ class Runner(Rescue):
         """
         image, video = self._intake.image(request.image), self._intake.video(request.video)
         found = check(request, image.info, video.info)
-        if report is not None and report.image and found.image and report.image.sha256 != found.image.sha256:
+        if (
+            report is not None
+            and report.image
+            and found.image
+            and report.image.sha256 != found.image.sha256
+        ):
             raise changed("image", image.name)
-        if report is not None and report.video and found.video and report.video.sha256 != found.video.sha256:
+        if (
+            report is not None
+            and report.video
+            and found.video
+            and report.video.sha256 != found.video.sha256
+        ):
             raise changed("video", video.name)
         provider = self.provider_for(key, draft=draft)
         nowhere = self._reach(video, provider)
@@ -151,11 +163,17 @@ class Runner(Rescue):
             job = self._maker.make(asked, "checked", most=most)
         except Full:
             hint = "Wait until one has started; drafts are made one at a time."
-            raise KlingError(f"You have {DRAFTS_WAITING} drafts waiting already.", hint=hint) from None
+            raise KlingError(
+                f"You have {DRAFTS_WAITING} drafts waiting already.", hint=hint
+            ) from None
         except Twin:  # somebody was faster; and may be done by now
-            twins = sorted(self._store.twins(owner, provider, mark), key=lambda twin: (twin.done, twin.job_id))
+            twins = sorted(
+                self._store.twins(owner, provider, mark), key=lambda twin: (twin.done, twin.job_id)
+            )
             return twins[0] if twins[0].done else self._joined(twins[0], key)
-        if not job.draft and any(twin.state == "succeeded" for twin in self._store.twins(owner, "local", mark)):
+        if not job.draft and any(
+            twin.state == "succeeded" for twin in self._store.twins(owner, "local", mark)
+        ):
             self._store.change(job.job_id, ev.Note(text=DRAFT_EXISTS), now=self._clock())
         self._after("stored")
         self._watcher.add(job.job_id)
@@ -180,11 +198,15 @@ class Runner(Rescue):
 
             choices = fit if isinstance(fit, FitChoices) else None
             with Steady("repairing", quiet=progress is not True) as bar:
-                request = self.fit(request, choices=choices, on_progress=lambda share, _: bar(share)).apply(request)
+                request = self.fit(
+                    request, choices=choices, on_progress=lambda share, _: bar(share)
+                ).apply(request)
         job = self.submit(request, key=key, fresh=fresh, draft=draft)
         return self.follow(job.job_id, progress=progress)
 
-    def follow(self, job_id: str, *, progress: bool | Callable[[Event], None] = True, after: int = 0) -> Result:
+    def follow(
+        self, job_id: str, *, progress: bool | Callable[[Event], None] = True, after: int = 0
+    ) -> Result:
         """Follow a job to its result, as ``run`` does after the submit; one that another process left behind is taken up."""
         self._watcher.start()
         return super().follow(job_id, progress=progress, after=after)
@@ -199,7 +221,10 @@ class Runner(Rescue):
             if job.state == "unconfirmed":
                 told, hint = "Whether the job was sent is in doubt.", WAYS_OUT
             else:
-                told, hint = f"The job is {'being drafted' if job.draft else 'on its way'}.", "Delete it when it has ended."
+                told, hint = (
+                    f"The job is {'being drafted' if job.draft else 'on its way'}.",
+                    "Delete it when it has ended.",
+                )
             raise named(StillRunning(told, hint=hint, money=job.money), job)
         self._access.forget(job_id)
 

@@ -30,7 +30,12 @@ class Saver:
     """``asked`` polls a job's task anew, for a fresh link."""
 
     def __init__(
-        self, asked: Callable[[Job], TaskStatus], *, guard: Guard, stopping: threading.Event, after: Callable[[str], None]
+        self,
+        asked: Callable[[Job], TaskStatus],
+        *,
+        guard: Guard,
+        stopping: threading.Event,
+        after: Callable[[str], None],
     ) -> None:
         self._asked, self._guard, self._stopping, self._after = asked, guard, stopping, after
 
@@ -49,7 +54,9 @@ class Saver:
         def fresh() -> str | None:
             return self._asked(job).video_url
 
-        for half in dest.parent.glob(f".{dest.name}.*.part"):  # of a process that was killed: the job is this one's now
+        for half in dest.parent.glob(
+            f".{dest.name}.*.part"
+        ):  # of a process that was killed: the job is this one's now
             half.unlink(missing_ok=True)
         last = -1
 
@@ -62,7 +69,10 @@ class Saver:
 
         link = url or fresh()
         if link is None:
-            raise DownloadFailed("The task succeeded but no link to the video came with it.", hint="It is asked for again.")
+            raise DownloadFailed(
+                "The task succeeded but no link to the video came with it.",
+                hint="It is asked for again.",
+            )
         # Strangers' addresses are guarded; the server of this home is on the loopback address on purpose.
         guard = Guard(allow=frozenset({urlsplit(link).netloc})) if job.draft else self._guard
         download(
@@ -93,5 +103,9 @@ def _notes(job: Job, result: Path) -> list[ev.Note]:
     except KlingError:
         return [ev.Note(text="The result is saved, but it could not be read here.")]
     if got < job.duration - MISSED:
-        return [ev.Note(text=f"The result is {got:.1f} s long, {job.duration:.1f} s were expected: the motion may have been cut short.")]
+        return [
+            ev.Note(
+                text=f"The result is {got:.1f} s long, {job.duration:.1f} s were expected: the motion may have been cut short."
+            )
+        ]
     return []

@@ -104,17 +104,25 @@ def connect(path: Path) -> Engine:
     ``writing(engine)``, whose transactions take the write lock at their first word: SQLite's default begin would fail at once with
     "database is locked" when two readers want to become writers.
     """
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    engine = create_engine(
+        f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}
+    )
 
     @event.listens_for(engine, "connect")
     def _connected(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver begins nothing by itself
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={int(BUSY_SECONDS * 1000)}"):
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            f"busy_timeout={int(BUSY_SECONDS * 1000)}",
+        ):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
+        connection.exec_driver_sql(
+            "BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN"
+        )
 
     migrate(engine)
     return engine
@@ -131,7 +139,9 @@ def migrate(engine: Engine) -> None:
         known = inspect(db).has_table("schema_version")
         at = db.scalar(select(version.c.version)) or 0 if known else 0
         if at > len(MIGRATIONS):
-            raise RuntimeError(f"the database is of version {at}, this program knows up to {len(MIGRATIONS)}: update the program")
+            raise RuntimeError(
+                f"the database is of version {at}, this program knows up to {len(MIGRATIONS)}: update the program"
+            )
         for step in MIGRATIONS[at:]:
             step(db)
         if at == 0:

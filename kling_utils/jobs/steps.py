@@ -57,7 +57,13 @@ class Steps:
         after: Callable[[str], None],
     ) -> None:
         self._store, self._worker, self._endpoint = store, worker, endpoint
-        self._transport, self._guard, self._pace, self._clock, self._rng = transport, guard, pace, clock, rng
+        self._transport, self._guard, self._pace, self._clock, self._rng = (
+            transport,
+            guard,
+            pace,
+            clock,
+            rng,
+        )
         self._stopping, self._after = stopping, after
         self._saver = Saver(self._asked, guard=guard, stopping=stopping, after=after)
         self._outbox = Outbox(store, guard=guard, transport=transport, ways=ways)
@@ -79,7 +85,9 @@ class Steps:
                 case _:
                     return None
         except CannotServe as error:
-            self._diary.change(job, ev.Note(text=f"{error.message} {error.hint}"), waits_for=error.waits_for)
+            self._diary.change(
+                job, ev.Note(text=f"{error.message} {error.hint}"), waits_for=error.waits_for
+            )
             return None
 
     def take_back(self, job: Job) -> None:
@@ -97,7 +105,11 @@ class Steps:
         try:
             there = self._endpoint(job)
             published = self._outbox.publish(job, there, private)
-            if self._diary.change(job, ev.Published(how=published.how, expires_at=published.expires_at), states=("checked",)):
+            if self._diary.change(
+                job,
+                ev.Published(how=published.how, expires_at=published.expires_at),
+                states=("checked",),
+            ):
                 self._after("published")
             body = self._outbox.body(job, published, private)
         except CannotServe:
@@ -107,7 +119,9 @@ class Steps:
         except KlingError as error:
             self._diary.fail(job, error)
             return None
-        if not self._diary.change(job, states=("checked",), state="submitting", base_url=there.base_url, trouble=None):
+        if not self._diary.change(
+            job, states=("checked",), state="submitting", base_url=there.base_url, trouble=None
+        ):
             if not self._store.exists(job.job_id):  # deleted meanwhile
                 list(self._outbox.take_back(job, private))
             return None  # or another process was faster: it is not sent twice
@@ -143,7 +157,11 @@ class Steps:
                 trouble=None,
             )
         except Exception:
-            LOG.exception("job %s is task %s at the provider, which could not be written down; it is tried again", job.job_id, task_id)
+            LOG.exception(
+                "job %s is task %s at the provider, which could not be written down; it is tried again",
+                job.job_id,
+                task_id,
+            )
             return self._pace.mishap
         memory.task_id = None
         self._after("queued")
@@ -154,7 +172,11 @@ class Steps:
         if (task_id := self._diary.remember(job.job_id).task_id) is not None:
             return self._sent(job, task_id)
         if job.draft:
-            self._diary.change(job, ev.Note(text="The last try to send it was cut short; sending the draft again."), state="checked")
+            self._diary.change(
+                job,
+                ev.Note(text="The last try to send it was cut short; sending the draft again."),
+                state="checked",
+            )
             return 0.0
         error = SubmitUnconfirmed(
             "The program ended while the request was being sent: the task may exist.",
@@ -179,11 +201,15 @@ class Steps:
             hint = "It is not looked at any more by itself; resume the job to look again."
             self._diary.change(job, ev.StillRunning(hint=hint), waits_for="resume", overdue=True)
             return "give up"
-        if job.processing_at is None or now - max(job.processing_at, memory.resumed_at) <= self._pace.deadline:
+        if (
+            job.processing_at is None
+            or now - max(job.processing_at, memory.resumed_at) <= self._pace.deadline
+        ):
             return ""
         if not job.overdue:
             hint = (
-                f"It goes on at the provider as task {job.task_id}; this program looks once a minute. Resume job {job.job_id} to follow it."
+                f"It goes on at the provider as task {job.task_id}; this program looks once a minute. "
+                f"Resume job {job.job_id} to follow it."
             )
             self._diary.change(job, ev.StillRunning(hint=hint), overdue=True)
         return "late"
@@ -192,7 +218,9 @@ class Steps:
         try:
             status = self._asked(job)
         except TaskNotFound as error:
-            if self._diary.patient(job, self._pace.late / 2):  # a fresh task may not be known everywhere at once
+            if self._diary.patient(
+                job, self._pace.late / 2
+            ):  # a fresh task may not be known everywhere at once
                 return self._hiccup(job, error)
             self._diary.lost(job, error)
             return None
@@ -223,22 +251,48 @@ class Steps:
                 self._diary.fail(job, task_failed(status.reason))
                 return None
             case "succeeded":
-                self._diary.change(job, state="downloading", progress=100, eta=None, processing_at=job.processing_at or now)
+                self._diary.change(
+                    job,
+                    state="downloading",
+                    progress=100,
+                    eta=None,
+                    processing_at=job.processing_at or now,
+                )
                 return self._save(job, status.video_url)
             case "processing":
-                progress = max(job.progress or 0, status.progress or 0) if status.progress is not None else job.progress
+                progress = (
+                    max(job.progress or 0, status.progress or 0)
+                    if status.progress is not None
+                    else job.progress
+                )
                 started = job.processing_at or now
                 event = ev.Processing(
-                    progress=progress, queue_seconds=started - (job.queued_at or started), run_seconds=now - started, eta=status.eta
+                    progress=progress,
+                    queue_seconds=started - (job.queued_at or started),
+                    run_seconds=now - started,
+                    eta=status.eta,
                 )
                 if (job.state, job.progress, job.eta) != ("processing", progress, status.eta):
-                    self._diary.change(job, event, state="processing", progress=progress, eta=status.eta, place=None, processing_at=started)
+                    self._diary.change(
+                        job,
+                        event,
+                        state="processing",
+                        progress=progress,
+                        eta=status.eta,
+                        place=None,
+                        processing_at=started,
+                    )
             case "queued":
                 if memory.polls == 0 or (job.place, job.eta) != (status.place, status.eta):
-                    event_q = ev.Queued(seconds=now - (job.queued_at or now), eta=status.eta, place=status.place)
+                    event_q = ev.Queued(
+                        seconds=now - (job.queued_at or now), eta=status.eta, place=status.place
+                    )
                     self._diary.change(job, event_q, place=status.place, eta=status.eta)
             case "unknown":
-                self._diary.say(job, f"The provider calls the task's state {status.word!r}, which is not documented; still watching.")
+                self._diary.say(
+                    job,
+                    f"The provider calls the task's state {status.word!r}, which is not documented; still watching.",
+                )
         if status.status != "unknown":
             memory.said = ""
         return self._wait(job, status.eta)
@@ -286,11 +340,17 @@ class Steps:
 
     def _save_later(self, job: Job, memory: Memory, error: Exception) -> float | None:
         memory.saves += 1
-        self._diary.say(job, f"The result is ready but could not be saved yet: {error} It is tried again.")
+        self._diary.say(
+            job, f"The result is ready but could not be saved yet: {error} It is tried again."
+        )
         now = self._clock()
         if now - max(job.queued_at or job.created, memory.resumed_at) > self._pace.give_up:
             self._diary.change(
-                job, ev.StillRunning(hint="Saving the result is not tried any more by itself; resume the job."), waits_for="resume"
+                job,
+                ev.StillRunning(
+                    hint="Saving the result is not tried any more by itself; resume the job."
+                ),
+                waits_for="resume",
             )
             return None
         if memory.saves == 4 and not job.overdue:
@@ -312,5 +372,8 @@ class Steps:
         return next_wait(self._pace, memory.polls - 1, eta, self._rng, near=job.draft)
 
     def _hiccup(self, job: Job, error: KlingError) -> float:
-        self._diary.say(job, f"The state could not be read: {error.message} The job goes on at the provider; asking again.")
+        self._diary.say(
+            job,
+            f"The state could not be read: {error.message} The job goes on at the provider; asking again.",
+        )
         return self._wait(job, None)

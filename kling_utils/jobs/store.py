@@ -21,7 +21,16 @@ from kling_utils.errors import NoSuchJob
 from kling_utils.events import Event
 from kling_utils.jobs import schema
 from kling_utils.jobs.home import Home
-from kling_utils.values import TERMINAL, Job, MotionRequest, Provider, Quote, State, Trouble, parameters
+from kling_utils.values import (
+    TERMINAL,
+    Job,
+    MotionRequest,
+    Provider,
+    Quote,
+    State,
+    Trouble,
+    parameters,
+)
 
 KeyFrom = Literal["settings", "visitor", "none"]
 
@@ -74,7 +83,9 @@ class Store:
 
     def private(self, job_id: str, now: float) -> Private:
         row = self._row(job_id)
-        return Private(row["key_from"], row["image_url"], row["video_url"], row["lease_until"] > now)
+        return Private(
+            row["key_from"], row["image_url"], row["video_url"], row["lease_until"] > now
+        )
 
     def jobs(self, *, owner: str | None = None, limit: int = 50) -> list[Job]:
         """The newest first."""
@@ -90,7 +101,9 @@ class Store:
 
     def with_task(self, task_id: str, *, owner: str | None = None) -> Job | None:
         """The newest job that has the task."""
-        query = select(_jobs).where(_jobs.c.task_id == task_id).order_by(_jobs.c.job_id.desc()).limit(1)
+        query = (
+            select(_jobs).where(_jobs.c.task_id == task_id).order_by(_jobs.c.job_id.desc()).limit(1)
+        )
         if owner is not None:
             query = query.where(_jobs.c.owner == owner)
         with self._read.connect() as db:
@@ -99,20 +112,32 @@ class Store:
 
     def unended(self, provider: Provider) -> list[Job]:
         """Jobs at that provider, of all owners, which still may need their files."""
-        query = select(_jobs).where(_jobs.c.provider == provider, _jobs.c.state.not_in(sorted(TERMINAL)))
+        query = select(_jobs).where(
+            _jobs.c.provider == provider, _jobs.c.state.not_in(sorted(TERMINAL))
+        )
         with self._read.connect() as db:
             return [self._job(row) for row in db.execute(query).mappings()]
 
     def twins(self, owner: str, provider: Provider, fingerprint: str) -> list[Job]:
         """All jobs for the same request, the newest take first."""
-        same = (_jobs.c.owner == owner) & (_jobs.c.provider == provider) & (_jobs.c.fingerprint == fingerprint)
+        same = (
+            (_jobs.c.owner == owner)
+            & (_jobs.c.provider == provider)
+            & (_jobs.c.fingerprint == fingerprint)
+        )
         with self._read.connect() as db:
-            rows = db.execute(select(_jobs).where(same).order_by(_jobs.c.take.desc(), _jobs.c.job_id.desc())).mappings()
+            rows = db.execute(
+                select(_jobs).where(same).order_by(_jobs.c.take.desc(), _jobs.c.job_id.desc())
+            ).mappings()
             return [self._job(row) for row in rows]
 
     def events(self, job_id: str, after: int = 0) -> list[tuple[int, Event]]:
         """(sequence number, event) of one job, in order."""
-        query = select(_events.c.seq, _events.c.event).where(_events.c.job_id == job_id, _events.c.seq > after).order_by(_events.c.seq)
+        query = (
+            select(_events.c.seq, _events.c.event)
+            .where(_events.c.job_id == job_id, _events.c.seq > after)
+            .order_by(_events.c.seq)
+        )
         with self._read.connect() as db:
             return [(seq, _EVENT.validate_json(text)) for seq, text in db.execute(query)]
 
@@ -123,7 +148,16 @@ class Store:
 
     # -- writing
 
-    def add(self, job: Job, private: Private, worker: str, lease_until: float, event: Event, *, most: int | None = None) -> None:
+    def add(
+        self,
+        job: Job,
+        private: Private,
+        worker: str,
+        lease_until: float,
+        event: Event,
+        *,
+        most: int | None = None,
+    ) -> None:
         """Write a new job, already leased to its worker. Raises ``Twin`` when the same request is unfinished, and ``Full`` when the
         owner has ``most`` drafts waiting: counted in the same transaction, so that two at once are not one too many."""
         row = {
@@ -153,11 +187,21 @@ class Store:
         try:
             with self._write.begin() as db:
                 if most is not None:
-                    mine = (_jobs.c.owner == job.owner) & (_jobs.c.provider == "local") & _jobs.c.state.in_(WAITING)
-                    if (db.scalar(select(func.count()).select_from(_jobs).where(mine)) or 0) >= most:
+                    mine = (
+                        (_jobs.c.owner == job.owner)
+                        & (_jobs.c.provider == "local")
+                        & _jobs.c.state.in_(WAITING)
+                    )
+                    if (
+                        db.scalar(select(func.count()).select_from(_jobs).where(mine)) or 0
+                    ) >= most:
                         raise Full
                 db.execute(insert(_jobs).values(row))
-                db.execute(insert(_events).values(job_id=job.job_id, at=job.created, event=_EVENT.dump_json(event).decode()))
+                db.execute(
+                    insert(_events).values(
+                        job_id=job.job_id, at=job.created, event=_EVENT.dump_json(event).decode()
+                    )
+                )
         except IntegrityError as error:
             raise Twin from error
         self._tell()
@@ -189,10 +233,17 @@ class Store:
             where &= _jobs.c.lease_until <= now
         try:
             with self._write.begin() as db:
-                if db.execute(update(_jobs).where(where).values(updated=now, **columns)).rowcount == 0:
+                if (
+                    db.execute(update(_jobs).where(where).values(updated=now, **columns)).rowcount
+                    == 0
+                ):
                     return False
                 for event in events:
-                    db.execute(insert(_events).values(job_id=job_id, at=now, event=_EVENT.dump_json(event).decode()))
+                    db.execute(
+                        insert(_events).values(
+                            job_id=job_id, at=now, event=_EVENT.dump_json(event).decode()
+                        )
+                    )
         except IntegrityError as error:
             raise Twin from error
         self._tell()
@@ -200,7 +251,10 @@ class Store:
 
     def delete(self, job_ids: Sequence[str], *, states: Collection[State] | None = None) -> bool:
         """Rows, events and folders; nothing, and False, when not all are in ``states``."""
-        where = and_(_jobs.c.job_id.in_(job_ids), true() if states is None else _jobs.c.state.in_(list(states)))
+        where = and_(
+            _jobs.c.job_id.in_(job_ids),
+            true() if states is None else _jobs.c.state.in_(list(states)),
+        )
         with self._write.connect() as db, db.begin() as transaction:
             if db.execute(delete(_jobs).where(where)).rowcount < len(set(job_ids)):
                 transaction.rollback()
@@ -218,12 +272,20 @@ class Store:
         free = or_(_jobs.c.lease_until <= now, _jobs.c.lease_by == worker)
         with self._write.begin() as db:
             where = (_jobs.c.job_id == job_id) & free
-            return bool(db.execute(update(_jobs).where(where).values(lease_by=worker, lease_until=until)).rowcount)
+            return bool(
+                db.execute(
+                    update(_jobs).where(where).values(lease_by=worker, lease_until=until)
+                ).rowcount
+            )
 
     def adoptable(self, *, now: float) -> list[str]:
         """Jobs on their way that nobody works on and that wait for nothing."""
         moving = _jobs.c.state.in_(["submitting", "queued", "processing", "downloading"])
-        query = select(_jobs.c.job_id).where(moving, _jobs.c.lease_until <= now, _jobs.c.waits_for == "").order_by(_jobs.c.job_id)
+        query = (
+            select(_jobs.c.job_id)
+            .where(moving, _jobs.c.lease_until <= now, _jobs.c.waits_for == "")
+            .order_by(_jobs.c.job_id)
+        )
         with self._read.connect() as db:
             return list(db.scalars(query))
 
@@ -241,7 +303,9 @@ class Store:
     def sweep(self, *, ended_before: float, unused_since: float, halves_since: float) -> None:
         """Remove ended jobs and what no job owns. An unfinished job is never removed."""
         with self._read.connect() as db:
-            old = (_jobs.c.state.in_(sorted(TERMINAL))) & (func.coalesce(_jobs.c.finished_at, _jobs.c.updated) < ended_before)
+            old = (_jobs.c.state.in_(sorted(TERMINAL))) & (
+                func.coalesce(_jobs.c.finished_at, _jobs.c.updated) < ended_before
+            )
             ended = list(db.scalars(select(_jobs.c.job_id).where(old)))
             known = set(db.scalars(select(_jobs.c.job_id)))
         if ended:
@@ -258,14 +322,43 @@ class Store:
         with self._read.connect() as db:
             row = db.execute(select(_jobs).where(_jobs.c.job_id == job_id)).mappings().first()
         if row is None or (owner is not None and row["owner"] != owner):
-            raise NoSuchJob(f"There is no job {job_id}.", hint="List the jobs of this home to find it.")
+            raise NoSuchJob(
+                f"There is no job {job_id}.", hint="List the jobs of this home to find it."
+            )
         return row
 
     def _job(self, row: RowMapping) -> Job:
         folder = self.home.folder(row["job_id"])
-        request = MotionRequest(image=folder / row["image_file"], video=folder / row["video_file"], **json.loads(row["parameters"]))
-        same = ("job_id", "owner", "provider", "take", "state", "fingerprint", "created", "updated", "image_name", "video_name", "duration")
-        more = ("task_id", "base_url", "queued_at", "processing_at", "finished_at", "progress", "eta", "place", "overdue", "waits_for")
+        request = MotionRequest(
+            image=folder / row["image_file"],
+            video=folder / row["video_file"],
+            **json.loads(row["parameters"]),
+        )
+        same = (
+            "job_id",
+            "owner",
+            "provider",
+            "take",
+            "state",
+            "fingerprint",
+            "created",
+            "updated",
+            "image_name",
+            "video_name",
+            "duration",
+        )
+        more = (
+            "task_id",
+            "base_url",
+            "queued_at",
+            "processing_at",
+            "finished_at",
+            "progress",
+            "eta",
+            "place",
+            "overdue",
+            "waits_for",
+        )
         return Job(
             **{name: row[name] for name in (*same, *more)},
             request=request,

@@ -49,7 +49,9 @@ class Views(Checks):
         """The result of a job, or the error that says why there is none (yet)."""
         job = self._store.get(job_id)
         if job.state == "succeeded" and job.video is not None:
-            return Result(job, job.video, Path(job.request.video), Path(job.request.image), audit_of(job))
+            return Result(
+                job, job.video, Path(job.request.video), Path(job.request.image), audit_of(job)
+            )
         raise error_of(job)
 
     def reference(self, job: Job) -> Path:
@@ -66,13 +68,17 @@ class Views(Checks):
     def events(self, job_id: str, *, after: int = 0) -> Iterator[tuple[int, Event]]:
         """(number, event) of a job, from any process, until it ended, is in doubt, is past its deadline or waits for something."""
         while True:
-            job = self._store.get(job_id)  # before its events: they are written with the state that they tell of
+            job = self._store.get(
+                job_id
+            )  # before its events: they are written with the state that they tell of
             for number, event in self._store.events(job_id, after):
                 after = number
                 yield number, event
             if job.done or job.state == "unconfirmed" or job.waits_for or job.overdue:
                 return
-            if not self._store.private(job_id, self._clock()).leased and (job.state == "checked" or not self._access.servable(job_id)):
+            if not self._store.private(job_id, self._clock()).leased and (
+                job.state == "checked" or not self._access.servable(job_id)
+            ):
                 yield after, ev.Note(text=standing(job))
                 return
             self._store.wait(0.2)
@@ -86,7 +92,9 @@ class Views(Checks):
         """Unix time by this runner's clock."""
         return self._clock()
 
-    def follow(self, job_id: str, *, progress: bool | Callable[[Event], None] = True, after: int = 0) -> Result:
+    def follow(
+        self, job_id: str, *, progress: bool | Callable[[Event], None] = True, after: int = 0
+    ) -> Result:
         """Follow a job to its result, as ``run`` does after the submit."""
         from kling_utils.show.progress import Bar
 

@@ -32,7 +32,13 @@ def expected(job: Job, past: Iterable[Job]) -> Wait | None:
     rates = []
     for other in past:
         same = (other.provider, other.request.model_name) == (job.provider, job.request.model_name)
-        if not same or other.job_id == job.job_id or other.state != "succeeded" or other.finished_at is None or other.duration <= 0:
+        if (
+            not same
+            or other.job_id == job.job_id
+            or other.state != "succeeded"
+            or other.finished_at is None
+            or other.duration <= 0
+        ):
             continue
         taken = other.finished_at - (other.queued_at or other.created)
         if taken > 0:
@@ -42,7 +48,9 @@ def expected(job: Job, past: Iterable[Job]) -> Wait | None:
     if len(rates) < FEWEST:
         return None
     rates.sort()
-    return Wait(quantile(rates, 0.5) * job.duration, quantile(rates, 0.9) * job.duration, len(rates))
+    return Wait(
+        quantile(rates, 0.5) * job.duration, quantile(rates, 0.9) * job.duration, len(rates)
+    )
 
 
 def quantile(ordered: list[float], share: float) -> float:

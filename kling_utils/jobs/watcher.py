@@ -6,6 +6,7 @@ Refuses to know what a step does: it calls ``advance(job_id)`` and is told after
 
 from __future__ import annotations
 
+import functools
 import heapq
 import logging
 import threading
@@ -34,7 +35,13 @@ class Watcher:
         clock: Callable[[], float] = time.time,
         threads: int = 4,
     ) -> None:
-        self._store, self._worker, self._advance, self._servable, self._sweep = store, worker, advance, servable, sweep
+        self._store, self._worker, self._advance, self._servable, self._sweep = (
+            store,
+            worker,
+            advance,
+            servable,
+            sweep,
+        )
         self._pace, self._clock = pace, clock
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="kling-job")
         self._due: list[tuple[float, str]] = []
@@ -49,7 +56,9 @@ class Watcher:
         """Begin to watch and to adopt."""
         with self._wake:
             if self._thread is None and not self._closed:
-                self._thread = threading.Thread(target=self._loop, name="kling-watcher", daemon=True)
+                self._thread = threading.Thread(
+                    target=self._loop, name="kling-watcher", daemon=True
+                )
                 self._thread.start()
 
     def claim(self, job_id: str) -> bool:
@@ -60,7 +69,9 @@ class Watcher:
     def add(self, job_id: str, delay: float = 0.0) -> bool:
         """Take the job, if no other process has it, and look at it after ``delay`` seconds. False when another process has it."""
         self.start()
-        with self._wake:  # claimed inside: a step that ends right now must not give back what was just claimed
+        with (
+            self._wake
+        ):  # claimed inside: a step that ends right now must not give back what was just claimed
             if not self.claim(job_id):
                 return False
             self._held.add(job_id)
@@ -97,7 +108,8 @@ class Watcher:
                 while self._due and self._due[0][0] <= now:
                     job_id = heapq.heappop(self._due)[1]
                     self._running.add(job_id)
-                    self._pool.submit(self._advance, job_id).add_done_callback(lambda f, job_id=job_id: self._done(job_id, f))  # type: ignore[misc]
+                    looked = self._pool.submit(self._advance, job_id)
+                    looked.add_done_callback(functools.partial(self._done, job_id))
             if now >= sweeping:
                 sweeping = now + self._pace.sweep_every
                 self._chore(self._sweep)
@@ -128,7 +140,9 @@ class Watcher:
         if step.cancelled():
             delay: float | None = None
         elif (error := step.exception()) is not None:
-            LOG.error("a step of job %s ended unexpectedly; it is tried again", job_id, exc_info=error)
+            LOG.error(
+                "a step of job %s ended unexpectedly; it is tried again", job_id, exc_info=error
+            )
             delay = self._pace.mishap
         else:
             delay = step.result()

@@ -15,9 +15,17 @@ import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
 
-UPLOAD_LIMIT = 128 * 1024 * 1024  # bytes; over the wire's own limit, so that an oversized file gets the wire's words for it
+UPLOAD_LIMIT = (
+    128 * 1024 * 1024
+)  # bytes; over the wire's own limit, so that an oversized file gets the wire's words for it
 UPLOAD_HOURS = 1.0  # an upload lives this long after it was last handed over or used; tasks keep their own copies
-TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".mp4": "video/mp4", ".mov": "video/quicktime"}
+TYPES = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".mp4": "video/mp4",
+    ".mov": "video/quicktime",
+}
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _NAME = re.compile(r"[0-9a-f]{32}-[A-Za-z0-9._-]{1,64}")
 

@@ -65,8 +65,14 @@ def eta(task: Task, tasks: Collection[Task], now: float) -> int:
     if task.over:
         return 0
     speed = _speed(tasks)
-    ahead = [t for t in tasks if t.status == "processing" or (t.status == "queued" and t.order < task.order)]
-    rest = _rest(task, speed, now) + (sum(_rest(t, speed, now) for t in ahead) if task.status == "queued" else 0.0)
+    ahead = [
+        t
+        for t in tasks
+        if t.status == "processing" or (t.status == "queued" and t.order < task.order)
+    ]
+    rest = _rest(task, speed, now) + (
+        sum(_rest(t, speed, now) for t in ahead) if task.status == "queued" else 0.0
+    )
     return max(1, round(rest))
 
 
@@ -97,7 +103,10 @@ def save(task: Task, folder: Path) -> None:
 
 def _speed(tasks: Collection[Task]) -> float:
     """Seconds of work for one second of video."""
-    done = sorted((t for t in tasks if t.status == "succeeded" and t.took > 0 and t.seconds > 0), key=lambda t: t.order)[-_RECENT:]
+    done = sorted(
+        (t for t in tasks if t.status == "succeeded" and t.took > 0 and t.seconds > 0),
+        key=lambda t: t.order,
+    )[-_RECENT:]
     return sum(t.took for t in done) / sum(t.seconds for t in done) if done else USUAL_SPEED
 
 

@@ -20,10 +20,16 @@ from typing import IO, Any
 from kling_utils.errors import Interrupted, TaskFailed
 
 WORKER: tuple[str, ...] = (sys.executable, "-m", "kling_utils.local.worker")
-RUN_LIMIT = 30 * 60.0  # seconds; a 30 s clip takes a few minutes on two slow cores, so that only a hung engine gets here
+RUN_LIMIT = (
+    30 * 60.0
+)  # seconds; a 30 s clip takes a few minutes on two slow cores, so that only a hung engine gets here
 _LAST_WORDS = 5.0  # seconds that a process may take to end after its final line
 _LONGEST_LINE = 64 * 1024  # characters; a longer line is no report of ours
-_SECRETS = ("NOVITA_", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")  # variables that the engine has no use for
+_SECRETS = (
+    "NOVITA_",
+    "HF_TOKEN",
+    "HUGGING_FACE_HUB_TOKEN",
+)  # variables that the engine has no use for
 
 
 class Rendering:
@@ -35,7 +41,9 @@ class Rendering:
         self._lock = threading.Lock()
         self._stopped = self._too_long = False
 
-    def run(self, order: Mapping[str, Any], *, on_progress: Callable[[float, str], None], log: Path) -> dict[str, Any]:
+    def run(
+        self, order: Mapping[str, Any], *, on_progress: Callable[[float, str], None], log: Path
+    ) -> dict[str, Any]:
         """Render, and return what the engine said about it. ``on_progress`` gets 0..1 and the name of the stage.
 
         Raises ``TaskFailed`` with the reason as its message when the engine refused, crashed or ran too long,
@@ -59,7 +67,10 @@ class Rendering:
         if final is not None:
             raise TaskFailed(str(final["failed"]) or "the local engine gave no reason", money="no")
         if self._too_long:
-            raise TaskFailed(f"the local engine took longer than {self._limit / 60:.0f} minutes and was stopped", money="no")
+            raise TaskFailed(
+                f"the local engine took longer than {self._limit / 60:.0f} minutes and was stopped",
+                money="no",
+            )
         raise TaskFailed(f"the local engine stopped unexpectedly (exit code {code})", money="no")
 
     def stop(self) -> None:
@@ -86,11 +97,16 @@ class Rendering:
             return self._process
 
     def _listen(
-        self, process: subprocess.Popen[str], order: Mapping[str, Any], on_progress: Callable[[float, str], None]
+        self,
+        process: subprocess.Popen[str],
+        order: Mapping[str, Any],
+        on_progress: Callable[[float, str], None],
     ) -> dict[str, Any] | None:
         """The final line, or None when the process ended without one. Lines that are no reports (a library's chatter) are skipped."""
         stdin, stdout = _pipes(process)
-        with contextlib.suppress(OSError):  # a process that died at once is told from its missing final line
+        with contextlib.suppress(
+            OSError
+        ):  # a process that died at once is told from its missing final line
             stdin.write(json.dumps(dict(order)) + "\n")
             stdin.flush()
         while line := stdout.readline(_LONGEST_LINE):

@@ -42,7 +42,9 @@ def build(tasks: Tasks, uploads: Uploads, key: str) -> ASGIApp:
         async for chunk in request.stream():
             body += chunk
             if len(body) > wire.BODY_LIMIT:
-                raise Refusal("INVALID_REQUEST_BODY", f"the body is larger than {wire.BODY_LIMIT} bytes")
+                raise Refusal(
+                    "INVALID_REQUEST_BODY", f"the body is larger than {wire.BODY_LIMIT} bytes"
+                )
         task_id = await run_in_threadpool(lambda: tasks.submit(wire.read_submit(bytes(body))))
         return JSONResponse({"task_id": task_id})
 
@@ -97,10 +99,18 @@ class LoopbackOnly:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        hosts = [value.decode("latin-1").lower() for name, value in scope["headers"] if name == b"host"]
+        hosts = [
+            value.decode("latin-1").lower() for name, value in scope["headers"] if name == b"host"
+        ]
         port = _port(scope)
-        own = len(hosts) == 1 and hosts[0] in {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")}
-        answer = self._app if own else _json(Refusal("ACCESS_DENY", "this server answers to its loopback address only"))
+        own = len(hosts) == 1 and hosts[0] in {
+            f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")
+        }
+        answer = (
+            self._app
+            if own
+            else _json(Refusal("ACCESS_DENY", "this server answers to its loopback address only"))
+        )
         await answer(scope, receive, send)
 
 
@@ -121,7 +131,11 @@ def _file(path: Path | None) -> Response:
     if path is None:
         raise Refusal("API_NOT_FOUND", "there is no such file, or not any more")
     kind = TYPES.get(path.suffix, "application/octet-stream")
-    headers = {"cache-control": "private", "x-content-type-options": "nosniff", "content-security-policy": "sandbox"}
+    headers = {
+        "cache-control": "private",
+        "x-content-type-options": "nosniff",
+        "content-security-policy": "sandbox",
+    }
     return FileResponse(path, media_type=kind, headers=headers)
 
 
@@ -138,12 +152,16 @@ def _json(refusal: Refusal) -> JSONResponse:
 
 
 def _too_large(limit: int) -> JSONResponse:
-    body: dict[str, Any] = Refusal("INVALID_REQUEST_BODY", f"the file is larger than {limit} bytes").body()
+    body: dict[str, Any] = Refusal(
+        "INVALID_REQUEST_BODY", f"the file is larger than {limit} bytes"
+    ).body()
     return JSONResponse(body | {"code": 413}, status_code=413)
 
 
 async def _refused(_: Request, error: Exception) -> Response:
-    return _json(error if isinstance(error, Refusal) else Refusal("CREATE_TASK_FAILED", "internal error"))
+    return _json(
+        error if isinstance(error, Refusal) else Refusal("CREATE_TASK_FAILED", "internal error")
+    )
 
 
 async def _unrouted(_: Request, __: Exception) -> Response:

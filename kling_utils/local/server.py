@@ -46,7 +46,9 @@ class Endpoint:
 class Server:
     """A running server, owned by this process. Made by ``ensure`` and ``serve``; ``close`` ends it and lets another take over."""
 
-    def __init__(self, endpoint: Endpoint, stop: Callable[[], None], alive: Callable[[], bool]) -> None:
+    def __init__(
+        self, endpoint: Endpoint, stop: Callable[[], None], alive: Callable[[], bool]
+    ) -> None:
         self.endpoint, self._stop, self._alive, self._pid = endpoint, stop, alive, os.getpid()
 
     @property
@@ -101,7 +103,10 @@ def ensure(
                 _servers[home] = server
                 return server.endpoint
             if time.monotonic() > deadline:
-                raise NoContact("The local server of this home does not answer.", hint="End the other process that uses it, and try again.")
+                raise NoContact(
+                    "The local server of this home does not answer.",
+                    hint="End the other process that uses it, and try again.",
+                )
             wait(0.05)
 
 
@@ -126,14 +131,21 @@ def serve(
         except Timeout:
             running = find(home)
             at = f" at {running.base_url}" if running else ""
-            raise KlingError(f"This home already has a local server{at}.", hint="Use that one, or end it first.") from None
+            raise KlingError(
+                f"This home already has a local server{at}.", hint="Use that one, or end it first."
+            ) from None
         except OSError as error:
-            raise KlingError(f"Port {port} cannot be used: {error.strerror}.", hint="Give another port, or 0 for any.") from error
+            raise KlingError(
+                f"Port {port} cannot be used: {error.strerror}.",
+                hint="Give another port, or 0 for any.",
+            ) from error
         _servers[home] = server
     try:
         with _signals():
             on_ready(server.endpoint)
-            while server.alive and not stop.wait(0.5):  # in steps: on Windows an endless wait does not see Ctrl-C
+            while server.alive and not stop.wait(
+                0.5
+            ):  # in steps: on Windows an endless wait does not see Ctrl-C
                 pass
     except KeyboardInterrupt:
         pass
@@ -217,7 +229,9 @@ def _start(
             timeout_graceful_shutdown=1,
         )
         web = Announced(config)
-        thread = threading.Thread(target=web.run, args=([listener],), name="kling-local-server", daemon=True)
+        thread = threading.Thread(
+            target=web.run, args=([listener],), name="kling-local-server", daemon=True
+        )
         thread.start()
 
         def end() -> None:

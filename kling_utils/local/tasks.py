@@ -89,7 +89,9 @@ class Tasks:
                 order=0,
                 image=image,
                 video=video,
-                seconds=wire.IMAGE_SECONDS if submission.character_orientation == "image" else seconds,
+                seconds=wire.IMAGE_SECONDS
+                if submission.character_orientation == "image"
+                else seconds,
                 model_name=submission.model_name,
                 character_orientation=submission.character_orientation,
                 keep_original_sound=submission.keep_original_sound,
@@ -133,7 +135,12 @@ class Tasks:
         """The result's file behind a link's token, or None."""
         with self._changed:
             found = next(
-                (t for t in self._tasks.values() if t.status == "succeeded" and secrets.compare_digest(t.token.encode(), token.encode())),
+                (
+                    t
+                    for t in self._tasks.values()
+                    if t.status == "succeeded"
+                    and secrets.compare_digest(t.token.encode(), token.encode())
+                ),
                 None,
             )
         path = self._folder / found.task_id / "result.mp4" if found else None
@@ -143,7 +150,11 @@ class Tasks:
         """Remove ended tasks that are older than ``RESULT_HOURS``, with their results, and uploads that nobody used."""
         now = self._clock()
         with self._changed:
-            old = [t for t in self._tasks.values() if t.ended is not None and now - t.ended > RESULT_HOURS * 3600]
+            old = [
+                t
+                for t in self._tasks.values()
+                if t.ended is not None and now - t.ended > RESULT_HOURS * 3600
+            ]
             for task in old:
                 del self._tasks[task.task_id]
         for task in old:
@@ -152,7 +163,9 @@ class Tasks:
 
     # --- taking ---
 
-    def _take(self, name: Literal["image", "video"], given: bytes | str, folder: Path) -> tuple[str, float]:
+    def _take(
+        self, name: Literal["image", "video"], given: bytes | str, folder: Path
+    ) -> tuple[str, float]:
         """Put an input into the task's folder and look at it, or keep its address for later. Returns its name and its length (s)."""
         path = folder / name
         if isinstance(given, bytes):
@@ -160,7 +173,9 @@ class Tasks:
         elif (own := own_path(given)) is not None:
             found = self._own_file(own)
             if found is None:
-                raise Refusal("INVALID_REQUEST_BODY", f"{name}: there is no such file on this server")
+                raise Refusal(
+                    "INVALID_REQUEST_BODY", f"{name}: there is no such file on this server"
+                )
             with contextlib.suppress(OSError):
                 now = self._clock()
                 os.utime(found, (now, now))
@@ -220,7 +235,11 @@ class Tasks:
             try:
                 paths[name], seconds = self._fetched(name, given, folder)
             except Refusal as refusal:
-                size = "resolution or aspect ratio of the input image is invalid: " if refusal.reason == "INVALID_IMAGE_SIZE" else ""
+                size = (
+                    "resolution or aspect ratio of the input image is invalid: "
+                    if refusal.reason == "INVALID_IMAGE_SIZE"
+                    else ""
+                )
                 return size + refusal.message
             except KlingError as error:
                 return f"the {name} could not be fetched: {error.message}"
@@ -229,7 +248,11 @@ class Tasks:
         out = folder / f"out-{task.attempts}.mp4"
         order = {"image": str(paths["image"]), "video": str(paths["video"]), "out": str(out)}
         rendering.run(
-            order | {k: getattr(task, k) for k in ("character_orientation", "model_name", "keep_original_sound")},
+            order
+            | {
+                k: getattr(task, k)
+                for k in ("character_orientation", "model_name", "keep_original_sound")
+            },
             on_progress=lambda share, stage: self._progress(task, share, stage),
             log=folder / "engine.log",
         )
@@ -253,7 +276,10 @@ class Tasks:
         with self._changed:
             before = task.progress
             task.progress, task.stage = max(before, share), stage
-            if int(task.progress / _PROGRESS_KEPT) > int(before / _PROGRESS_KEPT) and not self._stopping:
+            if (
+                int(task.progress / _PROGRESS_KEPT) > int(before / _PROGRESS_KEPT)
+                and not self._stopping
+            ):
                 self._keep(task)
 
     def _finish(self, task: Task, reason: str) -> None:

@@ -17,14 +17,18 @@ from typing import Any, Literal
 
 from PIL import Image
 
-FILE_LIMIT = 10 * 1024 * 1024  # bytes, image and video alike; the page says "10 MB" and the larger reading is the tolerant one
+FILE_LIMIT = (
+    10 * 1024 * 1024
+)  # bytes, image and video alike; the page says "10 MB" and the larger reading is the tolerant one
 SIDE_MIN = 300  # pixels, inclusive
 ASPECT_MAX = 2.5  # inclusive, either way round
 SECONDS_MIN, SECONDS_MAX = 3.0, 30.0  # inclusive
 SECONDS_SLACK = 0.1  # encoders round the last frame up: a 30 s clip may measure 30.03 s
 TEXT_LIMIT = 2500  # characters
 PIXELS_MAX = 50_000_000  # not the provider's: what this machine is asked to decode
-BODY_LIMIT = 64 * 1024 * 1024  # bytes of a submit; far over what a legal image needs, so that a large image gets its own refusal
+BODY_LIMIT = (
+    64 * 1024 * 1024
+)  # bytes of a submit; far over what a legal image needs, so that a large image gets its own refusal
 IMAGE_SECONDS = 5.0  # length of a result in image orientation
 
 STATUS_WORDS: dict[str, str] = {
@@ -121,7 +125,10 @@ def read_submit(raw: bytes) -> Submission:
 def check_image(path: Path) -> str:
     """A picture's file against the documented limits; returns the suffix that fits its bytes. Raises ``Refusal``."""
     if path.stat().st_size > FILE_LIMIT:
-        raise Refusal("IMAGE_FILE_EXCEEDS_MAX_SIZE", f"image: at most {FILE_LIMIT} bytes, got {path.stat().st_size}")
+        raise Refusal(
+            "IMAGE_FILE_EXCEEDS_MAX_SIZE",
+            f"image: at most {FILE_LIMIT} bytes, got {path.stat().st_size}",
+        )
     # Opened from memory: Pillow then has no file of ours to keep open when the picture turns out to be broken.
     try:
         with Image.open(io.BytesIO(path.read_bytes()), formats=("JPEG", "PNG")) as picture:
@@ -132,7 +139,9 @@ def check_image(path: Path) -> str:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_many_pixels() from error
     except (OSError, ValueError, SyntaxError) as error:
-        raise Refusal("INVALID_IMAGE_FORMAT", "image: must be a readable .jpg, .jpeg or .png") from error
+        raise Refusal(
+            "INVALID_IMAGE_FORMAT", "image: must be a readable .jpg, .jpeg or .png"
+        ) from error
     if min(width, height) < SIDE_MIN or max(width, height) > ASPECT_MAX * min(width, height):
         allowed = f"sides of at least {SIDE_MIN} px, aspect ratio 1:{ASPECT_MAX} to {ASPECT_MAX}:1"
         raise Refusal("INVALID_IMAGE_SIZE", f"image: {allowed}; got {width}x{height}")
@@ -155,7 +164,9 @@ def check_video(path: Path) -> float:
     if min(info.size) < SIDE_MIN:
         raise _invalid(f"video: sides of at least {SIDE_MIN} px, got {info.size}")
     if not SECONDS_MIN - SECONDS_SLACK <= info.duration <= SECONDS_MAX + SECONDS_SLACK:
-        raise _invalid(f"video: {SECONDS_MIN:.0f} to {SECONDS_MAX:.0f} s, got {info.duration:.2f} s")
+        raise _invalid(
+            f"video: {SECONDS_MIN:.0f} to {SECONDS_MAX:.0f} s, got {info.duration:.2f} s"
+        )
     return info.duration
 
 
@@ -196,7 +207,12 @@ def answer(view: View, base_url: str) -> dict[str, Any]:
     }
 
 
-BALANCE = {"availableBalance": "0", "cashBalance": "0", "creditLimit": "0", "outstandingInvoices": "0"}
+BALANCE = {
+    "availableBalance": "0",
+    "cashBalance": "0",
+    "creditLimit": "0",
+    "outstandingInvoices": "0",
+}
 """Drafts are free, so there is nothing to have; the unit would be 0.0001 USD."""
 
 

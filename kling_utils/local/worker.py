@@ -30,7 +30,13 @@ Write = Callable[[dict[str, Any]], None]
 class Throttle:
     """Passes progress on at most every ``INTERVAL`` seconds; a new stage passes at once."""
 
-    def __init__(self, write: Write, *, interval: float = INTERVAL, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        write: Write,
+        *,
+        interval: float = INTERVAL,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._write, self._interval, self._clock = write, interval, clock
         self._next, self._stage = float("-inf"), ""
 
@@ -77,7 +83,9 @@ def work(line: str, write: Write) -> int:
 def _job(line: str) -> dict[str, Any]:
     """The arguments of ``render``. Raises ``ValueError`` or ``KeyError`` for a line that does not say them."""
     told = json.loads(line)
-    if told["character_orientation"] not in get_args(CharacterOrientation) or told["model_name"] not in get_args(ModelName):
+    if told["character_orientation"] not in get_args(CharacterOrientation) or told[
+        "model_name"
+    ] not in get_args(ModelName):
         raise ValueError("unknown model_name or character_orientation")
     return {
         **{name: Path(told[name]) for name in ("image", "video", "out")},
@@ -119,7 +127,9 @@ def main() -> int:
     line = sys.stdin.readline()
     if not line:
         return ORPHANED
-    threading.Thread(target=follow_parent, args=(sys.stdin, lambda: leave_at_once(line)), daemon=True).start()
+    threading.Thread(
+        target=follow_parent, args=(sys.stdin, lambda: leave_at_once(line)), daemon=True
+    ).start()
     try:
         return work(line, write)
     except BrokenPipeError:

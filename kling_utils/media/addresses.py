@@ -34,7 +34,10 @@ PLAYERS: dict[str, str] = {
     "bilibili.com": "Bilibili",
 }
 # A translated address can lead anywhere behind its translator: NAT64, 6to4 and its relays.
-_TRANSLATED = tuple(ipaddress.ip_network(n) for n in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "192.88.99.0/24"))
+_TRANSLATED = tuple(
+    ipaddress.ip_network(n)
+    for n in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "192.88.99.0/24")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +78,18 @@ def public(ip: str) -> bool:
         address = ipaddress.ip_address(ip)
     except ValueError:
         return False
-    if isinstance(address, ipaddress.IPv6Address) and (address.ipv4_mapped or address.teredo or address.is_site_local):
+    if isinstance(address, ipaddress.IPv6Address) and (
+        address.ipv4_mapped or address.teredo or address.is_site_local
+    ):
         return False
     if any(address.version == network.version and address in network for network in _TRANSLATED):
         return False
-    return address.is_global and not address.is_multicast and not address.is_reserved and not address.is_unspecified
+    return (
+        address.is_global
+        and not address.is_multicast
+        and not address.is_reserved
+        and not address.is_unspecified
+    )
 
 
 class Allowed:
@@ -89,11 +99,15 @@ class Allowed:
         self._entries = frozenset(_host_and_port(e.strip().lower()) for e in entries if e.strip())
 
     def __contains__(self, address: object) -> bool:
-        return isinstance(address, Address) and bool({(address.host, None), (address.host, address.port)} & self._entries)
+        return isinstance(address, Address) and bool(
+            {(address.host, None), (address.host, address.port)} & self._entries
+        )
 
 
 def _host_and_port(entry: str) -> tuple[str, int | None]:
-    match = re.fullmatch(r"\[(.+)\](?::(\d+))?", entry) or re.fullmatch(r"([^:]+)(?::(\d+))?", entry)
+    match = re.fullmatch(r"\[(.+)\](?::(\d+))?", entry) or re.fullmatch(
+        r"([^:]+)(?::(\d+))?", entry
+    )
     if match is None:  # an IPv6 address without brackets
         return entry, None
     return match[1], int(match[2]) if match[2] else None
@@ -102,8 +116,14 @@ def _host_and_port(entry: str) -> tuple[str, int | None]:
 def proxies_for(url: str, proxies: Mapping[str, str]) -> dict[str, str]:
     """Those of ``proxies`` (as ``urllib.request.getproxies`` gives them, ``no`` included) that a request to ``url`` goes through."""
     host = (urlsplit(url).hostname or "").lower()
-    spared = [name.strip().lstrip(".").lower() for name in proxies.get("no", "").split(",") if name.strip()]
-    if host in ("127.0.0.1", "localhost", "::1") or any(n == "*" or host == n or host.endswith(f".{n}") for n in spared):
+    spared = [
+        name.strip().lstrip(".").lower()
+        for name in proxies.get("no", "").split(",")
+        if name.strip()
+    ]
+    if host in ("127.0.0.1", "localhost", "::1") or any(
+        n == "*" or host == n or host.endswith(f".{n}") for n in spared
+    ):
         return {}
     return {scheme: proxy for scheme, proxy in proxies.items() if scheme != "no"}
 
@@ -111,16 +131,24 @@ def proxies_for(url: str, proxies: Mapping[str, str]) -> dict[str, str]:
 def parse(url: str, allowed: Allowed) -> Address:
     """Where ``url`` leads, if the policy lets it be fetched. No contact is made. Raises ``AddressRefused``."""
     if len(url) > _LONGEST or re.search(r"[\x00-\x20\x7f\\]", url):
-        raise AddressRefused("The address is malformed.", hint="Copy it again; an address has no blanks or backslashes in it.")
+        raise AddressRefused(
+            "The address is malformed.",
+            hint="Copy it again; an address has no blanks or backslashes in it.",
+        )
     try:
         parts = urlsplit(url)
         scheme, host, port = parts.scheme.lower(), (parts.hostname or "").rstrip("."), parts.port
     except ValueError:
         raise AddressRefused("The address is malformed.", hint="Copy it again.") from None
     if scheme not in PORTS or not host:
-        raise AddressRefused(f"{bare(url)} is not a web address.", hint="Give an address that begins with https://.")
+        raise AddressRefused(
+            f"{bare(url)} is not a web address.", hint="Give an address that begins with https://."
+        )
     if parts.username is not None or parts.password is not None:
-        raise AddressRefused(f"{bare(url)} carries a user name or password.", hint="Give an address that opens without logging in.")
+        raise AddressRefused(
+            f"{bare(url)} carries a user name or password.",
+            hint="Give an address that opens without logging in.",
+        )
     address = Address(scheme, host, port or PORTS[scheme])
     if address in allowed:
         return address
@@ -134,7 +162,9 @@ def parse(url: str, allowed: Allowed) -> Address:
 
 
 def _refuse_pages(url: str, host: str) -> None:
-    if name := next((name for site, name in PLAYERS.items() if host == site or host.endswith(f".{site}")), None):
+    if name := next(
+        (name for site, name in PLAYERS.items() if host == site or host.endswith(f".{site}")), None
+    ):
         raise AddressRefused(
             f"This is a {name} page, not a video file.",
             hint="Give the clip as a file that you have the right to use, or an address that ends at the file itself.",

@@ -74,7 +74,14 @@ def reading(clip: Clip, start: float, seconds: float) -> list[str]:
     at = clip.streams.offset + start - _SYNC
     seek = ["-ss", f"{at:.6f}"] if at > _SYNC else []
     workers = 1 if clip.info.coded.width * clip.info.coded.height > _HUGE else threads()
-    return [*seek, "-t", f"{seconds + 1:.3f}", "-threads", str(workers), *ffmpeg.source(clip.info.path)]
+    return [
+        *seek,
+        "-t",
+        f"{seconds + 1:.3f}",
+        "-threads",
+        str(workers),
+        *ffmpeg.source(clip.info.path),
+    ]
 
 
 def pictures(clip: Clip, recipe: Recipe, first: int = 0, last: int | None = None) -> str:
@@ -89,7 +96,9 @@ def pictures(clip: Clip, recipe: Recipe, first: int = 0, last: int | None = None
         chain.append(f"setpts=PTS*{float(recipe.slow):.9f}")
     # what begins late is filled with its first picture: no player has to obey an edit list
     chain.append(f"fps={recipe.rate}:start_time=0")
-    chain.append(f"trim=start_frame={first}:end_frame={recipe.frames if last is None else last},setpts=PTS-STARTPTS")
+    chain.append(
+        f"trim=start_frame={first}:end_frame={recipe.frames if last is None else last},setpts=PTS-STARTPTS"
+    )
     shown = clip.info.size
     even = Size(shown.width // 2 * 2, shown.height // 2 * 2)
     if recipe.size == even and clip.info.coded in (shown, Size(shown.height, shown.width)):
@@ -124,7 +133,14 @@ def gop(recipe: Recipe, seconds: float = ffmpeg.GOP_SECONDS) -> int:
     return max(1, round(recipe.rate * Fraction(seconds)))
 
 
-def h264(clip: Clip, recipe: Recipe, *, crf: float, gop_seconds: float = ffmpeg.GOP_SECONDS, params: tuple[str, ...] = ()) -> list[str]:
+def h264(
+    clip: Clip,
+    recipe: Recipe,
+    *,
+    crf: float,
+    gop_seconds: float = ffmpeg.GOP_SECONDS,
+    params: tuple[str, ...] = (),
+) -> list[str]:
     """Encoder arguments for one quality throughout; ``params`` are more of x264's own."""
     coded = clip.info.coded
     workers, foresight = threads(), []
@@ -155,18 +171,51 @@ def sound(clip: Clip, recipe: Recipe, *, most: int = _STEREO) -> list[str]:
     chain.append(f"atrim=end={recipe.seconds:.6f}")
     rate = told.rate if told.rate in _AAC_RATES else 48_000
     channels = min(2, told.channels)
-    return ["-af", ",".join(chain), "-ac", str(channels), "-ar", str(rate), "-c:a", "aac", "-b:a", str(most * channels // 2)]
+    return [
+        "-af",
+        ",".join(chain),
+        "-ac",
+        str(channels),
+        "-ar",
+        str(rate),
+        "-c:a",
+        "aac",
+        "-b:a",
+        str(most * channels // 2),
+    ]
 
 
-def encode(clip: Clip, recipe: Recipe, dest: Path, *, crf: float, on_progress: Progress | None = None, stop: Stop | None = None) -> None:
+def encode(
+    clip: Clip,
+    recipe: Recipe,
+    dest: Path,
+    *,
+    crf: float,
+    on_progress: Progress | None = None,
+    stop: Stop | None = None,
+) -> None:
     """Write ``dest`` as MP4, in one pass of one quality (``crf``, x264's 0 to 51). Raises ``FfmpegFailed`` and ``Interrupted``."""
     maps = ["-map", "0:V:0", "-map", "0:a:0?"]
-    tail = ["-vf", pictures(clip, recipe), *h264(clip, recipe, crf=crf), *sound(clip, recipe), "-t", f"{recipe.seconds:.6f}"]
+    tail = [
+        "-vf",
+        pictures(clip, recipe),
+        *h264(clip, recipe, crf=crf),
+        *sound(clip, recipe),
+        "-t",
+        f"{recipe.seconds:.6f}",
+    ]
     args = [*reading(clip, recipe.start, recipe.taken), *maps, *tail, "-f", "mp4", f"file:{dest}"]
     ffmpeg.run_to_end(args, seconds=recipe.seconds, on_progress=on_progress, stop=stop)
 
 
-def copy(clip: Clip, recipe: Recipe, dest: Path, *, on_progress: Progress | None = None, stop: Stop | None = None) -> None:
+def copy(
+    clip: Clip,
+    recipe: Recipe,
+    dest: Path,
+    *,
+    on_progress: Progress | None = None,
+    stop: Stop | None = None,
+) -> None:
     """Write ``dest`` as MP4 with the packets as they are: ``recipe.frames`` of them from a picture that needs no other.
 
     Sound that an MP4 does not carry everywhere is encoded. Raises ``FfmpegFailed`` and ``Interrupted``.
@@ -177,15 +226,42 @@ def copy(clip: Clip, recipe: Recipe, dest: Path, *, on_progress: Progress | None
     back = ["-output_ts_offset", f"{1.5 * _SYNC:.6f}"] if seek else []
     told = clip.streams.sound
     together = told is not None and abs(told.start - clip.streams.offset) < _TOGETHER
-    heard = ["-c:a", "copy"] if told is not None and together and told.codec in ("aac", "mp3") else sound(clip, recipe)
+    heard = (
+        ["-c:a", "copy"]
+        if told is not None and together and told.codec in ("aac", "mp3")
+        else sound(clip, recipe)
+    )
     clean = ["-map_metadata", "-1", "-map_chapters", "-1", "-movflags", "+faststart"]
-    maps = ["-map", "0:V:0", "-map", "0:a:0?", "-c:v", "copy", "-frames:v", str(recipe.frames), *heard, "-t", f"{recipe.seconds + 0.5:.6f}"]
+    maps = [
+        "-map",
+        "0:V:0",
+        "-map",
+        "0:a:0?",
+        "-c:v",
+        "copy",
+        "-frames:v",
+        str(recipe.frames),
+        *heard,
+        "-t",
+        f"{recipe.seconds + 0.5:.6f}",
+    ]
     # -t also ends the sound; half a second on top, because for packets it counts the decoding order
-    args = [*seek, *ffmpeg.source(clip.info.path), *maps, *clean, *back, "-f", "mp4", f"file:{dest}"]
+    args = [
+        *seek,
+        *ffmpeg.source(clip.info.path),
+        *maps,
+        *clean,
+        *back,
+        "-f",
+        "mp4",
+        f"file:{dest}",
+    ]
     ffmpeg.run_to_end(args, seconds=recipe.seconds, on_progress=on_progress, stop=stop)
 
 
-def copied_frames(clip: Clip, start: float, seconds: float, *, short: float = 0.0) -> tuple[int, float] | None:
+def copied_frames(
+    clip: Clip, start: float, seconds: float, *, short: float = 0.0
+) -> tuple[int, float] | None:
     """How many packets from the key picture at ``start`` make a whole clip of at most ``seconds``, and how long that is.
 
     A cut in the order of decoding is clean where the pictures before it are all that are shown before any picture behind it. None when no
@@ -202,6 +278,8 @@ def copied_frames(clip: Clip, start: float, seconds: float, *, short: float = 0.
     counts = np.arange(1, len(shown) + 1)
     clean = np.round(np.maximum.accumulate(shown) / step) + 1 == counts
     usable = counts[clean & (counts * step <= seconds + step / 100)]
-    if not len(usable) or (usable[-1] < len(shown) and seconds - usable[-1] * step > max(step * 1.01, short)):
+    if not len(usable) or (
+        usable[-1] < len(shown) and seconds - usable[-1] * step > max(step * 1.01, short)
+    ):
         return None
     return int(usable[-1]), float(usable[-1] * step)

@@ -52,15 +52,29 @@ def executable() -> str:
 
 @contextlib.contextmanager
 def _begun(
-    args: Sequence[str], *, brief: bool = False, stdin: int = subprocess.DEVNULL, stderr: int | IO[bytes]
+    args: Sequence[str],
+    *,
+    brief: bool = False,
+    stdin: int = subprocess.DEVNULL,
+    stderr: int | IO[bytes],
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A started ffmpeg, as ``processes.opened``. Raises ``FfmpegFailed`` when it is not there, or cannot be run."""
     with contextlib.ExitStack() as stack:
         try:
-            process = stack.enter_context(opened([executable(), *args], brief=brief, stdin=stdin, stderr=stderr))
-        except OSError as error:  # of the start alone: what goes wrong inside the block is the caller's
-            hint = _INSTALL if error.errno in _NOT_THERE else "Try again when this machine has less to do."
-            raise FfmpegFailed(f"ffmpeg could not be started: {error.strerror or type(error).__name__}.", hint=hint) from error
+            process = stack.enter_context(
+                opened([executable(), *args], brief=brief, stdin=stdin, stderr=stderr)
+            )
+        except (
+            OSError
+        ) as error:  # of the start alone: what goes wrong inside the block is the caller's
+            hint = (
+                _INSTALL
+                if error.errno in _NOT_THERE
+                else "Try again when this machine has less to do."
+            )
+            raise FfmpegFailed(
+                f"ffmpeg could not be started: {error.strerror or type(error).__name__}.", hint=hint
+            ) from error
         yield process
 
 
@@ -79,7 +93,12 @@ class Finished:
 
 
 def run(
-    args: Sequence[str], *, timeout: float, check: bool = True, quiet: bool = True, meanwhile: Callable[[], object] | None = None
+    args: Sequence[str],
+    *,
+    timeout: float,
+    check: bool = True,
+    quiet: bool = True,
+    meanwhile: Callable[[], object] | None = None,
 ) -> Finished:
     """Run ffmpeg to its end. ``timeout`` in seconds.
 
@@ -94,10 +113,16 @@ def run(
         try:
             stdout, stderr = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired as error:
-            raise TimedOut(f"ffmpeg did not finish within {timeout:.0f} s.", hint="Try a shorter or smaller file.") from error
+            raise TimedOut(
+                f"ffmpeg did not finish within {timeout:.0f} s.",
+                hint="Try a shorter or smaller file.",
+            ) from error
     out = Finished(process.returncode, stdout, stderr.decode("utf-8", "replace"))
     if check and out.code:
-        raise FfmpegFailed(f"ffmpeg failed: {last_line(out.stderr)}", hint="The file may be damaged; export it again.")
+        raise FfmpegFailed(
+            f"ffmpeg failed: {last_line(out.stderr)}",
+            hint="The file may be damaged; export it again.",
+        )
     return out
 
 
@@ -119,7 +144,9 @@ def run_to_end(
         moved, best = time.monotonic(), -1.0
         for raw in running.stdout:
             if stop is not None and stop():
-                raise Interrupted("Stopped.", hint="Nothing was kept of it; start it again when you like.")
+                raise Interrupted(
+                    "Stopped.", hint="Nothing was kept of it; start it again when you like."
+                )
             key, _, value = raw.decode("ascii", "replace").strip().partition("=")
             if key == "out_time_us" and value.lstrip("-").isdigit():
                 at = max(0, int(value)) / 1e6
@@ -128,7 +155,10 @@ def run_to_end(
                     if on_progress is not None and seconds > 0:
                         on_progress(min(1.0, at / seconds))
             if time.monotonic() - moved > patience:
-                raise TimedOut(f"ffmpeg made no progress for {patience:.0f} s.", hint="Try a shorter or smaller file.")
+                raise TimedOut(
+                    f"ffmpeg made no progress for {patience:.0f} s.",
+                    hint="Try a shorter or smaller file.",
+                )
         running.finish()
     if on_progress is not None:
         on_progress(1.0)
@@ -148,9 +178,14 @@ class Running:
         try:
             code = self._process.wait(timeout)
         except subprocess.TimeoutExpired as error:
-            raise TimedOut(f"ffmpeg did not finish within {timeout:.0f} s.", hint="Try a shorter or smaller file.") from error
+            raise TimedOut(
+                f"ffmpeg did not finish within {timeout:.0f} s.",
+                hint="Try a shorter or smaller file.",
+            ) from error
         if code:
-            raise FfmpegFailed(f"ffmpeg failed: {self.said()}", hint="The file may be damaged; export it again.")
+            raise FfmpegFailed(
+                f"ffmpeg failed: {self.said()}", hint="The file may be damaged; export it again."
+            )
 
     def said(self) -> str:
         """The last line of its error output."""
@@ -167,12 +202,26 @@ def start(args: Sequence[str], *, stdin: bool) -> Iterator[Running]:
             yield Running(process, log)
 
 
-def raw_frames(path: Path, filters: str, frame_bytes: int, *, limit: float, pixel_format: str = "bgr24") -> Iterator[bytes]:
+def raw_frames(
+    path: Path, filters: str, frame_bytes: int, *, limit: float, pixel_format: str = "bgr24"
+) -> Iterator[bytes]:
     """Decoded frames of a clip, one ``bytes`` of ``frame_bytes`` each, streamed: memory does not grow with the length.
 
     ``filters`` is an ffmpeg filter chain that ends in the wanted size and rate; ``limit`` is in seconds. ffmpeg applies the rotation.
     """
-    tail = ["-t", f"{limit:.3f}", "-map", "0:v:0", "-vf", filters, "-f", "rawvideo", "-pix_fmt", pixel_format, "pipe:1"]
+    tail = [
+        "-t",
+        f"{limit:.3f}",
+        "-map",
+        "0:v:0",
+        "-vf",
+        filters,
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        pixel_format,
+        "pipe:1",
+    ]
     with start([*source(path), *tail], stdin=False) as running:
         assert running.stdout is not None  # noqa: S101 - start() opens it
         while len(frame := running.stdout.read(frame_bytes)) == frame_bytes:

@@ -68,7 +68,9 @@ class _Pinned(HTTPAdapter):
         self._ip, self._address = ip, address
         self._sockets: list[socket.socket] = []
 
-    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
+    def build_connection_pool_key_attributes(
+        self, request: Any, verify: Any, cert: Any = None
+    ) -> Any:
         host: Any
         kept: Any
         host, kept = super().build_connection_pool_key_attributes(request, verify, cert)
@@ -116,8 +118,15 @@ class Guard:
         verify: bool | str = True,
         proxies: Mapping[str, str] | None = None,
     ) -> None:
-        self._allowed, self._resolve, self._clock, self._verify = Allowed(allow), resolve, clock, verify
-        self._proxies = {scheme: proxy for scheme, proxy in (proxies or {}).items() if scheme in ("https", "no")}
+        self._allowed, self._resolve, self._clock, self._verify = (
+            Allowed(allow),
+            resolve,
+            clock,
+            verify,
+        )
+        self._proxies = {
+            scheme: proxy for scheme, proxy in (proxies or {}).items() if scheme in ("https", "no")
+        }
 
     @contextlib.contextmanager
     def open(
@@ -147,13 +156,19 @@ class Guard:
                         break
                     url = requests.compat.urljoin(url, response.headers["Location"])
                 else:
-                    raise AddressRefused(f"{bare(url)} redirects more than {REDIRECTS} times.", hint="Give the address it ends at.")
+                    raise AddressRefused(
+                        f"{bare(url)} redirects more than {REDIRECTS} times.",
+                        hint="Give the address it ends at.",
+                    )
                 yield response
                 if expired.is_set():  # what was cut off may look like an end
                     raise NoContact("")
             except (NoContact, AddressRefused):
                 if expired.is_set():
-                    raise NoContact(f"{bare(url)} did not finish within {total:.0f} s.", hint="Try again, or another host.") from None
+                    raise NoContact(
+                        f"{bare(url)} did not finish within {total:.0f} s.",
+                        hint="Try again, or another host.",
+                    ) from None
                 raise
 
     def _ask(
@@ -166,10 +181,19 @@ class Guard:
         expired: threading.Event,
     ) -> requests.Response:
         address = parse(url, self._allowed)
-        fixed = {"Accept-Encoding": "identity", "User-Agent": AGENT, "Connection": "close", "Accept": "*/*"}
+        fixed = {
+            "Accept-Encoding": "identity",
+            "User-Agent": AGENT,
+            "Connection": "close",
+            "Accept": "*/*",
+        }
         try:
-            request = requests.Request("GET", url, headers=fixed | dict(headers), auth=NoAuth()).prepare()
-            address = parse(request.url or "", self._allowed)  # as it will be sent: international names encoded
+            request = requests.Request(
+                "GET", url, headers=fixed | dict(headers), auth=NoAuth()
+            ).prepare()
+            address = parse(
+                request.url or "", self._allowed
+            )  # as it will be sent: international names encoded
         except (requests.RequestException, UnicodeError):
             raise AddressRefused("The address is malformed.", hint="Copy it again.") from None
         request.headers["Host"] = address.netloc
@@ -182,7 +206,9 @@ class Guard:
             if expired.is_set():
                 break
             try:
-                response = adapter.send(request, stream=True, timeout=timeout, verify=self._verify, proxies=proxies)
+                response = adapter.send(
+                    request, stream=True, timeout=timeout, verify=self._verify, proxies=proxies
+                )
             except requests.exceptions.SSLError:
                 failure = "its certificate is not valid for that name, or not trusted"
             except requests.exceptions.ConnectTimeout:
@@ -196,14 +222,20 @@ class Guard:
                 stack.callback(response.close)
                 return response
         # Without their cause: the texts of the network libraries repeat the whole address, with its signature.
-        raise NoContact(f"{bare(url)} could not be fetched: {failure}.", hint="Check the address, and try again.") from None
+        raise NoContact(
+            f"{bare(url)} could not be fetched: {failure}.",
+            hint="Check the address, and try again.",
+        ) from None
 
     def _addresses(self, address: Address) -> list[str]:
         """Every address of the name, looked up this once. All must be public: a mixed answer is an attempt to get in."""
         try:
             answers = self._resolve(address.host, address.port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
-            raise NoContact(f"The name {address.host} has no address.", hint="Check the spelling, and the network.") from None
+            raise NoContact(
+                f"The name {address.host} has no address.",
+                hint="Check the spelling, and the network.",
+            ) from None
         ips = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
         if not ips:
             raise NoContact(f"The name {address.host} has no address.", hint="Check the spelling.")
@@ -238,8 +270,14 @@ class Guard:
                 head = b""
                 for chunk in chunks(response, url):
                     if self._clock() > deadline:
-                        raise NoContact(f"{bare(url)} did not finish within {total_timeout:.0f} s.", hint="Try again, or another host.")
-                    if len(head) < HEAD_BYTES and len(head := head + chunk[:HEAD_BYTES]) >= HEAD_BYTES:
+                        raise NoContact(
+                            f"{bare(url)} did not finish within {total_timeout:.0f} s.",
+                            hint="Try again, or another host.",
+                        )
+                    if (
+                        len(head) < HEAD_BYTES
+                        and len(head := head + chunk[:HEAD_BYTES]) >= HEAD_BYTES
+                    ):
                         refuse_kind(head, url, kinds, response)
                     file.write(chunk)
                     if file.tell() > max_bytes:
@@ -247,13 +285,20 @@ class Guard:
                 if len(head) < HEAD_BYTES:
                     refuse_kind(head, url, kinds, response)
                 if told is not None and file.tell() != told:
-                    raise NoContact(f"{bare(url)} broke off after {file.tell()} of {told} bytes.", hint="Try again.")
+                    raise NoContact(
+                        f"{bare(url)} broke off after {file.tell()} of {told} bytes.",
+                        hint="Try again.",
+                    )
             os.replace(part, dest)
         except OSError as error:
             if isinstance(error, KlingError):  # NoContact is one, too
                 raise
             why = unwritten(error)
-            hint = "Free some space, and try again." if why == FULL else "Look at the disk that it is saved on, and try again."
+            hint = (
+                "Free some space, and try again."
+                if why == FULL
+                else "Look at the disk that it is saved on, and try again."
+            )
             raise KlingError(f"{bare(url)} could not be saved: {why}.", hint=hint) from error
         finally:
             part.unlink(missing_ok=True)
@@ -283,13 +328,20 @@ def chunks(response: requests.Response, url: str) -> Iterator[bytes]:
 
 def unwritten(error: OSError) -> str:
     """Why a file could not be written, without the paths of this machine."""
-    return FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror or type(error).__name__
+    return (
+        FULL
+        if error.errno in (errno.ENOSPC, errno.EDQUOT)
+        else error.strerror or type(error).__name__
+    )
 
 
 def length(response: requests.Response) -> int | None:
     """Bytes of the body as told, or None. Not told at all where the body is encoded: the number would count something else."""
     told = response.headers.get("Content-Length", "")
-    encoded = response.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity")
+    encoded = response.headers.get("Content-Encoding", "identity").strip().lower() not in (
+        "",
+        "identity",
+    )
     return int(told) if told.isascii() and told.isdigit() and not encoded else None
 
 
@@ -300,7 +352,10 @@ def refuse_status(response: requests.Response, url: str) -> None:
         return
     if status >= 500 or status in (408, 429):
         raise NoContact(f"{bare(url)} answered HTTP {status}.", hint="Try again later.")
-    raise AddressRefused(f"{bare(url)} answered HTTP {status}.", hint="It must open without logging in: try it in a private window.")
+    raise AddressRefused(
+        f"{bare(url)} answered HTTP {status}.",
+        hint="It must open without logging in: try it in a private window.",
+    )
 
 
 def refuse_kind(head: bytes, url: str, kinds: tuple[str, ...], response: requests.Response) -> Kind:
@@ -309,7 +364,9 @@ def refuse_kind(head: bytes, url: str, kinds: tuple[str, ...], response: request
     family = "image" if found.family == "heif" else found.family
     if family in kinds:
         return found
-    page = found.phrase == "a saved web page" or response.headers.get("Content-Type", "").lower().startswith("text/html")
+    page = found.phrase == "a saved web page" or response.headers.get(
+        "Content-Type", ""
+    ).lower().startswith("text/html")
     what = "a web page" if page else "empty" if not head else found.phrase
     raise AddressRefused(
         f"{bare(url)} is not {' or '.join(_WANTED[k] for k in kinds)}: what it serves is {what}.",
@@ -321,4 +378,6 @@ _WANTED = {"image": "a picture", "video": "a video file"}
 
 
 def _too_large(url: str, max_bytes: int) -> AddressRefused:
-    return AddressRefused(f"{bare(url)} is larger than {max_bytes / 2**20:.0f} MB.", hint="Give a smaller file.")
+    return AddressRefused(
+        f"{bare(url)} is larger than {max_bytes / 2**20:.0f} MB.", hint="Give a smaller file."
+    )

@@ -44,15 +44,23 @@ class Net:
 
     def __init__(self, name: str, *, threads: int = 2, backend: Backend = "auto") -> None:
         path = MODELS / f"{name}.tflite"
-        loaded = None if backend == "opencv" else _load_litert(path, threads, needed=backend == "litert")
-        self._run, self.side = loaded if loaded is not None else (_load_opencv(path), _SIDES.get(name, _SIDE))
+        loaded = (
+            None if backend == "opencv" else _load_litert(path, threads, needed=backend == "litert")
+        )
+        self._run, self.side = (
+            loaded if loaded is not None else (_load_opencv(path), _SIDES.get(name, _SIDE))
+        )
 
     def __call__(self, rgb: Frame, low: float = 0.0, high: float = 1.0) -> Tensors:
         """Outputs by name for one RGB picture of ``side`` x ``side``, whose bytes are scaled to ``low`` .. ``high``."""
-        return self._run((rgb.astype(np.float32) * np.float32((high - low) / 255.0) + np.float32(low))[None])
+        return self._run(
+            (rgb.astype(np.float32) * np.float32((high - low) / 255.0) + np.float32(low))[None]
+        )
 
 
-def _load_litert(path: Path, threads: int, *, needed: bool) -> tuple[Callable[[Floats32], Tensors], int] | None:
+def _load_litert(
+    path: Path, threads: int, *, needed: bool
+) -> tuple[Callable[[Floats32], Tensors], int] | None:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
@@ -75,7 +83,9 @@ def _load_litert(path: Path, threads: int, *, needed: bool) -> tuple[Callable[[F
 
 def _load_opencv(path: Path) -> Callable[[Floats32], Tensors]:
     try:
-        net = cv2.dnn.readNetFromTFLite(str(path), cv2.dnn.ENGINE_CLASSIC)  # the new engine of 5.0.0 returns one output only
+        net = cv2.dnn.readNetFromTFLite(
+            str(path), cv2.dnn.ENGINE_CLASSIC
+        )  # the new engine of 5.0.0 returns one output only
     except cv2.error as error:
         raise CannotRun(f"OpenCV {cv2.__version__} cannot read {path.name}.") from error
     names = list(net.getUnconnectedOutLayersNames())
@@ -83,7 +93,10 @@ def _load_opencv(path: Path) -> Callable[[Floats32], Tensors]:
     def run(x: Floats32) -> Tensors:
         net.setInput(np.ascontiguousarray(x.transpose(0, 3, 1, 2)))
         found: Any = net.forward(names)
-        return {k: (v.transpose(0, 2, 3, 1) if v.ndim == 4 else v) for k, v in zip(names, found, strict=True)}
+        return {
+            k: (v.transpose(0, 2, 3, 1) if v.ndim == 4 else v)
+            for k, v in zip(names, found, strict=True)
+        }
 
     return run
 
@@ -125,8 +138,16 @@ def crop(frame: Frame, roi: Roi, side: int) -> tuple[Frame, Floats]:
     """The region as an RGB patch of ``side`` x ``side`` (black outside the frame), and the (2, 3) matrix patch -> frame."""
     c, s, k = np.cos(roi.angle), np.sin(roi.angle), roi.side / side
     half = roi.side / 2
-    matrix = np.array([[c * k, -s * k, roi.x - (c - s) * half], [s * k, c * k, roi.y - (s + c) * half]])
-    patch = cv2.warpAffine(frame, matrix, (side, side), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_CONSTANT)
+    matrix = np.array(
+        [[c * k, -s * k, roi.x - (c - s) * half], [s * k, c * k, roi.y - (s + c) * half]]
+    )
+    patch = cv2.warpAffine(
+        frame,
+        matrix,
+        (side, side),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_CONSTANT,
+    )
     return np.ascontiguousarray(u8(patch)[:, :, ::-1]), matrix
 
 
@@ -134,7 +155,13 @@ def letterbox(frame: Frame, side: int) -> tuple[Frame, float]:
     """The frame shrunk into the upper left of a black RGB square, and the factor back to pixels of the frame."""
     height, width = frame.shape[:2]
     scale = side / max(height, width)
-    small = u8(cv2.resize(frame, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA))
+    small = u8(
+        cv2.resize(
+            frame,
+            (max(1, round(width * scale)), max(1, round(height * scale))),
+            interpolation=cv2.INTER_AREA,
+        )
+    )
     out = np.zeros((side, side, 3), np.uint8)
     out[: small.shape[0], : small.shape[1]] = small[:, :, ::-1]
     return out, 1 / scale
@@ -148,12 +175,16 @@ class Detection(NamedTuple):
     points: Floats
 
 
-def detect(net: Net, frame: Frame, *, strides: tuple[int, ...], points: int, threshold: float = 0.5) -> list[Detection]:
+def detect(
+    net: Net, frame: Frame, *, strides: tuple[int, ...], points: int, threshold: float = 0.5
+) -> list[Detection]:
     """Single-shot detections of BlazePose or BlazeFace, best first, overlaps dropped."""
     square, scale = letterbox(frame, net.side)
     out = net(square, -1.0, 1.0)
     scores = sigmoid(next(v for v in out.values() if v.shape[-1] == 1).reshape(-1))
-    raw = next(v for v in out.values() if v.shape[-1] > 1).reshape(len(scores), -1).astype(np.float64)
+    raw = (
+        next(v for v in out.values() if v.shape[-1] > 1).reshape(len(scores), -1).astype(np.float64)
+    )
     best = [int(i) for i in np.argsort(-scores)[:40] if scores[i] >= threshold]
     centres = _anchors(net.side, strides)
     found: list[Detection] = []

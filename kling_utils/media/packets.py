@@ -63,11 +63,17 @@ def timing(table: bytes, header_rate: float = 0.0) -> Timing | None:
     if min(steps) != max(steps):
         rate = rate.limit_denominator(1001) if variable else _neat(rate, Fraction(2, span))
         if not variable and abs(duration - len(times) / rate) < 2 * tick:
-            duration = len(times) / rate  # what the clock could not write: 24 frames at 24 a second are 1 s, not 0.999 s
+            duration = (
+                len(times) / rate
+            )  # what the clock could not write: 24 frames at 24 a second are 1 s, not 0.999 s
     return Timing(duration, len(times), rate, variable)
 
 
 def _neat(rate: Fraction, doubt: Fraction) -> Fraction:
     """The usual rate (n, or n * 1000/1001) that ``rate`` is, when it is within ``doubt`` (a share of it); else ``rate``, shortened."""
-    usual = min(Fraction(round(rate)), Fraction(round(rate * Fraction(1001, 1000)) * 1000, 1001), key=lambda each: abs(each - rate))
+    usual = min(
+        Fraction(round(rate)),
+        Fraction(round(rate * Fraction(1001, 1000)) * 1000, 1001),
+        key=lambda each: abs(each - rate),
+    )
     return usual if usual and abs(usual - rate) <= doubt * rate else rate.limit_denominator(1001)

@@ -48,7 +48,12 @@ def plain(path: Path, ground: str) -> Image.Image:
                 picture = ImageOps.exif_transpose(opened)
                 picture.load()
     except Exception as error:  # a damaged file makes Pillow raise almost anything
-        raise UnreadableMedia(f"{path.name} is not a whole picture.", hint="Export it again.", found="broken", field="image") from error
+        raise UnreadableMedia(
+            f"{path.name} is not a whole picture.",
+            hint="Export it again.",
+            found="broken",
+            field="image",
+        ) from error
     seen = _opacity(picture)
     flat = _srgb(_eight_bits(picture), profile)
     if seen is not None:
@@ -70,26 +75,42 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
     if picture.mode.startswith(("I", "F")):
         values = np.asarray(picture).astype(np.float32)
         top = float(values.max(initial=0.0))
-        full = 1.0 if picture.mode == "F" and top <= 1 else 255.0 if top <= 255 else 65535.0 if top <= 65535 else top
+        full = (
+            1.0
+            if picture.mode == "F" and top <= 1
+            else 255.0
+            if top <= 255
+            else 65535.0
+            if top <= 65535
+            else top
+        )
         return Image.fromarray(np.clip(values * (255.0 / full), 0, 255).astype(np.uint8))
     if picture.mode in ("RGB", "CMYK", "LAB", "L"):
         return picture
     if picture.mode in ("LA", "La", "1"):
         return picture.convert("L")
-    return picture.convert("RGBA").convert("RGB") if picture.mode in ("P", "PA", "RGBA", "RGBa") else picture.convert("RGB")
+    return (
+        picture.convert("RGBA").convert("RGB")
+        if picture.mode in ("P", "PA", "RGBA", "RGBa")
+        else picture.convert("RGB")
+    )
 
 
 def _srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
     if profile:
         try:
             own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            done = ImageCms.profileToProfile(picture, own, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            done = ImageCms.profileToProfile(
+                picture, own, ImageCms.createProfile("sRGB"), outputMode="RGB"
+            )
             if done is not None:
                 return done
         except (ImageCms.PyCMSError, OSError, ValueError):
             pass  # a profile that is broken or for other colours: then as if it had none
     if picture.mode == "LAB":
-        done = ImageCms.profileToProfile(picture, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB")
+        done = ImageCms.profileToProfile(
+            picture, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB"
+        )
         if done is not None:
             return done
     return picture.convert("RGB")
@@ -98,7 +119,9 @@ def _srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
 def pad(picture: Image.Image, size: Size, ground: str) -> Image.Image:
     """The picture in the middle of a larger one, on a colour, or on itself, blurred, when ``ground`` is ``blur``."""
     if ground == "blur":
-        small = ImageOps.fit(picture, (max(1, 128 * size.width // max(size)), max(1, 128 * size.height // max(size))))
+        small = ImageOps.fit(
+            picture, (max(1, 128 * size.width // max(size)), max(1, 128 * size.height // max(size)))
+        )
         under = small.filter(ImageFilter.GaussianBlur(6)).resize(size, Image.Resampling.BICUBIC)
     else:
         under = Image.new("RGB", size, ImageColor.getrgb(ground)[:3])
@@ -108,11 +131,20 @@ def pad(picture: Image.Image, size: Size, ground: str) -> Image.Image:
 
 def scale(picture: Image.Image, size: Size) -> Image.Image:
     """At another size, by Lanczos."""
-    return picture if picture.size == tuple(size) else picture.resize(size, Image.Resampling.LANCZOS)
+    return (
+        picture if picture.size == tuple(size) else picture.resize(size, Image.Resampling.LANCZOS)
+    )
 
 
 def save(
-    picture: Image.Image, dest: Path, kind: Saved, *, max_bytes: int, fill: bool, least: int, stop: Callable[[], None]
+    picture: Image.Image,
+    dest: Path,
+    kind: Saved,
+    *,
+    max_bytes: int,
+    fill: bool,
+    least: int,
+    stop: Callable[[], None],
 ) -> tuple[Saved, float]:
     """Write it within ``max_bytes``: what it was saved as, and how much smaller it was made (1: not).
 
@@ -136,10 +168,14 @@ def save(
         shrunk *= factor
         made = scale(picture, Size(round(picture.width * shrunk), round(picture.height * shrunk)))
         fill = True
-    raise UnreadableMedia("The picture could not be brought under its size.", hint="Export it smaller.", field="image")
+    raise UnreadableMedia(
+        "The picture could not be brought under its size.", hint="Export it smaller.", field="image"
+    )
 
 
-def _search(picture: Image.Image, max_bytes: int, high: float, stop: Callable[[], None]) -> bytes | None:
+def _search(
+    picture: Image.Image, max_bytes: int, high: float, stop: Callable[[], None]
+) -> bytes | None:
     """The JPEG of the best quality up to ``high`` that fits; None when even the least quality is too large."""
     data = _jpeg(picture, high)
     if len(data) <= max_bytes:
@@ -161,7 +197,10 @@ def _search(picture: Image.Image, max_bytes: int, high: float, stop: Callable[[]
 def _jpeg(picture: Image.Image, quality: float) -> bytes:
     """All the colour (4:4:4), and tables for any quality from 50 to 100, such as 91.4."""
     factor = (200 - 2 * quality) / 100
-    tables = [[min(255, max(1, round(int(v) * factor))) for v in table.split()] for table in (_LUMA, _CHROMA)]
+    tables = [
+        [min(255, max(1, round(int(v) * factor))) for v in table.split()]
+        for table in (_LUMA, _CHROMA)
+    ]
     # optimised code tables need a buffer for the whole file, and Pillow's holds two bytes a pixel: noise needs more at a high quality
     for optimize in (True, False) if quality <= QUALITY else (False,):
         out = io.BytesIO()

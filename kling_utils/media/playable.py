@@ -50,20 +50,46 @@ def make_playable(source: Path, info: VideoInfo, dest: Path, *, timeout: float =
         sound = ["-c:a", "copy" if info.audio_codec in (None, "aac", "mp3") else "aac"]
         with beside(dest) as part, contextlib.suppress(FfmpegFailed):
             tail = ["-c:v", "copy", *sound, "-movflags", "+faststart", "-f", "mp4", f"file:{part}"]
-            ffmpeg.run([*ffmpeg.source(source), "-map", "0:v:0", "-map", "0:a:0?", *tail], timeout=timeout)
+            ffmpeg.run(
+                [*ffmpeg.source(source), "-map", "0:v:0", "-map", "0:a:0?", *tail], timeout=timeout
+            )
             os.replace(part, dest)
             return True
     from kling_utils.media.encode import for_screen  # numpy: only what is encoded again needs it
     from kling_utils.media.streams import colour_of
 
     said = ffmpeg.run(ffmpeg.source(source), timeout=30, check=False, quiet=False).stderr
-    screen = for_screen(colour_of(next((line for line in said.splitlines() if " Video: " in line), "")))
+    screen = for_screen(
+        colour_of(next((line for line in said.splitlines() if " Video: " in line), ""))
+    )
     even = "scale=trunc(iw*sar/2)*2:trunc(ih/2)*2,setsar=1"
     with beside(dest) as part:
         gop = str(max(1, round(ffmpeg.GOP_SECONDS * info.frame_rate)))
-        video = ["-vf", f"{even},{screen}" if screen else even, *ffmpeg.H264, "-preset", "veryfast", "-crf", "20", "-g", gop]
+        video = [
+            "-vf",
+            f"{even},{screen}" if screen else even,
+            *ffmpeg.H264,
+            "-preset",
+            "veryfast",
+            "-crf",
+            "20",
+            "-g",
+            gop,
+        ]
         ffmpeg.run(
-            [*ffmpeg.source(source), "-map", "0:v:0", "-map", "0:a:0?", *video, "-c:a", "aac", "-f", "mp4", f"file:{part}"],
+            [
+                *ffmpeg.source(source),
+                "-map",
+                "0:v:0",
+                "-map",
+                "0:a:0?",
+                *video,
+                "-c:a",
+                "aac",
+                "-f",
+                "mp4",
+                f"file:{part}",
+            ],
             timeout=timeout,
         )
         os.replace(part, dest)

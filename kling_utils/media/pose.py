@@ -19,7 +19,16 @@ from kling_utils.media.nets import Backend, CannotRun, Detection, Net, Roi, crop
 PoseModel = Literal["lite", "full"]
 
 # Indices of the body's points, as the model has them; left and right are the person's own.
-NOSE, EARS, SHOULDERS, ELBOWS, WRISTS, HIPS, KNEES, ANKLES = 0, (7, 8), (11, 12), (13, 14), (15, 16), (23, 24), (25, 26), (27, 28)
+NOSE, EARS, SHOULDERS, ELBOWS, WRISTS, HIPS, KNEES, ANKLES = (
+    0,
+    (7, 8),
+    (11, 12),
+    (13, 14),
+    (15, 16),
+    (23, 24),
+    (25, 26),
+    (27, 28),
+)
 HEAD = slice(0, 11)
 NOSE_TIP = 4
 """Index of the nose's tip in a face."""
@@ -60,7 +69,9 @@ class Face:
 class PoseTracker:
     """Follows the largest person. The detector runs only to find, or find again; then the region follows the landmarks."""
 
-    def __init__(self, model: PoseModel = "full", *, threads: int = 2, backend: Backend = "auto") -> None:
+    def __init__(
+        self, model: PoseModel = "full", *, threads: int = 2, backend: Backend = "auto"
+    ) -> None:
         self._landmarks = Net(f"pose_landmark_{model}", threads=threads, backend=backend)
         self._detector: Net | None = None
         self._selfie: Net | None = None
@@ -93,7 +104,11 @@ class PoseTracker:
         return self._detector is None or bool(self._detected(frame))
 
     def _detected(self, frame: Frame) -> list[Detection]:
-        return detect(self._detector, frame, strides=(8, 16, 32, 32, 32), points=4) if self._detector is not None else []
+        return (
+            detect(self._detector, frame, strides=(8, 16, 32, 32, 32), points=4)
+            if self._detector is not None
+            else []
+        )
 
     def _find(self, frame: Frame) -> Roi | None:
         self.detections += 1
@@ -112,16 +127,26 @@ class PoseTracker:
         count, _, stats, _ = cv2.connectedComponentsWithStats(on)
         if count < 2 or stats[1:, 4].max() < 0.02 * on.size:
             return None
-        x, y, w, h = stats[1 + int(np.argmax(stats[1:, 4])), :4] * np.array([frame.shape[1], frame.shape[0]] * 2) / on.shape[0]
+        x, y, w, h = (
+            stats[1 + int(np.argmax(stats[1:, 4])), :4]
+            * np.array([frame.shape[1], frame.shape[0]] * 2)
+            / on.shape[0]
+        )
         return Roi(x + w / 2, y + h / 2, 1.25 * max(w, h))
 
     def _look(self, frame: Frame, roi: Roi, want_mask: bool) -> tuple[Body, Roi]:
         patch, matrix = crop(frame, roi, self._landmarks.side)
         out = self._landmarks(patch)
-        raw = _refine(out["Identity"].reshape(39, 5).astype(np.float64), out["Identity_3"].reshape(64, 64, 39))
+        raw = _refine(
+            out["Identity"].reshape(39, 5).astype(np.float64), out["Identity_3"].reshape(64, 64, 39)
+        )
         xy = raw[:, :2] @ matrix[:, :2].T + matrix[:, 2]
-        points = np.column_stack([xy, raw[:, 2] * roi.side / self._landmarks.side, sigmoid(raw[:, 3])])
-        mask = sigmoid(out["Identity_2"].reshape(256, 256)).astype(np.float32) if want_mask else None
+        points = np.column_stack(
+            [xy, raw[:, 2] * roi.side / self._landmarks.side, sigmoid(raw[:, 3])]
+        )
+        mask = (
+            sigmoid(out["Identity_2"].reshape(256, 256)).astype(np.float32) if want_mask else None
+        )
         body = Body(points[:33], float(out["Identity_1"].reshape(-1)[0]), mask, matrix)
         return body, _body_roi(points[33, :2], points[34, :2])
 
@@ -141,7 +166,12 @@ def _refine(raw: Floats, heat: Floats32) -> Floats:
 
 def _body_roi(centre: Floats, edge: Floats) -> Roi:
     d = edge - centre
-    return Roi(float(centre[0]), float(centre[1]), float(2.5 * np.hypot(*d)), float(np.arctan2(d[1], d[0]) + np.pi / 2))
+    return Roi(
+        float(centre[0]),
+        float(centre[1]),
+        float(2.5 * np.hypot(*d)),
+        float(np.arctan2(d[1], d[0]) + np.pi / 2),
+    )
 
 
 class FaceTracker:
@@ -172,7 +202,10 @@ class FaceTracker:
         offset, view = np.zeros(2), frame
         if hint is not None:
             x0, y0 = max(0, int(hint.x - hint.side)), max(0, int(hint.y - hint.side))
-            view, offset = frame[y0 : max(0, int(hint.y + hint.side)), x0 : max(0, int(hint.x + hint.side))], np.array([x0, y0])
+            view, offset = (
+                frame[y0 : max(0, int(hint.y + hint.side)), x0 : max(0, int(hint.x + hint.side))],
+                np.array([x0, y0]),
+            )
             if min(view.shape[:2]) < 24:
                 return None
         found = detect(self._detector, view, strides=(8, 16, 16, 16), points=6)
@@ -183,18 +216,27 @@ class FaceTracker:
         self._found = best.score
         eyes = best.points[1] - best.points[0]
         x, y = best.box[:2] + best.box[2:] / 2 + offset
-        return Roi(float(x), float(y), float(max(best.box[2:]) * 1.5), float(np.arctan2(eyes[1], eyes[0])))
+        return Roi(
+            float(x), float(y), float(max(best.box[2:]) * 1.5), float(np.arctan2(eyes[1], eyes[0]))
+        )
 
     def _look(self, frame: Frame, roi: Roi) -> tuple[Face, Roi]:
         patch, matrix = crop(frame, roi, self._landmarks.side)
         out = self._landmarks(patch)
         raw = next(v for v in out.values() if v.size == 468 * 3).reshape(468, 3).astype(np.float64)
         score = float(sigmoid(next(v for v in out.values() if v.size == 1).reshape(-1))[0])
-        points = np.column_stack([raw[:, :2] @ matrix[:, :2].T + matrix[:, 2], raw[:, 2] * roi.side / self._landmarks.side])
+        points = np.column_stack(
+            [
+                raw[:, :2] @ matrix[:, :2].T + matrix[:, 2],
+                raw[:, 2] * roi.side / self._landmarks.side,
+            ]
+        )
         eyes = points[263, :2] - points[33, :2]
         low, high = points[:, :2].min(0), points[:, :2].max(0)
         x, y = (low + high) / 2
-        after = Roi(float(x), float(y), float(max(high - low) * 1.5), float(np.arctan2(eyes[1], eyes[0])))
+        after = Roi(
+            float(x), float(y), float(max(high - low) * 1.5), float(np.arctan2(eyes[1], eyes[0]))
+        )
         return Face(points, score, self._found), after
 
 
@@ -202,7 +244,11 @@ def head_hint(body: Body) -> Roi:
     """Square around the head, from the body's eleven points of it."""
     p = body.points[HEAD, :2]
     x, y = p.mean(0)
-    return Roi(float(x), float(y), float(max(np.ptp(p[:, 0]), np.ptp(p[:, 1]), np.hypot(*(p[EARS[0]] - p[EARS[1]]))) * 2.2))
+    return Roi(
+        float(x),
+        float(y),
+        float(max(np.ptp(p[:, 0]), np.ptp(p[:, 1]), np.hypot(*(p[EARS[0]] - p[EARS[1]]))) * 2.2),
+    )
 
 
 def selfie_mask(frame: Frame, net: Net | None = None) -> Floats32:
@@ -220,7 +266,12 @@ def upright(points: Floats) -> bool:
     neck, hip = points[SHOULDERS, :2].mean(0), points[HIPS, :2].mean(0)
     trunk, width = hip - neck, float(np.linalg.norm(points[11, :2] - points[12, :2]))
     shape = width / max(float(np.linalg.norm(trunk)), 1e-3)
-    return bool(trunk[1] > 0 and points[NOSE, 1] < neck[1] and 0.1 < shape < 1.6 and points[[*SHOULDERS, *HIPS], 3].min() > 0.5)
+    return bool(
+        trunk[1] > 0
+        and points[NOSE, 1] < neck[1]
+        and 0.1 < shape < 1.6
+        and points[[*SHOULDERS, *HIPS], 3].min() > 0.5
+    )
 
 
 def belong(body: Body, face: Face) -> bool:
@@ -270,7 +321,10 @@ def follow(
     on_frame: Callable[[int], None] | None = None,
 ) -> PoseTrack:
     """Follow the largest person through the frames; ``on_frame`` gets the number of frames done. Keeps landmarks, not frames."""
-    find_body, find_face = PoseTracker(model, threads=threads, backend=backend), FaceTracker(threads=threads, backend=backend)
+    find_body, find_face = (
+        PoseTracker(model, threads=threads, backend=backend),
+        FaceTracker(threads=threads, backend=backend),
+    )
     bodies: list[Body | None] = []
     faces: list[Face | None] = []
     believed: list[Body | None] = []
@@ -292,5 +346,11 @@ def follow(
     seen, sure_of = sum(b is not None for b in bodies), sum(b is not None for b in believed)
     kept = bodies if sure_of > 0.5 * seen else believed
     if confirmed and sum(confirmed) < 0.5 * len(confirmed):
-        kept, faces = [None] * len(kept), [f if f is not None and f.found >= LONE_FACE else None for f in faces]
-    return PoseTrack(tuple(None if b is None else b.points for b in kept), tuple(None if f is None else f.points for f in faces))
+        kept, faces = (
+            [None] * len(kept),
+            [f if f is not None and f.found >= LONE_FACE else None for f in faces],
+        )
+    return PoseTrack(
+        tuple(None if b is None else b.points for b in kept),
+        tuple(None if f is None else f.points for f in faces),
+    )

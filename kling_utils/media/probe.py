@@ -26,7 +26,9 @@ Field = Literal["image", "video"]
 
 # Pillow opens much more than pictures from a camera (EPS would start Ghostscript), so it gets a list.
 PICTURES = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
-MAX_PIXELS = 89_478_485  # where Pillow begins to suspect a bomb: a quarter of a gigabyte once unpacked
+MAX_PIXELS = (
+    89_478_485  # where Pillow begins to suspect a bomb: a quarter of a gigabyte once unpacked
+)
 _ORIENTATION = 0x0112
 _TURNED_SIDEWAYS = (5, 6, 7, 8)
 _AGAIN = "Export, record or download it again: this copy is incomplete or damaged."
@@ -46,7 +48,11 @@ def probe_image(path: Path) -> ImageInfo:
         learn_heif()
     if kind.family == "video":
         raise _unreadable(
-            path, "image", f"{kind.phrase}, not a picture", "Give a JPEG or PNG picture here; perhaps the two files were swapped.", "video"
+            path,
+            "image",
+            f"{kind.phrase}, not a picture",
+            "Give a JPEG or PNG picture here; perhaps the two files were swapped.",
+            "video",
         )
     if kind.family not in ("image", "heif", "unknown"):
         raise _unreadable(path, "image", f"{kind.phrase}, not a picture", _AS_PICTURE, kind.family)
@@ -57,11 +63,15 @@ def probe_image(path: Path) -> ImageInfo:
             pixels = size.width * size.height
             if pixels <= MAX_PIXELS:
                 turn = picture.getexif().get(_ORIENTATION, 1)
-                frames = 1 if name == "HEIF" else getattr(picture, "n_frames", 1)  # a phone's file may hold a burst around the picture
+                frames = (
+                    1 if name == "HEIF" else getattr(picture, "n_frames", 1)
+                )  # a phone's file may hold a burst around the picture
                 if frames > 1:
                     picture.seek(0)
                 if name in ("JPEG", "MPO"):
-                    picture.draft("L", (size.width // 8, size.height // 8))  # decoded at an eighth: as strict, faster
+                    picture.draft(
+                        "L", (size.width // 8, size.height // 8)
+                    )  # decoded at an eighth: as strict, faster
                 picture.load()
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         counted = re.search(r"(\d+) pixels", str(error))
@@ -76,11 +86,15 @@ def probe_image(path: Path) -> ImageInfo:
                 "heif",
             ) from error
         what = "not a whole picture" if kind.family == "image" else "not a picture"
-        raise _unreadable(path, "image", what, _AGAIN if kind.family == "image" else _AS_PICTURE, "broken") from error
+        raise _unreadable(
+            path, "image", what, _AGAIN if kind.family == "image" else _AS_PICTURE, "broken"
+        ) from error
     if pixels > MAX_PIXELS:
         what = f"a picture of {pixels / 1e6:.0f} megapixels, more than is opened safely ({MAX_PIXELS / 1e6:.0f})"
         raise _unreadable(path, "image", what, "Export it with at most 4000 pixels a side.", "bomb")
-    if name == "MPO":  # a camera's JPEG with a preview or depth map behind the picture: still one JPEG picture
+    if (
+        name == "MPO"
+    ):  # a camera's JPEG with a preview or depth map behind the picture: still one JPEG picture
         name, frames = "JPEG", 1
     sideways = turn in _TURNED_SIDEWAYS
     return ImageInfo(
@@ -120,13 +134,33 @@ def probe_video(path: Path) -> VideoInfo:
     size_bytes, head = _begin(path, "video")
     kind = sniff(head)
     if kind.family in ("image", "heif"):
-        raise _unreadable(path, "video", f"{kind.phrase}, not a video", "Give a clip here; perhaps the two files were swapped.", "image")
+        raise _unreadable(
+            path,
+            "video",
+            f"{kind.phrase}, not a video",
+            "Give a clip here; perhaps the two files were swapped.",
+            "image",
+        )
     if kind.family == "audio":
-        raise _unreadable(path, "video", f"{kind.phrase}, without a picture", "Choose a clip that shows the motion.", "audio")
+        raise _unreadable(
+            path,
+            "video",
+            f"{kind.phrase}, without a picture",
+            "Choose a clip that shows the motion.",
+            "audio",
+        )
     if kind.family not in ("video", "unknown"):
-        raise _unreadable(path, "video", f"{kind.phrase}, not a video", "Choose the clip itself, as an MP4 or MOV file.", kind.family)
+        raise _unreadable(
+            path,
+            "video",
+            f"{kind.phrase}, not a video",
+            "Choose the clip itself, as an MP4 or MOV file.",
+            kind.family,
+        )
     digest: list[str] = []
-    listing = _list_packets(path, kind, size_bytes, meanwhile=lambda: digest.append(_hash(path, "video")))
+    listing = _list_packets(
+        path, kind, size_bytes, meanwhile=lambda: digest.append(_hash(path, "video"))
+    )
     stream = _describe(path, listing)
     timing = packets.timing(listing.stdout, stream.rate)
     if timing is None:
@@ -155,7 +189,13 @@ def _begin(path: Path, field: Field) -> tuple[int, bytes]:
     """Size in bytes and first bytes of a regular, non-empty file."""
     try:
         if not path.is_file():
-            what = "a folder" if path.is_dir() else "not there" if not path.exists() else "not a regular file"
+            what = (
+                "a folder"
+                if path.is_dir()
+                else "not there"
+                if not path.exists()
+                else "not a regular file"
+            )
             raise _unreadable(path, field, what, f"Choose the {field} again.", "missing")
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
@@ -163,12 +203,20 @@ def _begin(path: Path, field: Field) -> tuple[int, bytes]:
     except OSError as error:
         raise _closed(path, field, error) from error
     if size == 0:
-        raise _unreadable(path, field, "empty (0 bytes)", "The copy or upload was interrupted; choose the file again.", "empty")
+        raise _unreadable(
+            path,
+            field,
+            "empty (0 bytes)",
+            "The copy or upload was interrupted; choose the file again.",
+            "empty",
+        )
     return size, head
 
 
 def _unreadable(path: Path, field: Field, what: str, hint: str, found: str) -> UnreadableMedia:
-    return UnreadableMedia(f"{path.name} is {what}.", hint=hint, what=what, found=found, field=field)
+    return UnreadableMedia(
+        f"{path.name} is {what}.", hint=hint, what=what, found=found, field=field
+    )
 
 
 def _hash(path: Path, field: Field) -> str:
@@ -180,30 +228,70 @@ def _hash(path: Path, field: Field) -> str:
 
 
 def _closed(path: Path, field: Field, error: OSError) -> UnreadableMedia:
-    return _unreadable(path, field, f"not readable ({error.strerror})", "Check its permissions and its disk.", "missing")
+    return _unreadable(
+        path,
+        field,
+        f"not readable ({error.strerror})",
+        "Check its permissions and its disk.",
+        "missing",
+    )
 
 
 # -- clips: one run of ffmpeg, its two outputs ---------------------------------------------------------------------------------------
 
 
-def _list_packets(path: Path, kind: Kind, size_bytes: int, *, meanwhile: Callable[[], object]) -> ffmpeg.Finished:
+def _list_packets(
+    path: Path, kind: Kind, size_bytes: int, *, meanwhile: Callable[[], object]
+) -> ffmpeg.Finished:
     """Header in ``stderr``, packets in ``stdout``. ``V`` is the first video stream that is not a cover picture."""
-    args = ["-nostats", *ffmpeg.source(path), "-map", "0:V:0", "-c", "copy", "-flush_packets", "0", "-f", "framecrc", "pipe:1"]
+    args = [
+        "-nostats",
+        *ffmpeg.source(path),
+        "-map",
+        "0:V:0",
+        "-c",
+        "copy",
+        "-flush_packets",
+        "0",
+        "-f",
+        "framecrc",
+        "pipe:1",
+    ]
     try:
-        listing = ffmpeg.run(args, timeout=30 + size_bytes / 20e6, check=False, quiet=False, meanwhile=meanwhile)
+        listing = ffmpeg.run(
+            args, timeout=30 + size_bytes / 20e6, check=False, quiet=False, meanwhile=meanwhile
+        )
     except ffmpeg.TimedOut as error:
         raise _unreadable(path, "video", "not measured in time", _AS_CLIP, "slow") from error
     text = listing.stderr
     # Complaints begin at the margin, while tags, in which anything can stand, are indented.
-    if kind.container in ("mp4", "mov", "3gp") and re.search(r"^\[.*(partial file|moov atom not found)", text, re.MULTILINE):
+    if kind.container in ("mp4", "mov", "3gp") and re.search(
+        r"^\[.*(partial file|moov atom not found)", text, re.MULTILINE
+    ):
         raise _unreadable(path, "video", "cut off: a part of the file is missing", _AGAIN, "broken")
     if re.search(r"^Stream map .*matches no streams", text, re.MULTILINE):
         sound = re.search(r"^  Stream #0:\d.*: Audio:", text, re.MULTILINE)
         what = "sound only, without a picture" if sound else "without a video stream"
-        raise _unreadable(path, "video", what, "Choose a clip that shows the motion.", "audio" if sound else "other")
+        raise _unreadable(
+            path,
+            "video",
+            what,
+            "Choose a clip that shows the motion.",
+            "audio" if sound else "other",
+        )
     if listing.code or "\nStream mapping:" not in text:
-        what = f"not readable as a video (ffmpeg: {_reason(text)})" if kind.container else f"{kind.phrase}, which is not read here"
-        raise _unreadable(path, "video", what, _AGAIN if kind.container else _AS_CLIP, "broken" if kind.container else "other")
+        what = (
+            f"not readable as a video (ffmpeg: {_reason(text)})"
+            if kind.container
+            else f"{kind.phrase}, which is not read here"
+        )
+        raise _unreadable(
+            path,
+            "video",
+            what,
+            _AGAIN if kind.container else _AS_CLIP,
+            "broken" if kind.container else "other",
+        )
     return listing
 
 
@@ -226,7 +314,9 @@ class _Stream:
 
 def _describe(path: Path, listing: ffmpeg.Finished) -> _Stream:
     """The header's facts: moviepy's parser for what it knows; pixel format, pixel aspect and display matrix from beside it."""
-    from moviepy.video.io.ffmpeg_reader import FFmpegInfosParser  # half a second, because it imports all of moviepy
+    from moviepy.video.io.ffmpeg_reader import (
+        FFmpegInfosParser,
+    )  # half a second, because it imports all of moviepy
 
     # The name is taken out, as it may hold line breaks; of the rest, only the lines that count: moviepy stumbles over subtitles,
     # covers and odd tags, and would go on into the description of the output.
@@ -242,13 +332,19 @@ def _describe(path: Path, listing: ffmpeg.Finished) -> _Stream:
         first += ", 0 tbr"  # one frame has no rate, and the parser insists on one
     lines = ["Input", "  Duration: N/A", first, *([sound.partition("\n")[0]] if sound else [])]
     try:
-        known: dict[str, Any] = FFmpegInfosParser("\n".join(lines), path.name, check_duration=False).parse()
+        known: dict[str, Any] = FFmpegInfosParser(
+            "\n".join(lines), path.name, check_duration=False
+        ).parse()
         width, height = known["video_size"]
     except (AttributeError, IndexError, KeyError, OSError, TypeError, ValueError) as error:
-        raise _unreadable(path, "video", "a clip whose header says too little", _AS_CLIP, "broken") from error
+        raise _unreadable(
+            path, "video", "a clip whose header says too little", _AS_CLIP, "broken"
+        ) from error
     pixels = re.search(r"Video: \w+(?: \([^)]*\))*, (\w+)(?:\(([^)]*))?", first)
     matrix = re.search(r"Display Matrix: rotation of (-?[\d.]+) degrees", video, re.IGNORECASE)
-    aspect = re.search(r"^#sar 0: (\d+)/(\d+)", listing.stdout[:2000].decode("ascii", "replace"), re.MULTILINE)
+    aspect = re.search(
+        r"^#sar 0: (\d+)/(\d+)", listing.stdout[:2000].decode("ascii", "replace"), re.MULTILINE
+    )
     square = aspect is None or int(aspect[1]) == 0 or int(aspect[2]) == 0
     audio = re.search(r": Audio: (\w+)", sound)
     container = re.match(r"Input #0, (\w+)", header)
@@ -258,7 +354,9 @@ def _describe(path: Path, listing: ffmpeg.Finished) -> _Stream:
         pixel_format=pixels[1] if pixels else "unknown",
         interlaced=bool(pixels and pixels[2] and "first" in pixels[2]),
         coded=Size(width, height),
-        pixel_aspect=Fraction(1) if square or aspect is None else Fraction(int(aspect[1]), int(aspect[2])),
+        pixel_aspect=Fraction(1)
+        if square or aspect is None
+        else Fraction(int(aspect[1]), int(aspect[2])),
         rotation=round(float(matrix[1]) / 90) * 90 % 360 if matrix else 0,
         rate=float(known["video_fps"]),
         audio_codec=audio[1] if audio else None,

@@ -41,7 +41,9 @@ class _Reaper:
 
     def __init__(self) -> None:
         self._owner, self._process = os.getpid(), None
-        with contextlib.suppress(OSError):  # without it everything works, but for the one case that it is there for
+        with contextlib.suppress(
+            OSError
+        ):  # without it everything works, but for the one case that it is there for
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", _REAPER],
                 stdin=subprocess.PIPE,
@@ -73,7 +75,12 @@ _leaving = threading.Event()
 
 @contextlib.contextmanager
 def opened(
-    command: Sequence[str], *, brief: bool = False, stdin: int = subprocess.DEVNULL, stdout: int = subprocess.PIPE, stderr: int | IO[bytes]
+    command: Sequence[str],
+    *,
+    brief: bool = False,
+    stdin: int = subprocess.DEVNULL,
+    stdout: int = subprocess.PIPE,
+    stderr: int | IO[bytes],
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A started process, which is ended with the block, and with this process. Raises ``Interrupted`` after ``end_all``.
 
@@ -82,7 +89,10 @@ def opened(
     reaper = None
     with _door:
         if _leaving.is_set():
-            raise Interrupted("This process is ending.", hint="Nothing was kept of it; start it again when you like.")
+            raise Interrupted(
+                "This process is ending.",
+                hint="Nothing was kept of it; start it again when you like.",
+            )
         process = subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr)
         _running.add(process)
         if not brief:

@@ -49,11 +49,19 @@ def _onedrive(parts: SplitResult) -> str | None:
 def _sharepoint(parts: SplitResult) -> str | None:
     if parts.path.startswith("/:f:/"):
         return None
-    return parts.geturl() if ("download", "1") in parse_qsl(parts.query) else _with(parts, download="1")
+    return (
+        parts.geturl()
+        if ("download", "1") in parse_qsl(parts.query)
+        else _with(parts, download="1")
+    )
 
 
 def _with(parts: SplitResult, **more: str) -> str:
-    kept = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name not in more]
+    kept = [
+        (name, value)
+        for name, value in parse_qsl(parts.query, keep_blank_values=True)
+        if name not in more
+    ]
     return parts._replace(query=urlencode(kept + list(more.items())), fragment="").geturl()
 
 
@@ -80,7 +88,9 @@ def share_of(url: str) -> Share | None:
         host = (urlsplit(url).hostname or "").rstrip(".").lower()
     except ValueError:
         return None
-    return next((share for site, share in HOSTS.items() if host == site or host.endswith(f".{site}")), None)
+    return next(
+        (share for site, share in HOSTS.items() if host == site or host.endswith(f".{site}")), None
+    )
 
 
 def direct(url: str) -> str:

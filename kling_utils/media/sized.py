@@ -67,7 +67,15 @@ class Sized:
     """
 
     def __init__(
-        self, clip: Clip, recipe: Recipe, work: Path, *, max_bytes: int, best_crf: float, on_progress: Progress | None, stop: Stop | None
+        self,
+        clip: Clip,
+        recipe: Recipe,
+        work: Path,
+        *,
+        max_bytes: int,
+        best_crf: float,
+        on_progress: Progress | None,
+        stop: Stop | None,
     ) -> None:
         self.clip, self.recipe, self.work = clip, recipe, work
         self.max_bytes, self.best_crf = max_bytes, best_crf
@@ -80,7 +88,11 @@ class Sized:
     def make(self, dest: Path) -> Outcome:
         """Write ``dest``. Raises ``FfmpegFailed`` and ``Interrupted``."""
         self._sound = self._encode_sound()
-        around = (self._sound.stat().st_size if self._sound else 0) + _PER_FILE + _PER_FRAME * self.recipe.frames
+        around = (
+            (self._sound.stat().st_size if self._sound else 0)
+            + _PER_FILE
+            + _PER_FRAME * self.recipe.frames
+        )
         budget = FULL * self.max_bytes - around
         if budget <= 0:
             raise FfmpegFailed("The sound alone does not fit.", hint="Use a shorter clip.")
@@ -93,7 +105,9 @@ class Sized:
         else:
             pieces, hit = self._steer(model, budget)
             self._join(dest, pieces)
-            if dest.stat().st_size <= self.max_bytes and (hit or dest.stat().st_size >= LOW * self.max_bytes):
+            if dest.stat().st_size <= self.max_bytes and (
+                hit or dest.stat().st_size >= LOW * self.max_bytes
+            ):
                 return "one pass"
         self._two_passes(budget, dest)
         return "two passes"
@@ -107,7 +121,9 @@ class Sized:
         firsts = self._windows(count, frames - length)
         # 0.045 bits a pixel is about quality 26 for a filmed person
         pixels = self.recipe.size.width * self.recipe.size.height
-        guess = min(38.0, max(14.0, 26 - 6 * math.log2(max(8 * budget / frames / pixels, 1e-6) / 0.045)))
+        guess = min(
+            38.0, max(14.0, 26 - 6 * math.log2(max(8 * budget / frames / pixels, 1e-6) / 0.045))
+        )
         model = _Model(guess, self._scaled(firsts[len(firsts) // 2], length, guess))
         crf = self._within(model.solve(budget))
         self._report(0.03)
@@ -124,7 +140,9 @@ class Sized:
 
     def _windows(self, count: int, last: int) -> list[int]:
         """Where to look, spread over the clip; at a key picture of the source where one is near, because it is decoded at once."""
-        keys = (self.clip.streams.key_times - self.recipe.start) * float(self.recipe.slow * self.recipe.rate)
+        keys = (self.clip.streams.key_times - self.recipe.start) * float(
+            self.recipe.slow * self.recipe.rate
+        )
         near = last / count / 2
         chosen = []
         for i in range(count):
@@ -136,16 +154,36 @@ class Sized:
     def _scaled(self, first: int, length: int, crf: float) -> float:
         """Bytes of all of the clip, were it like the window: its key picture counts once in each stretch between two."""
         if self._stop is not None and self._stop():
-            raise Interrupted("Stopped.", hint="Nothing was kept of it; start it again when you like.")
+            raise Interrupted(
+                "Stopped.", hint="Nothing was kept of it; start it again when you like."
+            )
         inputs, filters = self._window(first, first + length, before=0)
-        tail = ["-map", "0:V:0", "-an", "-vf", filters, *self._h264(crf), "-f", "framecrc", "pipe:1"]
+        tail = [
+            "-map",
+            "0:V:0",
+            "-an",
+            "-vf",
+            filters,
+            *self._h264(crf),
+            "-f",
+            "framecrc",
+            "pipe:1",
+        ]
         told = ffmpeg.run([*inputs, *tail], timeout=300).stdout.decode("ascii", "replace")
         sizes = [int(line.split(",")[4]) for line in told.splitlines() if line.startswith("0,")]
         if not sizes:
-            raise FfmpegFailed("A part of the clip could not be decoded.", hint="The file may be damaged; export it again.")
+            raise FfmpegFailed(
+                "A part of the clip could not be decoded.",
+                hint="The file may be damaged; export it again.",
+            )
         rest = sum(sizes[1:]) / max(1, len(sizes) - 1)
         share = float(self._weights[first : first + length].sum())
-        return _FORESIGHT * (sizes[0] / self.gop + rest * (self.gop - 1) / self.gop) * length / max(share, 1e-9)
+        return (
+            _FORESIGHT
+            * (sizes[0] / self.gop + rest * (self.gop - 1) / self.gop)
+            * length
+            / max(share, 1e-9)
+        )
 
     def _within(self, crf: float) -> float:
         return min(_WORST, max(self.best_crf, crf))
@@ -154,7 +192,15 @@ class Sized:
 
     def _steer(self, model: _Model, budget: float) -> tuple[int, bool]:
         """Encode all pieces; how many, and whether the size was hit (or no better quality is worth having)."""
-        ends = sorted({min(self.recipe.frames, max(1, round(share * self.recipe.frames / self.gop)) * self.gop) for share in _SHARES[:-1]})
+        ends = sorted(
+            {
+                min(
+                    self.recipe.frames,
+                    max(1, round(share * self.recipe.frames / self.gop)) * self.gop,
+                )
+                for share in _SHARES[:-1]
+            }
+        )
         ends = [end for end in ends if end < self.recipe.frames] + [self.recipe.frames]
         begins = [0, *ends[:-1]]
         spent, crf, steps = 0.0, self._within(model.solve(budget)), 0.0
@@ -163,14 +209,40 @@ class Sized:
             wanted = self._within(model.solve((budget - spent) / left))
             crf = wanted if number == 0 else min(crf + 3, max(crf - 3, wanted))
             share = float(self._weights[first:last].sum())
-            made = self._piece(number, first, last, crf, 0.1 + 0.87 * first / self.recipe.frames, 0.1 + 0.87 * last / self.recipe.frames)
+            made = self._piece(
+                number,
+                first,
+                last,
+                crf,
+                0.1 + 0.87 * first / self.recipe.frames,
+                0.1 + 0.87 * last / self.recipe.frames,
+            )
             if last == self.recipe.frames:
-                return number + 1, self._land(number, first, last, crf, made, budget - spent, model.slope, steps / first if first else crf)
+                return number + 1, self._land(
+                    number,
+                    first,
+                    last,
+                    crf,
+                    made,
+                    budget - spent,
+                    model.slope,
+                    steps / first if first else crf,
+                )
             spent, steps = spent + made, steps + crf * (last - first)
             model = _Model(crf, made / share * (model.need(crf) * share / made) ** 0.3, model.slope)
         raise AssertionError("a clip has a last piece")
 
-    def _land(self, number: int, first: int, last: int, crf: float, made: float, wanted: float, slope: float, usual: float) -> bool:
+    def _land(
+        self,
+        number: int,
+        first: int,
+        last: int,
+        crf: float,
+        made: float,
+        wanted: float,
+        slope: float,
+        usual: float,
+    ) -> bool:
         """Make the last piece again until the whole fills its size. False when it would have to look unlike the rest (``usual``)."""
         # the budget lies in the middle of what is allowed, so half of the width is free to either side
         free = (1 - FULL) * self.max_bytes * 0.9
@@ -189,13 +261,29 @@ class Sized:
             crf, made = again, fresh
         return False
 
-    def _piece(self, number: int, first: int, last: int, crf: float, begin: float, end: float) -> float:
+    def _piece(
+        self, number: int, first: int, last: int, crf: float, begin: float, end: float
+    ) -> float:
         """Encode pictures ``first`` to ``last`` at a quality; bytes of the pictures."""
         inputs, filters = self._window(first, last)
         path = self.work / f"piece{number}.mp4"
-        tail = ["-y", *inputs, "-map", "0:V:0", "-an", "-vf", filters, *self._h264(crf), "-f", "mp4", f"file:{path}"]
+        tail = [
+            "-y",
+            *inputs,
+            "-map",
+            "0:V:0",
+            "-an",
+            "-vf",
+            filters,
+            *self._h264(crf),
+            "-f",
+            "mp4",
+            f"file:{path}",
+        ]
         seconds = float((last - first) / self.recipe.rate)
-        ffmpeg.run_to_end(tail, seconds=seconds, on_progress=self._part(begin, end), stop=self._stop)
+        ffmpeg.run_to_end(
+            tail, seconds=seconds, on_progress=self._part(begin, end), stop=self._stop
+        )
         return float(path.stat().st_size - _PER_FRAME * (last - first))
 
     def _window(self, first: int, last: int, before: int | None = None) -> tuple[list[str], str]:
@@ -208,7 +296,9 @@ class Sized:
 
     def _h264(self, crf: float) -> list[str]:
         # stitchable: headers that do not depend on the content, so that pieces share them
-        return encode.h264(self.clip, self.recipe, crf=crf, gop_seconds=self.gop_seconds, params=("stitchable=1",))
+        return encode.h264(
+            self.clip, self.recipe, crf=crf, gop_seconds=self.gop_seconds, params=("stitchable=1",)
+        )
 
     def _part(self, begin: float, end: float) -> Callable[[float], None]:
         return lambda share: self._report(begin + (end - begin) * share)
@@ -225,15 +315,28 @@ class Sized:
             rate[at : at + 2] = ["-b:v", f"{bits:.0f}"]
             if attempt == 0:
                 first = [*common, *rate, "-pass", "1", "-f", "null", "-"]
-                ffmpeg.run_to_end(first, seconds=self.recipe.seconds, on_progress=self._part(0.1, 0.4), stop=self._stop)
+                ffmpeg.run_to_end(
+                    first,
+                    seconds=self.recipe.seconds,
+                    on_progress=self._part(0.1, 0.4),
+                    stop=self._stop,
+                )
             second = [*common, *rate, "-pass", "2", "-f", "mp4", f"file:{self.work / 'piece0.mp4'}"]
-            ffmpeg.run_to_end(second, seconds=self.recipe.seconds, on_progress=self._part(0.4, 0.97), stop=self._stop)
+            ffmpeg.run_to_end(
+                second,
+                seconds=self.recipe.seconds,
+                on_progress=self._part(0.4, 0.97),
+                stop=self._stop,
+            )
             self._join(dest, 1)
             size = dest.stat().st_size
             if size <= self.max_bytes and (size >= LOW * self.max_bytes or attempt > 1):
                 return
             bits *= FULL * self.max_bytes / size * (1 if size < self.max_bytes else 0.99)
-        raise FfmpegFailed("The clip could not be brought under its size.", hint="Cut it shorter, or export it smaller.")
+        raise FfmpegFailed(
+            "The clip could not be brought under its size.",
+            hint="Cut it shorter, or export it smaller.",
+        )
 
     def _encode_sound(self) -> Path | None:
         if self.clip.streams.sound is None:
@@ -243,15 +346,46 @@ class Sized:
         heard = encode.sound(self.clip, self.recipe, most=most)
         length = ["-t", f"{self.recipe.seconds:.6f}"]
         inputs = encode.reading(self.clip, self.recipe.start, self.recipe.taken)
-        args = ["-y", *inputs, "-map", "0:a:0", "-vn", *heard, *length, "-map_metadata", "-1", "-map_chapters", "-1"]
-        ffmpeg.run_to_end([*args, "-f", "mp4", f"file:{path}"], seconds=self.recipe.seconds, stop=self._stop)
+        args = [
+            "-y",
+            *inputs,
+            "-map",
+            "0:a:0",
+            "-vn",
+            *heard,
+            *length,
+            "-map_metadata",
+            "-1",
+            "-map_chapters",
+            "-1",
+        ]
+        ffmpeg.run_to_end(
+            [*args, "-f", "mp4", f"file:{path}"], seconds=self.recipe.seconds, stop=self._stop
+        )
         return path
 
     def _join(self, dest: Path, pieces: int) -> None:
         listing = self.work / "pieces.txt"
-        listing.write_text("ffconcat version 1.0\n" + "".join(f"file piece{i}.mp4\n" for i in range(pieces)), "ascii")
-        heard = ["-i", f"file:{self._sound}", "-map", "0:v:0", "-map", "1:a:0"] if self._sound else ["-map", "0:v:0"]
-        clean = ["-c", "copy", "-map_metadata", "-1", "-movflags", "+faststart", "-f", "mp4", f"file:{dest}"]
+        listing.write_text(
+            "ffconcat version 1.0\n" + "".join(f"file piece{i}.mp4\n" for i in range(pieces)),
+            "ascii",
+        )
+        heard = (
+            ["-i", f"file:{self._sound}", "-map", "0:v:0", "-map", "1:a:0"]
+            if self._sound
+            else ["-map", "0:v:0"]
+        )
+        clean = [
+            "-c",
+            "copy",
+            "-map_metadata",
+            "-1",
+            "-movflags",
+            "+faststart",
+            "-f",
+            "mp4",
+            f"file:{dest}",
+        ]
         args = ["-y", "-f", "concat", "-safe", "0", "-i", f"file:{listing}", *heard, *clean]
         ffmpeg.run_to_end(args, seconds=self.recipe.seconds, stop=self._stop)
         self._report(1.0)
@@ -267,8 +401,12 @@ def _weights(clip: Clip, recipe: Recipe) -> Floats:
     bins = max(1, math.ceil(recipe.seconds * 2))
     at = (clip.streams.times - recipe.start) * float(recipe.slow)
     inside = (at >= 0) & (at < recipe.seconds)
-    spent, _ = np.histogram(at[inside], bins=bins, range=(0, bins / 2), weights=clip.streams.sizes[inside])
-    index = np.minimum((np.arange(recipe.frames) / float(recipe.rate) * 2).astype(np.int64), bins - 1)
+    spent, _ = np.histogram(
+        at[inside], bins=bins, range=(0, bins / 2), weights=clip.streams.sizes[inside]
+    )
+    index = np.minimum(
+        (np.arange(recipe.frames) / float(recipe.rate) * 2).astype(np.int64), bins - 1
+    )
     bytes_there = spent[index].astype(np.float64)
     even = np.full(recipe.frames, 1 / recipe.frames)
     return even if bytes_there.sum() <= 0 else 0.5 * even + 0.5 * bytes_there / bytes_there.sum()

@@ -45,7 +45,14 @@ _STARTS: tuple[tuple[bytes, Family, str], ...] = (
 )
 _HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _AVIF = {b"avif", b"avis"}
-_QUICKTIME_BOXES = {b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}  # how a QuickTime file without a brand begins
+_QUICKTIME_BOXES = {
+    b"moov",
+    b"mdat",
+    b"wide",
+    b"free",
+    b"skip",
+    b"pnot",
+}  # how a QuickTime file without a brand begins
 
 
 def sniff(head: bytes) -> Kind:
@@ -62,7 +69,11 @@ def sniff(head: bytes) -> Kind:
         return Kind("audio", "sound only (Ogg)") if sound else Kind("video", "an Ogg video")
     if head[:4] == b"\x1aE\xdf\xa3":
         webm = b"webm" in head[:64]
-        return Kind("video", "a clip (WebM)", "webm") if webm else Kind("video", "a clip (Matroska)", "matroska")
+        return (
+            Kind("video", "a clip (WebM)", "webm")
+            if webm
+            else Kind("video", "a clip (Matroska)", "matroska")
+        )
     if head[4:8] in _QUICKTIME_BOXES:
         return Kind("video", "a clip (MOV)", "mov")
     if head[:2] == b"BM" and head[6:10] == b"\0\0\0\0":

@@ -86,19 +86,32 @@ class Streams:
     def bytes_between(self, start: float, end: float) -> int:
         """Bytes of picture and sound that are shown and heard from ``start`` to ``end`` seconds."""
         inside = (self.times >= start - 1e-3) & (self.times < end - 1e-3)
-        heard = self.sound.bits_per_second / 8 * min(end - start, self.sound.seconds) if self.sound else 0.0
+        heard = (
+            self.sound.bits_per_second / 8 * min(end - start, self.sound.seconds)
+            if self.sound
+            else 0.0
+        )
         return int(self.sizes[inside].sum() + heard)
 
 
 def look(path: Path) -> Streams:
     """Read the header and list the packets. Raises ``UnreadableMedia`` and ``FfmpegFailed``."""
     maps = ["-map", "0:V:0", "-map", "0:a:0?", "-c", "copy", "-f", "framecrc", "pipe:1"]
-    done = ffmpeg.run(["-nostats", *ffmpeg.source(path), *maps], timeout=30 + path.stat().st_size / 20e6, quiet=False)
+    done = ffmpeg.run(
+        ["-nostats", *ffmpeg.source(path), *maps],
+        timeout=30 + path.stat().st_size / 20e6,
+        quiet=False,
+    )
     header = done.stderr.replace(f"file:{path}", "").partition("\nStream mapping:")[0]
     mapped = dict(re.findall(r"Stream #0:(\d+) -> #0:([01])", done.stderr))
     blocks = {m[1]: m[0] for m in re.finditer(r"^  Stream #0:(\d+)\b.*$", header, re.MULTILINE)}
     lines = {mapped[number]: text for number, text in blocks.items() if number in mapped}
-    ticks = {int(i): float(Fraction(t)) for i, t in re.findall(r"^#tb (\d): (\S+)", done.stdout[:4000].decode("ascii", "replace"), re.M)}
+    ticks = {
+        int(i): float(Fraction(t))
+        for i, t in re.findall(
+            r"^#tb (\d): (\S+)", done.stdout[:4000].decode("ascii", "replace"), re.M
+        )
+    }
     rows: dict[int, list[tuple[int, int, int, bool]]] = {0: [], 1: []}
     timed = True
     for line in done.stdout.decode("ascii", "replace").splitlines():
@@ -110,9 +123,15 @@ def look(path: Path) -> Streams:
             continue
         stream, dts, pts = int(parts[0]), int(parts[1]), int(parts[2])
         timed = timed and (stream == 1 or pts != _NO_TIME)
-        rows[stream].append((dts if pts == _NO_TIME else pts, int(parts[3]), int(parts[4]), bool(flags & _KEY)))
+        rows[stream].append(
+            (dts if pts == _NO_TIME else pts, int(parts[3]), int(parts[4]), bool(flags & _KEY))
+        )
     if not rows[0] or 0 not in ticks:
-        raise UnreadableMedia(f"{path.name} is a clip without a single frame.", hint="Record or export it again.", field="video")
+        raise UnreadableMedia(
+            f"{path.name} is a clip without a single frame.",
+            hint="Record or export it again.",
+            field="video",
+        )
     at = np.array([row[0] for row in rows[0]], np.float64) * ticks[0]
     offset = float(at.min())
     return Streams(
@@ -143,7 +162,11 @@ def _sound(line: str, rows: list[tuple[int, int, int, bool]], tick: float) -> So
     codec, rate = re.search(r"Audio: (\w+)", line), re.search(r"(\d+) Hz(?:, ([^,]+))?", line)
     layout = (rate[2] or "").strip() if rate else ""
     counted = re.match(r"(\d+) channels", layout) or re.match(r"(\d+)\.(\d)", layout)
-    channels = sum(map(int, counted.groups())) if counted else {"mono": 1, "stereo": 2, "quad": 4}.get(layout.split("(")[0], 2)
+    channels = (
+        sum(map(int, counted.groups()))
+        if counted
+        else {"mono": 1, "stereo": 2, "quad": 4}.get(layout.split("(")[0], 2)
+    )
     first, last = rows[0], rows[-1]
     return Sound(
         codec=codec[1] if codec else "unknown",

@@ -30,9 +30,17 @@ def thumbnails(path: Path, count: int, *, height: int = 96) -> list[bytes]:
         made = _all(path, streams, count, apart, height)
         if made:
             return [made[min(i, len(made) - 1)] for i in range(count)]
-    moments = [float(keys[np.abs(keys - apart * i).argmin()]) if len(keys) else 0.0 for i in range(count)]
+    moments = [
+        float(keys[np.abs(keys - apart * i).argmin()]) if len(keys) else 0.0 for i in range(count)
+    ]
     with ThreadPoolExecutor(2) as pool:
-        found = dict(zip(sorted(set(moments)), pool.map(lambda at: _at(path, streams, at, height), sorted(set(moments))), strict=True))
+        found = dict(
+            zip(
+                sorted(set(moments)),
+                pool.map(lambda at: _at(path, streams, at, height), sorted(set(moments))),
+                strict=True,
+            )
+        )
     return [found[at] for at in moments]
 
 
@@ -40,16 +48,42 @@ def _all(path: Path, streams: Streams, count: int, apart: float, height: int) ->
     """By decoding all of it once, roughly: nothing of what is skipped is seen at this size."""
     filters = f"fps={1 / apart:.6f}:start_time=0:round=up,{_filters(streams, height)}"
     seek = ["-ss", f"{streams.offset:.6f}"] if streams.offset > 0 else []
-    args = [*seek, "-skip_loop_filter", "all", *ffmpeg.source(path), "-map", "0:V:0", "-frames:v", str(count), "-vf", filters, *_JPEG]
+    args = [
+        *seek,
+        "-skip_loop_filter",
+        "all",
+        *ffmpeg.source(path),
+        "-map",
+        "0:V:0",
+        "-frames:v",
+        str(count),
+        "-vf",
+        filters,
+        *_JPEG,
+    ]
     data = ffmpeg.run(args, timeout=120).stdout
-    starts = [found.start() for found in re.finditer(b"\xff\xd8\xff", data)]  # within a JPEG's data such bytes do not occur
+    starts = [
+        found.start() for found in re.finditer(b"\xff\xd8\xff", data)
+    ]  # within a JPEG's data such bytes do not occur
     return [data[begin:end] for begin, end in zip(starts, [*starts[1:], len(data)], strict=True)]
 
 
 def _at(path: Path, streams: Streams, at: float, height: int) -> bytes:
     moment = streams.offset + at - 0.001
     seek = ["-ss", f"{moment:.6f}"] if moment > 0 else []
-    args = [*seek, "-threads", "1", *ffmpeg.source(path), "-map", "0:V:0", "-frames:v", "1", "-vf", _filters(streams, height), *_JPEG]
+    args = [
+        *seek,
+        "-threads",
+        "1",
+        *ffmpeg.source(path),
+        "-map",
+        "0:V:0",
+        "-frames:v",
+        "1",
+        "-vf",
+        _filters(streams, height),
+        *_JPEG,
+    ]
     return ffmpeg.run(args, timeout=60).stdout
 
 

@@ -17,7 +17,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 _LOCK = "lock"
-_ORPHAN = re.compile(r"\..+\.[0-9a-f]{12}\.part")  # 12 letters: the 8 of ``playable.beside`` are somebody else's work
+_ORPHAN = re.compile(
+    r"\..+\.[0-9a-f]{12}\.part"
+)  # 12 letters: the 8 of ``playable.beside`` are somebody else's work
 
 
 @contextmanager
@@ -33,7 +35,9 @@ def workshop(dest: Path, name: str) -> Iterator[Path]:
         folder = dest / f".{name[:80]}.{secrets.token_hex(6)}.part"
         folder.mkdir()
         lock = FileLock(folder / _LOCK)
-        with contextlib.suppress(OSError, Timeout):  # somebody swept it in the instant before it was locked: another name, then
+        with contextlib.suppress(
+            OSError, Timeout
+        ):  # somebody swept it in the instant before it was locked: another name, then
             lock.acquire(timeout=0)
             if (folder / _LOCK).exists():
                 break
@@ -47,7 +51,11 @@ def workshop(dest: Path, name: str) -> Iterator[Path]:
 def sweep(dest: Path) -> int:
     """Remove the workshops in ``dest`` in which nobody works any more; how many there were."""
     count = 0
-    for folder in [each for each in dest.iterdir() if _ORPHAN.fullmatch(each.name) and each.is_dir() and not each.is_symlink()]:
+    for folder in [
+        each
+        for each in dest.iterdir()
+        if _ORPHAN.fullmatch(each.name) and each.is_dir() and not each.is_symlink()
+    ]:
         lock = FileLock(folder / _LOCK)
         with contextlib.suppress(OSError, Timeout):
             lock.acquire(timeout=0)
@@ -65,6 +73,8 @@ def _remove(folder: Path, lock: FileLock) -> None:
     """Empty it while the lock is held, then let go: some systems do not remove a file that is open."""
     for each in folder.iterdir():
         if each.name != _LOCK:
-            shutil.rmtree(each, ignore_errors=True) if each.is_dir() else each.unlink(missing_ok=True)
+            shutil.rmtree(each, ignore_errors=True) if each.is_dir() else each.unlink(
+                missing_ok=True
+            )
     lock.release()
     shutil.rmtree(folder, ignore_errors=True)

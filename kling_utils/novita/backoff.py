@@ -60,6 +60,8 @@ class Limiter:
                 self._buckets[name].leak(now)
                 if not self._buckets[name].count():
                     del self._buckets[name]
-            bucket = self._buckets.setdefault(hashlib.sha256(key.encode()).hexdigest(), InMemoryBucket([self._rate]))
+            bucket = self._buckets.setdefault(
+                hashlib.sha256(key.encode()).hexdigest(), InMemoryBucket([self._rate])
+            )
             item = RateItem("submit", now)
             return 0.0 if bucket.put(item) else max(1, bucket.waiting(item)) / 1000  # type: ignore[type-var, operator]

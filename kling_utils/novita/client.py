@@ -73,7 +73,11 @@ class Client:
     """One provider and one key. Cheap to make; make one for each call if you like."""
 
     def __init__(self, base_url: str, key: SecretStr, *, transport: Transport) -> None:
-        self._base, self._key, self._transport = base_url.strip().rstrip("/").removesuffix("/v3").rstrip("/"), key, transport
+        self._base, self._key, self._transport = (
+            base_url.strip().rstrip("/").removesuffix("/v3").rstrip("/"),
+            key,
+            transport,
+        )
 
     def submit(self, payload: Mapping[str, Any]) -> str:
         """Send a paid request; returns the task's id.
@@ -83,10 +87,17 @@ class Client:
         """
         answer = self._transport.post_once(self._base + SUBMIT, self._key, payload)
         task_id = answer.body.get("task_id") if isinstance(answer.body, dict) else None
-        if 200 <= answer.status < 300 and isinstance(task_id, str | int) and not isinstance(task_id, bool) and str(task_id).strip():
+        if (
+            200 <= answer.status < 300
+            and isinstance(task_id, str | int)
+            and not isinstance(task_id, bool)
+            and str(task_id).strip()
+        ):
             return str(task_id).strip()
         said = error_for(answer.status, answer.body)
-        if 400 <= answer.status < 500 and answer.status != 408:  # someone's time-out is nobody's considered no
+        if (
+            400 <= answer.status < 500 and answer.status != 408
+        ):  # someone's time-out is nobody's considered no
             raise said
         raise SubmitUnconfirmed(
             f"The request was sent, but the answer names no task (HTTP {answer.status}).",
@@ -100,12 +111,20 @@ class Client:
         answer = self._get(POLL, {"task_id": task_id})
         task = answer.body.get("task")
         if not isinstance(task, dict):
-            raise ProviderDown("The provider's answer has no task in it.", hint="It is asked again.", money="yes", status=answer.status)
+            raise ProviderDown(
+                "The provider's answer has no task in it.",
+                hint="It is asked again.",
+                money="yes",
+                status=answer.status,
+            )
         word = str(task.get("status") or "")
         status = STATUS_WORDS.get(word.strip().upper(), "unknown")
         link = _video_url(answer.body)
         if status == "succeeded" and link is None:
-            raise DownloadFailed("The task succeeded, but no link to a video came with it.", hint="It is asked for again.")
+            raise DownloadFailed(
+                "The task succeeded, but no link to a video came with it.",
+                hint="It is asked for again.",
+            )
         progress, eta = _number(task.get("progress_percent")), _number(task.get("eta"))
         extra = answer.body.get("extra")
         place = _number(extra.get("queue_position")) if isinstance(extra, dict) else None
@@ -122,13 +141,23 @@ class Client:
     def balance(self) -> Balance:
         """The account's balance. Costs nothing, so it is also the test of a key: raises ``KeyRefused`` for a wrong one."""
         body = self._get(BALANCE, {}, money="no").body
-        amounts = {name: _amount(body.get(name)) for name in ("availableBalance", "cashBalance", "creditLimit", "outstandingInvoices")}
+        amounts = {
+            name: _amount(body.get(name))
+            for name in ("availableBalance", "cashBalance", "creditLimit", "outstandingInvoices")
+        }
         available = amounts["availableBalance"]
         if available is None:
             raise ProviderDown("The provider's answer has no balance in it.", hint="Try again.")
-        return Balance(available, amounts["cashBalance"], amounts["creditLimit"], amounts["outstandingInvoices"])
+        return Balance(
+            available,
+            amounts["cashBalance"],
+            amounts["creditLimit"],
+            amounts["outstandingInvoices"],
+        )
 
-    def _get(self, route: str, params: Mapping[str, str], *, money: Literal["no", "yes"] = "yes") -> Answer:
+    def _get(
+        self, route: str, params: Mapping[str, str], *, money: Literal["no", "yes"] = "yes"
+    ) -> Answer:
         answer = self._transport.get_json(self._base + route, self._key, params, money=money)
         if not answer.usable:
             raise error_for(answer.status, answer.body, money=money)
@@ -141,7 +170,14 @@ def _video_url(body: Mapping[str, Any]) -> str | None:
     entries = [v for v in videos if isinstance(v, dict)] if isinstance(videos, list) else []
     entries.sort(key=lambda v: str(v.get("video_type") or "mp4").lower() != "mp4")
     links = (v.get("video_url") for v in entries)
-    return next((u.strip() for u in links if isinstance(u, str) and u.strip().lower().startswith(("http://", "https://"))), None)
+    return next(
+        (
+            u.strip()
+            for u in links
+            if isinstance(u, str) and u.strip().lower().startswith(("http://", "https://"))
+        ),
+        None,
+    )
 
 
 def _number(value: object) -> float | None:

@@ -20,7 +20,14 @@ from typing import BinaryIO
 
 import requests
 
-from kling_utils.errors import AddressRefused, DownloadFailed, Interrupted, KlingError, LinkExpired, NoContact
+from kling_utils.errors import (
+    AddressRefused,
+    DownloadFailed,
+    Interrupted,
+    KlingError,
+    LinkExpired,
+    NoContact,
+)
 from kling_utils.media.addresses import bare
 from kling_utils.media.guard import FULL, Guard, chunks, length, unwritten
 from kling_utils.media.sniff import sniff
@@ -80,20 +87,35 @@ def download(
     """
     state = _State(url)
     pause, rng = wait or threading.Event().wait, rng or random.Random()  # noqa: S311 - jitter
-    part = dest.with_name(f".{dest.name}.{secrets.token_hex(4)}.part")  # beside it, and nobody else's
+    part = dest.with_name(
+        f".{dest.name}.{secrets.token_hex(4)}.part"
+    )  # beside it, and nobody else's
     try:
         with part.open("xb") as file:
             told = _Teller(on_progress, clock)
             while True:
                 _check_stop(stop())
                 try:
-                    _pull(guard, state, file, told, max_bytes=max_bytes, stop=stop, wall=wall, free=free)
+                    _pull(
+                        guard,
+                        state,
+                        file,
+                        told,
+                        max_bytes=max_bytes,
+                        stop=stop,
+                        wall=wall,
+                        free=free,
+                    )
                     break
                 except _Gone as gone:
                     _refresh(state, gone, fresh_link)
                 except _Again as again:
                     _count(state, file, again)
-                    asked = full_jitter(state.failures, rng) if again.told is None else min(again.told, PATIENCE)
+                    asked = (
+                        full_jitter(state.failures, rng)
+                        if again.told is None
+                        else min(again.told, PATIENCE)
+                    )
                     _check_stop(pause(asked))
             file.flush()
             os.fsync(file.fileno())
@@ -133,10 +155,17 @@ def _pull(
             if start is None:
                 return
             if state.total is not None and state.total > max_bytes:
-                raise DownloadFailed(f"The result is larger than {max_bytes / 2**20:.0f} MB.", hint="Fetch it by hand at the provider.")
-            if state.total is not None and free(Path(file.name).parent) < state.total - start + _SPARE:
                 raise DownloadFailed(
-                    f"The disk has no room for the result ({state.total / 2**20:.0f} MB).", hint=f"Free some space. {_LATER}"
+                    f"The result is larger than {max_bytes / 2**20:.0f} MB.",
+                    hint="Fetch it by hand at the provider.",
+                )
+            if (
+                state.total is not None
+                and free(Path(file.name).parent) < state.total - start + _SPARE
+            ):
+                raise DownloadFailed(
+                    f"The disk has no room for the result ({state.total / 2**20:.0f} MB).",
+                    hint=f"Free some space. {_LATER}",
                 )
             checked = start > 0
             for chunk in chunks(response, state.url):
@@ -145,12 +174,17 @@ def _pull(
                     _check_head(file, state)
                     checked = True
                 if file.tell() > max_bytes:
-                    raise DownloadFailed(f"The result is larger than {max_bytes / 2**20:.0f} MB.", hint="Fetch it by hand at the provider.")
+                    raise DownloadFailed(
+                        f"The result is larger than {max_bytes / 2**20:.0f} MB.",
+                        hint="Fetch it by hand at the provider.",
+                    )
                 told(file.tell(), state.total)
                 _check_stop(stop())
     except AddressRefused as error:
         hint = "If that host is yours, name it in KLING_ALLOW_PRIVATE_HOSTS."
-        raise DownloadFailed(f"The result's link leads where nothing is fetched from. {error.message}", hint=hint) from None
+        raise DownloadFailed(
+            f"The result's link leads where nothing is fetched from. {error.message}", hint=hint
+        ) from None
     except NoContact as error:
         raise _Again(error.message) from None
     if state.total is not None and file.tell() < state.total:
@@ -162,11 +196,18 @@ def _pull(
     told(file.tell(), state.total, last=True)
 
 
-def _accept(response: requests.Response, state: _State, file: BinaryIO, done: int, wall: Callable[[], float]) -> int | None:
+def _accept(
+    response: requests.Response, state: _State, file: BinaryIO, done: int, wall: Callable[[], float]
+) -> int | None:
     """Where the body of this answer goes in the file, or None when nothing is missing. Raises ``_Again`` and ``_Gone``."""
     status = response.status_code
     if status in _GONE:
-        raise _Gone(LinkExpired(f"The link to the result does not work any more (HTTP {status}).", hint="Look for it at the provider."))
+        raise _Gone(
+            LinkExpired(
+                f"The link to the result does not work any more (HTTP {status}).",
+                hint="Look for it at the provider.",
+            )
+        )
     if status == 416:
         whole = re.fullmatch(r"bytes \*/(\d+)", response.headers.get("Content-Range", "").strip())
         if done and done == (int(whole[1]) if whole else state.total):
@@ -178,18 +219,26 @@ def _accept(response: requests.Response, state: _State, file: BinaryIO, done: in
     if status in (408, 429) or status >= 500:
         raise _Again(f"HTTP {status}", retry_after(response.headers.get("Retry-After"), wall()))
     if status not in (200, 206):
-        raise DownloadFailed(f"{bare(state.url)} answered HTTP {status} instead of the video.", hint=_LATER)
+        raise DownloadFailed(
+            f"{bare(state.url)} answered HTTP {status} instead of the video.", hint=_LATER
+        )
     validator = _validator(response)
     if status == 206:
         start, total = _content_range(response)
         known = state.total if done else None
-        if start != done or (known is not None and total not in (None, known)) or (done and validator not in ("", state.validator)):
+        if (
+            start != done
+            or (known is not None and total not in (None, known))
+            or (done and validator not in ("", state.validator))
+        ):
             _restart(file)
             state.validator, state.total = "", None
             raise _Again("the host went on somewhere else")
         state.total = total if total is not None else state.total
     else:
-        done = _restart(file)  # the whole file again: the range was ignored, or the file is another one by now
+        done = _restart(
+            file
+        )  # the whole file again: the range was ignored, or the file is another one by now
         state.total = length(response)
     state.validator = validator or state.validator
     return done
@@ -212,7 +261,9 @@ def _count(state: _State, file: BinaryIO, again: _Again) -> None:
         state.furthest, state.failures = size, 0
     state.failures += 1
     if state.failures >= TRIES:
-        raise DownloadFailed(f"{bare(state.url)} could not be fetched: {again}.", hint=_LATER) from None
+        raise DownloadFailed(
+            f"{bare(state.url)} could not be fetched: {again}.", hint=_LATER
+        ) from None
 
 
 def _check_head(file: BinaryIO, state: _State) -> None:
@@ -224,7 +275,9 @@ def _check_head(file: BinaryIO, state: _State) -> None:
     _restart(file)
     what = "nothing" if not head else sniff(head).phrase
     # Storage hosts tell of an expired link in a page too, so a fresh one is worth a try.
-    raise _Gone(DownloadFailed(f"What {bare(state.url)} serves is not a video but {what}.", hint=_LATER))
+    raise _Gone(
+        DownloadFailed(f"What {bare(state.url)} serves is not a video but {what}.", hint=_LATER)
+    )
 
 
 def _restart(file: BinaryIO) -> int:
@@ -243,7 +296,9 @@ def _validator(response: requests.Response) -> str:
 
 def _content_range(response: requests.Response) -> tuple[int, int | None]:
     """Start and total of a 206; a start of -1 when it does not say."""
-    match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip())
+    match = re.fullmatch(
+        r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip()
+    )
     if match is None:
         return -1, None
     return int(match[1]), None if match[2] == "*" else int(match[2])
@@ -251,7 +306,11 @@ def _content_range(response: requests.Response) -> tuple[int, int | None]:
 
 def _check_stop(stopped: bool) -> None:
     if stopped:
-        raise Interrupted("The download was stopped.", hint="It starts again when the job is resumed.", money="yes")
+        raise Interrupted(
+            "The download was stopped.",
+            hint="It starts again when the job is resumed.",
+            money="yes",
+        )
 
 
 class _Teller:

@@ -25,7 +25,15 @@ from kling_utils.errors import (
 )
 from kling_utils.media.addresses import without_queries
 
-FIELDS = ("character_orientation", "keep_original_sound", "negative_prompt", "model_name", "prompt", "image", "video")
+FIELDS = (
+    "character_orientation",
+    "keep_original_sound",
+    "negative_prompt",
+    "model_name",
+    "prompt",
+    "image",
+    "video",
+)
 _LONGEST = 600  # characters of the provider's words
 
 
@@ -40,15 +48,27 @@ class Refusal:
 
 
 _KEY = "Copy the key again from novita.ai, Settings, Key Management."
-_ACCOUNT = "Look at your account at the provider: it must be verified and allowed to use this model."
+_ACCOUNT = (
+    "Look at your account at the provider: it must be verified and allowed to use this model."
+)
 _THEIRS = "This is on the provider's side; try again in a few minutes."
 _PICTURE = "Use a .jpg or .png whose size and shape pass the checks, without a warning."
 
 REASONS: dict[str, Refusal] = {
-    "INVALID_REQUEST_BODY": Refusal(InputRefused, "A field of the request was refused.", "Correct the field that the provider names."),
-    "IMAGE_FILE_EXCEEDS_MAX_SIZE": Refusal(InputRefused, "The image file is too large.", "Save it as JPEG, or smaller.", "image"),
-    "INVALID_IMAGE_FORMAT": Refusal(InputRefused, "The image's format was refused.", "Save it as .jpg or .png.", "image"),
-    "IMAGE_EXCEEDS_MAX_RESOLUTION": Refusal(InputRefused, "The image has too many pixels.", "Make it smaller.", "image"),
+    "INVALID_REQUEST_BODY": Refusal(
+        InputRefused,
+        "A field of the request was refused.",
+        "Correct the field that the provider names.",
+    ),
+    "IMAGE_FILE_EXCEEDS_MAX_SIZE": Refusal(
+        InputRefused, "The image file is too large.", "Save it as JPEG, or smaller.", "image"
+    ),
+    "INVALID_IMAGE_FORMAT": Refusal(
+        InputRefused, "The image's format was refused.", "Save it as .jpg or .png.", "image"
+    ),
+    "IMAGE_EXCEEDS_MAX_RESOLUTION": Refusal(
+        InputRefused, "The image has too many pixels.", "Make it smaller.", "image"
+    ),
     "INVALID_IMAGE_SIZE": Refusal(InputRefused, "The image's size was refused.", _PICTURE, "image"),
     "IMAGE_NO_FACE_DETECTED": Refusal(
         InputRefused,
@@ -57,31 +77,59 @@ REASONS: dict[str, Refusal] = {
         "image",
     ),
     "ILLEGAL_PROMPT": Refusal(
-        ModerationRefused, "The prompt was refused by moderation.", "Reword the prompt; the same words rarely pass later.", "prompt"
+        ModerationRefused,
+        "The prompt was refused by moderation.",
+        "Reword the prompt; the same words rarely pass later.",
+        "prompt",
     ),
     "ILLEGAL_IMAGE_CONTENT": Refusal(
-        ModerationRefused, "The image was refused by moderation.", "Use another image; the same one rarely passes later.", "image"
+        ModerationRefused,
+        "The image was refused by moderation.",
+        "Use another image; the same one rarely passes later.",
+        "image",
     ),
     "MISSING_API_KEY": Refusal(KeyRefused, "The API key did not arrive.", _KEY),
     "INVALID_API_KEY": Refusal(KeyRefused, "The API key was refused.", _KEY),
     "FAILED_TO_AUTH": Refusal(KeyRefused, "The API key was refused.", _KEY),
-    "BILLING_BALANCE_NOT_ENOUGH": Refusal(BalanceTooLow, "The balance is too low.", "Top up your account at the provider, or choose std."),
-    "NOT_ENOUGH_BALANCE": Refusal(BalanceTooLow, "The balance is too low.", "Top up your account at the provider, or choose std."),
-    "BILLING_AUTH_FAILED": Refusal(AccountRefused, "The account's billing refused the request.", _ACCOUNT),
-    "FEATURE_NOT_ALLOWED": Refusal(AccountRefused, "The account may not use this feature.", _ACCOUNT),
+    "BILLING_BALANCE_NOT_ENOUGH": Refusal(
+        BalanceTooLow,
+        "The balance is too low.",
+        "Top up your account at the provider, or choose std.",
+    ),
+    "NOT_ENOUGH_BALANCE": Refusal(
+        BalanceTooLow,
+        "The balance is too low.",
+        "Top up your account at the provider, or choose std.",
+    ),
+    "BILLING_AUTH_FAILED": Refusal(
+        AccountRefused, "The account's billing refused the request.", _ACCOUNT
+    ),
+    "FEATURE_NOT_ALLOWED": Refusal(
+        AccountRefused, "The account may not use this feature.", _ACCOUNT
+    ),
     "API_NOT_ALLOWED": Refusal(AccountRefused, "The account may not use this model.", _ACCOUNT),
     "ACCESS_DENY": Refusal(AccountRefused, "Access was denied.", _ACCOUNT),
-    "NEED_REAL_NAME_VERIFY": Refusal(AccountRefused, "The account must be verified first.", "Verify your name at the provider."),
+    "NEED_REAL_NAME_VERIFY": Refusal(
+        AccountRefused, "The account must be verified first.", "Verify your name at the provider."
+    ),
     "API_NOT_FOUND": Refusal(
-        ProviderError, "The provider does not know this address.", "Check NOVITA_BASE_URL: the host must offer Kling V3.0 Motion Control."
+        ProviderError,
+        "The provider does not know this address.",
+        "Check NOVITA_BASE_URL: the host must offer Kling V3.0 Motion Control.",
     ),
     "TASK_NOT_FOUND": Refusal(
-        TaskNotFound, "The provider does not know this task.", "It has expired there, or belongs to the account of another key."
+        TaskNotFound,
+        "The provider does not know this task.",
+        "It has expired there, or belongs to the account of another key.",
     ),
-    "RATE_LIMIT_EXCEEDED": Refusal(RateLimited, "Too many requests.", "Wait a minute, or send fewer at a time."),
+    "RATE_LIMIT_EXCEEDED": Refusal(
+        RateLimited, "Too many requests.", "Wait a minute, or send fewer at a time."
+    ),
     "BILLING_FAILED": Refusal(ProviderDown, "The provider's billing failed.", _THEIRS),
     "CREATE_TASK_FAILED": Refusal(ProviderDown, "The provider could not create the task.", _THEIRS),
-    "GET_RESULT_FAILED": Refusal(ProviderDown, "The provider could not read the task's state.", _THEIRS),
+    "GET_RESULT_FAILED": Refusal(
+        ProviderDown, "The provider could not read the task's state.", _THEIRS
+    ),
     "TASK_FAILED": Refusal(ProviderDown, "The task failed at the provider.", _THEIRS),
     "SERVICE_NOT_AVAILABLE": Refusal(ProviderDown, "The provider is overloaded.", _THEIRS),
 }
@@ -92,7 +140,12 @@ STATUSES: dict[int, Refusal] = {
     403: Refusal(AccountRefused, "Access was denied.", _ACCOUNT),
     404: REASONS["API_NOT_FOUND"],
     408: Refusal(ProviderDown, "The provider ran out of time.", _THEIRS),
-    413: Refusal(InputRefused, "The request is too large.", "Use a smaller image, or one at a public address.", "image"),
+    413: Refusal(
+        InputRefused,
+        "The request is too large.",
+        "Use a smaller image, or one at a public address.",
+        "image",
+    ),
     422: Refusal(InputRefused, "The request was refused.", "Correct what the provider names."),
     429: REASONS["RATE_LIMIT_EXCEEDED"],
 }
@@ -141,11 +194,18 @@ TEXTS: tuple[Advice, ...] = (  # the first that matches counts: the more precise
         "",
         ModerationRefused,
     ),
-    Advice("resolution or aspect ratio of the input image is invalid", "The image's size or shape was refused.", _PICTURE, "image"),
+    Advice(
+        "resolution or aspect ratio of the input image is invalid",
+        "The image's size or shape was refused.",
+        _PICTURE,
+        "image",
+    ),
 )
 
 
-def error_for(status: int, body: object, *, money: MoneyState = "no", retry_after: float | None = None) -> ProviderError:
+def error_for(
+    status: int, body: object, *, money: MoneyState = "no", retry_after: float | None = None
+) -> ProviderError:
     """The error that an answer means: by its ``reason`` first, then by its HTTP status, since sources disagree on the status.
 
     A success status means that the answer says nothing usable, and the provider is taken to be in trouble.
@@ -154,13 +214,23 @@ def error_for(status: int, body: object, *, money: MoneyState = "no", retry_afte
     reason = str(said.get("reason") or "")
     words = _words(said.get("message")) or ("" if reason in REASONS else _words(reason))
     if status < 400:
-        what = "a redirect" if status >= 300 else "an error" if said.get("code") else "nothing usable"
+        what = (
+            "a redirect" if status >= 300 else "an error" if said.get("code") else "nothing usable"
+        )
         refusal = Refusal(ProviderDown, f"The provider answered with {what}.", _THEIRS)
     else:
-        refusal = REASONS.get(reason.strip().upper()) or STATUSES.get(status) or Refusal(*_by_range(status), _THEIRS)
+        refusal = (
+            REASONS.get(reason.strip().upper())
+            or STATUSES.get(status)
+            or Refusal(*_by_range(status), _THEIRS)
+        )
     if status == 404 and not said:  # a page of some gateway knows nothing of tasks and routes
-        refusal = Refusal(ProviderDown, "Something that is not the provider's API answered.", refusal.hint)
-    about = ", ".join(part for part in (f"HTTP {status}", _words(reason)[:60], _trace(said)) if part)
+        refusal = Refusal(
+            ProviderDown, "Something that is not the provider's API answered.", refusal.hint
+        )
+    about = ", ".join(
+        part for part in (f"HTTP {status}", _words(reason)[:60], _trace(said)) if part
+    )
     return refusal.error(
         f"{refusal.message} ({about})",
         hint=refusal.hint,
@@ -179,16 +249,36 @@ def task_failed(reason: str) -> KlingError:
     plain = _plain(reason)
     for advice in TEXTS:
         if _plain(advice.says) in plain:
-            return advice.error(advice.message, hint=advice.hint, money="unknown", words=words, field=advice.field)
+            return advice.error(
+                advice.message, hint=advice.hint, money="unknown", words=words, field=advice.field
+            )
     for name, refusal in REASONS.items():
-        if re.search(rf"\b{name}\b", reason, re.IGNORECASE) and refusal.error in (InputRefused, ModerationRefused):
-            return refusal.error(refusal.message, hint=refusal.hint, money="unknown", words=words, field=refusal.field, reason=name)
-    hint = "Change what the provider names, or try again: a fault of theirs may pass." if words else "No reason was given; try again."
+        if re.search(rf"\b{name}\b", reason, re.IGNORECASE) and refusal.error in (
+            InputRefused,
+            ModerationRefused,
+        ):
+            return refusal.error(
+                refusal.message,
+                hint=refusal.hint,
+                money="unknown",
+                words=words,
+                field=refusal.field,
+                reason=name,
+            )
+    hint = (
+        "Change what the provider names, or try again: a fault of theirs may pass."
+        if words
+        else "No reason was given; try again."
+    )
     return TaskFailed("The task failed at the provider.", hint=hint, words=words)
 
 
 def _by_range(status: int) -> tuple[type[ProviderError], str]:
-    return (ProviderDown, "The provider is in trouble.") if status >= 500 else (ProviderError, "The provider refused the request.")
+    return (
+        (ProviderDown, "The provider is in trouble.")
+        if status >= 500
+        else (ProviderError, "The provider refused the request.")
+    )
 
 
 def _words(text: object) -> str:

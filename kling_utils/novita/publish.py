@@ -100,7 +100,9 @@ class PublicUrl:
             served = self._look()
         except (AddressRefused, NoContact) as error:
             raise NotPublished(
-                f"The provider could not fetch the {self.field}. {error.message}", hint=error.hint, field=self.field
+                f"The provider could not fetch the {self.field}. {error.message}",
+                hint=error.hint,
+                field=self.field,
             ) from None
         if served is not None and served != path.stat().st_size:
             raise NotPublished(
@@ -122,7 +124,9 @@ class PublicUrl:
             refuse_kind(head[:HEAD_BYTES], self.url, (self.field,), response)
             if response.status_code == 200:
                 return length(response)
-            total = re.fullmatch(r"bytes \d+-\d+/(\d+)", response.headers.get("Content-Range", "").strip())
+            total = re.fullmatch(
+                r"bytes \d+-\d+/(\d+)", response.headers.get("Content-Range", "").strip()
+            )
             return int(total[1]) if total else None
 
 
@@ -135,7 +139,9 @@ class Loopback:
     transport: Transport
 
     def publish(self, path: Path) -> Published:
-        answer = self.transport.put_file(f"{self.base_url.rstrip('/')}/local/files/{quote(path.name, safe='')}", self.key, path)
+        answer = self.transport.put_file(
+            f"{self.base_url.rstrip('/')}/local/files/{quote(path.name, safe='')}", self.key, path
+        )
         url = answer.body.get("url") if answer.usable else None
         if isinstance(url, str) and is_url(url):
             return Published(url, None, "the local server")
@@ -143,7 +149,9 @@ class Loopback:
         if isinstance(refused, KeyRefused):
             raise refused
         told = f"The local server did not take {path.name} (HTTP {answer.status})."
-        raise NotPublished(told, hint="Try again; its log says more.", words=refused.words, field="video")
+        raise NotPublished(
+            told, hint="Try again; its log says more.", words=refused.words, field="video"
+        )
 
 
 def not_public(what: str, why: str = "") -> NotPublished:
@@ -200,10 +208,18 @@ def data_uri(path: Path) -> str:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise UnreadableMedia(f"{path.name} cannot be read: {error.strerror}.", hint="Choose the image again.", field="image") from error
+        raise UnreadableMedia(
+            f"{path.name} cannot be read: {error.strerror}.",
+            hint="Choose the image again.",
+            field="image",
+        ) from error
     kind = sniff(data[:HEAD_BYTES]).phrase
     if kind not in _MIME:
-        raise UnreadableMedia(f"{path.name} is {kind}; a .jpg or .png is needed.", hint="Convert it first (fit does).", field="image")
+        raise UnreadableMedia(
+            f"{path.name} is {kind}; a .jpg or .png is needed.",
+            hint="Convert it first (fit does).",
+            field="image",
+        )
     return f"data:{_MIME[kind]};base64,{base64.b64encode(data).decode('ascii')}"
 
 
@@ -216,7 +232,9 @@ def expires_at(url: str) -> float | None:
     try:
         for prefix in ("x-amz", "x-goog"):
             if f"{prefix}-date" in query and f"{prefix}-expires" in query:
-                signed = datetime.strptime(query[f"{prefix}-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+                signed = datetime.strptime(query[f"{prefix}-date"], "%Y%m%dT%H%M%SZ").replace(
+                    tzinfo=UTC
+                )
                 return signed.timestamp() + float(query[f"{prefix}-expires"])
         if "sig" in query and "se" in query:
             return datetime.fromisoformat(query["se"]).timestamp()

@@ -20,7 +20,15 @@ from kling_utils.values import Published, is_url
 
 LIFE = 24 * 3600.0
 """Seconds that a signed address lives: a day, as long as a job is watched by itself."""
-_NEEDS = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs", "hf": "huggingface_hub"}
+_NEEDS = {
+    "s3": "s3fs",
+    "s3a": "s3fs",
+    "gs": "gcsfs",
+    "gcs": "gcsfs",
+    "az": "adlfs",
+    "abfs": "adlfs",
+    "hf": "huggingface_hub",
+}
 _HERE = ("file", "local", "memory", "")
 
 
@@ -48,7 +56,9 @@ class ObjectStore:
             raise
         except Exception as error:  # noqa: BLE001 - each store's library has its own tree of errors
             raise self._refused(error, "take the clip") from None
-        return Published(url, self.wall() + self.life if signed else None, f"an object store ({self.scheme})")
+        return Published(
+            url, self.wall() + self.life if signed else None, f"an object store ({self.scheme})"
+        )
 
     def withdraw(self, path: Path) -> None:
         """Delete what was uploaded. Raises ``NotPublished`` when the store does not allow it."""
@@ -92,7 +102,9 @@ class ObjectStore:
             url, signed = store.url(target) if hasattr(store, "url") else None, False
         if not is_url(url):
             raise NotPublished(
-                f"A store of the kind {self.scheme} gives no web address for a file.", hint="Use one that does, such as s3.", field="video"
+                f"A store of the kind {self.scheme} gives no web address for a file.",
+                hint="Use one that does, such as s3.",
+                field="video",
             )
         return str(url), signed
 

@@ -29,7 +29,14 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from kling_utils.errors import Interrupted, KlingError, MoneyState, NoContact, SubmitUnconfirmed
 from kling_utils.media.addresses import bare, proxies_for
 from kling_utils.media.guard import AGENT, NETWORK_ERRORS
-from kling_utils.novita.backoff import PATIENCE, SUBMIT_PATIENCE, TRIES, Limiter, full_jitter, retry_after
+from kling_utils.novita.backoff import (
+    PATIENCE,
+    SUBMIT_PATIENCE,
+    TRIES,
+    Limiter,
+    full_jitter,
+    retry_after,
+)
 from kling_utils.novita.failures import error_for
 
 _MOST = 8 * 2**20  # bytes of an answer; real ones have a few thousand
@@ -47,7 +54,9 @@ class Answer:
     @property
     def usable(self) -> bool:
         """A success that says something: JSON, and not an error in disguise (a body with a ``code``)."""
-        return 200 <= self.status < 300 and isinstance(self.body, dict) and not self.body.get("code")
+        return (
+            200 <= self.status < 300 and isinstance(self.body, dict) and not self.body.get("code")
+        )
 
 
 class Bearer(AuthBase):
@@ -120,27 +129,43 @@ class Transport:
         self._wait, self._rng = wait or threading.Event().wait, rng or random.Random()  # noqa: S311 - jitter
         self._clock, self._wall = clock, wall
         self._limiter = Limiter(per_minute, clock) if per_minute else None
-        self._reads, self._submits = (connect_timeout, read_timeout), (connect_timeout, submit_timeout)
+        self._reads, self._submits = (
+            (connect_timeout, read_timeout),
+            (connect_timeout, submit_timeout),
+        )
         self._adapter = HTTPAdapter(pool_maxsize=10)
 
     def close(self) -> None:
         """Let go of idle connections."""
         self._adapter.close()
 
-    def get_json(self, url: str, key: SecretStr, params: Mapping[str, str] | None = None, *, money: MoneyState = "no") -> Answer:
+    def get_json(
+        self,
+        url: str,
+        key: SecretStr,
+        params: Mapping[str, str] | None = None,
+        *,
+        money: MoneyState = "no",
+    ) -> Answer:
         """A free read: repeated on trouble of the network, 408, 429, 5xx and answers that say nothing.
 
         Returns a usable answer, or the provider's considered no (another status). Raises ``NoContact``, ``RateLimited`` or
         ``ProviderDown`` after the last try, with the given money state: a task that was asked about has cost something already.
         """
-        request = requests.Request("GET", url, params=dict(params or {}), auth=Bearer(key), headers=_headers())
-        return self._repeat(lambda: self._read(self._adapter, request, key, money), stop_after_attempt(TRIES))
+        request = requests.Request(
+            "GET", url, params=dict(params or {}), auth=Bearer(key), headers=_headers()
+        )
+        return self._repeat(
+            lambda: self._read(self._adapter, request, key, money), stop_after_attempt(TRIES)
+        )
 
     def put_file(self, url: str, key: SecretStr, path: Path) -> Answer:
         """Hand over a file's bytes; repeated like a read: the same bytes under the same name change nothing. Errors as ``get_json``."""
 
         def once() -> Answer:
-            with path.open("rb") as file:  # opened for each try: a repeat must not begin in the middle
+            with path.open(
+                "rb"
+            ) as file:  # opened for each try: a repeat must not begin in the middle
                 headers = {**_headers(), "Content-Type": "application/octet-stream"}
                 request = requests.Request("PUT", url, data=file, auth=Bearer(key), headers=headers)
                 return self._read(self._adapter, request, key, "no")
@@ -159,7 +184,10 @@ class Transport:
         began = self._clock()
 
         def enough(state: RetryCallState) -> bool:
-            return state.attempt_number >= TRIES or int(self._clock() - began) + state.upcoming_sleep > SUBMIT_PATIENCE
+            return (
+                state.attempt_number >= TRIES
+                or int(self._clock() - began) + state.upcoming_sleep > SUBMIT_PATIENCE
+            )
 
         def once() -> Answer:
             while self._limiter and (seconds := self._limiter.take(key.get_secret_value())):
@@ -178,48 +206,79 @@ class Transport:
                     f"The request was sent to {_host(request.url)}, but no usable answer came: {_why(error)}.",
                     hint="The task may exist: look at your tasks at the provider before you send it again.",
                 ) from error
-            lost = NoContact(f"{_host(request.url)} could not be reached, nothing was sent: {_why(error)}.", hint=_HINT)
+            lost = NoContact(
+                f"{_host(request.url)} could not be reached, nothing was sent: {_why(error)}.",
+                hint=_HINT,
+            )
             if _pointless(error):
                 raise lost from error
             raise _Again(lost) from error
         finally:
             adapter.close()
         if answer.status == 429:
-            raise _Again(error_for(429, answer.body, retry_after=answer.retry_after), told=answer.retry_after)
+            raise _Again(
+                error_for(429, answer.body, retry_after=answer.retry_after), told=answer.retry_after
+            )
         return answer
 
-    def _read(self, adapter: HTTPAdapter, request: requests.Request, key: SecretStr, money: MoneyState) -> Answer:
+    def _read(
+        self, adapter: HTTPAdapter, request: requests.Request, key: SecretStr, money: MoneyState
+    ) -> Answer:
         try:
             answer = self._exchange(adapter, request, key, self._reads)
         except (*NETWORK_ERRORS, ValueError) as error:
-            lost = NoContact(f"{_host(request.url)} could not be reached: {_why(error)}.", hint=_HINT, money=money)
+            lost = NoContact(
+                f"{_host(request.url)} could not be reached: {_why(error)}.",
+                hint=_HINT,
+                money=money,
+            )
             if _pointless(error):
                 raise lost from error
             raise _Again(lost) from error
         if answer.usable:
             return answer
         if answer.status in (408, 429) or answer.status >= 500 or 200 <= answer.status < 400:
-            failure = error_for(answer.status, answer.body, money=money, retry_after=answer.retry_after)
+            failure = error_for(
+                answer.status, answer.body, money=money, retry_after=answer.retry_after
+            )
             raise _Again(failure, told=answer.retry_after)
         return answer
 
-    def _exchange(self, adapter: HTTPAdapter, request: requests.Request, key: SecretStr, timeout: tuple[float, float]) -> Answer:
+    def _exchange(
+        self,
+        adapter: HTTPAdapter,
+        request: requests.Request,
+        key: SecretStr,
+        timeout: tuple[float, float],
+    ) -> Answer:
         prepared = request.prepare()
         response = adapter.send(
-            prepared, stream=True, timeout=timeout, verify=self._verify, proxies=proxies_for(prepared.url or "", self._proxies)
+            prepared,
+            stream=True,
+            timeout=timeout,
+            verify=self._verify,
+            proxies=proxies_for(prepared.url or "", self._proxies),
         )
         try:
             text = b"".join(_capped(response)).decode("utf-8", "replace")
         finally:
             response.close()
-        text = text.replace(key.get_secret_value(), "***")  # an answer that repeats the key must not carry it into a message
+        text = text.replace(
+            key.get_secret_value(), "***"
+        )  # an answer that repeats the key must not carry it into a message
         try:
             body = json.loads(text)
         except (ValueError, RecursionError):
             body = None
-        return Answer(response.status_code, body, retry_after(response.headers.get("Retry-After"), self._wall()))
+        return Answer(
+            response.status_code,
+            body,
+            retry_after(response.headers.get("Retry-After"), self._wall()),
+        )
 
-    def _repeat(self, once: Callable[[], Answer], stop: Any, patience: float | None = PATIENCE) -> Answer:
+    def _repeat(
+        self, once: Callable[[], Answer], stop: Any, patience: float | None = PATIENCE
+    ) -> Answer:
         def wait(state: RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
             told = error.told if isinstance(error, _Again) else None
@@ -228,7 +287,13 @@ class Transport:
             return told if patience is None else min(told, patience)
 
         try:
-            return Retrying(sleep=self._pause, stop=stop, wait=wait, retry=retry_if_exception_type(_Again), reraise=True)(once)
+            return Retrying(
+                sleep=self._pause,
+                stop=stop,
+                wait=wait,
+                retry=retry_if_exception_type(_Again),
+                reraise=True,
+            )(once)
         except _Again as error:
             raise error.final from error.__cause__
 
@@ -264,7 +329,13 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
             continue
         seen.append(one)
         yield one
-        waiting += [one.__cause__, one.__context__, getattr(one, "reason", None), getattr(one, "original_error", None), *one.args]
+        waiting += [
+            one.__cause__,
+            one.__context__,
+            getattr(one, "reason", None),
+            getattr(one, "original_error", None),
+            *one.args,
+        ]
 
 
 def _pointless(error: BaseException) -> bool:
@@ -282,7 +353,10 @@ def _pointless(error: BaseException) -> bool:
 def _why(error: BaseException) -> str:
     """The failure in words of our own: those of the libraries repeat whole addresses."""
     kinds: tuple[tuple[type[BaseException], str], ...] = (
-        (ssl.SSLCertVerificationError, "its certificate is not trusted (set REQUESTS_CA_BUNDLE if this network inspects traffic)"),
+        (
+            ssl.SSLCertVerificationError,
+            "its certificate is not trusted (set REQUESTS_CA_BUNDLE if this network inspects traffic)",
+        ),
         (socket.gaierror, "its name could not be resolved"),
         (requests.exceptions.ProxyError, "the proxy could not be reached or refused"),
         (requests.exceptions.ConnectTimeout, "no connection in time"),
@@ -293,4 +367,7 @@ def _why(error: BaseException) -> str:
         (requests.exceptions.InvalidURL, "the address cannot be used"),
     )
     chain = list(_chain(error))
-    return next((words for kind, words in kinds if any(isinstance(e, kind) for e in chain)), "the connection broke")
+    return next(
+        (words for kind, words in kinds if any(isinstance(e, kind) for e in chain)),
+        "the connection broke",
+    )

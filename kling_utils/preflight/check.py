@@ -13,13 +13,31 @@ from urllib.parse import urlsplit
 
 from kling_utils.errors import KlingError, UnreadableMedia
 from kling_utils.preflight import words
-from kling_utils.preflight.limits import DURATION_TOLERANCE, RESULT_SECONDS_IMAGE, Limit, limit, show
-from kling_utils.values import CharacterOrientation, Finding, ImageInfo, MotionRequest, Report, Severity, Size, VideoInfo, is_url
+from kling_utils.preflight.limits import (
+    DURATION_TOLERANCE,
+    RESULT_SECONDS_IMAGE,
+    Limit,
+    limit,
+    show,
+)
+from kling_utils.values import (
+    CharacterOrientation,
+    Finding,
+    ImageInfo,
+    MotionRequest,
+    Report,
+    Severity,
+    Size,
+    VideoInfo,
+    is_url,
+)
 
 _ENDINGS = {"JPEG": (".jpg", ".jpeg"), "PNG": (".png",), "mp4": (".mp4",), "mov": (".mov",)}
 
 
-def check(request: MotionRequest, image: ImageInfo | KlingError, video: VideoInfo | KlingError) -> Report:
+def check(
+    request: MotionRequest, image: ImageInfo | KlingError, video: VideoInfo | KlingError
+) -> Report:
     """Every rule for a whole request. An error instead of an info is the reason why that file could not be measured."""
     findings = (
         *check_image(image, source=request.image),
@@ -34,7 +52,9 @@ def check(request: MotionRequest, image: ImageInfo | KlingError, video: VideoInf
     )
 
 
-def check_image(image: ImageInfo | KlingError, *, source: str | Path | None = None) -> tuple[Finding, ...]:
+def check_image(
+    image: ImageInfo | KlingError, *, source: str | Path | None = None
+) -> tuple[Finding, ...]:
     """The rules for the image alone. ``source``: the path or address as the user gave it, when ``image.path`` is a copy."""
     if isinstance(image, KlingError):
         return (_unreadable("image", image, swapped=getattr(image, "found", "") == "video"),)
@@ -42,17 +62,27 @@ def check_image(image: ImageInfo | KlingError, *, source: str | Path | None = No
 
 
 def check_video(
-    video: VideoInfo | KlingError, character_orientation: CharacterOrientation, *, source: str | Path | None = None
+    video: VideoInfo | KlingError,
+    character_orientation: CharacterOrientation,
+    *,
+    source: str | Path | None = None,
 ) -> tuple[Finding, ...]:
     """The rules for the video alone; in ``image`` orientation Kling takes shorter clips."""
     if isinstance(video, KlingError):
-        return (_unreadable("video", video, swapped=getattr(video, "found", "") in ("image", "heif")),)
-    return tuple(_video_findings(video, character_orientation, video.path if source is None else source))
+        return (
+            _unreadable("video", video, swapped=getattr(video, "found", "") in ("image", "heif")),
+        )
+    return tuple(
+        _video_findings(video, character_orientation, video.path if source is None else source)
+    )
 
 
 def check_text(request: MotionRequest) -> tuple[Finding, ...]:
     """The rules for both prompts: lengths in characters, not bytes."""
-    return (_range("prompt.length", len(request.prompt)), _range("negative_prompt.length", len(request.negative_prompt)))
+    return (
+        _range("prompt.length", len(request.prompt)),
+        _range("negative_prompt.length", len(request.negative_prompt)),
+    )
 
 
 def _image_findings(image: ImageInfo, source: str | Path) -> Iterator[Finding]:
@@ -66,7 +96,9 @@ def _image_findings(image: ImageInfo, source: str | Path) -> Iterator[Finding]:
     yield from _ending("image.name", source, image.format)
 
 
-def _video_findings(video: VideoInfo, character_orientation: CharacterOrientation, source: str | Path) -> Iterator[Finding]:
+def _video_findings(
+    video: VideoInfo, character_orientation: CharacterOrientation, source: str | Path
+) -> Iterator[Finding]:
     yield _choice("video.container", video.container)
     yield _range("video.bytes", video.size_bytes)
     yield from _sides("video", video.size)
@@ -77,9 +109,19 @@ def _video_findings(video: VideoInfo, character_orientation: CharacterOrientatio
     yield _choice("video.codec", video.codec, grace=("hevc",))
     yield _choice("video.pixels", video.pixel_format)
     yield _choice("video.scan", "interlaced" if video.interlaced else "progressive")
-    upright = Size(video.size.height, video.size.width) if video.rotation in (90, 270) else video.size
-    yield _choice("video.pixel_aspect", "square" if _alike(upright, video.coded) else words.stretched(str(video.coded), str(upright)))
-    yield _choice("video.sides_even", "even" if video.coded.width % 2 == video.coded.height % 2 == 0 else str(video.coded))
+    upright = (
+        Size(video.size.height, video.size.width) if video.rotation in (90, 270) else video.size
+    )
+    yield _choice(
+        "video.pixel_aspect",
+        "square"
+        if _alike(upright, video.coded)
+        else words.stretched(str(video.coded), str(upright)),
+    )
+    yield _choice(
+        "video.sides_even",
+        "even" if video.coded.width % 2 == video.coded.height % 2 == 0 else str(video.coded),
+    )
     yield _range("video.frame_rate", video.frame_rate)
     yield _choice("video.rate", "variable" if video.variable_rate else "constant")
     yield from _ending("video.name", source, video.container)
@@ -97,8 +139,17 @@ def _check_choices(request: MotionRequest, video: VideoInfo) -> Iterator[Finding
     else:
         cut = video.duration > RESULT_SECONDS_IMAGE + DURATION_TOLERANCE
         result = show(RESULT_SECONDS_IMAGE, "s")
-        yield _finding(rule, rule.severity if cut else "pass", words.shortened(result, clip) if cut else result)
-    yield _choice("request.sound", "unwanted" if not request.keep_original_sound else "silent" if video.audio_codec is None else "sound")
+        yield _finding(
+            rule, rule.severity if cut else "pass", words.shortened(result, clip) if cut else result
+        )
+    yield _choice(
+        "request.sound",
+        "unwanted"
+        if not request.keep_original_sound
+        else "silent"
+        if video.audio_codec is None
+        else "sound",
+    )
 
 
 # -- one value against one rule ------------------------------------------------------------------------------------------------------
@@ -122,7 +173,11 @@ def _range(code: str, value: float | Fraction, *, measured: str | None = None) -
     rule = limit(code)
     shown = show(value, rule.unit) if measured is None else measured
     # A float is taken to the microsecond, because 30.05 in binary is a hair more than 30.05.
-    exact = Fraction(value).limit_denominator(1_000_000) if isinstance(value, float) else Fraction(value)
+    exact = (
+        Fraction(value).limit_denominator(1_000_000)
+        if isinstance(value, float)
+        else Fraction(value)
+    )
     short = rule.low - exact if rule.low is not None else 0
     beyond = max(short, exact - rule.high if rule.high is not None else 0)
     if beyond <= 0:
@@ -132,13 +187,19 @@ def _range(code: str, value: float | Fraction, *, measured: str | None = None) -
     return _finding(rule, rule.severity, shown, rule.fix("low" if short > 0 else "high"))
 
 
-def _choice(code: str, value: str, *, measured: str | None = None, grace: tuple[str, ...] = ()) -> Finding:
+def _choice(
+    code: str, value: str, *, measured: str | None = None, grace: tuple[str, ...] = ()
+) -> Finding:
     """One of the rule's options, in words; ``grace`` are values that are let off with its ``grace_severity``."""
     rule, word = limit(code), words.name(value)
     shown = word if measured is None else measured
     if word in rule.options:
         return _finding(rule, "pass", shown)
-    return _finding(rule, rule.grace_severity, shown, rule.fix("grace")) if value in grace else _finding(rule, rule.severity, shown)
+    return (
+        _finding(rule, rule.grace_severity, shown, rule.fix("grace"))
+        if value in grace
+        else _finding(rule, rule.severity, shown)
+    )
 
 
 def _sides(field: str, size: Size) -> Iterator[Finding]:
@@ -158,7 +219,9 @@ def _ending(code: str, source: str | Path, kind: str) -> Iterator[Finding]:
     An address is sent as it is, and who fetches it may go by its ending; a file is sent under the ending of its bytes.
     """
     address = is_url(source)
-    ending = PurePosixPath(urlsplit(str(source)).path if address else Path(source).name).suffix.lower()
+    ending = PurePosixPath(
+        urlsplit(str(source)).path if address else Path(source).name
+    ).suffix.lower()
     fitting = _ENDINGS.get(kind)
     if fitting is None or not ending:
         return
@@ -174,7 +237,13 @@ def _ending(code: str, source: str | Path, kind: str) -> Iterator[Finding]:
 
 
 def _unreadable(field: str, error: KlingError, *, swapped: bool) -> Finding:
-    what = error.what if isinstance(error, UnreadableMedia) and error.what else error.message.rstrip(".")
+    what = (
+        error.what
+        if isinstance(error, UnreadableMedia) and error.what
+        else error.message.rstrip(".")
+    )
     if swapped:
-        return _finding(limit("image.is_video" if field == "image" else "video.is_image"), "error", what)
+        return _finding(
+            limit("image.is_video" if field == "image" else "video.is_image"), "error", what
+        )
     return _finding(limit(f"{field}.unreadable"), "error", what, error.hint)

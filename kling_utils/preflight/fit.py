@@ -14,7 +14,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from kling_utils.errors import FfmpegFailed, Interrupted, InvalidRequest, UnreadableMedia, Unrepairable
+from kling_utils.errors import (
+    FfmpegFailed,
+    Interrupted,
+    InvalidRequest,
+    UnreadableMedia,
+    Unrepairable,
+)
 from kling_utils.media.probe import probe_image, probe_video
 from kling_utils.media.thumbnails import thumbnails
 from kling_utils.media.workshop import move, workshop
@@ -22,10 +28,30 @@ from kling_utils.preflight import fit_words
 from kling_utils.preflight.check import check_image, check_video
 from kling_utils.preflight.fit_image import make_image, plan_image
 from kling_utils.preflight.fit_video import make_video, plan_video
-from kling_utils.preflight.plan import FitChoices, Fitted, ImagePlan, Impossible, Plan, Step, VideoPlan
+from kling_utils.preflight.plan import (
+    FitChoices,
+    Fitted,
+    ImagePlan,
+    Impossible,
+    Plan,
+    Step,
+    VideoPlan,
+)
 from kling_utils.values import CharacterOrientation, Finding, ImageInfo, Report, VideoInfo, is_url
 
-__all__ = ["FitChoices", "Fitted", "Impossible", "Plan", "Step", "fit", "fit_file", "left_in_place", "plan_file", "plan_fit", "thumbnails"]
+__all__ = [
+    "FitChoices",
+    "Fitted",
+    "Impossible",
+    "Plan",
+    "Step",
+    "fit",
+    "fit_file",
+    "left_in_place",
+    "plan_file",
+    "plan_fit",
+    "thumbnails",
+]
 
 Progress = Callable[[float, str], None]
 """Gets 0..1 and what is being made: ``image`` or ``video``."""
@@ -35,7 +61,12 @@ _HINT = "Nothing was kept of it; start it again when you like."
 _DEFAULT = FitChoices()
 
 
-def plan_fit(report: Report, *, choices: FitChoices = _DEFAULT, character_orientation: CharacterOrientation = "video") -> Plan:
+def plan_fit(
+    report: Report,
+    *,
+    choices: FitChoices = _DEFAULT,
+    character_orientation: CharacterOrientation = "video",
+) -> Plan:
     """What would make the files of the report legal, and what that costs in quality. Nothing is changed.
 
     A file that could not be measured, or cannot be repaired, is in ``.impossible`` with its reason. Takes about 0.1 s for a clip.
@@ -56,17 +87,27 @@ def plan_fit(report: Report, *, choices: FitChoices = _DEFAULT, character_orient
     return Plan(image, video, tuple(cannot), character_orientation, report)
 
 
-def left_in_place(choices: FitChoices, report: Report, *, image: str | Path, video: str | Path) -> FitChoices:
+def left_in_place(
+    choices: FitChoices, report: Report, *, image: str | Path, video: str | Path
+) -> FitChoices:
     """The choices without what is at an address and would not be refused: the provider can fetch it, and a copy would have to be published.
 
     ``image`` and ``video`` as they were given; the report tells what would be refused.
     """
     given, wrong = {"image": image, "video": video}, {finding.field for finding in report.errors}
-    return replace(choices, fields=tuple(field for field in choices.fields if field in wrong or not is_url(given[field])))
+    return replace(
+        choices,
+        fields=tuple(
+            field for field in choices.fields if field in wrong or not is_url(given[field])
+        ),
+    )
 
 
 def plan_file(
-    file: Path | ImageInfo | VideoInfo, *, choices: FitChoices = _DEFAULT, character_orientation: CharacterOrientation = "video"
+    file: Path | ImageInfo | VideoInfo,
+    *,
+    choices: FitChoices = _DEFAULT,
+    character_orientation: CharacterOrientation = "video",
 ) -> Plan:
     """The same for one file, by its path or as it was measured. Raises ``UnreadableMedia`` for what is neither picture nor clip."""
     info = _measure(file) if isinstance(file, Path) else file
@@ -77,7 +118,9 @@ def plan_file(
     return plan_fit(report, choices=choices, character_orientation=character_orientation)
 
 
-def fit(plan: Plan, dest: Path, *, on_progress: Progress | None = None, stop: Stop | None = None) -> Fitted:
+def fit(
+    plan: Plan, dest: Path, *, on_progress: Progress | None = None, stop: Stop | None = None
+) -> Fitted:
     """Do what the plan says; the new files are in the folder ``dest``, under names that nothing there has.
 
     ``stop`` is asked about twice a second. Both files appear when both are ready; before, and after a stop, an error or a kill, there are
@@ -86,27 +129,46 @@ def fit(plan: Plan, dest: Path, *, on_progress: Progress | None = None, stop: St
     return _fit(plan, dest, None, on_progress, stop)
 
 
-def fit_file(plan: Plan, out: Path, *, on_progress: Progress | None = None, stop: Stop | None = None) -> Fitted:
+def fit_file(
+    plan: Plan, out: Path, *, on_progress: Progress | None = None, stop: Stop | None = None
+) -> Fitted:
     """The same for a plan of one file, under the name ``out``, which is replaced if it exists, unless it is the original.
 
     The name's ending chooses between JPEG and PNG. Raises ``InvalidRequest`` also for an ending that does not suit.
     """
     if (plan.image is None) == (plan.video is None):
-        raise InvalidRequest("There is not one file to make.", hint="Look at plan.needed first; use fit() for two files.")
+        raise InvalidRequest(
+            "There is not one file to make.",
+            hint="Look at plan.needed first; use fit() for two files.",
+        )
     made = plan.image or plan.video
     assert made is not None  # noqa: S101 - one of both, as was just seen
     if out.exists() and out.samefile(made.info.path):
-        raise InvalidRequest(f"{out.name} is the original, which is never written over.", hint="Choose another name.", field=_field(plan))
+        raise InvalidRequest(
+            f"{out.name} is the original, which is never written over.",
+            hint="Choose another name.",
+            field=_field(plan),
+        )
     ending = out.suffix.lower()
     kinds = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"} if plan.image else {".mp4": "MP4"}
     if ending not in kinds:
-        raise InvalidRequest(f"{out.name} does not end in {' or '.join(kinds)}.", hint="Choose such a name.", field=_field(plan))
+        raise InvalidRequest(
+            f"{out.name} does not end in {' or '.join(kinds)}.",
+            hint="Choose such a name.",
+            field=_field(plan),
+        )
     if plan.image is not None and plan.image.kind != "PNG" and kinds[ending] == "PNG":
-        raise InvalidRequest(f"{out.name}: a PNG of this picture may be too large.", hint="Choose a name in .jpg.", field="image")
+        raise InvalidRequest(
+            f"{out.name}: a PNG of this picture may be too large.",
+            hint="Choose a name in .jpg.",
+            field="image",
+        )
     return _fit(plan.saved_as(ending), out.parent, out, on_progress, stop)
 
 
-def _fit(plan: Plan, dest: Path, out: Path | None, on_progress: Progress | None, stop: Stop | None) -> Fitted:
+def _fit(
+    plan: Plan, dest: Path, out: Path | None, on_progress: Progress | None, stop: Stop | None
+) -> Fitted:
     report = plan.report or Report(())
     if plan.impossible:
         first = plan.impossible[0]
@@ -133,7 +195,12 @@ def _fit(plan: Plan, dest: Path, out: Path | None, on_progress: Progress | None,
             tell(share, "image")
         if plan.video is not None:
             begin = share if plan.image else 0.0
-            path, steps = make_video(plan.video, work, on_progress=lambda part: tell(begin + (1 - begin) * 0.99 * part, "video"), stop=stop)
+            path, steps = make_video(
+                plan.video,
+                work,
+                on_progress=lambda part: tell(begin + (1 - begin) * 0.99 * part, "video"),
+                stop=stop,
+            )
             done += steps
             made.append((path, out or _free(dest, plan.video.info.path.stem, path.suffix)))
         _check(plan, [path for path, _ in made])
@@ -164,18 +231,31 @@ def _check(plan: Plan, paths: Iterable[Path]) -> None:
     """The promise, measured: what was made is legal."""
     for path in paths:
         picture = path.suffix in (".jpg", ".png")
-        findings = check_image(probe_image(path)) if picture else check_video(probe_video(path), plan.character_orientation)
+        findings = (
+            check_image(probe_image(path))
+            if picture
+            else check_video(probe_video(path), plan.character_orientation)
+        )
         wrong = next((f for f in findings if f.severity == "error"), None)
         if wrong is not None:
-            raise FfmpegFailed(f"It could not be made legal: {wrong.title.lower()} is {wrong.measured}.", hint=wrong.fix)
+            raise FfmpegFailed(
+                f"It could not be made legal: {wrong.title.lower()} is {wrong.measured}.",
+                hint=wrong.fix,
+            )
 
 
 def _same_file(plan: Plan) -> None:
     """A plan is for the bytes that were measured: a file that has changed since is measured again first."""
     for part in (plan.image, plan.video):
-        if part is not None and (not part.info.path.is_file() or part.info.path.stat().st_size != part.info.size_bytes):
+        if part is not None and (
+            not part.info.path.is_file() or part.info.path.stat().st_size != part.info.size_bytes
+        ):
             field = "image" if part is plan.image else "video"
-            raise UnreadableMedia(f"{part.info.path.name} has changed since it was checked.", hint="Check it again.", field=field)
+            raise UnreadableMedia(
+                f"{part.info.path.name} has changed since it was checked.",
+                hint="Check it again.",
+                field=field,
+            )
 
 
 def _measure(path: Path) -> ImageInfo | VideoInfo:
@@ -189,8 +269,16 @@ def _measure(path: Path) -> ImageInfo | VideoInfo:
 
 def _unreadable(findings: Iterable[Finding]) -> Iterable[Impossible]:
     for each in findings:
-        if each.code in ("image.unreadable", "image.is_video", "video.unreadable", "video.is_image") and each.severity == "error":
-            yield Impossible(each.field, each.code, *fit_words.impossible("unreadable", what=each.measured, fix=each.fix))
+        if (
+            each.code
+            in ("image.unreadable", "image.is_video", "video.unreadable", "video.is_image")
+            and each.severity == "error"
+        ):
+            yield Impossible(
+                each.field,
+                each.code,
+                *fit_words.impossible("unreadable", what=each.measured, fix=each.fix),
+            )
 
 
 def _field(plan: Plan) -> str:

@@ -37,9 +37,13 @@ _LOSSLESS = ("PNG", "BMP", "GIF", "TIFF")
 _SEE_THROUGH = ("RGBA", "LA", "PA")
 
 
-def plan_image(info: ImageInfo, findings: tuple[Finding, ...], choices: FitChoices) -> ImagePlan | None:
+def plan_image(
+    info: ImageInfo, findings: tuple[Finding, ...], choices: FitChoices
+) -> ImagePlan | None:
     """What makes the picture legal; None when nothing has to be done. With ``crop`` the person is looked for (0.3 s)."""
-    found: dict[str, Severity] = {f.code: f.severity for f in findings if f.severity != "pass" and f.code in _ANSWERED}
+    found: dict[str, Severity] = {
+        f.code: f.severity for f in findings if f.severity != "pass" and f.code in _ANSWERED
+    }
     if not any(severity == "error" or choices.careful for severity in found.values()):
         return None
     most = int(limit("image.bytes").high or 0)
@@ -49,7 +53,9 @@ def plan_image(info: ImageInfo, findings: tuple[Finding, ...], choices: FitChoic
 
     def add(code: str, *answers: str, **values: object) -> None:
         there: list[Severity] = [found[each] for each in answers if each in found]
-        worst: Severity = "error" if "error" in there else "warning" if "warning" in there else "advice"
+        worst: Severity = (
+            "error" if "error" in there else "warning" if "warning" in there else "advice"
+        )
         steps.append(step(code, tuple(each for each in answers if each in found), worst, **values))
 
     fill = "image.bytes" in found
@@ -84,8 +90,19 @@ def plan_image(info: ImageInfo, findings: tuple[Finding, ...], choices: FitChoic
     if fill:
         ratio = most / info.size_bytes
         kept = fit_words.shrunk(ratio if info.format == "JPEG" else min(1.0, 4 * ratio))
-        add("image.shrink", "image.bytes", from_=show(info.size_bytes, "bytes"), to=show(most, "bytes"), cost=kept)
-    add("image.save", "image.name", to=kind, cost="" if kind == "PNG" or fill else fit_words.COST_NONE)
+        add(
+            "image.shrink",
+            "image.bytes",
+            from_=show(info.size_bytes, "bytes"),
+            to=show(most, "bytes"),
+            cost=kept,
+        )
+    add(
+        "image.save",
+        "image.name",
+        to=kind,
+        cost="" if kind == "PNG" or fill else fit_words.COST_NONE,
+    )
     return ImagePlan(
         info=info,
         steps=tuple(steps),
@@ -100,7 +117,9 @@ def plan_image(info: ImageInfo, findings: tuple[Finding, ...], choices: FitChoic
     )
 
 
-def make_image(plan: ImagePlan, work: Path, *, stop: Callable[[], None]) -> tuple[Path, tuple[Step, ...]]:
+def make_image(
+    plan: ImagePlan, work: Path, *, stop: Callable[[], None]
+) -> tuple[Path, tuple[Step, ...]]:
     """Make it in the folder ``work``: the file and what was done. ``stop`` raises when it is time. Raises ``UnreadableMedia``."""
     stop()
     picture = pictures.plain(plan.info.path, plan.behind)
@@ -112,10 +131,17 @@ def make_image(plan: ImagePlan, work: Path, *, stop: Callable[[], None]) -> tupl
     picture = pictures.scale(picture, plan.size)
     path = work / "image"
     least = int(limit("image.side.kling").low or 0)
-    kind, shrunk = pictures.save(picture, path, plan.kind, max_bytes=plan.max_bytes, fill=plan.fill, least=least, stop=stop)
+    kind, shrunk = pictures.save(
+        picture, path, plan.kind, max_bytes=plan.max_bytes, fill=plan.fill, least=least, stop=stop
+    )
     done = plan.steps
     if kind != plan.kind:  # rare: a drawing that a PNG holds badly
-        done = (*done[:-1], step("image.save", done[-1].answers, done[-1].severity, to=kind, cost=fit_words.COST_NONE))
+        done = (
+            *done[:-1],
+            step(
+                "image.save", done[-1].answers, done[-1].severity, to=kind, cost=fit_words.COST_NONE
+            ),
+        )
     if shrunk < 1:
         made = Size(round(picture.width * shrunk), round(picture.height * shrunk))
         done = (*done, step("image.smaller", from_=plan.size, to=made))
@@ -126,7 +152,9 @@ def _as_png(info: ImageInfo, most: int, *, fill: bool) -> bool:
     """Whether a lossless picture stays one: only where that surely fits."""
     if info.format not in _LOSSLESS or fill:
         return False
-    return 3 * info.size.width * info.size.height < most or (info.format == "PNG" and 2 * info.size_bytes < most)
+    return 3 * info.size.width * info.size.height < most or (
+        info.format == "PNG" and 2 * info.size_bytes < most
+    )
 
 
 def _also(done: Step, found: dict[str, Severity], *codes: str) -> Step:
@@ -194,7 +222,9 @@ def _person(picture: Image.Image) -> tuple[float, float, float, float] | None:
         x, y = (at, 0) if picture.width >= picture.height else (0, at)
         square = picture.crop((x, y, x + short, y + short))
         square.thumbnail((640, 640), Image.Resampling.BILINEAR)
-        body = follow([np.ascontiguousarray(np.asarray(square)[:, :, ::-1])], model="full").bodies[0]
+        body = follow([np.ascontiguousarray(np.asarray(square)[:, :, ::-1])], model="full").bodies[
+            0
+        ]
         seen = body[body[:, 3] > 0.5, :2] * (short / square.width) if body is not None else ()
         if len(seen):
             (left, top), (right, bottom) = np.min(seen, axis=0), np.max(seen, axis=0)

@@ -20,13 +20,33 @@ from kling_utils.preflight.limits import limit, number, show
 from kling_utils.preflight.plan import FitChoices, Impossible, Step, VideoPlan, step
 from kling_utils.values import Finding, Severity, Size, VideoInfo
 
-_ENCODED = frozenset({"video.codec", "video.pixels", "video.scan", "video.pixel_aspect", "video.sides_even", "video.rate"})
-_ANSWERED = _ENCODED | {"video.container", "video.bytes", "video.side", "video.side.kling", "video.duration", "video.frame_rate"}
+_ENCODED = frozenset(
+    {
+        "video.codec",
+        "video.pixels",
+        "video.scan",
+        "video.pixel_aspect",
+        "video.sides_even",
+        "video.rate",
+    }
+)
+_ANSWERED = _ENCODED | {
+    "video.container",
+    "video.bytes",
+    "video.side",
+    "video.side.kling",
+    "video.duration",
+    "video.frame_rate",
+}
 _SLOWEST = Fraction(1, 2)
 """Of the speed: below it a movement is not the same any more."""
 _AIM = Fraction(61, 20)
 """Seconds that a slowed clip gets: the least, and a frame or two."""
-_USUAL = tuple(Fraction(rate) * each for rate in (15, 24, 25, 30, 48, 50, 60) for each in (1, Fraction(1000, 1001)))
+_USUAL = tuple(
+    Fraction(rate) * each
+    for rate in (15, 24, 25, 30, 48, 50, 60)
+    for each in (1, Fraction(1000, 1001))
+)
 _BEST, _FILLING = 17.0, 1.0
 """x264's quality beyond which nothing is seen, and what is gone up to when the source had more to give (0 would be another profile)."""
 _HOPELESS = 0.7
@@ -41,7 +61,9 @@ _WORTH = 0.85
 """Making it smaller than this share of the pixels is worth the blur."""
 
 
-def plan_video(info: VideoInfo, findings: tuple[Finding, ...], choices: FitChoices) -> VideoPlan | Impossible | None:
+def plan_video(
+    info: VideoInfo, findings: tuple[Finding, ...], choices: FitChoices
+) -> VideoPlan | Impossible | None:
     """What makes the clip legal; None when nothing has to be done. Its packets are listed again (0.1 s). Raises ``UnreadableMedia``."""
     found = {f.code: f for f in findings if f.severity != "pass" and f.code in _ANSWERED}
     if "video.frame_rate" in found and info.frame_rate <= _most_rate():
@@ -55,7 +77,11 @@ def plan_video(info: VideoInfo, findings: tuple[Finding, ...], choices: FitChoic
         del found["video.duration"]  # a frame or two beyond: it passes
     chosen = choices.start > 0 or (choices.length is not None and choices.length < info.duration)
     turned = info.rotation != 0
-    if not chosen and not any(f.severity == "error" for f in found.values()) and not (choices.careful and (found or turned)):
+    if (
+        not chosen
+        and not any(f.severity == "error" for f in found.values())
+        and not (choices.careful and (found or turned))
+    ):
         return None
     clip = Clip(info, look(info.path))
     start, seconds = _cut(info, choices, float(least), float(most))
@@ -75,8 +101,12 @@ def plan_video(info: VideoInfo, findings: tuple[Finding, ...], choices: FitChoic
         build.copy(recipe)
         return VideoPlan(info, tuple(build.steps), "copy", recipe, ceiling, fill=False)
     slow = _AIM / Fraction(info.duration).limit_denominator(1000) if short else Fraction(1)
-    rate = _rate(info, clip.streams) / (slow if short and info.frame_rate / slow >= _USUAL[0] else 1)
-    frames = max(1, math.floor(Fraction(seconds).limit_denominator(100_000) * slow * rate + Fraction(1, 100)))
+    rate = _rate(info, clip.streams) / (
+        slow if short and info.frame_rate / slow >= _USUAL[0] else 1
+    )
+    frames = max(
+        1, math.floor(Fraction(seconds).limit_denominator(100_000) * slow * rate + Fraction(1, 100))
+    )
     if frames / rate > most:
         frames = math.floor(most * rate)
     kept = clip.streams.bytes_between(start, start + seconds)
@@ -89,7 +119,9 @@ def plan_video(info: VideoInfo, findings: tuple[Finding, ...], choices: FitChoic
     return VideoPlan(info, tuple(build.steps), "encode", recipe, ceiling, fill)
 
 
-def make_video(plan: VideoPlan, work: Path, *, on_progress: Progress | None, stop: Stop | None) -> tuple[Path, tuple[Step, ...]]:
+def make_video(
+    plan: VideoPlan, work: Path, *, on_progress: Progress | None, stop: Stop | None
+) -> tuple[Path, tuple[Step, ...]]:
     """Make it in the folder ``work``: the file and what was done. Raises ``FfmpegFailed``, ``UnreadableMedia`` and ``Interrupted``."""
     clip, dest = Clip(plan.info, look(plan.info.path)), work / "video.mp4"
     done = plan.steps
@@ -100,17 +132,30 @@ def make_video(plan: VideoPlan, work: Path, *, on_progress: Progress | None, sto
                 return dest, done
         except (FfmpegFailed, UnreadableMedia):
             pass  # packets that an MP4 does not take, or an index that does not tell the truth: then it has to be encoded
-        done = (*(each for each in done if each.code not in ("video.repack",)), step("video.encode", cost=fit_words.COST_NONE))
+        done = (
+            *(each for each in done if each.code not in ("video.repack",)),
+            step("video.encode", cost=fit_words.COST_NONE),
+        )
     dest.unlink(missing_ok=True)
     if not plan.fill and _at_best(clip, plan, dest, on_progress, stop):
         return dest, done
     best = _FILLING if plan.fill else _BEST
-    job = sized.Sized(clip, plan.recipe, work, max_bytes=plan.max_bytes, best_crf=best, on_progress=on_progress, stop=stop)
+    job = sized.Sized(
+        clip,
+        plan.recipe,
+        work,
+        max_bytes=plan.max_bytes,
+        best_crf=best,
+        on_progress=on_progress,
+        stop=stop,
+    )
     job.make(dest)
     return dest, done
 
 
-def _at_best(clip: Clip, plan: VideoPlan, dest: Path, on_progress: Progress | None, stop: Stop | None) -> bool:
+def _at_best(
+    clip: Clip, plan: VideoPlan, dest: Path, on_progress: Progress | None, stop: Stop | None
+) -> bool:
     """Write ``dest`` at the best quality, in a plain pass; False when that will not fit, which shows early."""
     reached = 0.0
 
@@ -122,10 +167,19 @@ def _at_best(clip: Clip, plan: VideoPlan, dest: Path, on_progress: Progress | No
 
     def too_much() -> bool:
         size = dest.stat().st_size if dest.exists() else 0
-        return size > plan.max_bytes or (reached > 0.1 and _HOPELESS * size / reached > plan.max_bytes)
+        return size > plan.max_bytes or (
+            reached > 0.1 and _HOPELESS * size / reached > plan.max_bytes
+        )
 
     try:
-        encode.encode(clip, plan.recipe, dest, crf=_BEST, on_progress=progress, stop=lambda: too_much() or (stop is not None and stop()))
+        encode.encode(
+            clip,
+            plan.recipe,
+            dest,
+            crf=_BEST,
+            on_progress=progress,
+            stop=lambda: too_much() or (stop is not None and stop()),
+        )
     except Interrupted:
         if stop is not None and stop():
             raise
@@ -136,15 +190,21 @@ def _at_best(clip: Clip, plan: VideoPlan, dest: Path, on_progress: Progress | No
 class _Build:
     """Collects the steps of one clip."""
 
-    def __init__(self, clip: Clip, found: dict[str, Finding], start: float, seconds: float, trimmed: bool) -> None:
+    def __init__(
+        self, clip: Clip, found: dict[str, Finding], start: float, seconds: float, trimmed: bool
+    ) -> None:
         self.clip, self.found, self.trimmed = clip, found, trimmed
         self.start, self.seconds = start, seconds
         self.steps: list[Step] = []
 
     def add(self, code: str, *answers: str, **values: object) -> None:
         there = [self.found[each].severity for each in answers if each in self.found]
-        worst: Severity = "error" if "error" in there else "warning" if "warning" in there else "advice"
-        self.steps.append(step(code, tuple(each for each in answers if each in self.found), worst, **values))
+        worst: Severity = (
+            "error" if "error" in there else "warning" if "warning" in there else "advice"
+        )
+        self.steps.append(
+            step(code, tuple(each for each in answers if each in self.found), worst, **values)
+        )
 
     def copy(self, recipe: Recipe) -> None:
         if self.trimmed:
@@ -159,13 +219,25 @@ class _Build:
             self._cut("video.trim", recipe.seconds)
         if recipe.slow != 1:
             share = f"{round(100 / recipe.slow)} %"
-            self.add("video.slow", "video.duration", share=share, from_=show(info.duration, "s"), to=show(recipe.seconds, "s"))
+            self.add(
+                "video.slow",
+                "video.duration",
+                share=share,
+                from_=show(info.duration, "s"),
+                to=show(recipe.seconds, "s"),
+            )
         if info.rotation:
             self.add("video.upright", degrees=info.rotation)
         if info.interlaced:
             self.add("video.scan", "video.scan")
         if "video.frame_rate" in found:
-            self.add("video.fewer", "video.frame_rate", "video.rate", from_=number(info.frame_rate), to=number(recipe.rate))
+            self.add(
+                "video.fewer",
+                "video.frame_rate",
+                "video.rate",
+                from_=number(info.frame_rate),
+                to=number(recipe.rate),
+            )
         elif info.variable_rate:
             self.add("video.rate", "video.rate", to=number(recipe.rate))
         self._sizes(recipe.size, shrink=kept > 0)
@@ -177,10 +249,21 @@ class _Build:
         if kept:
             rate = number(round(8 * ceiling / recipe.seconds / 1e6, 1))
             lost = fit_words.shrunk(ceiling / kept)
-            told = {"from_": show(kept, "bytes"), "to": show(ceiling, "bytes"), "rate": rate, "size": recipe.size}
+            told = {
+                "from_": show(kept, "bytes"),
+                "to": show(ceiling, "bytes"),
+                "rate": rate,
+                "size": recipe.size,
+            }
             self.add("video.shrink", "video.bytes", **told, cost=lost)
             cost = ""
-        self.add("video.encode", "video.container", "video.codec", *(() if kept else ("video.bytes",)), cost=cost)
+        self.add(
+            "video.encode",
+            "video.container",
+            "video.codec",
+            *(() if kept else ("video.bytes",)),
+            cost=cost,
+        )
 
     def _cut(self, code: str, seconds: float) -> None:
         bounds = ("video.duration",) if self.clip.info.duration > self.seconds else ()
@@ -197,7 +280,14 @@ class _Build:
         if size == even != shown or ("video.sides_even" in self.found and size == even):
             self.add("video.even", "video.sides_even", from_=shown, to=size)
         elif min(size) > min(shown):
-            self.add("video.enlarge", "video.side", "video.side.kling", "video.sides_even", from_=shown, to=size)
+            self.add(
+                "video.enlarge",
+                "video.side",
+                "video.side.kling",
+                "video.sides_even",
+                from_=shown,
+                to=size,
+            )
         elif size != shown:
             self.add("video.reduce", "video.side.kling", "video.sides_even", from_=shown, to=size)
 
@@ -208,8 +298,14 @@ def _most_rate() -> Fraction:
 
 def _too_short(info: VideoInfo, finding: Finding, least: float) -> Impossible:
     slower = info.duration >= least * float(_SLOWEST)
-    told = {"measured": show(info.duration, "s"), "allowed": show(least, "s"), "share": f"{round(100 * info.duration / float(_AIM))} %"}
-    return Impossible("video", finding.code, *fit_words.impossible("short.slow" if slower else "short", **told))
+    told = {
+        "measured": show(info.duration, "s"),
+        "allowed": show(least, "s"),
+        "share": f"{round(100 * info.duration / float(_AIM))} %",
+    }
+    return Impossible(
+        "video", finding.code, *fit_words.impossible("short.slow" if slower else "short", **told)
+    )
 
 
 def _cut(info: VideoInfo, choices: FitChoices, least: float, most: float) -> tuple[float, float]:
@@ -225,7 +321,9 @@ def _cut(info: VideoInfo, choices: FitChoices, least: float, most: float) -> tup
     return start, seconds
 
 
-def _copied(clip: Clip, start: float, seconds: float, trimmed: bool, *, short: float) -> tuple[Recipe, int] | None:
+def _copied(
+    clip: Clip, start: float, seconds: float, trimmed: bool, *, short: float
+) -> tuple[Recipe, int] | None:
     """What can be kept as packets, and how many bytes that makes; None when the cut is not at a key picture, or would end too early:
     by a picture and by ``short`` seconds."""
     info, streams = clip.info, clip.streams
@@ -247,7 +345,9 @@ def _as_planned(path: Path, plan: VideoPlan) -> bool:
     """Whether what was copied is legal and whole."""
     made = probe_video(path)
     errors = [f for f in check_video(made, "video") if f.severity == "error"]
-    whole = abs(made.duration - plan.recipe.seconds) <= 1 / plan.recipe.rate and not made.variable_rate
+    whole = (
+        abs(made.duration - plan.recipe.seconds) <= 1 / plan.recipe.rate and not made.variable_rate
+    )
     return not errors and whole and made.size_bytes <= plan.max_bytes
 
 
@@ -272,12 +372,18 @@ def _size(info: VideoInfo, choices: FitChoices) -> Size | Impossible:
             size = _even(shown, side / min(shown), up=True)
             if max(size) <= most:
                 return size
-        return Impossible("video", "video.side", *fit_words.impossible("pixels", measured=words.size(str(shown))))
+        return Impossible(
+            "video", "video.side", *fit_words.impossible("pixels", measured=words.size(str(shown)))
+        )
     if max(shown) > most:
         size = _even(shown, most / max(shown))
         if min(size) >= least:
             return size
-        return Impossible("video", "video.side.kling", *fit_words.impossible("pixels", measured=words.size(str(shown))))
+        return Impossible(
+            "video",
+            "video.side.kling",
+            *fit_words.impossible("pixels", measured=words.size(str(shown))),
+        )
     return shown
 
 

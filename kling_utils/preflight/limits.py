@@ -55,7 +55,9 @@ class Limit:
     def allowed(self) -> str:
         """The rule in words, such as ``3 to 30 s``."""
         unit = words.UNITS[self.unit]
-        low, high = (None if bound is None else _bound(bound, self.unit) for bound in (self.low, self.high))
+        low, high = (
+            None if bound is None else _bound(bound, self.unit) for bound in (self.low, self.high)
+        )
         if low is None and high is None:
             return words.either(self.options)
         return words.span(low, high, unit)
@@ -63,7 +65,9 @@ class Limit:
     def fix(self, breach: Literal["low", "high", "grace", ""] = "") -> str:
         """What the user does about a breach of that kind."""
         text = words.TEXTS[self.code]
-        chosen = {"low": text.low, "high": text.high, "grace": text.grace, "": ""}[breach] or text.fix
+        chosen = {"low": text.low, "high": text.high, "grace": text.grace, "": ""}[
+            breach
+        ] or text.fix
         low, high = ("" if bound is None else number(bound) for bound in (self.low, self.high))
         return chosen.format(low=low, high=high, seconds=RESULT_SECONDS_IMAGE)
 
@@ -75,7 +79,11 @@ def show(value: Fraction | float, unit: Unit) -> str:
         slim = Fraction(ceil(max(value, 1 / Fraction(value)) * 1000), 1000)
         return _bound(slim if value >= 1 else 1 / slim, unit)
     if unit == "bytes":
-        return f"{number(ceil(value / 10_000) / 100)} MB" if value >= MEGABYTE else f"{ceil(value / 1000)} kB"
+        return (
+            f"{number(ceil(value / 10_000) / 100)} MB"
+            if value >= MEGABYTE
+            else f"{ceil(value / 1000)} kB"
+        )
     return _bound(value, unit) + words.UNITS[unit]
 
 
@@ -95,20 +103,49 @@ _STILL, _CLIP = ("JPEG", "PNG"), ("MP4", "MOV")
 
 LIMITS: tuple[Limit, ...] = (
     Limit("image.format", "kind", "error", "novita", options=_STILL),
-    Limit("image.bytes", "bytes", "error", "novita", high=_TEN, grace=_MAYBE, grace_severity="warning"),
+    Limit(
+        "image.bytes", "bytes", "error", "novita", high=_TEN, grace=_MAYBE, grace_severity="warning"
+    ),
     Limit("image.side", "px", "error", "novita", low=300),
     Limit("image.side.kling", "px", "warning", "kling", low=340),
     Limit("image.aspect", "aspect", "error", "novita", low=Fraction(2, 5), high=Fraction(5, 2)),
     Limit("image.frames", "kind", "warning", "nobody", options=("still",)),
     Limit("image.mode", "kind", "advice", "nobody", options=("8-bit RGB", "8-bit grey", "palette")),
     Limit("image.turned", "kind", "advice", "nobody", options=("upright",)),
-    Limit("image.name", "kind", "warning", "novita", options=(".jpg", ".jpeg", ".png"), grace_severity="advice"),
+    Limit(
+        "image.name",
+        "kind",
+        "warning",
+        "novita",
+        options=(".jpg", ".jpeg", ".png"),
+        grace_severity="advice",
+    ),
     Limit("video.container", "kind", "error", "novita", options=_CLIP),
-    Limit("video.bytes", "bytes", "error", "novita", high=_TEN, grace=_MAYBE, grace_severity="warning"),
+    Limit(
+        "video.bytes", "bytes", "error", "novita", high=_TEN, grace=_MAYBE, grace_severity="warning"
+    ),
     Limit("video.side", "px", "error", "novita", low=300),
     Limit("video.side.kling", "px", "warning", "kling", low=340, high=3850),
-    Limit("video.duration", "s", "error", "novita", low=3, high=30, grace=DURATION_TOLERANCE, grace_severity="advice"),
-    Limit("video.duration.image", "s", "warning", "kling", low=3, high=10, grace=DURATION_TOLERANCE, grace_severity="advice"),
+    Limit(
+        "video.duration",
+        "s",
+        "error",
+        "novita",
+        low=3,
+        high=30,
+        grace=DURATION_TOLERANCE,
+        grace_severity="advice",
+    ),
+    Limit(
+        "video.duration.image",
+        "s",
+        "warning",
+        "kling",
+        low=3,
+        high=10,
+        grace=DURATION_TOLERANCE,
+        grace_severity="advice",
+    ),
     Limit("video.codec", "kind", "warning", "nobody", options=("H.264",), grace_severity="advice"),
     Limit("video.pixels", "kind", "warning", "nobody", options=("yuv420p", "yuvj420p")),
     Limit("video.scan", "kind", "warning", "nobody", options=("progressive",)),
@@ -116,12 +153,32 @@ LIMITS: tuple[Limit, ...] = (
     Limit("video.sides_even", "kind", "advice", "nobody", options=("even",)),
     Limit("video.frame_rate", "fps", "advice", "nobody", low=15, high=60),
     Limit("video.rate", "kind", "advice", "nobody", options=("constant",)),
-    Limit("video.name", "kind", "warning", "novita", options=(".mp4", ".mov"), grace_severity="advice"),
+    Limit(
+        "video.name", "kind", "warning", "novita", options=(".mp4", ".mov"), grace_severity="advice"
+    ),
     Limit("prompt.length", "characters", "error", "novita", low=0, high=2500),
     Limit("negative_prompt.length", "characters", "error", "novita", low=0, high=2500),
-    Limit("request.length", "kind", "advice", "novita", options=(f"{RESULT_SECONDS_IMAGE} s in image orientation", words.AS_VIDEO)),
-    Limit("request.sound", "kind", "advice", "measured", options=("a clip with sound", "sound not wanted")),
-    Limit("request.address", "kind", "error", "novita", options=("a public https address", "a file and a way to publish it")),
+    Limit(
+        "request.length",
+        "kind",
+        "advice",
+        "novita",
+        options=(f"{RESULT_SECONDS_IMAGE} s in image orientation", words.AS_VIDEO),
+    ),
+    Limit(
+        "request.sound",
+        "kind",
+        "advice",
+        "measured",
+        options=("a clip with sound", "sound not wanted"),
+    ),
+    Limit(
+        "request.address",
+        "kind",
+        "error",
+        "novita",
+        options=("a public https address", "a file and a way to publish it"),
+    ),
     Limit("image.unreadable", "kind", "error", "measured", options=_STILL),
     Limit("image.is_video", "kind", "error", "measured", options=_STILL),
     Limit("video.unreadable", "kind", "error", "measured", options=_CLIP),

@@ -12,7 +12,16 @@ from typing import Literal
 from kling_utils.errors import InvalidRequest
 from kling_utils.media.encode import Recipe
 from kling_utils.preflight import fit_words
-from kling_utils.values import CharacterOrientation, ImageInfo, MotionRequest, Report, Severity, Shown, Size, VideoInfo
+from kling_utils.values import (
+    CharacterOrientation,
+    ImageInfo,
+    MotionRequest,
+    Report,
+    Severity,
+    Shown,
+    Size,
+    VideoInfo,
+)
 
 Field = Literal["image", "video"]
 FIELDS: tuple[Field, ...] = ("image", "video")
@@ -43,14 +52,26 @@ class FitChoices:
 
     def __post_init__(self) -> None:
         if not self.start >= 0:
-            raise InvalidRequest("A clip cannot begin before its start.", hint="Give seconds from 0 on.", field="video")
+            raise InvalidRequest(
+                "A clip cannot begin before its start.",
+                hint="Give seconds from 0 on.",
+                field="video",
+            )
         if self.length is not None and not self.length > 0:
-            raise InvalidRequest("A clip of no length is none.", hint="Give the seconds to keep.", field="video")
+            raise InvalidRequest(
+                "A clip of no length is none.", hint="Give the seconds to keep.", field="video"
+            )
         if self.longest_side < 640:
-            raise InvalidRequest("longest_side is too small.", hint="Give at least 640 pixels.", field="video")
+            raise InvalidRequest(
+                "longest_side is too small.", hint="Give at least 640 pixels.", field="video"
+            )
         for name, colour in (("ground", self.ground), ("behind", self.behind)):
             if not (name == "ground" and colour == "blur") and not _is_colour(colour):
-                raise InvalidRequest(f"{name} is {colour!r}, which is no colour.", hint="Give a name or #rrggbb.", field="image")
+                raise InvalidRequest(
+                    f"{name} is {colour!r}, which is no colour.",
+                    hint="Give a name or #rrggbb.",
+                    field="image",
+                )
 
 
 def _is_colour(text: str) -> bool:
@@ -85,7 +106,9 @@ class Step:
         return f"{self.text}. {self.cost}." if self.cost else f"{self.text}."
 
 
-def step(code: str, answers: tuple[str, ...] = (), severity: Severity = "advice", **values: object) -> Step:
+def step(
+    code: str, answers: tuple[str, ...] = (), severity: Severity = "advice", **values: object
+) -> Step:
     """A step with its words from the table."""
     text, cost = fit_words.STEPS[code]
     return Step(code, text.format(**values), cost.format(**values), answers, severity)
@@ -148,7 +171,10 @@ class Plan(Shown):
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        return (*(self.image.steps if self.image else ()), *(self.video.steps if self.video else ()))
+        return (
+            *(self.image.steps if self.image else ()),
+            *(self.video.steps if self.video else ()),
+        )
 
     @property
     def ahead(self) -> tuple[Step, ...]:
@@ -171,18 +197,32 @@ class Plan(Shown):
     def answer(self, code: str) -> Step | Impossible | None:
         """What is done about the finding of that code; None when nothing is."""
         found = [each for each in self.steps if code in each.answers]
-        return found[0] if found else next((each for each in self.impossible if each.code == code), None)
+        return (
+            found[0]
+            if found
+            else next((each for each in self.impossible if each.code == code), None)
+        )
 
     def saved_as(self, ending: str) -> Plan:
         """The plan for a file with that ending: a picture becomes a JPEG where the name says so, and what is said of the steps with it."""
-        if self.image is None or self.image.kind == "JPEG" or ending.lower() not in (".jpg", ".jpeg"):
+        if (
+            self.image is None
+            or self.image.kind == "JPEG"
+            or ending.lower() not in (".jpg", ".jpeg")
+        ):
             return self
         named = ("image.format", "image.save")
-        steps = (replace(each, text=each.text.replace("PNG", "JPEG")) if each.code in named else each for each in self.image.steps)
+        steps = (
+            replace(each, text=each.text.replace("PNG", "JPEG")) if each.code in named else each
+            for each in self.image.steps
+        )
         return replace(self, image=replace(self.image, kind="JPEG", steps=tuple(steps)))
 
     def __str__(self) -> str:
-        lines = [*(f"- {each}" for each in self.ahead), *(f"- {fit_words.CANNOT}: {each}" for each in self.impossible)]
+        lines = [
+            *(f"- {each}" for each in self.ahead),
+            *(f"- {fit_words.CANNOT}: {each}" for each in self.impossible),
+        ]
         return "\n".join(lines) if lines else fit_words.NOTHING
 
 
@@ -200,7 +240,9 @@ class Fitted(Shown):
 
     def apply(self, request: MotionRequest) -> MotionRequest:
         """The request with the new files in it."""
-        return replace(request, image=self.image or request.image, video=self.video or request.video)
+        return replace(
+            request, image=self.image or request.image, video=self.video or request.video
+        )
 
     def __str__(self) -> str:
         return "\n".join(f"- {each}" for each in self.done) if self.done else fit_words.NOTHING

@@ -30,8 +30,13 @@ _NAME = Text(
 
 TEXTS: dict[str, Text] = {
     "image.format": Text("Image format", fix=f"Save the picture as JPEG or PNG. {_FIT}"),
-    "image.bytes": Text("Image file size", fix=f"Save it as JPEG, or smaller. {_FIT}", grace=f"{_MEGABYTES} {_FIT}"),
-    "image.side": Text("Image size", fix=f"Use a larger picture, or enlarge this one until its shorter side has {{low}} pixels. {_FIT}"),
+    "image.bytes": Text(
+        "Image file size", fix=f"Save it as JPEG, or smaller. {_FIT}", grace=f"{_MEGABYTES} {_FIT}"
+    ),
+    "image.side": Text(
+        "Image size",
+        fix=f"Use a larger picture, or enlarge this one until its shorter side has {{low}} pixels. {_FIT}",
+    ),
     "image.side.kling": Text(
         "Image size for Kling",
         fix=f"Kling itself asks for {{low}} pixels on the shorter side: enlarge the picture, or expect that it may be refused. {_FIT}",
@@ -56,9 +61,14 @@ TEXTS: dict[str, Text] = {
     "image.name": Text("Image file name", fix=_NAME.fix, grace=_NAME.grace),
     "video.container": Text("Video format", fix=f"Save or convert the clip as MP4. {_FIT}"),
     "video.bytes": Text(
-        "Video file size", fix=f"Shorten the clip, or export it at 720p with a lower bit rate. {_FIT}", grace=f"{_MEGABYTES} {_FIT}"
+        "Video file size",
+        fix=f"Shorten the clip, or export it at 720p with a lower bit rate. {_FIT}",
+        grace=f"{_MEGABYTES} {_FIT}",
     ),
-    "video.side": Text("Video size", fix=f"Use a larger clip, or enlarge this one until its shorter side has {{low}} pixels. {_FIT}"),
+    "video.side": Text(
+        "Video size",
+        fix=f"Use a larger clip, or enlarge this one until its shorter side has {{low}} pixels. {_FIT}",
+    ),
     "video.side.kling": Text(
         "Video size for Kling",
         low=f"Kling itself asks for {{low}} pixels on the shorter side: enlarge the clip, or expect that it may be refused. {_FIT}",
@@ -85,31 +95,47 @@ TEXTS: dict[str, Text] = {
         "Video pixel format",
         fix=f"10-bit, HDR and 4:4:4 colours are not documented and stay black in many players: export it as 8-bit 4:2:0 (yuv420p). {_FIT}",
     ),
-    "video.scan": Text("Video scan", fix=f"Interlaced pictures show combs on fast movement: export the clip deinterlaced. {_FIT}"),
+    "video.scan": Text(
+        "Video scan",
+        fix=f"Interlaced pictures show combs on fast movement: export the clip deinterlaced. {_FIT}",
+    ),
     "video.pixel_aspect": Text(
         "Video pixel shape",
         fix=f"A reader that ignores the shape of the pixels sees a stretched person: export the clip with square pixels. {_FIT}",
     ),
-    "video.sides_even": Text("Video sides", fix=f"Many encoders cut or refuse odd sides: crop the clip by one pixel. {_FIT}"),
+    "video.sides_even": Text(
+        "Video sides",
+        fix=f"Many encoders cut or refuse odd sides: crop the clip by one pixel. {_FIT}",
+    ),
     "video.frame_rate": Text(
         "Video frame rate",
         low="So few pictures a second hide fast movement: film at 24 to 60 if you can.",
         high=f"More than {{high}} pictures a second only make the file larger: export it at 30 or 60. {_FIT}",
     ),
     "video.rate": Text(
-        "Video frame spacing", fix=f"With a varying rate the result may drift against the clip: export it at a constant rate. {_FIT}"
+        "Video frame spacing",
+        fix=f"With a varying rate the result may drift against the clip: export it at a constant rate. {_FIT}",
     ),
     "video.name": Text("Video file name", fix=_NAME.fix, grace=_NAME.grace),
     "prompt.length": Text(
-        "Prompt", fix="Shorten the prompt to {high} characters. It tells scene, light and clothes; the motion comes from the clip."
+        "Prompt",
+        fix="Shorten the prompt to {high} characters. It tells scene, light and clothes; the motion comes from the clip.",
     ),
-    "negative_prompt.length": Text("Negative prompt", fix="Shorten the negative prompt to {high} characters."),
+    "negative_prompt.length": Text(
+        "Negative prompt", fix="Shorten the negative prompt to {high} characters."
+    ),
     "request.length": Text(
         "Length of the result",
         fix="In image orientation every result has {seconds} seconds: choose video orientation to follow the whole clip.",
     ),
-    "request.sound": Text("Sound", fix="The clip has no sound, so the result has none: choose another clip if you want sound."),
-    "request.address": Text("Address of the clip", fix="Give the clip as a public https address, or set a way to publish it."),
+    "request.sound": Text(
+        "Sound",
+        fix="The clip has no sound, so the result has none: choose another clip if you want sound.",
+    ),
+    "request.address": Text(
+        "Address of the clip",
+        fix="Give the clip as a public https address, or set a way to publish it.",
+    ),
     "image.unreadable": Text("Image file", fix="Choose a JPEG or PNG picture."),
     "image.is_video": Text(
         "Image file",
@@ -128,7 +154,15 @@ SOURCES = {
     "nobody": "not documented; from what players and encoders commonly do",
     "measured": "measured in the file",
 }
-UNITS = {"px": " px a side", "aspect": "", "bytes": " MB", "s": " s", "fps": " frames a second", "characters": " characters", "kind": ""}
+UNITS = {
+    "px": " px a side",
+    "aspect": "",
+    "bytes": " MB",
+    "s": " s",
+    "fps": " frames a second",
+    "characters": " characters",
+    "kind": "",
+}
 AS_VIDEO = "as long as the video in video orientation"
 
 NAMES: dict[str, str] = {

@@ -58,15 +58,25 @@ class _Stretch:
     end: float
 
 
-def audit(result: Path, reference: Path, *, request: MotionRequest, expected_seconds: float) -> Report:
+def audit(
+    result: Path, reference: Path, *, request: MotionRequest, expected_seconds: float
+) -> Report:
     """Every rule, passes included, as findings of the field ``result``; the report is bound to the result's hash.
 
     ``expected_seconds``: what the request should have given. Raises ``UnreadableMedia`` or ``FfmpegFailed`` for files that cannot be read.
     """
     ours, theirs = _look(Path(result)), _look(Path(reference))
     offset = (
-        sound.offset(theirs.heard, ours.heard, most=SEARCHED + max(0.0, theirs.info.duration - ours.info.duration))
-        if (theirs.heard is not None and ours.heard is not None and not (theirs.heard.silent or ours.heard.silent))
+        sound.offset(
+            theirs.heard,
+            ours.heard,
+            most=SEARCHED + max(0.0, theirs.info.duration - ours.info.duration),
+        )
+        if (
+            theirs.heard is not None
+            and ours.heard is not None
+            and not (theirs.heard.silent or ours.heard.silent)
+        )
         else None
     )
     findings = [
@@ -89,7 +99,9 @@ def _look(path: Path) -> _Side:
     return _Side(info, motion.scan(info), heard)
 
 
-def _length(ours: _Side, theirs: _Side, request: MotionRequest, expected: float, offset: sound.Offset | None) -> Finding:
+def _length(
+    ours: _Side, theirs: _Side, request: MotionRequest, expected: float, offset: sound.Offset | None
+) -> Finding:
     seconds = ours.info.duration
     missing = expected - seconds
     allowed = words.ALLOWED["length"].format(expected=_number(expected))
@@ -99,20 +111,34 @@ def _length(ours: _Side, theirs: _Side, request: MotionRequest, expected: float,
     if -LENGTH_TOLERANCE <= missing <= LENGTH_TOLERANCE and not cut_start:
         # In image orientation the documented length ends a longer reference: worth saying, and no fault.
         if not cut_end:
-            return _finding("length", "pass", _measured("length", seconds=_number(seconds)), allowed)
+            return _finding(
+                "length", "pass", _measured("length", seconds=_number(seconds)), allowed
+            )
         measured = _measured("cut end", seconds=_number(seconds), end=_number(end))
         documented = request.character_orientation == "image"
         return _finding(
-            "length", "advice" if documented else "pass", measured, allowed, "short, documented" if documented else "", "length"
+            "length",
+            "advice" if documented else "pass",
+            measured,
+            allowed,
+            "short, documented" if documented else "",
+            "length",
         )
     if missing < -LENGTH_TOLERANCE:
-        return _finding("length", "advice", _measured("length", seconds=_number(seconds)), allowed, "long")
+        return _finding(
+            "length", "advice", _measured("length", seconds=_number(seconds)), allowed, "long"
+        )
     how = "cut both" if cut_start and cut_end else "cut start" if cut_start else "cut end"
     measured = _measured(how, seconds=_number(seconds), begin=_number(begin), end=_number(end))
     if cut_start:
         return _finding("length", "warning", measured, allowed, "begins late", "length")
     return _finding(
-        "length", *(("advice", measured, allowed, "a bit short") if missing <= MISSED else ("warning", measured, allowed, "short"))
+        "length",
+        *(
+            ("advice", measured, allowed, "a bit short")
+            if missing <= MISSED
+            else ("warning", measured, allowed, "short")
+        ),
     )
 
 
@@ -129,10 +155,20 @@ def _frame_rate(ours: VideoInfo, theirs: VideoInfo) -> Finding:
     rate, wanted = float(ours.frame_rate), float(theirs.frame_rate)
     allowed = words.ALLOWED["frame_rate"].format(rate=_number(wanted))
     if ours.variable_rate:
-        return _finding("frame_rate", "advice", _measured("variable", rate=_number(rate)), allowed, "variable rate")
+        return _finding(
+            "frame_rate",
+            "advice",
+            _measured("variable", rate=_number(rate)),
+            allowed,
+            "variable rate",
+        )
     slow = rate < CHOPPY * wanted
     return _finding(
-        "frame_rate", "advice" if slow else "pass", _measured("frame_rate", rate=_number(rate)), allowed, "slow rate" if slow else ""
+        "frame_rate",
+        "advice" if slow else "pass",
+        _measured("frame_rate", rate=_number(rate)),
+        allowed,
+        "slow rate" if slow else "",
     )
 
 
@@ -140,33 +176,70 @@ def _size(ours: VideoInfo, theirs: VideoInfo) -> Finding:
     wanted = min(theirs.size)
     small = min(ours.size) < SMALLER * wanted
     allowed = words.ALLOWED["size"].format(lines=wanted)
-    return _finding("size", "advice" if small else "pass", _measured("size", size=ours.size), allowed, "small" if small else "")
+    return _finding(
+        "size",
+        "advice" if small else "pass",
+        _measured("size", size=ours.size),
+        allowed,
+        "small" if small else "",
+    )
 
 
 def _shape(ours: VideoInfo, theirs: VideoInfo, request: MotionRequest) -> Finding:
     shapes = [theirs.size.aspect]
     if not is_url(request.image):
-        with contextlib.suppress(UnreadableMedia):  # the image may be gone by now, and the reference is enough to compare with
+        with contextlib.suppress(
+            UnreadableMedia
+        ):  # the image may be gone by now, and the reference is enough to compare with
             shapes.append(probe_image(Path(request.image)).size.aspect)
     other = all(abs(float(ours.size.aspect / shape) - 1) > SHAPE_TOLERANCE for shape in shapes)
     return _finding(
-        "shape", "advice" if other else "pass", _measured("size", size=ours.size), words.ALLOWED["shape"], "shape" if other else ""
+        "shape",
+        "advice" if other else "pass",
+        _measured("size", size=ours.size),
+        words.ALLOWED["shape"],
+        "shape" if other else "",
     )
 
 
-def _sound(ours: _Side, theirs: _Side, request: MotionRequest, offset: sound.Offset | None) -> list[Finding]:
+def _sound(
+    ours: _Side, theirs: _Side, request: MotionRequest, offset: sound.Offset | None
+) -> list[Finding]:
     has, had = (side.heard is not None and not side.heard.silent for side in (ours, theirs))
     if not request.keep_original_sound:
-        verdict: tuple[Severity, str, str] = ("advice", "sound", "unwanted") if has else ("pass", "no sound", "")
-        return [_finding("sound", verdict[0], _measured(verdict[1]), words.ALLOWED["no sound"], verdict[2])]
+        verdict: tuple[Severity, str, str] = (
+            ("advice", "sound", "unwanted") if has else ("pass", "no sound", "")
+        )
+        return [
+            _finding(
+                "sound", verdict[0], _measured(verdict[1]), words.ALLOWED["no sound"], verdict[2]
+            )
+        ]
     if not had:
-        return [_finding("sound", "pass", _measured("sound" if has else "no sound"), words.ALLOWED["nothing to keep"])]
+        return [
+            _finding(
+                "sound",
+                "pass",
+                _measured("sound" if has else "no sound"),
+                words.ALLOWED["nothing to keep"],
+            )
+        ]
     allowed = words.ALLOWED["sound"]
     if not has:
         kind = "no track" if ours.heard is None else "silent track"
-        return [_finding("sound", "warning", _measured(kind), allowed, "no track" if ours.heard is None else "silent")]
+        return [
+            _finding(
+                "sound",
+                "warning",
+                _measured(kind),
+                allowed,
+                "no track" if ours.heard is None else "silent",
+            )
+        ]
     found = [_finding("sound", "pass", _measured("sound"), allowed)]
-    limits = words.ALLOWED["sound_offset"].format(early=round(-DETECTABLE[0] * 1000), late=round(DETECTABLE[1] * 1000))
+    limits = words.ALLOWED["sound_offset"].format(
+        early=round(-DETECTABLE[0] * 1000), late=round(DETECTABLE[1] * 1000)
+    )
     if offset is None or not offset.sure:
         return [*found, _finding("sound_offset", "pass", _measured("cannot tell"), limits)]
     late = offset.seconds
@@ -175,18 +248,43 @@ def _sound(ours: _Side, theirs: _Side, request: MotionRequest, offset: sound.Off
         begin = motion.begins_at(ours.seen, theirs.seen)
         late = 0.0 if begin is None or abs(late + begin) < COARSE_STEP else late + begin
         if late == 0.0:
-            return [*found, _finding("sound_offset", "pass", _measured("in step", ms=round(COARSE_STEP * 1000)), limits)]
+            return [
+                *found,
+                _finding(
+                    "sound_offset",
+                    "pass",
+                    _measured("in step", ms=round(COARSE_STEP * 1000)),
+                    limits,
+                ),
+            ]
     ms = round(abs(late) * 1000)
     if DETECTABLE[0] <= late <= DETECTABLE[1]:
-        return [*found, _finding("sound_offset", "pass", _measured("in step", ms=max(10, ms)), limits)]
+        return [
+            *found,
+            _finding("sound_offset", "pass", _measured("in step", ms=max(10, ms)), limits),
+        ]
     way = "late" if late > 0 else "early"
     slight = ACCEPTABLE[0] <= late <= ACCEPTABLE[1]
     fix = "slightly off" if slight else way
-    return [*found, _finding("sound_offset", "advice" if slight else "warning", _measured(way, ms=ms), limits, fix, "sound_offset")]
+    return [
+        *found,
+        _finding(
+            "sound_offset",
+            "advice" if slight else "warning",
+            _measured(way, ms=ms),
+            limits,
+            fix,
+            "sound_offset",
+        ),
+    ]
 
 
 def _black(ours: Scan, theirs: Scan) -> Finding:
-    stretches = [s for s in _runs(ours.dark >= BLACK_SHARE, ours.rate) if s.end - s.begin >= BLACK_SECONDS - 1e-6]
+    stretches = [
+        s
+        for s in _runs(ours.dark >= BLACK_SHARE, ours.rate)
+        if s.end - s.begin >= BLACK_SECONDS - 1e-6
+    ]
     news = [s for s in stretches if not _also(theirs.dark >= BLACK_SHARE, theirs.rate, s)]
     return _stretches("black", stretches, news, ours.seconds, "black", "")
 
@@ -200,7 +298,9 @@ def _frozen(ours: Scan, theirs: Scan) -> Finding:
     stretches = []
     for s in _runs(still, ours.energy_rate):
         bright = ours.dark[int(s.begin * ours.rate) : max(1, int(s.end * ours.rate))]
-        if s.end - s.begin >= STILL_SECONDS and not (len(bright) and float(np.mean(bright >= BLACK_SHARE)) > 0.5):
+        if s.end - s.begin >= STILL_SECONDS and not (
+            len(bright) and float(np.mean(bright >= BLACK_SHARE)) > 0.5
+        ):
             stretches.append(s)
     usual = float(np.median(theirs.energy)) if len(theirs.energy) else 0.0
 
@@ -212,20 +312,37 @@ def _frozen(ours: Scan, theirs: Scan) -> Finding:
     whole = sum(s.end - s.begin for s in news) >= 0.9 * ours.seconds
     at_end = bool(news) and ours.seconds - news[-1].end < 0.25
     return _stretches(
-        "frozen", stretches, news, ours.seconds, "frozen all" if whole else "frozen end" if at_end else "frozen", "measured", whole=whole
+        "frozen",
+        stretches,
+        news,
+        ours.seconds,
+        "frozen all" if whole else "frozen end" if at_end else "frozen",
+        "measured",
+        whole=whole,
     )
 
 
 def _cuts(ours: Scan, theirs: Scan) -> Finding:
     known = motion.hard_cuts(theirs)
-    ends = [s.begin for s in _runs(ours.dark >= BLACK_SHARE, ours.rate)] + [s.end for s in _runs(ours.dark >= BLACK_SHARE, ours.rate)]
+    ends = [s.begin for s in _runs(ours.dark >= BLACK_SHARE, ours.rate)] + [
+        s.end for s in _runs(ours.dark >= BLACK_SHARE, ours.rate)
+    ]
     # Into and out of black is one fault, and it is told there.
     found = [c for c in motion.hard_cuts(ours) if all(abs(c - e) > 0.15 for e in ends)]
     news = [c for c in found if all(abs(c - k) > 0.25 for k in known)]
     if not news:
-        return _finding("cuts", "pass", _measured("as reference" if found else "none"), words.ALLOWED["cuts"])
+        return _finding(
+            "cuts", "pass", _measured("as reference" if found else "none"), words.ALLOWED["cuts"]
+        )
     told = ", ".join(f"{_number(c)} s" for c in news[:5]) + (" ..." if len(news) > 5 else "")
-    return _finding("cuts", "warning", _measured("stretches", list=told), words.ALLOWED["cuts"], "cuts", "measured")
+    return _finding(
+        "cuts",
+        "warning",
+        _measured("stretches", list=told),
+        words.ALLOWED["cuts"],
+        "cuts",
+        "measured",
+    )
 
 
 def _bit_rate(ours: VideoInfo) -> Finding:
@@ -234,7 +351,14 @@ def _bit_rate(ours: VideoInfo) -> Finding:
     coarse = bits < COARSE
     measured = _measured("bit_rate", kbps=f"{rate / 1000:.0f}", bits=f"{bits:.3f}")
     allowed = words.ALLOWED["bit_rate"].format(bits=COARSE)
-    return _finding("bit_rate", "advice" if coarse else "pass", measured, allowed, "coarse" if coarse else "", "measured" if coarse else "")
+    return _finding(
+        "bit_rate",
+        "advice" if coarse else "pass",
+        measured,
+        allowed,
+        "coarse" if coarse else "",
+        "measured" if coarse else "",
+    )
 
 
 # -- stretches ---------------------------------------------------------------------------------------------------------------------------
@@ -248,29 +372,53 @@ def _runs(flags: Bools, rate: float) -> list[_Stretch]:
 
 def _also(flags: Bools, rate: float, stretch: _Stretch) -> bool:
     """True when most of that time is flagged in the other clip, too."""
-    there = flags[int(stretch.begin * rate) : max(int(stretch.begin * rate) + 1, int(stretch.end * rate))]
+    there = flags[
+        int(stretch.begin * rate) : max(int(stretch.begin * rate) + 1, int(stretch.end * rate))
+    ]
     return bool(len(there)) and float(there.mean()) > 0.5
 
 
 def _stretches(
-    code: str, found: list[_Stretch], news: list[_Stretch], seconds: float, fix: str, source: str, *, whole: bool = False
+    code: str,
+    found: list[_Stretch],
+    news: list[_Stretch],
+    seconds: float,
+    fix: str,
+    source: str,
+    *,
+    whole: bool = False,
 ) -> Finding:
     if not news:
-        return _finding(code, "pass", _measured("as reference" if found else "none"), words.ALLOWED[code])
+        return _finding(
+            code, "pass", _measured("as reference" if found else "none"), words.ALLOWED[code]
+        )
     if whole:
         return _finding(code, "warning", _measured("all frozen"), words.ALLOWED[code], fix, source)
     told = []
     for s in news[:5]:
         where = "start" if s.begin < 0.05 else "end" if seconds - s.end < 0.25 else "middle"
-        told.append(words.AT[where].format(begin=_number(s.begin), end=_number(s.end), length=_number(s.end - s.begin)))
-    return _finding(code, "warning", _measured("stretches", list=", ".join(told)), words.ALLOWED[code], fix, source)
+        told.append(
+            words.AT[where].format(
+                begin=_number(s.begin), end=_number(s.end), length=_number(s.end - s.begin)
+            )
+        )
+    return _finding(
+        code,
+        "warning",
+        _measured("stretches", list=", ".join(told)),
+        words.ALLOWED[code],
+        fix,
+        source,
+    )
 
 
 def _measured(text: str, **values: object) -> str:
     return words.MEASURED[text].format(**values)
 
 
-def _finding(code: str, severity: Severity, measured: str, allowed: str, fix: str = "", source: str = "") -> Finding:
+def _finding(
+    code: str, severity: Severity, measured: str, allowed: str, fix: str = "", source: str = ""
+) -> Finding:
     full = f"result.{code}"
     return Finding(
         code=full,

@@ -69,7 +69,15 @@ def compare(
     clips = graph.clip(probe_video(reference)), graph.clip(probe_video(result))
     with tempfile.TemporaryDirectory(prefix="compare-") as folder:
         job = _Job(
-            kind, layout, clips, labels, sound, draft, at, _picture(picture) if layout == "triptych" and picture else None, Path(folder)
+            kind,
+            layout,
+            clips,
+            labels,
+            sound,
+            draft,
+            at,
+            _picture(picture) if layout == "triptych" and picture else None,
+            Path(folder),
         )
         out.parent.mkdir(parents=True, exist_ok=True)
         with beside(out) as part:
@@ -85,7 +93,9 @@ def poster(video: Path, out: Path, *, at: float | None = None, height: int = 480
     where a dance has begun and a fade is over. Raises ``InvalidRequest``, ``UnreadableMedia`` or ``FfmpegFailed``."""
     kind = encode.kind_of(out)
     if kind not in STILLS:
-        raise InvalidRequest(f"A poster is a picture, and {out.name} is not one.", hint="Use .jpg or .png.")
+        raise InvalidRequest(
+            f"A poster is a picture, and {out.name} is not one.", hint="Use .jpg or .png."
+        )
     one = graph.clip(probe_video(Path(video)))
     whole = one.info.size
     tall = min(height, whole.height)
@@ -120,7 +130,13 @@ class _Job:
     def graph(self, knobs: Knobs) -> Graph:
         """The graph at that size and rate."""
         if self.layout == "sheet":
-            return sheet.sheet(self.clips, self.folder, self.labels, draft=self.draft, scale=min(1.0, knobs.height / 1080))
+            return sheet.sheet(
+                self.clips,
+                self.folder,
+                self.labels,
+                draft=self.draft,
+                scale=min(1.0, knobs.height / 1080),
+            )
         reference, result = (c.info for c in self.clips)
         rate = graph.common_rate(reference, result, knobs.rate)
         drawn = self._board(knobs.height)
@@ -143,20 +159,33 @@ class _Job:
             wipe=self.layout == "wipe",
             heard=heard,
             pixels="gbrp" if self.kind in STILLS else "yuv420p",
-            matrix="bt601" if self.kind == "webp" else "bt709",  # WebP has no tag for it: its pictures are BT.601
+            matrix="bt601"
+            if self.kind == "webp"
+            else "bt709",  # WebP has no tag for it: its pictures are BT.601
             at=at,
         )
 
     def _board(self, height: float) -> Board:
         reference, result = (c.info.size for c in self.clips)
-        pictures: list[tuple[Role, Size, str]] = [("Reference", reference, self.labels[0]), ("Result", result, self.labels[1])]
+        pictures: list[tuple[Role, Size, str]] = [
+            ("Reference", reference, self.labels[0]),
+            ("Result", result, self.labels[1]),
+        ]
         if self.image is not None:
             pictures.insert(0, ("Image", Size(*self.image.size), "Image"))
         most = LARGEST.width * LARGEST.height if self.kind in STILLS else MOST_PIXELS
-        return board(self.layout, int(min(height, max(reference.height, result.height))), pictures, draft=self.draft, most_pixels=most)
+        return board(
+            self.layout,
+            int(min(height, max(reference.height, result.height))),
+            pictures,
+            draft=self.draft,
+            most_pixels=most,
+        )
 
 
-def _agreed(layout: Layout, out: Path, image: Path | None, max_bytes: int | None, sources: tuple[Path, ...]) -> Kind:
+def _agreed(
+    layout: Layout, out: Path, image: Path | None, max_bytes: int | None, sources: tuple[Path, ...]
+) -> Kind:
     """The kind of the file, once it is clear that it can be made."""
     if layout == "html":
         raise InvalidRequest(
@@ -164,20 +193,29 @@ def _agreed(layout: Layout, out: Path, image: Path | None, max_bytes: int | None
             hint="kling_utils.show writes it: the stage with both clips inside of one HTML file.",
         )
     if layout not in DRAWN:
-        raise InvalidRequest(f"layout is {layout!r}.", hint=f"Use {', '.join(DRAWN[:-1])} or {DRAWN[-1]}.")
+        raise InvalidRequest(
+            f"layout is {layout!r}.", hint=f"Use {', '.join(DRAWN[:-1])} or {DRAWN[-1]}."
+        )
     kind = encode.kind_of(out)
     if layout == "sheet" and kind not in STILLS:
-        raise InvalidRequest(f"A contact sheet is a picture, and {out.name} is not one.", hint="Use .png or .jpg.")
+        raise InvalidRequest(
+            f"A contact sheet is a picture, and {out.name} is not one.", hint="Use .png or .jpg."
+        )
     if layout == "triptych" and image is None:
         raise InvalidRequest(
             "A triptych shows the image beside the clips, and no image was given.",
             hint="Give the image (--image, or image=), or use 'side'.",
         )
     if max_bytes is not None and max_bytes < 1:
-        raise InvalidRequest(f"max_bytes is {max_bytes}.", hint="Give the size in bytes, such as 8_000_000.")
+        raise InvalidRequest(
+            f"max_bytes is {max_bytes}.", hint="Give the size in bytes, such as 8_000_000."
+        )
     for source in (*sources, *([Path(image)] if image is not None else [])):
         if out.exists() and source.exists() and out.samefile(source):
-            raise InvalidRequest(f"{out.name} is one of the files that are compared.", hint="Choose another name for the comparison.")
+            raise InvalidRequest(
+                f"{out.name} is one of the files that are compared.",
+                hint="Choose another name for the comparison.",
+            )
     return kind
 
 
@@ -199,7 +237,9 @@ def _fit(job: _Job, part: Path, most: int | None, tell: Progress, stop: Stop | N
         done = 0.1
     for _ in range(encode.MOST_TRIES):
         if stop is not None and stop():
-            raise Interrupted("Stopped.", hint="Nothing was kept of it; start it again when you like.")
+            raise Interrupted(
+                "Stopped.", hint="Nothing was kept of it; start it again when you like."
+            )
         film = job.graph(knobs)
         share = (1 - done) * (1.0 if most is None else 0.5)
         args = encode.arguments(job.kind, film, knobs, part, palette)

@@ -16,7 +16,14 @@ from kling_utils.media import ffmpeg
 from kling_utils.review.graph import Graph
 
 Kind = Literal["mp4", "gif", "webp", "png", "jpg"]
-KINDS: dict[str, Kind] = {".mp4": "mp4", ".gif": "gif", ".webp": "webp", ".png": "png", ".jpg": "jpg", ".jpeg": "jpg"}
+KINDS: dict[str, Kind] = {
+    ".mp4": "mp4",
+    ".gif": "gif",
+    ".webp": "webp",
+    ".png": "png",
+    ".jpg": "jpg",
+    ".jpeg": "jpg",
+}
 STILLS: frozenset[Kind] = frozenset({"png", "jpg"})
 
 MOST_TRIES = 7
@@ -68,32 +75,68 @@ _LEAST: dict[Kind, Bounds] = {
 }
 
 
-def arguments(kind: Kind, graph: Graph, knobs: Knobs, part: Path, palette: Path | None) -> list[str]:
+def arguments(
+    kind: Kind, graph: Graph, knobs: Knobs, part: Path, palette: Path | None
+) -> list[str]:
     """Arguments for one run of ffmpeg that writes ``part``."""
     inputs, filters, shown = list(graph.inputs), graph.filters, "[v]"
     if palette is not None:
         pictures = inputs.count("-i")
-        inputs += ["-f", "rawvideo", "-pixel_format", "bgra", "-video_size", "16x16", "-i", f"file:{palette}"]
-        filters += f";[v][{pictures}:v]paletteuse=dither=bayer:bayer_scale=4:diff_mode=rectangle[shown]"
+        inputs += [
+            "-f",
+            "rawvideo",
+            "-pixel_format",
+            "bgra",
+            "-video_size",
+            "16x16",
+            "-i",
+            f"file:{palette}",
+        ]
+        filters += (
+            f";[v][{pictures}:v]paletteuse=dither=bayer:bayer_scale=4:diff_mode=rectangle[shown]"
+        )
         shown = "[shown]"
     if kind == "jpg":  # JPEG has no tag for its matrix: readers take BT.601, full range
-        filters, shown = f"{filters};[v]scale=out_color_matrix=bt601:out_range=pc,format=yuvj444p[shown]", "[shown]"
+        filters, shown = (
+            f"{filters};[v]scale=out_color_matrix=bt601:out_range=pc,format=yuvj444p[shown]",
+            "[shown]",
+        )
     out = [*inputs, "-filter_complex", filters, "-map", shown]
     if kind in STILLS:
         one = ["-frames:v", "1", "-f", "image2", "-update", "1"]
-        code = ["-c:v", "png", "-pix_fmt", "rgb24"] if kind == "png" else ["-c:v", "mjpeg", "-q:v", _jpeg(knobs.quality)]
+        code = (
+            ["-c:v", "png", "-pix_fmt", "rgb24"]
+            if kind == "png"
+            else ["-c:v", "mjpeg", "-q:v", _jpeg(knobs.quality)]
+        )
         return [*out, *code, *one, f"file:{part}"]
     out += ["-t", f"{graph.seconds:.6f}"]
     if kind == "gif":
         return [*out, "-c:v", "gif", "-loop", "0", "-f", "gif", f"file:{part}"]
     if kind == "webp":
-        code = ["-c:v", "libwebp_anim", "-quality", f"{knobs.quality:.0f}", "-compression_level", "3", "-loop", "0"]
+        code = [
+            "-c:v",
+            "libwebp_anim",
+            "-quality",
+            f"{knobs.quality:.0f}",
+            "-compression_level",
+            "3",
+            "-loop",
+            "0",
+        ]
         return [*out, *code, "-f", "webp", f"file:{part}"]
     sound = ["-map", "[a]", "-c:a", "aac", "-b:a", str(_SOUND_BITS)] if graph.sound else ["-an"]
     bits = (
         ["-crf", "20"]
         if knobs.bits is None
-        else ["-b:v", f"{knobs.bits:.0f}", "-maxrate", f"{knobs.bits * 1.5:.0f}", "-bufsize", f"{knobs.bits * 2:.0f}"]
+        else [
+            "-b:v",
+            f"{knobs.bits:.0f}",
+            "-maxrate",
+            f"{knobs.bits * 1.5:.0f}",
+            "-bufsize",
+            f"{knobs.bits * 2:.0f}",
+        ]
     )
     gop = str(max(1, round(graph.rate * ffmpeg.GOP_SECONDS)))
     pictures_out = [
@@ -117,7 +160,11 @@ def palette_of(graph: Graph, path: Path, *, stop: Callable[[], bool] | None) -> 
     """
     filters = f"{graph.filters};[v]trim=end={graph.seconds:.6f},palettegen=stats_mode=full[colours]"
     out = ["-filter_complex", filters, "-map", "[colours]"]
-    ffmpeg.run_to_end([*graph.inputs, *out, "-f", "rawvideo", "-pix_fmt", "bgra", "-y", f"file:{path}"], seconds=graph.seconds, stop=stop)
+    ffmpeg.run_to_end(
+        [*graph.inputs, *out, "-f", "rawvideo", "-pix_fmt", "bgra", "-y", f"file:{path}"],
+        seconds=graph.seconds,
+        stop=stop,
+    )
 
 
 def smaller(kind: Kind, knobs: Knobs, graph: Graph, size: int, most: int) -> Knobs | None:
@@ -128,13 +175,24 @@ def smaller(kind: Kind, knobs: Knobs, graph: Graph, size: int, most: int) -> Kno
         whole = most * 8 * 0.97 / graph.seconds - (_SOUND_BITS * 1.05 if graph.sound else 0)
         bits = whole * _AIM if knobs.bits is None else knobs.bits * by
         pixels = bits / (float(graph.rate) * _LEAST_BITS_PER_PIXEL)
-        height = min(knobs.height, knobs.height * (pixels / (graph.size.width * graph.size.height)) ** 0.5) if bits > 0 else 0.0
+        height = (
+            min(
+                knobs.height,
+                knobs.height * (pixels / (graph.size.width * graph.size.height)) ** 0.5,
+            )
+            if bits > 0
+            else 0.0
+        )
         if bits <= 0 or height < least.height:
             if bits <= 0 or knobs.height <= least.height:
                 return None
             height = least.height
         return replace(knobs, bits=bits, height=height)
-    if knobs.height <= least.height and knobs.rate <= least.rate and knobs.quality <= max(least.quality, 1):
+    if (
+        knobs.height <= least.height
+        and knobs.rate <= least.rate
+        and knobs.quality <= max(least.quality, 1)
+    ):
         return None
     if kind == "png":
         shrink, slower, worse = by**0.5, 1.0, 1.0
@@ -143,7 +201,9 @@ def smaller(kind: Kind, knobs: Knobs, graph: Graph, size: int, most: int) -> Kno
     else:
         shrink, slower, worse = by**0.35, 1.0 if kind == "jpg" else by**0.15, by**0.25
     rate = max(least.rate, Fraction(float(knobs.rate) * slower).limit_denominator(100))
-    given = Knobs(max(least.height, knobs.height * shrink), rate, max(least.quality, knobs.quality * worse))
+    given = Knobs(
+        max(least.height, knobs.height * shrink), rate, max(least.quality, knobs.quality * worse)
+    )
     return given if given != knobs else None
 
 

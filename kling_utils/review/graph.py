@@ -26,9 +26,22 @@ FILL = "0x{:02x}{:02x}{:02x}".format(*GROUND)
 MOST_FRAMES_A_SECOND = Fraction(60)
 SWEEP_SECONDS = 4.0
 """About so long does the line of a wipe take to and fro; stretched so that a whole number of sweeps fits."""
-_DECODERS = ("-threads", "2")  # each thread of a decoder keeps its own frames: more would cost memory on large machines and no time
+_DECODERS = (
+    "-threads",
+    "2",
+)  # each thread of a decoder keeps its own frames: more would cost memory on large machines and no time
 _ROLES: tuple[Role, Role] = ("Reference", "Result")
-_MATRICES = ("bt709", "bt470bg", "smpte170m", "bt2020nc", "bt2020c", "fcc", "smpte240m", "ycgco", "gbr")
+_MATRICES = (
+    "bt709",
+    "bt470bg",
+    "smpte170m",
+    "bt2020nc",
+    "bt2020c",
+    "fcc",
+    "smpte240m",
+    "ycgco",
+    "gbr",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +68,21 @@ class Graph:
 def clip(info: VideoInfo) -> Clip:
     """Ask ffmpeg for the colour tags. Where there are none, guess as players do: BT.709 from 720 lines on, BT.601 below."""
     said = ffmpeg.run(ffmpeg.source(info.path), timeout=30, check=False, quiet=False).stderr
-    found = re.search(r"Stream #0:\d+.*?: Video: .*?\b" + re.escape(info.pixel_format) + r"\(([^)]*)\)", said)
-    tagged = bool(found) and any(word.split("/")[0].strip() in _MATRICES for word in found[1].split(",")) if found else False
+    found = re.search(
+        r"Stream #0:\d+.*?: Video: .*?\b" + re.escape(info.pixel_format) + r"\(([^)]*)\)", said
+    )
+    tagged = (
+        bool(found) and any(word.split("/")[0].strip() in _MATRICES for word in found[1].split(","))
+        if found
+        else False
+    )
     screen = for_screen(colour_of(found[0])) if found else ""
     return Clip(info, "auto" if tagged else "bt709" if info.size.height >= 720 else "bt601", screen)
 
 
-def common_rate(reference: VideoInfo, result: VideoInfo, most: Fraction = MOST_FRAMES_A_SECOND) -> Fraction:
+def common_rate(
+    reference: VideoInfo, result: VideoInfo, most: Fraction = MOST_FRAMES_A_SECOND
+) -> Fraction:
     """One constant rate for both: the faster one's, so that no frame of either is lost, up to ``most``."""
     return min(max(reference.frame_rate, result.frame_rate, Fraction(1)), most)
 
@@ -90,8 +111,15 @@ def fitted(source: Clip, size: Size, *, pixels: str, matrix: str) -> str:
     scale, told = f"scale={size.width}:{size.height}:flags=bicubic", source.matrix
     if source.screen:  # small first: it is done in floats; and as fit does it, so that what was fitted looks like what it was made from
         full = "yuv444p" if pixels == "gbrp" else pixels
-        scale, told = f"{scale}:out_range=tv,{source.screen},format={full},scale=flags=bicubic", "bt709"
-    colour = f"in_color_matrix={told}" if pixels == "gbrp" else f"in_color_matrix={told}:out_color_matrix={matrix}:out_range=tv"
+        scale, told = (
+            f"{scale}:out_range=tv,{source.screen},format={full},scale=flags=bicubic",
+            "bt709",
+        )
+    colour = (
+        f"in_color_matrix={told}"
+        if pixels == "gbrp"
+        else f"in_color_matrix={told}:out_color_matrix={matrix}:out_range=tv"
+    )
     return f"{scale}:{colour},setsar=1,format={pixels}"
 
 
@@ -128,9 +156,17 @@ def moving(
     for n, (one, role) in enumerate(zip(clips, _ROLES, strict=True)):
         chain = [fitted(one, boxes[role].size, pixels=pixels, matrix=matrix), steady(rate)]
         if one.info.frame_rate > rate:  # frames that are dropped need not be scaled
-            chain = [f"fps={rate.numerator}/{rate.denominator}:start_time=0", chain[0], "tpad=stop=-1:stop_mode=clone"]
+            chain = [
+                f"fps={rate.numerator}/{rate.denominator}:start_time=0",
+                chain[0],
+                "tpad=stop=-1:stop_mode=clone",
+            ]
         lines.append(f"[{n}:V:0]{','.join(chain)}[clip{n}]")
-    tiles = _wiped(board, lines, seconds, pixels) if wipe else [("clip0", boxes["Reference"]), ("clip1", boxes["Result"])]
+    tiles = (
+        _wiped(board, lines, seconds, pixels)
+        if wipe
+        else [("clip0", boxes["Reference"]), ("clip1", boxes["Result"])]
+    )
     places = [(name, panel.left, panel.top) for name, panel in tiles]
     stills = [(strip(s.size, s.captions), s.left, s.top) for s in board.strips]
     if still is not None:
@@ -138,15 +174,25 @@ def moving(
     colour = "" if pixels == "gbrp" else f"scale=out_color_matrix={matrix}:out_range=tv,"
     for n, (picture, left, top) in enumerate(stills, len(clips)):
         inputs += raw(picture, folder / f"still{n}.rgb", rate)
-        lines.append(f"[{n}:v]{colour}setsar=1,format={pixels},tpad=stop=-1:stop_mode=clone[still{n}]")
+        lines.append(
+            f"[{n}:v]{colour}setsar=1,format={pixels},tpad=stop=-1:stop_mode=clone[still{n}]"
+        )
         places.append((f"still{n}", left, top))
     where = "|".join(f"{left}_{top}" for _, left, top in places)
     names = "".join(f"[{name}]" for name, _, _ in places)
-    said = "" if pixels == "gbrp" else f",setparams=range=tv:colorspace={matrix if matrix == 'bt709' else 'smpte170m'}"
+    said = (
+        ""
+        if pixels == "gbrp"
+        else f",setparams=range=tv:colorspace={matrix if matrix == 'bt709' else 'smpte170m'}"
+    )
     said += ":color_primaries=bt709:color_trc=bt709" if said else ""
     lines.append(f"{names}xstack=inputs={len(places)}:layout={where}:fill={FILL}{said}[v]")
-    if heard is not None:  # silence before its first and after its last sample keeps it in step with its picture
-        lines.append(f"[{heard}:a:0]aresample=48000:async=1:first_pts=0,aformat=sample_fmts=fltp:channel_layouts=stereo,apad[a]")
+    if (
+        heard is not None
+    ):  # silence before its first and after its last sample keeps it in step with its picture
+        lines.append(
+            f"[{heard}:a:0]aresample=48000:async=1:first_pts=0,aformat=sample_fmts=fltp:channel_layouts=stereo,apad[a]"
+        )
     return Graph(tuple(inputs), ";".join(lines), board.size, rate, seconds, heard is not None)
 
 
@@ -166,8 +212,12 @@ def _wiped(board: Board, lines: list[str], seconds: float, pixels: str) -> list[
     if result.size != box.size:
         lines.append(f"[clip1]pad={width}:{height}:{dx}:{dy}:color={FILL}[under]")
     under = "under" if result.size != box.size else "clip1"
-    lines.append(f"[clip0]pad={2 * width}:{height}:{width}:0,crop={width}:{height}:x='{edge}':y=0[cut]")
+    lines.append(
+        f"[clip0]pad={2 * width}:{height}:{width}:0,crop={width}:{height}:x='{edge}':y=0[cut]"
+    )
     lines.append(f"[{under}][cut]overlay=x='{edge}-{width}':y=0:eval=frame:shortest=0[wiped]")
     lines.append(f"color=white:size={thick}x{height}:duration=0.04,format=yuv420p[line]")
-    lines.append(f"[wiped][line]overlay=x='{edge}-{thick // 2}':y=0:eval=frame:eof_action=repeat,format={pixels}[both]")
+    lines.append(
+        f"[wiped][line]overlay=x='{edge}-{thick // 2}':y=0:eval=frame:eof_action=repeat,format={pixels}[both]"
+    )
     return [("both", Panel("Result", box.left, box.top, box.size))]

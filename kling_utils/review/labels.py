@@ -22,7 +22,15 @@ DOTS = {"Image": (150, 158, 172), "Reference": (143, 163, 255), "Result": (255, 
 DRAFT = "local draft"
 _LONGEST = 120
 """Characters looked at: no caption shows more."""
-_FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "Arial Unicode.ttf", "arial.ttf", "Arial.ttf", "NotoSansCJK-Regular.ttc", "msyh.ttc")
+_FONTS = (
+    "DejaVuSans.ttf",
+    "NotoSans-Regular.ttf",
+    "Arial Unicode.ttf",
+    "arial.ttf",
+    "Arial.ttf",
+    "NotoSansCJK-Regular.ttc",
+    "msyh.ttc",
+)
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 Role = Literal["Image", "Reference", "Result"]
@@ -42,7 +50,11 @@ class Caption:
 
 def clean(text: str) -> str:
     """One line of printable characters: line breaks, control, direction and private characters are gone."""
-    kept = "".join(" " if c.isspace() else c for c in text[: 4 * _LONGEST] if c.isspace() or unicodedata.category(c)[0] != "C")
+    kept = "".join(
+        " " if c.isspace() else c
+        for c in text[: 4 * _LONGEST]
+        if c.isspace() or unicodedata.category(c)[0] != "C"
+    )
     return " ".join(kept.split())[:_LONGEST]
 
 
@@ -76,12 +88,16 @@ def draw_caption(picture: Image.Image, caption: Caption, *, top: int, height: in
         x += name + gap
     if chip:
         tall = size * 1.3
-        pen.rounded_rectangle((x, middle - tall / 2, x + chip, middle + tall / 2), radius=tall / 2, fill=_CHIP)
+        pen.rounded_rectangle(
+            (x, middle - tall / 2, x + chip, middle + tall / 2), radius=tall / 2, fill=_CHIP
+        )
         _write(pen, x + size * 0.45, middle, DRAFT, chip_font, _ON_CHIP)
     return taken + 2 * margin
 
 
-def write_quiet(picture: Image.Image, text: str, *, left: int, top: int, height: int, strong: bool = False) -> int:
+def write_quiet(
+    picture: Image.Image, text: str, *, left: int, top: int, height: int, strong: bool = False
+) -> int:
     """A time or a note, small; gives the pixels it took."""
     face = font(text, max(9, round(height * 0.56)))
     _write(ImageDraw.Draw(picture), left, top + height / 2, text, face, _TEXT if strong else _QUIET)
@@ -109,7 +125,9 @@ def _load(name: str, size: int) -> Font | None:
     if not name:
         return ImageFont.load_default(size)
     try:
-        return ImageFont.truetype(name, size)  # Pillow looks through the system's own folders of fonts
+        return ImageFont.truetype(
+            name, size
+        )  # Pillow looks through the system's own folders of fonts
     except OSError:
         return None
 
@@ -117,7 +135,9 @@ def _load(name: str, size: int) -> Font | None:
 @functools.lru_cache(4096)
 def _has(name: str, character: str) -> bool:
     face = _load(name, 24)
-    return face is not None and (character == " " or bytes(face.getmask(character)) != bytes(face.getmask("\uffff")))
+    return face is not None and (
+        character == " " or bytes(face.getmask(character)) != bytes(face.getmask("\uffff"))
+    )
 
 
 def _drawable(text: str, face: Font) -> str:
@@ -141,7 +161,14 @@ def _shorten(text: str, face: Font, room: int) -> str:
     return text.rstrip() + "..." if text else ""
 
 
-def _write(pen: ImageDraw.ImageDraw, x: float, middle: float, text: str, face: Font, fill: tuple[int, int, int]) -> None:
+def _write(
+    pen: ImageDraw.ImageDraw,
+    x: float,
+    middle: float,
+    text: str,
+    face: Font,
+    fill: tuple[int, int, int],
+) -> None:
     """Centred on the height of capitals, so that names with and without descenders stand on one line."""
     box = face.getbbox("H")
     pen.text((x, round(middle - (box[1] + box[3]) / 2)), text, font=face, fill=fill)

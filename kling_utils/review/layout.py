@@ -64,7 +64,14 @@ def inside(box: Size, size: Size) -> Size:
     return Size(min(box.width, width_at(box.height, size)), box.height)
 
 
-def board(layout: Layout, height: int, pictures: Sequence[tuple[Role, Size, str]], *, draft: bool, most_pixels: int = MOST_PIXELS) -> Board:
+def board(
+    layout: Layout,
+    height: int,
+    pictures: Sequence[tuple[Role, Size, str]],
+    *,
+    draft: bool,
+    most_pixels: int = MOST_PIXELS,
+) -> Board:
     """``pictures``: role, shape and name of each, in order; the last is the result. ``height`` of each picture, at most.
 
     Made smaller where the whole would be larger than ``LARGEST`` or have more than ``most_pixels``.
@@ -73,7 +80,9 @@ def board(layout: Layout, height: int, pictures: Sequence[tuple[Role, Size, str]
     made = _BOARDS[layout](height, pictures, draft)
     while height > SMALLEST:
         width, tall = made.size
-        by = min(LARGEST.width / width, LARGEST.height / tall, (most_pixels / (width * tall)) ** 0.5)
+        by = min(
+            LARGEST.width / width, LARGEST.height / tall, (most_pixels / (width * tall)) ** 0.5
+        )
         if by >= 1:
             break
         height = min(height - 2, max(SMALLEST, 2 * int(height * by / 2)))
@@ -104,13 +113,22 @@ def _row(height: int, pictures: Sequence[tuple[Role, Size, str]], draft: bool) -
 
 def _column(height: int, pictures: Sequence[tuple[Role, Size, str]], draft: bool) -> Board:
     bar = bar_height(height)
-    whole = Size(max(width_at(height, size) for _, size, _ in pictures), len(pictures) * (bar + height))
+    whole = Size(
+        max(width_at(height, size) for _, size, _ in pictures), len(pictures) * (bar + height)
+    )
     panels, strips = [], []
     for n, (role, size, name) in enumerate(pictures):
         width, top = width_at(height, size), n * (bar + height)
         left = even((whole.width - width) / 2, 0)
         panels.append(Panel(role, left, top + bar, Size(width, height)))
-        strips.append(Strip(0, top, Size(whole.width, bar), (Caption(name, role, left, whole.width - left, draft and role == "Result"),)))
+        strips.append(
+            Strip(
+                0,
+                top,
+                Size(whole.width, bar),
+                (Caption(name, role, left, whole.width - left, draft and role == "Result"),),
+            )
+        )
     return Board(whole, tuple(panels), tuple(strips))
 
 
@@ -126,7 +144,9 @@ def _over(height: int, pictures: Sequence[tuple[Role, Size, str]], draft: bool) 
         Caption(right_name, "Result", half, box.width - half, draft, "right"),
     )
     panels = (Panel("Reference", 0, bar, box), Panel("Result", *at, small))
-    return Board(Size(box.width, bar + height), panels, (Strip(0, 0, Size(box.width, bar), captions),))
+    return Board(
+        Size(box.width, bar + height), panels, (Strip(0, 0, Size(box.width, bar), captions),)
+    )
 
 
 _BOARDS = {"side": _row, "triptych": _row, "stack": _column, "wipe": _over}

@@ -87,11 +87,17 @@ def activity(path: Path, *, rate: float = ENERGY_RATE) -> Activity:
     cuts = hard_cuts(seen)
     energy = seen.energy.copy()
     for cut in cuts:
-        i = int(np.ceil(round(cut * seen.energy_rate, 6))) - 1  # the interval that ends at or after the new shot's first frame
+        i = (
+            int(np.ceil(round(cut * seen.energy_rate, 6))) - 1
+        )  # the interval that ends at or after the new shot's first frame
         if 0 <= i < len(energy):
             around = [float(energy[j]) for j in (i - 1, i + 1) if 0 <= j < len(energy)]
             energy[i] = min(around, default=0.0)
-    smooth = np.convolve(np.pad(energy, 1, mode="edge"), (0.25, 0.5, 0.25), "valid") if len(energy) else energy
+    smooth = (
+        np.convolve(np.pad(energy, 1, mode="edge"), (0.25, 0.5, 0.25), "valid")
+        if len(energy)
+        else energy
+    )
     times = (np.arange(int(len(smooth) * rate / seen.energy_rate + 1e-6)) + 1) / rate
     values = np.interp(times, seen.energy_times, smooth) if len(smooth) else smooth
     top = max(LEAST_ENERGY, float(np.percentile(values, 98))) if len(values) else 1.0
@@ -104,16 +110,23 @@ def scan(info: VideoInfo) -> Scan:
     each = min(info.frame_rate or MOST_FRAMES_A_SECOND, MOST_FRAMES_A_SECOND)
     fps = float(each)
     height = max(2, 2 * round(WIDTH / info.size.aspect / 2))
-    chain = f"fps={each.numerator}/{each.denominator}:start_time=0,scale={WIDTH}:{height}:flags=area"
+    chain = (
+        f"fps={each.numerator}/{each.denominator}:start_time=0,scale={WIDTH}:{height}:flags=area"
+    )
     changes: list[tuple[float, float]] = []
     dark: list[float] = []
     energy: list[float] = []
     step = max(1, round(fps / ENERGY_RATE))
     previous: tuple[Frame, Frame] | None = None
     sample: Frame | None = None
-    for n, raw in enumerate(ffmpeg.raw_frames(info.path, chain, WIDTH * height * 3, limit=info.duration + 1.0)):
+    for n, raw in enumerate(
+        ffmpeg.raw_frames(info.path, chain, WIDTH * height * 3, limit=info.duration + 1.0)
+    ):
         bgr = u8(np.frombuffer(raw, np.uint8).reshape(height, WIDTH, 3))
-        hsv, yuv = u8(cv2.cvtColor(bgr, cv2.COLOR_BGR2HSV)), u8(cv2.cvtColor(bgr, cv2.COLOR_BGR2YUV))
+        hsv, yuv = (
+            u8(cv2.cvtColor(bgr, cv2.COLOR_BGR2HSV)),
+            u8(cv2.cvtColor(bgr, cv2.COLOR_BGR2YUV)),
+        )
         light = yuv[..., 0]
         dark.append(float(np.count_nonzero(light < _DARK)) / light.size)
         if previous is not None:
@@ -124,7 +137,9 @@ def scan(info: VideoInfo) -> Scan:
             sample = light
         previous = hsv, yuv
     pairs = np.array(changes, np.float64).reshape(-1, 2)
-    return Scan(fps, len(dark), pairs, np.array(dark, np.float64), fps / step, np.array(energy, np.float64))
+    return Scan(
+        fps, len(dark), pairs, np.array(dark, np.float64), fps / step, np.array(energy, np.float64)
+    )
 
 
 def hard_cuts(seen: Scan) -> tuple[float, ...]:
@@ -134,7 +149,9 @@ def hard_cuts(seen: Scan) -> tuple[float, ...]:
     found = []
     for i in range(n):
         near = np.concatenate([content[max(0, i - 2) : i], content[i + 1 : i + 3]])
-        stands_out = bool(len(near)) and content[i] >= _CONTENT_RATIO * max(float(near.mean()), 1e-6)
+        stands_out = bool(len(near)) and content[i] >= _CONTENT_RATIO * max(
+            float(near.mean()), 1e-6
+        )
         if stands_out and content[i] >= _CONTENT and 2 <= i < n - 2:
             found.append(i)
             continue
@@ -143,7 +160,9 @@ def hard_cuts(seen: Scan) -> tuple[float, ...]:
         around = np.concatenate([change[max(0, i - reach) : i], change[i + 1 : i + 1 + reach]])
         moving = around[around > _STILL]
         around = moving if len(moving) >= 2 else around
-        strongest = np.sort(around)[-max(1, len(around) // 4) :]  # the strongest quarter, so that a dance is not a row of cuts
+        strongest = np.sort(around)[
+            -max(1, len(around) // 4) :
+        ]  # the strongest quarter, so that a dance is not a row of cuts
         usual = float(strongest.mean()) if len(strongest) else 0.0
         if change[i] >= _CHANGE_RATIO * max(usual, _CHANGE_FLOOR):
             found.append(i)
@@ -159,10 +178,14 @@ def begins_at(part: Scan, whole: Scan) -> float | None:
     room = whole.energy_times[-1:].sum() - part.energy_times[-1:].sum()
     if len(part.energy) < 2 * part.energy_rate or room <= 0:
         return None
-    a, b = (np.convolve(np.log(scan.energy + 0.1), (0.25, 0.5, 0.25), "same") for scan in (whole, part))
+    a, b = (
+        np.convolve(np.log(scan.energy + 0.1), (0.25, 0.5, 0.25), "same") for scan in (whole, part)
+    )
     shifts = np.arange(0.0, room + 1e-9, 0.25 / ENERGY_RATE)
     there = [np.interp(part.energy_times + shift, whole.energy_times, a) for shift in shifts]
-    likeness = np.array([np.corrcoef(t, b)[0, 1] if t.std() > 0 and b.std() > 0 else 0.0 for t in there])
+    likeness = np.array(
+        [np.corrcoef(t, b)[0, 1] if t.std() > 0 and b.std() > 0 else 0.0 for t in there]
+    )
     best = int(np.argmax(likeness))
     stands_out = shifts[best] < _NEAR or likeness[best] > likeness[0] + _MATCH_MARGIN
     return float(shifts[best]) if likeness[best] >= _LEAST_MATCH and stands_out else None

@@ -42,7 +42,8 @@ class Cells:
     def grid(self) -> Size:
         width, height = self.cell
         return Size(
-            2 * _MARGIN + self.columns * width + (self.columns - 1) * _SPACE, _MARGIN + self.rows * height + (self.rows - 1) * _SPACE
+            2 * _MARGIN + self.columns * width + (self.columns - 1) * _SPACE,
+            _MARGIN + self.rows * height + (self.rows - 1) * _SPACE,
         )
 
     @property
@@ -57,9 +58,16 @@ def cells(reference: Size, result: Size, *, scale: float = 1.0) -> Cells:
         both = float(reference.aspect) + float(result.aspect)
         room = (_WIDTH * scale - 2 * _MARGIN - (columns - 1) * _SPACE) / columns - _GAP
         height = even(min(_TALLEST * scale, room / both), 48)
-        return Cells(columns, PAIRS // columns, height, (width_at(height, reference), width_at(height, result)))
+        return Cells(
+            columns,
+            PAIRS // columns,
+            height,
+            (width_at(height, reference), width_at(height, result)),
+        )
 
-    return min(map(fill, (1, 2, 3, 4, 6)), key=lambda c: abs(math.log(float(c.size.aspect) / _SHAPE)))
+    return min(
+        map(fill, (1, 2, 3, 4, 6)), key=lambda c: abs(math.log(float(c.size.aspect) / _SHAPE))
+    )
 
 
 def moments(seconds: float) -> tuple[float, ...]:
@@ -67,13 +75,18 @@ def moments(seconds: float) -> tuple[float, ...]:
     return tuple((n + 0.5) * seconds / PAIRS for n in range(PAIRS))
 
 
-def sheet(clips: Sequence[Clip], folder: Path, labels: tuple[str, str], *, draft: bool, scale: float = 1.0) -> Graph:
+def sheet(
+    clips: Sequence[Clip], folder: Path, labels: tuple[str, str], *, draft: bool, scale: float = 1.0
+) -> Graph:
     """The graph that draws the sheet as one frame ``[v]``: both clips are decoded once, and only the frames that are shown are scaled."""
     reference, result = clips
     grid = cells(reference.info.size, result.info.size, scale=scale)
     rate = common_rate(reference.info, result.info)
     seconds = max(reference.info.duration, result.info.duration)
-    frames = [min(math.floor(t * rate + 1e-6), max(0, math.ceil(seconds * rate) - 1)) for t in moments(seconds)]
+    frames = [
+        min(math.floor(t * rate + 1e-6), max(0, math.ceil(seconds * rate) - 1))
+        for t in moments(seconds)
+    ]
     # Several moments of a very short clip may be the same frame, and a filter cannot show one twice: then they are taken in a row.
     if len(set(frames)) < PAIRS:
         frames = list(range(PAIRS))
@@ -87,7 +100,13 @@ def sheet(clips: Sequence[Clip], folder: Path, labels: tuple[str, str], *, draft
             f"[{n}:V:0]{steady(rate)},trim=end_frame={max(frames) + 1},select='{chosen}',"
             f"{fitted(one, size, pixels='gbrp', matrix='bt709')}[clip{n}]"
         )
-    ink = _ink(grid, [n / float(rate) for n in frames], labels, (reference.info.duration, result.info.duration), draft=draft)
+    ink = _ink(
+        grid,
+        [n / float(rate) for n in frames],
+        labels,
+        (reference.info.duration, result.info.duration),
+        draft=draft,
+    )
     inputs += raw(ink, folder / "ink.rgba", rate)
     width, height = grid.size
     lines += [
@@ -99,13 +118,25 @@ def sheet(clips: Sequence[Clip], folder: Path, labels: tuple[str, str], *, draft
     return Graph(tuple(inputs), ";".join(lines), grid.size, rate, seconds)
 
 
-def _ink(grid: Cells, times: Sequence[float], labels: tuple[str, str], ends: tuple[float, float], *, draft: bool) -> Image.Image:
+def _ink(
+    grid: Cells,
+    times: Sequence[float],
+    labels: tuple[str, str],
+    ends: tuple[float, float],
+    *,
+    draft: bool,
+) -> Image.Image:
     """All that is written: names on top, and over each pair its time and which side has already ended and is held."""
     ink = Image.new("RGBA", grid.size, (*GROUND, 0))
     half = min(grid.size.width // 2, 700)
     left = _MARGIN - round(_HEADER * 0.46 * 0.7 * 0.72)
     taken = draw_caption(ink, Caption(labels[0], "Reference", left, half), top=8, height=46)
-    draw_caption(ink, Caption(labels[1], "Result", left + taken, grid.size.width - left - taken, draft), top=8, height=46)
+    draw_caption(
+        ink,
+        Caption(labels[1], "Result", left + taken, grid.size.width - left - taken, draft),
+        top=8,
+        height=46,
+    )
     for n, time in enumerate(times):
         x = _MARGIN + (n % grid.columns) * (grid.cell.width + _SPACE)
         y = _HEADER + (n // grid.columns) * (grid.cell.height + _SPACE)
@@ -114,5 +145,11 @@ def _ink(grid: Cells, times: Sequence[float], labels: tuple[str, str], ends: tup
             if time >= end:
                 start = max(side, x_time + 12)
                 if side + width - start > 60:
-                    write_quiet(ink, "ended" if width < 150 else f"ended at {end:.2f} s", left=start, top=y, height=_TIME)
+                    write_quiet(
+                        ink,
+                        "ended" if width < 150 else f"ended at {end:.2f} s",
+                        left=start,
+                        top=y,
+                        height=_TIME,
+                    )
     return ink

@@ -59,8 +59,22 @@ class Offset:
 def envelope(path: Path, *, seconds: float) -> Envelope:
     """The envelope of the first sound track, decoded to mono; silence stands for what lies before its first sample."""
     chain = f"aresample={RATE}:async=1:first_pts=0,aformat=channel_layouts=mono"
-    args = [*ffmpeg.source(path), "-map", "0:a:0", "-af", chain, "-t", f"{seconds + 1:.3f}", "-f", "s16le", "pipe:1"]
-    samples = np.frombuffer(ffmpeg.run(args, timeout=30 + seconds).stdout, "<i2").astype(np.float64) / 32768
+    args = [
+        *ffmpeg.source(path),
+        "-map",
+        "0:a:0",
+        "-af",
+        chain,
+        "-t",
+        f"{seconds + 1:.3f}",
+        "-f",
+        "s16le",
+        "pipe:1",
+    ]
+    samples = (
+        np.frombuffer(ffmpeg.run(args, timeout=30 + seconds).stdout, "<i2").astype(np.float64)
+        / 32768
+    )
     block = round(RATE * STEP)
     whole = samples[: len(samples) // block * block].reshape(-1, block)
     return Envelope(np.sqrt((whole**2).mean(1)) if len(whole) else np.zeros(0))

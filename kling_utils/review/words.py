@@ -80,7 +80,11 @@ FIXES: dict[str, str] = {
     "coarse": "Strongly compressed: blocks and smeared details are likely, and they are in the file that came.",
 }
 
-AT = {"start": "{length} s at its start", "end": "from {begin} s to its end", "middle": "{begin} to {end} s"}
+AT = {
+    "start": "{length} s at its start",
+    "end": "from {begin} s to its end",
+    "middle": "{begin} to {end} s",
+}
 
 SOURCES: dict[str, str] = {
     "length": "Novita's documentation of both orientations",

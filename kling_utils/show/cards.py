@@ -15,11 +15,28 @@ from pathlib import Path
 
 from kling_utils.errors import AlreadyHave, KlingError, Refused, Unrepairable
 from kling_utils.show import reports, words
-from kling_utils.values import Finding, ImageInfo, Job, Jobs, Quote, Report, Result, Severity, Shown, Trouble, VideoInfo
+from kling_utils.values import (
+    Finding,
+    ImageInfo,
+    Job,
+    Jobs,
+    Quote,
+    Report,
+    Result,
+    Severity,
+    Shown,
+    Trouble,
+    VideoInfo,
+)
 
 _SIGN: dict[Severity, str] = {"error": "!", "warning": "!", "advice": "i", "pass": ""}
 _SEVERE: tuple[Severity, ...] = ("error", "warning", "advice", "pass")
-_SPOKEN: dict[Severity, str] = {"error": "Error", "warning": "Warning", "advice": "Advice", "pass": "Passed"}
+_SPOKEN: dict[Severity, str] = {
+    "error": "Error",
+    "warning": "Warning",
+    "advice": "Advice",
+    "pass": "Passed",
+}
 # Besides HTML's own: a page that puts a card into a template must not find a template's signs in it.
 _TEMPLATE = str.maketrans({"{": "&#123;", "}": "&#125;", "$": "&#36;", "`": "&#96;"})
 
@@ -64,12 +81,23 @@ def report(value: Report, *fields: str, ready: str = "Ready to send") -> str:
 
     ``ready`` is the headline when no error is left.
     """
-    findings = value.of(*fields) if fields else value.of("image", "video", "prompt", "negative_prompt", "request")
+    findings = (
+        value.of(*fields)
+        if fields
+        else value.of("image", "video", "prompt", "negative_prompt", "request")
+    )
     errors = sum(f.severity == "error" for f in findings)
     warnings = sum(f.severity == "warning" for f in findings)
     sign: Severity
     if errors:
-        head, sign = ("Cannot be sent like this" if errors == 1 else f"Cannot be sent like this: {errors} reasons"), "error"
+        head, sign = (
+            (
+                "Cannot be sent like this"
+                if errors == 1
+                else f"Cannot be sent like this: {errors} reasons"
+            ),
+            "error",
+        )
     else:
         head, sign = (
             ready + (f", with {warnings} warning{'s' if warnings > 1 else ''}" if warnings else ""),
@@ -130,19 +158,36 @@ def job(value: Job, *, now: float | None = None) -> str:
     state = words.STATE[value.state]
     if value.progress is not None and not value.done:
         state += f", {value.progress} %"
-    return _card("job", _head(state, _draft(value)), _table(rows), _trouble_body(value.trouble, draft=value.draft) if value.trouble else "")
+    return _card(
+        "job",
+        _head(state, _draft(value)),
+        _table(rows),
+        _trouble_body(value.trouble, draft=value.draft) if value.trouble else "",
+    )
 
 
 def jobs(value: Jobs, *, now: float | None = None) -> str:
     """A list of jobs, a row each: what it is, where it is, and the id to ask for it."""
     if not value:
         return _card("jobs", _head("No jobs yet"))
-    now, names = time.time() if now is None else now, ("Job", "Files", "Made by", "State", "Price", "Started")
+    now, names = (
+        time.time() if now is None else now,
+        ("Job", "Files", "Made by", "State", "Price", "Started"),
+    )
     rows = (
-        (j.job_id, f"{j.image_name} × {j.video_name}", words.maker(j), words.STATE[j.state], words.spent(j), words.age(j.created, now))
+        (
+            j.job_id,
+            f"{j.image_name} × {j.video_name}",
+            words.maker(j),
+            words.STATE[j.state],
+            words.spent(j),
+            words.age(j.created, now),
+        )
         for j in value
     )
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    body = "".join(
+        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
+    )
     head = "".join(f'<th scope="col">{name}</th>' for name in names)
     return _card("jobs", f'<table class="kc-beside"><tr>{head}</tr>{body}</table>')
 
@@ -157,7 +202,13 @@ def result(value: Result, *, proxy: bool = True) -> str:
         media = proxies.embedded(value.reference, value.video)
     audit = ""
     if value.audit is not None:
-        audit = _findings([f for f in value.audit.of(*{f.field for f in value.audit.findings}) if f.severity != "pass"])
+        audit = _findings(
+            [
+                f
+                for f in value.audit.of(*{f.field for f in value.audit.findings})
+                if f.severity != "pass"
+            ]
+        )
     return _card("result", _head("Result", _draft(value.job)), media, _table(rows), audit)
 
 
@@ -168,20 +219,36 @@ def error(value: KlingError, *, act: bool = True) -> str:
     """
     if isinstance(value, Refused) and not isinstance(value, Unrepairable):
         trouble = Trouble(value.code, "The files need a change first", "", "no", field=value.field)
-        return _card("error", _trouble_body(trouble, found=value.report.errors), _buttons(trouble, reports.of_error(value)) if act else "")
+        return _card(
+            "error",
+            _trouble_body(trouble, found=value.report.errors),
+            _buttons(trouble, reports.of_error(value)) if act else "",
+        )
     trouble = Trouble(value.code, value.message, value.hint, value.money, value.words, value.field)
     if isinstance(value, AlreadyHave):
         return _card("note", _trouble_body(trouble, "advice", when=""), _ids(value.task_id))
     when = words.when(value.code, money=value.money, task_id=value.task_id)
-    return _card("error", _trouble_body(trouble, when=when), _ids(value.task_id), _buttons(trouble, reports.of_error(value)) if act else "")
+    return _card(
+        "error",
+        _trouble_body(trouble, when=when),
+        _ids(value.task_id),
+        _buttons(trouble, reports.of_error(value)) if act else "",
+    )
 
 
 def trouble(value: Trouble, *, job: Job | None = None, task_id: str | None = None) -> str:
     """The trouble of a job as a card of its own; with the job, also its buttons."""
     task_id = job.task_id if job is not None else task_id
-    when = words.when(value.code, money=value.money, task_id=task_id, draft=job is not None and job.draft)
+    when = words.when(
+        value.code, money=value.money, task_id=task_id, draft=job is not None and job.draft
+    )
     acts = _buttons(value, reports.of_job(job, value)) if job is not None else ""
-    return _card("error", _trouble_body(value, when=when, draft=job is not None and job.draft), _ids(task_id), acts)
+    return _card(
+        "error",
+        _trouble_body(value, when=when, draft=job is not None and job.draft),
+        _ids(task_id),
+        acts,
+    )
 
 
 def audit(value: Report | None, *, waiting: bool = False) -> str:
@@ -190,22 +257,41 @@ def audit(value: Report | None, *, waiting: bool = False) -> str:
     if value is None:
         text = "The result is being compared with its reference"
         return (
-            _card("audit", _head(text, sign="advice"), '<p class="kc-do">Length, sound, cuts, frozen and black stretches</p>')
+            _card(
+                "audit",
+                _head(text, sign="advice"),
+                '<p class="kc-do">Length, sound, cuts, frozen and black stretches</p>',
+            )
             if waiting
             else ""
         )
-    shown = sorted((f for f in value.findings if f.severity != "pass"), key=lambda f: _SEVERE.index(f.severity))
+    shown = sorted(
+        (f for f in value.findings if f.severity != "pass"), key=lambda f: _SEVERE.index(f.severity)
+    )
     passed = [f for f in value.findings if f.severity == "pass"]
     count = f"{len(shown)} thing{'s' if len(shown) > 1 else ''} to know about the result"
-    head = _head(count if shown else "The result keeps to its reference", sign=shown[0].severity if shown else "pass")
+    head = _head(
+        count if shown else "The result keeps to its reference",
+        sign=shown[0].severity if shown else "pass",
+    )
     names = ", ".join(f.title if n == 0 else f.title.lower() for n, f in enumerate(shown))
-    told = f"{names}; {len(passed)} of {len(value.findings)} checks passed" if shown else f"{len(passed)} checks passed"
-    return _card("audit", head, f"<details><summary>{escape(told)}</summary>{_findings(shown)}{_findings(passed)}</details>")
+    told = (
+        f"{names}; {len(passed)} of {len(value.findings)} checks passed"
+        if shown
+        else f"{len(passed)} checks passed"
+    )
+    return _card(
+        "audit",
+        head,
+        f"<details><summary>{escape(told)}</summary>{_findings(shown)}{_findings(passed)}</details>",
+    )
 
 
 def note(head: str, text: str = "", *, severity: Severity = "advice") -> str:
     """A short message of our own."""
-    return _card("note", _head(head, sign=severity), f'<p class="kc-do">{escape(text)}</p>' if text else "")
+    return _card(
+        "note", _head(head, sign=severity), f'<p class="kc-do">{escape(text)}</p>' if text else ""
+    )
 
 
 def listing(head: str, findings: Iterable[Finding], *, severity: Severity, extra: str = "") -> str:
@@ -234,30 +320,54 @@ def _icon(severity: Severity) -> str:
 def _findings(findings: Iterable[Finding]) -> str:
     items = []
     for f in findings:
-        allowed = f' <span class="kc-allowed">(allowed: {escape(f.allowed)})</span>' if f.allowed else ""
+        allowed = (
+            f' <span class="kc-allowed">(allowed: {escape(f.allowed)})</span>' if f.allowed else ""
+        )
         fix = f'<br><span class="kc-fix">{escape(f.fix)}</span>' if f.fix else ""
         number = f'<span class="kc-number">: {escape(f.measured)}</span>' if f.measured else ""
-        items.append(f'<li>{_icon(f.severity)}<span><span class="kc-what">{escape(f.title)}</span>{number}{allowed}{fix}</span></li>')
+        items.append(
+            f'<li>{_icon(f.severity)}<span><span class="kc-what">{escape(f.title)}</span>{number}{allowed}{fix}</span></li>'
+        )
     return f'<ul class="kc-list">{"".join(items)}</ul>' if items else ""
 
 
 def _buttons(value: Trouble, report: str) -> str:
     """To the field that is to blame, and the report to copy. The page's script does both; a notebook has neither."""
     field = words.go(value.code, value.field)
-    goto = f'<button type="button" class="kc-act" data-goto="{escape(field)}">{escape(words.GO[field])}</button>' if field else ""
+    goto = (
+        f'<button type="button" class="kc-act" data-goto="{escape(field)}">{escape(words.GO[field])}</button>'
+        if field
+        else ""
+    )
     copy = f'<button type="button" class="kc-act kc-quietly" data-report="{escape(report)}">Copy report</button>'
     return f'<p class="kc-acts">{goto}{copy}</p>'
 
 
 def _trouble_body(
-    value: Trouble, sign: Severity = "error", *, when: str | None = None, found: Iterable[Finding] = (), draft: bool = False
+    value: Trouble,
+    sign: Severity = "error",
+    *,
+    when: str | None = None,
+    found: Iterable[Finding] = (),
+    draft: bool = False,
 ) -> str:
     who = "The local server" if draft else "The provider"
     when = words.when(value.code, money=value.money) if when is None else when
     kind = f'<p class="kc-kind">{escape(when)}</p>' if when else ""
-    said = f'<p class="kc-do">{who} said:</p><blockquote class="kc-words">{escape(value.words)}</blockquote>' if value.words else ""
+    said = (
+        f'<p class="kc-do">{who} said:</p><blockquote class="kc-words">{escape(value.words)}</blockquote>'
+        if value.words
+        else ""
+    )
     hint = f'<p class="kc-do">{escape(value.hint)}</p>' if value.hint else ""
-    return kind + _head(value.message, sign=sign) + _findings(found) + said + hint + _money(value.money)
+    return (
+        kind
+        + _head(value.message, sign=sign)
+        + _findings(found)
+        + said
+        + hint
+        + _money(value.money)
+    )
 
 
 def _money(state: str) -> str:

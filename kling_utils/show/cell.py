@@ -30,17 +30,27 @@ class Stage:
     def __init__(self, result: Result, *takes: Result) -> None:
         self.results = (result, *takes)
         if not all(isinstance(each, Result) for each in self.results):
-            raise InvalidRequest("A stage shows results.", hint="Give what run() gave, or runner.result(job_id).")
+            raise InvalidRequest(
+                "A stage shows results.", hint="Give what run() gave, or runner.result(job_id)."
+            )
         if len({probe_video(each.reference).sha256 for each in self.results}) > 1:
             raise InvalidRequest(
-                "These results were not made from one reference.", hint="Show each of them on a stage of its own.", field="video"
+                "These results were not made from one reference.",
+                hint="Show each of them on a stage of its own.",
+                field="video",
             )
 
     def save(self, out: str | Path) -> Path:
         """Write the stage as one HTML file that plays without a network, and give its path."""
         first = self.results[0]
         title = f"{first.job.image_name} × {first.job.video_name}"
-        return self._write(Path(out), first.reference, [each.video for each in self.results], first.image, title=title)
+        return self._write(
+            Path(out),
+            first.reference,
+            [each.video for each in self.results],
+            first.image,
+            title=title,
+        )
 
     def __repr__(self) -> str:
         return f"Stage({', '.join(each.job.job_id for each in self.results)})"
@@ -66,13 +76,26 @@ class Stage:
                     bar((n + 1) / len(sources))
             image = proxies.small_image(first.image, room / "image.jpg")
             foot = "Small copies of the clips, inside this cell; save() writes a page with the clips as they are."
-            page = self._write(room / "page.html", clips[0], clips[1:], image, foot=foot).read_text("utf-8")
+            page = self._write(room / "page.html", clips[0], clips[1:], image, foot=foot).read_text(
+                "utf-8"
+            )
         shown = f'title="Reference and result, in step" allow="fullscreen" style="width:100%;height:{HEIGHT}px;border:0"'
         return f'<iframe {shown} srcdoc="{html.escape(page)}"></iframe>'
 
-    def _write(self, out: Path, reference: Path, videos: Sequence[Path], image: Path, *, title: str = "", foot: str = "") -> Path:
+    def _write(
+        self,
+        out: Path,
+        reference: Path,
+        videos: Sequence[Path],
+        image: Path,
+        *,
+        title: str = "",
+        foot: str = "",
+    ) -> Path:
         jobs = [each.job for each in self.results]
         alone = len(jobs) == 1
         names = ["Reference", *(["Result"] if alone else words.takes(jobs))]
         draft = alone and jobs[0].draft  # the names of several say it themselves
-        return offline.write_page(reference, videos, out, labels=names, title=title, image=image, draft=draft, foot=foot)
+        return offline.write_page(
+            reference, videos, out, labels=names, title=title, image=image, draft=draft, foot=foot
+        )

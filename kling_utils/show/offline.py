@@ -27,7 +27,13 @@ MAX_BYTES = 300_000_000
 _PIECE = 3 << 18
 """Bytes that are read at once; a multiple of three, so that the base64 of pieces is the base64 of the whole."""
 _HERE = Path(__file__).parent
-_POLICY = ("default-src 'none'", "media-src blob:", "img-src blob: data:", "base-uri 'none'", "form-action 'none'")
+_POLICY = (
+    "default-src 'none'",
+    "media-src blob:",
+    "img-src blob: data:",
+    "base-uri 'none'",
+    "form-action 'none'",
+)
 _HEAD = """<!doctype html>
 <html lang="en">
 <head>
@@ -93,16 +99,26 @@ def write_page(
     reference, out = Path(reference), Path(out)
     if not clips:
         raise InvalidRequest("There is no result to show.", hint="Give at least one clip.")
-    usual = ["Reference", *(["Result"] if len(clips) == 1 else [f"Result {n}" for n in range(1, len(clips) + 1)])]
+    usual = [
+        "Reference",
+        *(["Result"] if len(clips) == 1 else [f"Result {n}" for n in range(1, len(clips) + 1)]),
+    ]
     words = list(labels) or usual
     if len(words) != len(usual):
         raise InvalidRequest(
-            f"{len(usual)} clips have {len(words)} labels.", hint="Give one label for the reference and one for each result."
+            f"{len(usual)} clips have {len(words)} labels.",
+            hint="Give one label for the reference and one for each result.",
         )
-    if out.resolve() in {path.resolve() for path in (reference, *clips, *([image] if image else []))}:
-        raise InvalidRequest(f"{out.name} is one of the files to be shown.", hint="Give another name.")
+    if out.resolve() in {
+        path.resolve() for path in (reference, *clips, *([image] if image else []))
+    }:
+        raise InvalidRequest(
+            f"{out.name} is one of the files to be shown.", hint="Give another name."
+        )
     if out.suffix.lower() not in (".html", ".htm") or out.is_dir():
-        raise InvalidRequest(f"{out.name} is no name of a page.", hint="Choose a name that ends in .html.")
+        raise InvalidRequest(
+            f"{out.name} is no name of a page.", hint="Choose a name that ends in .html."
+        )
     rate = fps or float(probe_video(reference).frame_rate)
     parts, done = (1 + len(clips)) * (2 if motion else 1) + 1, 0
 
@@ -116,7 +132,12 @@ def write_page(
 
     with tempfile.TemporaryDirectory(prefix="page-") as folder:
         held = _Held(Path(folder))
-        value: dict[str, Any] = stage.nothing() | {"title": title, "label_a": words[0], "fps": rate, "a": held.video(reference)}
+        value: dict[str, Any] = stage.nothing() | {
+            "title": title,
+            "label_a": words[0],
+            "fps": rate,
+            "a": held.video(reference),
+        }
         step()
         marked = [f"{word}, local draft" if draft else word for word in words[1:]]
         value["takes"] = []
@@ -153,7 +174,9 @@ def _moves(path: Path) -> stage.Motion:
     from kling_utils.review.motion import activity  # cv2: not for those who only want the page
 
     found = activity(path)
-    return stage.Motion(times=_short(found.times), values=_short(found.values), cuts=_short(found.cuts))
+    return stage.Motion(
+        times=_short(found.times), values=_short(found.values), cuts=_short(found.cuts)
+    )
 
 
 def _short(numbers: Sequence[float]) -> list[float]:
@@ -165,12 +188,16 @@ def _write(file: TextIO, value: dict[str, Any], held: _Held) -> None:
     script = f"(() => {{\n{(_HERE / 'offline.js').read_text('utf-8')}{stage.script()}}})();\n"
     policy = "; ".join([*_POLICY, f"script-src {_hash(script)}", f"style-src {_hash(style)}"])
     head = f'{_HEAD}<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-    file.write(f"{head}<style>{style}</style>\n</head>\n<body>\n<main>\n<h1></h1>\n{stage.template()}<footer></footer>\n</main>\n")
+    file.write(
+        f"{head}<style>{style}</style>\n</head>\n<body>\n<main>\n<h1></h1>\n{stage.template()}<footer></footer>\n</main>\n"
+    )
     for block, kind, path in held.files:
         file.write(f'<script type="text/plain" id="{block}" data-kind="{kind}">')
         file.writelines(_letters(path))
         file.write("</script>\n")
-    inert = json.dumps(value).replace("<", "\\u003c")  # "<" could end the block; JSON has another way to write it
+    inert = json.dumps(value).replace(
+        "<", "\\u003c"
+    )  # "<" could end the block; JSON has another way to write it
     file.write(f'<script type="application/json" id="value">{inert}</script>\n')
     file.write(f"<script>{script}</script>\n</body>\n</html>\n")
 

@@ -27,14 +27,18 @@ def describe(event: ev.Event) -> str:
             return "in the queue" + (f", place {place}" if place else "")
         case ev.Processing(progress=progress, eta=eta):
             return (
-                "making the video" + (f", {progress} %" if progress is not None else "") + (f", about {seconds(eta)} left" if eta else "")
+                "making the video"
+                + (f", {progress} %" if progress is not None else "")
+                + (f", about {seconds(eta)} left" if eta else "")
             )
         case ev.Note(text=text):
             return text
         case ev.StillRunning(hint=hint):
             return f"still running. {hint}"
         case ev.Downloading(done=done, total=total):
-            return f"saving the result, {done / 1e6:.1f}" + (f" of {total / 1e6:.1f} MB" if total else " MB")
+            return f"saving the result, {done / 1e6:.1f}" + (
+                f" of {total / 1e6:.1f} MB" if total else " MB"
+            )
         case ev.Succeeded(video=video, draft=draft):
             return f"saved{' (a local draft)' if draft else ''}: {video}"
 
@@ -52,15 +56,24 @@ class Bar:
         if not (self._quiet or self._lines):
             from tqdm import tqdm
 
-            self._bar = tqdm(total=100, file=self._file, bar_format="{desc} |{bar:30}| {elapsed}", leave=True)
+            self._bar = tqdm(
+                total=100, file=self._file, bar_format="{desc} |{bar:30}| {elapsed}", leave=True
+            )
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._bar is not None:
             self._bar.close()
 
     def __call__(self, event: ev.Event) -> None:
-        if self._quiet or isinstance(event, ev.Failed | ev.Unconfirmed):  # the error that follows says it
+        if self._quiet or isinstance(
+            event, ev.Failed | ev.Unconfirmed
+        ):  # the error that follows says it
             return
         if self._bar is None:
             self._file.write(describe(event) + "\n")
@@ -92,10 +105,21 @@ class Steady:
         if not self._quiet and (self._file.isatty() or "ipykernel" in sys.modules):
             from tqdm import tqdm
 
-            self._bar = tqdm(total=100, file=self._file, desc=self._what, bar_format="{desc} |{bar:30}| {elapsed}", leave=False)
+            self._bar = tqdm(
+                total=100,
+                file=self._file,
+                desc=self._what,
+                bar_format="{desc} |{bar:30}| {elapsed}",
+                leave=False,
+            )
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._bar is not None:
             self._bar.close()
 

@@ -51,7 +51,15 @@ def small(source: Path, out: Path) -> Path:
     size = Size(*(max(2, 2 * round(side * share / 2)) for side in info.size))
     recipe = Recipe(size, info.frame_rate, info.frames)
     with tempfile.TemporaryDirectory(prefix="small-") as folder:
-        made = Sized(Clip(info, look(source)), recipe, Path(folder), max_bytes=MAX_BYTES, best_crf=_FINE, on_progress=None, stop=None)
+        made = Sized(
+            Clip(info, look(source)),
+            recipe,
+            Path(folder),
+            max_bytes=MAX_BYTES,
+            best_crf=_FINE,
+            on_progress=None,
+            stop=None,
+        )
         made.make(out)
     return out
 
@@ -74,7 +82,11 @@ def _stamp(path: Path) -> tuple[int, int]:
 def _embedded(reference: Path, _r: tuple[int, int], video: Path, _v: tuple[int, int]) -> str:
     sides = '<p class="kc-note">Left the reference, right the result.</p>'
     with tempfile.TemporaryDirectory(prefix="card-") as folder:
-        for bits in (260_000, 120_000, 60_000):  # bits a second: fits 30 s at the second, always at the third
+        for bits in (
+            260_000,
+            120_000,
+            60_000,
+        ):  # bits a second: fits 30 s at the second, always at the third
             clip = Path(folder) / f"{bits}.mp4"
             try:
                 ffmpeg.run(_pair(reference, video, clip, bits), timeout=60)
@@ -86,7 +98,19 @@ def _embedded(reference: Path, _r: tuple[int, int], video: Path, _v: tuple[int, 
                 return f'<video {shown} src="{data}"></video>{sides}'
         still = Path(folder) / "still.jpg"
         try:
-            ffmpeg.run([*ffmpeg.source(video), "-frames:v", "1", "-vf", f"scale=-2:{HEIGHT}", "-q:v", "5", str(still)], timeout=30)
+            ffmpeg.run(
+                [
+                    *ffmpeg.source(video),
+                    "-frames:v",
+                    "1",
+                    "-vf",
+                    f"scale=-2:{HEIGHT}",
+                    "-q:v",
+                    "5",
+                    str(still),
+                ],
+                timeout=30,
+            )
             return f'<img class="kc-still" alt="First frame of the result" src="{_data(still, "image/jpeg")}">'
         except (FfmpegFailed, OSError):
             return '<p class="kc-note">The result cannot be shown here.</p>'
@@ -95,10 +119,30 @@ def _embedded(reference: Path, _r: tuple[int, int], video: Path, _v: tuple[int, 
 def _pair(reference: Path, video: Path, out: Path, bits: int) -> list[str]:
     """Side by side at one height and one constant rate; the shorter holds its last frame; the result's sound, if it has any."""
     one = f"scale=-2:{HEIGHT},setsar=1,fps=24,tpad=stop_mode=clone:stop_duration={LONGEST:.0f}"
-    longest = f"[0:v:0]{one}[a];[1:v:0]{one.partition(',tpad')[0]}[b];[a][b]hstack=inputs=2:shortest=1[v]"
-    rate = ["-b:v", str(bits), "-maxrate", str(bits), "-bufsize", str(2 * bits), "-preset", "veryfast", "-g", "24"]
+    longest = (
+        f"[0:v:0]{one}[a];[1:v:0]{one.partition(',tpad')[0]}[b];[a][b]hstack=inputs=2:shortest=1[v]"
+    )
+    rate = [
+        "-b:v",
+        str(bits),
+        "-maxrate",
+        str(bits),
+        "-bufsize",
+        str(2 * bits),
+        "-preset",
+        "veryfast",
+        "-g",
+        "24",
+    ]
     sound = ["-map", "1:a:0?", "-c:a", "aac", "-b:a", "48k", "-ac", "1", "-shortest"]
-    head = [*ffmpeg.source(reference), *ffmpeg.source(video), "-filter_complex", longest, "-map", "[v]"]
+    head = [
+        *ffmpeg.source(reference),
+        *ffmpeg.source(video),
+        "-filter_complex",
+        longest,
+        "-map",
+        "[v]",
+    ]
     return [*head, *sound, *ffmpeg.H264, *rate, "-t", f"{LONGEST:.0f}", str(out)]
 
 

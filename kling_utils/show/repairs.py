@@ -21,7 +21,10 @@ def html(value: Shown) -> str:
 
 def plan(value: Plan) -> str:
     """What would be done, what it costs, and what cannot be done."""
-    rows = [Finding(s.code, s.field, "advice", s.text, "", "", f"{s.cost}." if s.cost else "") for s in value.ahead]
+    rows = [
+        Finding(s.code, s.field, "advice", s.text, "", "", f"{s.cost}." if s.cost else "")
+        for s in value.ahead
+    ]
     cannot = [Finding(i.code, i.field, "error", i.reason, "", "", i.hint) for i in value.impossible]
     if cannot:
         return cards.listing("Cannot be fixed with one click", [*cannot, *rows], severity="error")
@@ -33,7 +36,9 @@ def fitted(value: Fitted) -> str:
     """Before and after beside each other, with sizes, and what was done."""
     rows, before = "", value.before
     if before.image is not None and value.image is not None and value.report.image is not None:
-        rows += _row("Picture", cards.image_facts(before.image), cards.image_facts(value.report.image))
+        rows += _row(
+            "Picture", cards.image_facts(before.image), cards.image_facts(value.report.image)
+        )
     if before.video is not None and value.video is not None and value.report.video is not None:
         rows += _row("Clip", cards.video_facts(before.video), cards.video_facts(value.report.video))
     if not value.done:
@@ -41,7 +46,10 @@ def fitted(value: Fitted) -> str:
     head = '<tr><td></td><th scope="col">Before</th><th scope="col">After</th></tr>'
     done = [Finding(s.code, s.field, "pass", s.text, "", "") for s in value.done]
     return cards.listing(
-        "Fixed; your own files are as they were", done, severity="pass", extra=f'<table class="kc-beside">{head}{rows}</table>'
+        "Fixed; your own files are as they were",
+        done,
+        severity="pass",
+        extra=f'<table class="kc-beside">{head}{rows}</table>',
     )
 
 

@@ -14,13 +14,18 @@ from kling_utils.values import Job, Trouble
 
 _QUERY = re.compile(r"(https?://[^\s?#\"'<>]*)[?#][^\s\"'<>]*")
 _LOGIN = re.compile(r"(https?://)[^/\s@]+@")
-_SECRET = re.compile(r"(?i)\b(bearer\s+\S+|sk[-_][\w-]{6,}|hf_\w{8,}|(?:api[-_ ]?key|token|signature)[=:]\s*\S+)")
+_SECRET = re.compile(
+    r"(?i)\b(bearer\s+\S+|sk[-_][\w-]{6,}|hf_\w{8,}|(?:api[-_ ]?key|token|signature)[=:]\s*\S+)"
+)
 _PATH = re.compile(r"(?<![\w/:.])(?:[A-Za-z]:\\|/)(?:[^\s/\\:\"'<>]+[/\\])+([^\s/\\:\"'<>]*)")
 
 
 def of_error(error: KlingError) -> str:
     """An error that no job has kept."""
-    lines = [*_head(), *_said(error.code, error.message, error.words, error.hint, error.money, error.field)]
+    lines = [
+        *_head(),
+        *_said(error.code, error.message, error.words, error.hint, error.money, error.field),
+    ]
     if isinstance(error, Refused):
         lines += [f"- {finding}" for finding in error.report.errors]
     lines += [f"job: {error.job_id}"] if error.job_id else []
@@ -33,7 +38,9 @@ def of_job(job: Job, trouble: Trouble) -> str:
     asked = job.request
     lines = [
         *_head(),
-        *_said(trouble.code, trouble.message, trouble.words, trouble.hint, trouble.money, trouble.field),
+        *_said(
+            trouble.code, trouble.message, trouble.words, trouble.hint, trouble.money, trouble.field
+        ),
         f"job: {job.job_id}, take {job.take}, {job.state}",
         f"task: {job.task_id or 'none'}",
         f"made by: {'local draft' if job.draft else 'novita'}, {asked.model_name}, orientation {asked.character_orientation}",
@@ -62,7 +69,12 @@ def _said(code: str, message: str, words: str, hint: str, money: str, field: str
 
 
 def _times(job: Job) -> tuple[tuple[str, float | None], ...]:
-    return ("created", job.created), ("queued", job.queued_at), ("processing", job.processing_at), ("finished", job.finished_at)
+    return (
+        ("created", job.created),
+        ("queued", job.queued_at),
+        ("processing", job.processing_at),
+        ("finished", job.finished_at),
+    )
 
 
 def _time(at: float | None) -> str:

@@ -122,10 +122,22 @@ def of(
     ``fps``: of the reference. ``takes``: this and other results of the same reference, the job's own with ``id=job.job_id``.
     """
     if result is None:
-        later = "There is no result." if job.state == "failed" else "The result will play here, in step with the reference."
+        later = (
+            "There is no result."
+            if job.state == "failed"
+            else "The result will play here, in step with the reference."
+        )
     else:
         later = ""
-    value = Value(a=reference, b=result, label_a="Reference", label_b=made(job), later=later, fps=fps, autoplay=autoplay)
+    value = Value(
+        a=reference,
+        b=result,
+        label_a="Reference",
+        label_b=made(job),
+        later=later,
+        fps=fps,
+        autoplay=autoplay,
+    )
     if takes and result is not None:
         value["takes"], value["take"] = list(takes), job.job_id
     if image is not None:

@@ -25,7 +25,10 @@ STATE: dict[State, str] = {
 
 MODEL: dict[ModelName, str] = {"kling-v3-0-std": "Standard", "kling-v3-0-pro": "Pro"}
 
-ORIENTATION: dict[CharacterOrientation, str] = {"video": "Like the clip", "image": "Like the picture"}
+ORIENTATION: dict[CharacterOrientation, str] = {
+    "video": "Like the clip",
+    "image": "Like the picture",
+}
 """Whose pose and framing the result has."""
 
 MONEY: dict[Literal["no", "yes", "unknown"], str] = {
@@ -56,7 +59,17 @@ GO: dict[str, str] = {
 _KEY = frozenset({"KeyRefused", "BalanceTooLow", "AccountRefused", "SettingError"})
 _UNSAVED = frozenset({"DownloadFailed", "LinkExpired"})
 _DOUBT = frozenset({"SubmitUnconfirmed", "StillRunning", "Dismissed"})
-_ANSWERED = frozenset({"ProviderError", "KeyRefused", "BalanceTooLow", "AccountRefused", "InputRefused", "RateLimited", "ProviderDown"})
+_ANSWERED = frozenset(
+    {
+        "ProviderError",
+        "KeyRefused",
+        "BalanceTooLow",
+        "AccountRefused",
+        "InputRefused",
+        "RateLimited",
+        "ProviderDown",
+    }
+)
 
 
 def when(code: str, *, money: str = "no", task_id: str | None = None, draft: bool = False) -> str:

@@ -25,7 +25,9 @@ def key_box(label: str, **more: Any) -> gr.Textbox:
         label=label,
         type="password",
         max_lines=1,
-        html_attributes=gr.InputHTMLAttributes(autocomplete="new-password", spellcheck=False, autocapitalize="off"),
+        html_attributes=gr.InputHTMLAttributes(
+            autocomplete="new-password", spellcheck=False, autocapitalize="off"
+        ),
         **more,
     )
 
@@ -37,8 +39,12 @@ class Account:
         self._runner = runner
         with gr.Column(elem_id="account"):
             with gr.Row(elem_id="account-line", equal_height=True):
-                self.line = gr.HTML(self.says(None, Desk()), elem_id="whose-key", apply_default_css=False)
-                self.opener = gr.Button("Use a Novita key", size="sm", elem_id="open-key", scale=0, min_width=150)
+                self.line = gr.HTML(
+                    self.says(None, Desk()), elem_id="whose-key", apply_default_css=False
+                )
+                self.opener = gr.Button(
+                    "Use a Novita key", size="sm", elem_id="open-key", scale=0, min_width=150
+                )
             with gr.Column(visible=False, elem_id="key-panel") as self.panel:
                 with gr.Row(equal_height=True):
                     self.box = key_box(
@@ -48,19 +54,48 @@ class Account:
                         elem_id="key",
                         scale=1,
                     )
-                    self.test = gr.Button("Test the key", size="sm", elem_id="test-key", scale=0, min_width=120)
-                    self.forget = gr.Button("Forget the key", size="sm", elem_id="forget-key", scale=0, min_width=130)
+                    self.test = gr.Button(
+                        "Test the key", size="sm", elem_id="test-key", scale=0, min_width=120
+                    )
+                    self.forget = gr.Button(
+                        "Forget the key", size="sm", elem_id="forget-key", scale=0, min_width=130
+                    )
                 self.result = gr.HTML("", elem_id="key-result", apply_default_css=False)
             self._open = gr.State(False)
             self.forgotten = gr.State(0)
             """Counts up: what looks at the key is told by its change that the box was emptied."""
-        self.opener.click(self.toggle, [self._open, self.box], [self._open, self.panel, self.opener], **PRIVATE, **HIDDEN)
-        self.test.click(self.tested, [self.box, desk], [self.result, self.line], **PRIVATE, **HIDDEN)
-        self.forget.click(self.emptied, [self.forgotten], [self.box, self.result, self.line, self.forgotten], **PRIVATE, **HIDDEN)
-        gr.on([self.box.blur, self.box.submit], self.says, [self.box, desk], [self.line], **PRIVATE, **HIDDEN)
+        self.opener.click(
+            self.toggle,
+            [self._open, self.box],
+            [self._open, self.panel, self.opener],
+            **PRIVATE,
+            **HIDDEN,
+        )
+        self.test.click(
+            self.tested, [self.box, desk], [self.result, self.line], **PRIVATE, **HIDDEN
+        )
+        self.forget.click(
+            self.emptied,
+            [self.forgotten],
+            [self.box, self.result, self.line, self.forgotten],
+            **PRIVATE,
+            **HIDDEN,
+        )
+        gr.on(
+            [self.box.blur, self.box.submit],
+            self.says,
+            [self.box, desk],
+            [self.line],
+            **PRIVATE,
+            **HIDDEN,
+        )
 
     def toggle(self, is_open: bool, key: str) -> tuple[bool, Any, Any]:
-        label = ("Close" if not is_open else "Change the key") if key else ("Close" if not is_open else "Use a Novita key")
+        label = (
+            ("Close" if not is_open else "Change the key")
+            if key
+            else ("Close" if not is_open else "Use a Novita key")
+        )
         return not is_open, gr.update(visible=not is_open), gr.update(value=label)
 
     def says(self, key: str | None, desk: Desk) -> str:
@@ -71,11 +106,21 @@ class Account:
             return _line("error", "This key cannot be used.", error.hint)
         if typed is not None:
             head = "Your key is used." if desk.proven(typed) else "Your key is not tested yet."
-            return _line("key", head, "Results come from Kling and cost money: the price is on the button.")
+            return _line(
+                "key", head, "Results come from Kling and cost money: the price is on the button."
+            )
         if self._runner.provider_for(None) == "novita":
-            return _line("key", "This machine's key is used.", "Results come from Kling and cost money: the price is on the button.")
+            return _line(
+                "key",
+                "This machine's key is used.",
+                "Results come from Kling and cost money: the price is on the button.",
+            )
         where = "this page's server" if self._runner.settings.hosted else "this computer"
-        return _line("draft", "No key is set, so results are local drafts.", f"They are free, made on {where}, and marked as drafts.")
+        return _line(
+            "draft",
+            "No key is set, so results are local drafts.",
+            f"They are free, made on {where}, and marked as drafts.",
+        )
 
     def emptied(self, count: int) -> tuple[str, str, str, int]:
         """Nothing of the key is left on the page."""
@@ -86,9 +131,17 @@ class Account:
         try:
             balance = desk.balance(self._runner, typed_key(key), anew=True)
         except KlingError as error:
-            head = "The key was refused" if isinstance(error, KeyRefused) else "The key could not be tested"
-            return cards.note(head, f"{error.message} {error.hint}".strip(), severity="error"), self.says(key, desk)
-        return cards.note("The key works", f"Balance: {balance.available}.", severity="pass"), self.says(key, desk)
+            head = (
+                "The key was refused"
+                if isinstance(error, KeyRefused)
+                else "The key could not be tested"
+            )
+            return cards.note(
+                head, f"{error.message} {error.hint}".strip(), severity="error"
+            ), self.says(key, desk)
+        return cards.note(
+            "The key works", f"Balance: {balance.available}.", severity="pass"
+        ), self.says(key, desk)
 
 
 def _line(kind: str, head: str, rest: str) -> str:

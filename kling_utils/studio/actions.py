@@ -32,9 +32,19 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 SHORTEST = float(limit("video.duration").low or 0)
 """Seconds of the shortest clip that is worth trimming to; what is really allowed is said by the checks."""
-_OTHER_MODEL: dict[ModelName, ModelName] = {"kling-v3-0-std": "kling-v3-0-pro", "kling-v3-0-pro": "kling-v3-0-std"}
+_OTHER_MODEL: dict[ModelName, ModelName] = {
+    "kling-v3-0-std": "kling-v3-0-pro",
+    "kling-v3-0-pro": "kling-v3-0-std",
+}
 _OTHER_WAY: dict[CharacterOrientation, CharacterOrientation] = {"video": "image", "image": "video"}
-_NOTHING: dict[str, Any] = {"job_id": "", "items": [], "why": [], "copies": [], "trim": None, "deletable": False}
+_NOTHING: dict[str, Any] = {
+    "job_id": "",
+    "items": [],
+    "why": [],
+    "copies": [],
+    "trim": None,
+    "deletable": False,
+}
 
 
 class Actions:
@@ -49,7 +59,9 @@ class Actions:
             apply_default_css=False,
             elem_id="next",
         )
-        self.answer = gr.HTML("", js_on_load=static("notice.js"), elem_id="next-answer", apply_default_css=False)
+        self.answer = gr.HTML(
+            "", js_on_load=static("notice.js"), elem_id="next-answer", apply_default_css=False
+        )
         self.answer.dismiss(self.unsaid, None, [self.answer], **PRIVATE, **HIDDEN)
         self.panel.moved(self.moved, [self.answer], [self.answer], **PRIVATE, **HIDDEN)
 
@@ -65,14 +77,26 @@ class Actions:
             {"id": "cell", "label": "Copy as notebook cell", "text": snippets.cell(job)},
             {"id": "curl", "label": "Copy as curl", "text": snippets.curl(job)},
         ]
-        items = [offer for name in _names(job, key, self._runner) if (offer := self._offer(name, job, key))] if ended else []
+        items = (
+            [
+                offer
+                for name in _names(job, key, self._runner)
+                if (offer := self._offer(name, job, key))
+            ]
+            if ended
+            else []
+        )
         length = self._clip_length(job) if ended else 0.0
         return {
             "job_id": job.job_id,
             "items": items,
-            "why": list(dict.fromkeys(item["why"] for item in items if item["blocked"])),  # often one reason for all: said once
+            "why": list(
+                dict.fromkeys(item["why"] for item in items if item["blocked"])
+            ),  # often one reason for all: said once
             "copies": copies,
-            "trim": {"length": int(length * 10) / 10, "least": SHORTEST} if length > SHORTEST + 0.2 else None,
+            "trim": {"length": int(length * 10) / 10, "least": SHORTEST}
+            if length > SHORTEST + 0.2
+            else None,
             "deletable": ended or job.state == "checked",
         }
 
@@ -104,46 +128,65 @@ class Actions:
             "price": price,
             "note": "cannot be sent" if blocked else (f"{price}, {more}" if more else price),
             "blocked": blocked is not None,
-            "why": f"{blocked.title}: {blocked.measured.rstrip('.')}. {blocked.fix}".strip() if blocked else "",
+            "why": f"{blocked.title}: {blocked.measured.rstrip('.')}. {blocked.fix}".strip()
+            if blocked
+            else "",
         }
 
     # -- what is done
 
     def act(self, event: gr.EventData, desk: Desk, who: Any, key: str) -> tuple[Any, str]:
         """One of the offers: a job, which is opened on the desk. Returns (panel, answer)."""
-        job, name, shown = self._job(desk, who), str(getattr(event, "id", "")), str(getattr(event, "price", ""))
+        job, name, shown = (
+            self._job(desk, who),
+            str(getattr(event, "id", "")),
+            str(getattr(event, "price", "")),
+        )
         if job is None or not job.done:
             return gr.skip(), gone()
         try:
             given = typed_key(key)
             if name not in _names(job, given, self._runner):
                 return self.value(job, given), cards.note(
-                    "This is not offered any more", "Look again: something has changed.", severity="warning"
+                    "This is not offered any more",
+                    "Look again: something has changed.",
+                    severity="warning",
                 )
             return self._sent(job, name, shown, given, desk, who)
         except AlreadyHave as error:
             if error.job_id and error.money == "no":
                 desk.open(error.job_id)
-                return gr.skip(), about(error.job_id, cards.note("You had this one already", "Here it is; nothing was sent."))
+                return gr.skip(), about(
+                    error.job_id,
+                    cards.note("You had this one already", "Here it is; nothing was sent."),
+                )
             return gr.skip(), cards.error(error)
         except KlingError as error:
             return gr.skip(), cards.error(error)
         except Exception:  # the last door: a visitor must never look at a page that says nothing
             LOG.exception("an offer ended in an error of our own")
             return gr.skip(), cards.note(
-                "Something went wrong on our side", "Look at your videos below before you try again.", severity="error"
+                "Something went wrong on our side",
+                "Look at your videos below before you try again.",
+                severity="error",
             )
 
-    def _sent(self, job: Job, name: str, shown: str, key: SecretStr | None, desk: Desk, who: Any) -> tuple[Any, str]:
+    def _sent(
+        self, job: Job, name: str, shown: str, key: SecretStr | None, desk: Desk, who: Any
+    ) -> tuple[Any, str]:
         look = self._look(name, job, key)
         price = words.price(look.quote) if look.quote is not None else ""
         if price != shown:
             text = f"It is {price or 'not known'}. Press it again to agree."
-            return self.value(job, key), cards.note("The price is another one now", text, severity="warning")
+            return self.value(job, key), cards.note(
+                "The price is another one now", text, severity="warning"
+            )
         owner = visitor.owner(self._runner, who)
         asked = self._request(name, job, key)
         used, fresh = None if name == "draft" else key, name == "again" and job.state == "succeeded"
-        made = self._runner.submit(asked, owner=owner, key=used, report=look.report, fresh=fresh, draft=name == "draft")
+        made = self._runner.submit(
+            asked, owner=owner, key=used, report=look.report, fresh=fresh, draft=name == "draft"
+        )
         desk.open(made.job_id)
         return gr.skip(), ""
 
@@ -169,14 +212,25 @@ class Actions:
         if job is None:
             yield gone(), *keep
             return
-        yield about(job.job_id, cards.note("Trimming the clip", "It takes a few seconds. The form stays as it is until then.")), *keep
+        yield (
+            about(
+                job.job_id,
+                cards.note(
+                    "Trimming the clip",
+                    "It takes a few seconds. The form stays as it is until then.",
+                ),
+            ),
+            *keep,
+        )
         try:
             filled = form(job, trimmed(job, begin, end))
         except KlingError as error:
             yield about(job.job_id, refusal.closable(cards.error(error))), *keep
             return
         text = f"{begin:g} to {end:g} s of it. Look at it, then press Generate. Nothing was sent."
-        said = refusal.closable(cards.note("The form is filled with the trimmed clip", text, severity="pass"))
+        said = refusal.closable(
+            cards.note("The form is filled with the trimmed clip", text, severity="pass")
+        )
         yield about(job.job_id, said, filled=True), *filled
 
     @staticmethod
@@ -202,7 +256,11 @@ class Actions:
 
     def _job(self, desk: Desk, who: Any) -> Job | None:
         try:
-            return self._runner.job(desk.job_id, owner=visitor.sees(self._runner, who)) if desk.job_id else None
+            return (
+                self._runner.job(desk.job_id, owner=visitor.sees(self._runner, who))
+                if desk.job_id
+                else None
+            )
         except (KlingError, ValueError):
             return None
 
@@ -211,7 +269,11 @@ class Actions:
         if draft or self._runner.provider_for(key) != "novita":
             return {}
         given = self._runner.as_given(job)
-        return {name: str(source) for name, source in (("image", given.image), ("video", given.video)) if is_url(source)}
+        return {
+            name: str(source)
+            for name, source in (("image", given.image), ("video", given.video))
+            if is_url(source)
+        }
 
     def _request(self, name: str, job: Job, key: SecretStr | None) -> MotionRequest:
         asked = job.request
@@ -227,15 +289,28 @@ class Actions:
 
     def _look(self, name: str, job: Job, key: SecretStr | None) -> Look:
         asked = self._request(name, job, key)
-        return self._runner.look(**{field: getattr(asked, field) for field in asked.__dataclass_fields__}, key=key, draft=name == "draft")
+        return self._runner.look(
+            **{field: getattr(asked, field) for field in asked.__dataclass_fields__},
+            key=key,
+            draft=name == "draft",
+        )
 
 
 def form(job: Job, video: Path | None = None) -> tuple[Any, ...]:
     """The form's values for a job, perhaps with another clip: (image, its view, video, its view, orientation, model, texts, sound)."""
     asked = job.request
-    kept = files.named(Path(asked.image), job.image_name), video or files.named(Path(asked.video), job.video_name)
+    kept = (
+        files.named(Path(asked.image), job.image_name),
+        video or files.named(Path(asked.video), job.video_name),
+    )
     image, clip = (str(path) if path is not None else None for path in kept)
-    texts = (asked.character_orientation, asked.model_name, asked.prompt, asked.negative_prompt, asked.keep_original_sound)
+    texts = (
+        asked.character_orientation,
+        asked.model_name,
+        asked.prompt,
+        asked.negative_prompt,
+        asked.keep_original_sound,
+    )
     return (image or "", image, clip or "", clip, *texts)
 
 
@@ -249,7 +324,9 @@ def trimmed(job: Job, begin: float, end: float) -> Path:
         raise InvalidRequest(text, hint="Choose a longer part of the clip.", field="video")
     source = files.named(Path(job.request.video), job.video_name) or Path(job.request.video)
     choices = FitChoices(fields=("video",), start=max(0.0, begin), length=max(0.0, end - begin))
-    plan = plan_file(source, choices=choices, character_orientation=job.request.character_orientation)
+    plan = plan_file(
+        source, choices=choices, character_orientation=job.request.character_orientation
+    )
     if not plan.needed:
         return source
     out = files.made(source, f"{Path(job.video_name).stem[:60] or 'clip'} {begin:g}-{end:g} s.mp4")
@@ -270,13 +347,21 @@ def _begun(job_id: str) -> str:
 
 def gone() -> str:
     """What is said about a job that is not (or not any more) this visitor's."""
-    return cards.note("There is no such job here", "It was removed, or it belongs to another browser.", severity="warning")
+    return cards.note(
+        "There is no such job here",
+        "It was removed, or it belongs to another browser.",
+        severity="warning",
+    )
 
 
 def _names(job: Job, key: SecretStr | None, runner: Runner) -> list[str]:
     """Which offers a job has. A draft on this machine is offered beside results that cost money."""
     paid = runner.provider_for(key) == "novita"
-    names = ["model", "orientation", "again"] if job.state == "succeeded" else ["again", "model", "orientation"]
+    names = (
+        ["model", "orientation", "again"]
+        if job.state == "succeeded"
+        else ["again", "model", "orientation"]
+    )
     if job.draft and paid:
         names.insert(0, "kling")
     if not job.draft and paid:
@@ -290,7 +375,9 @@ def _label(name: str, job: Job, local: bool) -> str:
         case "model":
             return f"Same files, {words.MODEL[_OTHER_MODEL[job.request.model_name]].lower()}{' draft' if local else ''}"
         case "orientation":
-            return words.ORIENTATION[_OTHER_WAY[job.request.character_orientation]] + (", as a draft" if local else " instead")
+            return words.ORIENTATION[_OTHER_WAY[job.request.character_orientation]] + (
+                ", as a draft" if local else " instead"
+            )
         case "kling":
             return "The same, made by Kling"
         case "draft":
@@ -302,4 +389,8 @@ def _label(name: str, job: Job, local: bool) -> str:
 
 def _number(event: gr.EventData, name: str) -> float:
     value = getattr(event, name, None)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e4 else 0.0
+    return (
+        float(value)
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e4
+        else 0.0
+    )

@@ -35,20 +35,38 @@ class Adopt:
                     elem_id="find-task-id",
                     scale=1,
                 )
-                self.button = gr.Button("Find it", size="sm", elem_id="find-task-go", scale=0, min_width=120)
+                self.button = gr.Button(
+                    "Find it", size="sm", elem_id="find-task-go", scale=0, min_width=120
+                )
             self.answer = gr.HTML("", elem_id="find-task-answer", apply_default_css=False)
 
     def wire(self, desk: gr.State, who: Any, key: gr.Textbox, form: list[Any]) -> list[Any]:
         """Returns the event after which the job is to be watched."""
         inputs = [desk, who, self.box, key, *form]
-        return [gr.on([self.button.click, self.box.submit], self.find, inputs, [self.answer], **PRIVATE, **HIDDEN, **MANY)]
+        return [
+            gr.on(
+                [self.button.click, self.box.submit],
+                self.find,
+                inputs,
+                [self.answer],
+                **PRIVATE,
+                **HIDDEN,
+                **MANY,
+            )
+        ]
 
     def find(self, desk: Desk, who: Any, task_id: str, key: str, *fields: Any) -> str:
         """Open the job that has the task, let the open one adopt it, or make one of the form's files."""
         asked, sees = task_id.strip(), visitor.sees(self._runner, who)
         if not asked:
-            return cards.note("The task id is empty", "Copy it from the provider's list of tasks.", severity="warning")
-        known = self._runner.with_task(asked, owner=sees) or next((j for j in self._runner.jobs(owner=sees) if j.job_id == asked), None)
+            return cards.note(
+                "The task id is empty",
+                "Copy it from the provider's list of tasks.",
+                severity="warning",
+            )
+        known = self._runner.with_task(asked, owner=sees) or next(
+            (j for j in self._runner.jobs(owner=sees) if j.job_id == asked), None
+        )
         if known is not None:
             desk.open(known.job_id)
             return found()
@@ -66,7 +84,9 @@ class Adopt:
                 return cards.note("No job here has this task id", text, severity="warning")
             else:
                 owner = visitor.owner(self._runner, who)
-                job = self._runner.adopt_task(form.request(), asked, owner=owner, key=typed_key(key))
+                job = self._runner.adopt_task(
+                    form.request(), asked, owner=owner, key=typed_key(key)
+                )
         except KlingError as error:
             return cards.error(error)
         desk.open(job.job_id)

@@ -23,11 +23,20 @@ if TYPE_CHECKING:
 class Arrive:
     """The load event."""
 
-    def __init__(self, runner: Runner, image: ImageInput, video: VideoInput, follow: Follow) -> None:
+    def __init__(
+        self, runner: Runner, image: ImageInput, video: VideoInput, follow: Follow
+    ) -> None:
         self._runner, self._image, self._video, self._follow = runner, image, video, follow
 
     def outputs(self, who: Any) -> list[Any]:
-        return [who, self._follow.history.panel, self._follow.trouble, self._follow.panel, self._image.strip, self._video.strip]
+        return [
+            who,
+            self._follow.history.panel,
+            self._follow.trouble,
+            self._follow.panel,
+            self._image.strip,
+            self._video.strip,
+        ]
 
     def greet(self, who: Any, desk: Desk, request: gr.Request) -> tuple[Any, ...]:
         """Open the job that the address names, else the newest one that is still on its way."""

@@ -72,7 +72,9 @@ class Desk:
         """Look at the form as it is now, one check at a time: whoever comes second waits, and measures nothing twice."""
         with self._checking:
             asked = {f.name: getattr(form, f.name) for f in fields(form)}
-            look = runner.look(**{**asked, "image": form.image or None, "video": form.video or None}, key=key)
+            look = runner.look(
+                **{**asked, "image": form.image or None, "video": form.video or None}, key=key
+            )
             self._shown = (form, look)
             return look
 
@@ -105,7 +107,12 @@ class Desk:
     def balance(self, runner: Runner, key: SecretStr | None, *, anew: bool = False) -> Balance:
         """The balance of a key, as it was within the last minute, or ``anew``. Raises ``KlingError``."""
         mark = hash(key)  # of a secret: salted for each process, and no way back
-        if anew or not self.proven(key) or self._balance is None or runner.now() - self._balance[0] > BALANCE_SECONDS:
+        if (
+            anew
+            or not self.proven(key)
+            or self._balance is None
+            or runner.now() - self._balance[0] > BALANCE_SECONDS
+        ):
             self._balance, asked = None, runner.balance(key)
             self._balance = (runner.now(), mark, asked)
         return self._balance[2]

@@ -79,13 +79,37 @@ class Exports:
     def value(self, job: Job | None, **more: Any) -> dict[str, Any]:
         """What the panel shows: offered for a job that has a result."""
         ready = job is not None and job.video is not None
-        items = [{"id": name, "label": k.label, "hint": k.hint, "sound": k.sound} for name, k in KINDS.items()] if ready else []
-        blank = {"busy": "", "progress": None, "ready": "", "file": None, "name": "", "stamp": 0.0, "error": ""}
-        return {"job_id": job.job_id if job is not None and ready else "", "items": items, **blank, **more}
+        items = (
+            [
+                {"id": name, "label": k.label, "hint": k.hint, "sound": k.sound}
+                for name, k in KINDS.items()
+            ]
+            if ready
+            else []
+        )
+        blank = {
+            "busy": "",
+            "progress": None,
+            "ready": "",
+            "file": None,
+            "name": "",
+            "stamp": 0.0,
+            "error": "",
+        }
+        return {
+            "job_id": job.job_id if job is not None and ready else "",
+            "items": items,
+            **blank,
+            **more,
+        }
 
     async def make(self, event: gr.EventData, desk: Desk, who: Any) -> AsyncIterator[Any]:
         """Make one file and hand it out. Yields the panel's value; ends quietly when another job is opened."""
-        name, sound, most = str(getattr(event, "id", "")), str(getattr(event, "sound", "result")), _megabytes(getattr(event, "most", None))
+        name, sound, most = (
+            str(getattr(event, "id", "")),
+            str(getattr(event, "sound", "result")),
+            _megabytes(getattr(event, "most", None)),
+        )
         try:
             job = self._runner.job(desk.job_id, owner=visitor.sees(self._runner, who))
         except (KlingError, ValueError):
@@ -97,7 +121,9 @@ class Exports:
         share = [0.0]
         try:
             heard = cast("Sound", sound if sound in SOUNDS else "result")
-            work = asyncio.get_running_loop().run_in_executor(self._pool, make, job, name, heard, most, share, stop)
+            work = asyncio.get_running_loop().run_in_executor(
+                self._pool, make, job, name, heard, most, share, stop
+            )
             yield self.value(job, busy=name, progress=0)
             shown = 0
             while not work.done():
@@ -128,7 +154,9 @@ class Exports:
             return self.value(job, error=f"{error.message} {error.hint}".strip())
         except Exception:
             LOG.exception("a file could not be made")
-            return self.value(job, error="Something went wrong on our side. The video itself is there.")
+            return self.value(
+                job, error="Something went wrong on our side. The video itself is there."
+            )
         return self.value(job, ready=name, file=files.data(path), name=path.name, stamp=time.time())
 
 
@@ -140,17 +168,26 @@ def _megabytes(asked: Any) -> float:
         return ANIMATION_MB
 
 
-def make(job: Job, name: str, sound: Sound, most: float, share: list[float], stop: threading.Event) -> Path:
+def make(
+    job: Job, name: str, sound: Sound, most: float, share: list[float], stop: threading.Event
+) -> Path:
     """The file of that kind, made once; an animation has at most ``most`` MB; ``share`` tells how far it is, 0..1.
 
     Raises ``Interrupted`` and what the drawing raises.
     """
     kind = KINDS[name]
     folder = job.folder / "exports"
-    muffled = f", sound of {'the reference' if sound == 'reference' else 'nobody'}" if kind.sound and sound != "result" else ""
+    muffled = (
+        f", sound of {'the reference' if sound == 'reference' else 'nobody'}"
+        if kind.sound and sound != "result"
+        else ""
+    )
     moving = kind.ending in (".gif", ".webp")
     sized = f" {most:g} MB".replace(".", "-") if moving and most != ANIMATION_MB else ""
-    out = folder / f"{stem(job)}-{_plain(kind.label.lower() + muffled + sized)}{'-draft' if job.draft else ''}{kind.ending}"
+    out = (
+        folder
+        / f"{stem(job)}-{_plain(kind.label.lower() + muffled + sized)}{'-draft' if job.draft else ''}{kind.ending}"
+    )
     if out.exists():
         return out
     if stop.is_set() or job.video is None:
@@ -165,7 +202,14 @@ def make(job: Job, name: str, sound: Sound, most: float, share: list[float], sto
         from kling_utils.show import offline
 
         return offline.write_page(
-            reference, job.video, out, title=stem(job), image=image, draft=job.draft, on_progress=progress, stop=stop.is_set
+            reference,
+            job.video,
+            out,
+            title=stem(job),
+            image=image,
+            draft=job.draft,
+            on_progress=progress,
+            stop=stop.is_set,
         )
     from kling_utils.review.compare import compare
 

@@ -76,7 +76,9 @@ def shown(path: Path, kind: Literal["image", "video"]) -> str | None:
 
 def named(path: Path, name: str) -> Path | None:
     """A copy under the name that the user gave it, so that a job made from another job's files keeps their names; None when it is gone."""
-    plain = "".join(c for c in Path(name.replace("\\", "/")).name if c.isprintable() and c not in '<>:"|?*')[-100:].strip(". ")
+    plain = "".join(
+        c for c in Path(name.replace("\\", "/")).name if c.isprintable() and c not in '<>:"|?*'
+    )[-100:].strip(". ")
     plain = plain or path.name
     if Path(plain).suffix.lower() != path.suffix.lower():
         plain += path.suffix
@@ -128,9 +130,35 @@ def recording(path: Path) -> Path:
     """A webcam's recording as an MP4 of constant rate: browsers record WebM without a length. Raises ``FfmpegFailed``."""
     out = made(path, "webcam.mp4")
     if not out.exists():
-        how = ["-vf", "scale=trunc(iw/2)*2:trunc(ih/2)*2", "-r", "30", *ffmpeg.H264, "-preset", "veryfast", "-crf", "20", "-g", "30"]
+        how = [
+            "-vf",
+            "scale=trunc(iw/2)*2:trunc(ih/2)*2",
+            "-r",
+            "30",
+            *ffmpeg.H264,
+            "-preset",
+            "veryfast",
+            "-crf",
+            "20",
+            "-g",
+            "30",
+        ]
         with playable.beside(out) as part:
-            args = [*ffmpeg.source(path), "-t", "60", "-map", "0:v:0", "-map", "0:a:0?", *how, "-c:a", "aac", "-f", "mp4", f"file:{part}"]
+            args = [
+                *ffmpeg.source(path),
+                "-t",
+                "60",
+                "-map",
+                "0:v:0",
+                "-map",
+                "0:a:0?",
+                *how,
+                "-c:a",
+                "aac",
+                "-f",
+                "mp4",
+                f"file:{part}",
+            ]
             ffmpeg.run(args, timeout=120)
             os.replace(part, out)
     return out
@@ -149,7 +177,11 @@ def _picture(path: Path, longest: int) -> Path | None:
                 ground.save(part, "JPEG", quality=84)
                 os.replace(part, out)
         return out
-    except (OSError, ValueError, Image.DecompressionBombError):  # gone, or nothing that Pillow reads
+    except (
+        OSError,
+        ValueError,
+        Image.DecompressionBombError,
+    ):  # gone, or nothing that Pillow reads
         return None
 
 

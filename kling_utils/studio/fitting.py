@@ -43,7 +43,9 @@ _COLOURS = [
     ("Blue", "#2f5fd0"),
     ("Green", "#00b140"),
 ]
-_UNREADABLE = frozenset({"image.unreadable", "image.is_video", "video.unreadable", "video.is_image"})
+_UNREADABLE = frozenset(
+    {"image.unreadable", "image.is_video", "video.unreadable", "video.is_image"}
+)
 """Said by the card of the file itself, and nothing that a repair could answer."""
 
 
@@ -54,14 +56,43 @@ class Fitting:
         self._runner = runner
         with gr.Column(visible=False, elem_id="fit") as self.panel:
             self.plan = gr.HTML("", elem_id="fit-plan", apply_default_css=False)
-            self.strip = gr.HTML("", js_on_load=static("frames.js"), elem_id="fit-strip", apply_default_css=False, visible=False)
-            self.start = gr.Slider(0, 1, value=0, step=0.1, label="Begin at (seconds)", elem_id="fit-start", visible=False)
-            self.shape = gr.Radio([PAD, CROP], value=PAD, label="Picture too wide or too tall", elem_id="fit-shape", visible=False)
+            self.strip = gr.HTML(
+                "",
+                js_on_load=static("frames.js"),
+                elem_id="fit-strip",
+                apply_default_css=False,
+                visible=False,
+            )
+            self.start = gr.Slider(
+                0,
+                1,
+                value=0,
+                step=0.1,
+                label="Begin at (seconds)",
+                elem_id="fit-start",
+                visible=False,
+            )
+            self.shape = gr.Radio(
+                [PAD, CROP],
+                value=PAD,
+                label="Picture too wide or too tall",
+                elem_id="fit-shape",
+                visible=False,
+            )
             self.colour = gr.Dropdown(
-                [("As usual", USUAL), *_COLOURS], value=USUAL, label="Ground", elem_id="fit-colour", visible=False, filterable=False
+                [("As usual", USUAL), *_COLOURS],
+                value=USUAL,
+                label="Ground",
+                elem_id="fit-colour",
+                visible=False,
+                filterable=False,
             )
             self.slow = gr.Checkbox(
-                False, label="Slow the clip down until it is long enough", elem_id="fit-slow", visible=False, container=False
+                False,
+                label="Slow the clip down until it is long enough",
+                elem_id="fit-slow",
+                visible=False,
+                container=False,
             )
             with gr.Row(elem_id="fit-buttons"):
                 self.button = gr.Button("Fix all", variant="primary", elem_id="fix-all")
@@ -79,8 +110,19 @@ class Fitting:
 
     def wire(self, form: list[Any], image: ImageInput, video: VideoInput, desk: gr.State) -> None:
         """The button, its stop, and the choices that change the plan."""
-        outputs = [image.source, image.view, video.source, video.view, self.plan, self.done, self.button, self.stop]
-        self.button.click(self.fix, [*form, *self.choices, desk], outputs, **PRIVATE, **HIDDEN, **MANY)
+        outputs = [
+            image.source,
+            image.view,
+            video.source,
+            video.view,
+            self.plan,
+            self.done,
+            self.button,
+            self.stop,
+        ]
+        self.button.click(
+            self.fix, [*form, *self.choices, desk], outputs, **PRIVATE, **HIDDEN, **MANY
+        )
         self.stop.click(self.stopped, [desk], None, **PRIVATE, **HIDDEN)
         gr.on(
             [self.start.release, self.shape.input, self.slow.input, self.colour.input],
@@ -93,20 +135,36 @@ class Fitting:
             **MANY,
         )
         begun = [self.start, self.plan, self.button]
-        self.strip.begin(self.begun, [*form, *self.choices, desk], begun, trigger_mode="always_last", **PRIVATE, **HIDDEN, **MANY)
+        self.strip.begin(
+            self.begun,
+            [*form, *self.choices, desk],
+            begun,
+            trigger_mode="always_last",
+            **PRIVATE,
+            **HIDDEN,
+            **MANY,
+        )
 
-    def judged(self, report: Report, form: Form, start: float, shape: str, slow: bool, colour: str) -> tuple[Any, ...]:
+    def judged(
+        self, report: Report, form: Form, start: float, shape: str, slow: bool, colour: str
+    ) -> tuple[Any, ...]:
         """The panel for a report: hidden when nothing can be or need be done."""
         plan = _plan(report, form, start, shape, slow, colour)
         short = any(i.field == "video" and i.code == "video.duration" for i in plan.impossible)
-        if not (plan.needed or short):  # nothing to do, or nothing that can be done: then the cards of the files say why
+        if not (
+            plan.needed or short
+        ):  # nothing to do, or nothing that can be done: then the cards of the files say why
             return (gr.update(visible=False), *([gr.skip()] * 6))
-        spare = _spare(plan) if any(s.code in ("video.trim", "video.cut") for s in plan.steps) else 0.0
+        spare = (
+            _spare(plan) if any(s.code in ("video.trim", "video.cut") for s in plan.steps) else 0.0
+        )
         wide = any(f.code == "image.aspect" and f.severity == "error" for f in report.findings)
         return (
             gr.update(visible=True),
             repairs.plan(plan),
-            gr.update(visible=spare > 0, maximum=max(spare, 0.1), value=min(start, max(spare, 0.0))),
+            gr.update(
+                visible=spare > 0, maximum=max(spare, 0.1), value=min(start, max(spare, 0.0))
+            ),
             gr.update(visible=wide),
             gr.update(visible=short or slow),
             _press(plan, value=_fix(report) + ("" if plan.required else " (advised)")),
@@ -125,7 +183,12 @@ class Fitting:
         """A thumbnail was chosen: the clip begins there, or as late as it can. Returns (slider, plan, button)."""
         *fields, _, shape, slow, colour, desk = values
         at = getattr(event, "at", None)
-        if desk.shown is None or isinstance(at, bool) or not isinstance(at, int | float) or not 0 <= at < 1e6:
+        if (
+            desk.shown is None
+            or isinstance(at, bool)
+            or not isinstance(at, int | float)
+            or not 0 <= at < 1e6
+        ):
             return gr.skip(), gr.skip(), gr.skip()
         report, form = desk.shown.report, Form(*fields)
         start = min(float(at), _spare(_plan(report, form, 0.0, shape, slow, colour)))
@@ -136,13 +199,23 @@ class Fitting:
         """Pictures of a clip that is too long, above the slider that says where it begins."""
         report = desk.shown.report if desk.shown is not None else None
         clip = report.video if report is not None else None
-        if report is None or clip is None or not any(f.code == "video.duration" and f.severity == "error" for f in report.findings):
+        if (
+            report is None
+            or clip is None
+            or not any(
+                f.code == "video.duration" and f.severity == "error" for f in report.findings
+            )
+        ):
             return gr.update(visible=False, value="")
         try:
             drawn = _thumbnails(clip.path, clip.sha256)
         except KlingError:
             return gr.update(visible=False, value="")
-        spare = _spare(_plan(report, desk.form, 0.0, PAD, False, USUAL)) if desk.form is not None else 0.0
+        spare = (
+            _spare(_plan(report, desk.form, 0.0, PAD, False, USUAL))
+            if desk.form is not None
+            else 0.0
+        )
         return gr.update(visible=True, value=_frames(drawn, clip.duration / THUMBNAILS, spare))
 
     async def fix(self, *values: Any) -> AsyncIterator[tuple[Any, ...]]:
@@ -167,7 +240,13 @@ class Fitting:
                 at, which = told[0]
                 what = "the picture" if which == "image" else "the clip"
                 said = cards.note(f"Fixing {what}, {at:.0%}", "Your own files stay as they are.")
-                yield (*keep, said, gr.skip(), gr.update(interactive=False), gr.update(visible=True))
+                yield (
+                    *keep,
+                    said,
+                    gr.skip(),
+                    gr.update(interactive=False),
+                    gr.update(visible=True),
+                )
                 await asyncio.wait([task], timeout=LOOK_AGAIN)
         finally:
             if not task.done():  # the page was closed: nobody asks any more how it ended
@@ -177,11 +256,21 @@ class Fitting:
             fitted = task.result()
         except Interrupted:
             look = desk.shown
-            again = repairs.plan(_plan(look.report, form, start, shape, slow, colour)) if look is not None else ""
+            again = (
+                repairs.plan(_plan(look.report, form, start, shape, slow, colour))
+                if look is not None
+                else ""
+            )
             yield (*keep, again, gr.skip(), gr.update(interactive=True), gr.update(visible=False))
             return
         except KlingError as error:
-            yield (*keep, cards.error(error), gr.skip(), gr.update(interactive=True), gr.update(visible=False))
+            yield (
+                *keep,
+                cards.error(error),
+                gr.skip(),
+                gr.update(interactive=True),
+                gr.update(visible=False),
+            )
             return
         yield (
             str(fitted.image) if fitted.image else gr.skip(),
@@ -199,27 +288,48 @@ class Fitting:
         desk.stop_fit.set()
 
 
-def _plan(report: Report, form: Form, start: float, shape: str, slow: bool, colour: str, *, whole: bool = False) -> Plan:
+def _plan(
+    report: Report,
+    form: Form,
+    start: float,
+    shape: str,
+    slow: bool,
+    colour: str,
+    *,
+    whole: bool = False,
+) -> Plan:
     """What is done about the files that could be read; ``whole``: also what nothing can be done about."""
-    choices = FitChoices(start=max(0.0, float(start or 0)), shape="crop" if shape == CROP else "pad", slow=bool(slow))
+    choices = FitChoices(
+        start=max(0.0, float(start or 0)), shape="crop" if shape == CROP else "pad", slow=bool(slow)
+    )
     if colour in {value for _, value in _COLOURS}:
         choices = replace(choices, ground=colour, behind=colour)
     choices = left_in_place(choices, report, image=form.image, video=form.video)
     plan = plan_fit(report, choices=choices, character_orientation=form.character_orientation)
-    return plan if whole else replace(plan, impossible=tuple(i for i in plan.impossible if i.code not in _UNREADABLE))
+    return (
+        plan
+        if whole
+        else replace(
+            plan, impossible=tuple(i for i in plan.impossible if i.code not in _UNREADABLE)
+        )
+    )
 
 
 def _fix(report: Report) -> str:
     """What the button says: "all" only where both files can be looked at."""
     left = {finding.field for finding in report.errors if finding.code in _UNREADABLE}
-    return "Fix the picture" if "video" in left else "Fix the clip" if "image" in left else "Fix all"
+    return (
+        "Fix the picture" if "video" in left else "Fix the clip" if "image" in left else "Fix all"
+    )
 
 
 def _ground(plan: Plan) -> Any:
     """The colour is asked for where one is needed: what is added around the picture, and what shows through it."""
     codes = {step.code for step in plan.steps}
     padded, through = "image.pad" in codes, "image.behind" in codes
-    usual = f"Blurred picture{', on white' if through else ''} (usual)" if padded else "White (usual)"
+    usual = (
+        f"Blurred picture{', on white' if through else ''} (usual)" if padded else "White (usual)"
+    )
     label = "Colour of the ground" if padded else "Colour behind what is see-through"
     return gr.update(visible=padded or through, label=label, choices=[(usual, USUAL), *_COLOURS])
 
@@ -234,7 +344,9 @@ def mends(desk: Desk) -> bool:
     """Does one press make what was checked last ready to be sent?"""
     if desk.shown is None or desk.form is None or desk.shown.report.ok:
         return False
-    if any(finding.field == "request" for finding in desk.shown.report.errors):  # no repair of a file answers those
+    if any(
+        finding.field == "request" for finding in desk.shown.report.errors
+    ):  # no repair of a file answers those
         return False
     plan = _plan(desk.shown.report, desk.form, 0.0, PAD, False, USUAL, whole=True)
     return plan.required and not plan.impossible
@@ -242,7 +354,11 @@ def mends(desk: Desk) -> bool:
 
 def _spare(plan: Plan) -> float:
     """Seconds of the clip that the plan leaves out."""
-    return round(max(0.0, plan.video.info.duration - float(plan.video.recipe.taken)), 1) if plan.video is not None else 0.0
+    return (
+        round(max(0.0, plan.video.info.duration - float(plan.video.recipe.taken)), 1)
+        if plan.video is not None
+        else 0.0
+    )
 
 
 @functools.lru_cache(maxsize=16)
@@ -257,5 +373,9 @@ def _frames(pictures: tuple[str, ...], apart: float, spare: float) -> str:
         at = round(number * apart, 1)
         told = f"Begin at {min(at, spare):g} s" + (", the latest" if at > spare else "")
         picture = f'<img alt="" src="data:image/jpeg;base64,{data}">'
-        made.append(f'<button type="button" data-begin="{at:g}" title="{told}" aria-label="{told}">{picture}</button>')
-    return f'<div class="frames" role="group" aria-label="Where the clip begins">{"".join(made)}</div>'
+        made.append(
+            f'<button type="button" data-begin="{at:g}" title="{told}" aria-label="{told}">{picture}</button>'
+        )
+    return (
+        f'<div class="frames" role="group" aria-label="Where the clip begins">{"".join(made)}</div>'
+    )

@@ -57,7 +57,11 @@ class Follow:
         self._insights = Insights()
         with gr.Column(elem_id="job"):
             self.panel = gr.HTML(
-                idle(), html_template=static("panel.html"), js_on_load=static("panel.js"), apply_default_css=False, elem_id="panel"
+                idle(),
+                html_template=static("panel.html"),
+                js_on_load=static("panel.js"),
+                apply_default_css=False,
+                elem_id="panel",
             )
             self.trouble = gr.HTML("", elem_id="trouble", apply_default_css=False, visible=False)
             self.rescue = Rescue(runner)
@@ -70,8 +74,16 @@ class Follow:
             )
             self.audit = gr.HTML("", elem_id="audit", apply_default_css=False)
             with gr.Row(elem_id="job-actions"):
-                self.download = gr.DownloadButton("Download the video", size="sm", visible=False, elem_id="download", variant="primary")
-                self.reuse = gr.Button("Use these files again", size="sm", visible=False, elem_id="reuse")
+                self.download = gr.DownloadButton(
+                    "Download the video",
+                    size="sm",
+                    visible=False,
+                    elem_id="download",
+                    variant="primary",
+                )
+                self.reuse = gr.Button(
+                    "Use these files again", size="sm", visible=False, elem_id="reuse"
+                )
                 self.stop = gr.Button("Stop watching", size="sm", visible=False, elem_id="stop")
             self.actions = Actions(runner)
             self.exports = Exports(runner)
@@ -80,10 +92,21 @@ class Follow:
     @property
     def outputs(self) -> list[Any]:
         """What ``watch`` changes."""
-        seen = [self.panel, self.trouble, self.stage, self.download, self.reuse, self.stop, self.audit, self.history.panel]
+        seen = [
+            self.panel,
+            self.trouble,
+            self.stage,
+            self.download,
+            self.reuse,
+            self.stop,
+            self.audit,
+            self.history.panel,
+        ]
         return [*seen, self.actions.panel, self.exports.panel, *self.rescue.outputs]
 
-    def wire(self, desk: gr.State, who: Any, key: Any, form: list[Any], views: tuple[Any, Any]) -> list[Any]:
+    def wire(
+        self, desk: gr.State, who: Any, key: Any, form: list[Any], views: tuple[Any, Any]
+    ) -> list[Any]:
         """Offers, files to send, the form filled again. ``form``: source of the image, of the video, and the rest; ``views``: what shows
         both. Returns the events after which a job is to be watched."""
         common = {**PRIVATE, **HIDDEN}
@@ -95,14 +118,20 @@ class Follow:
         export.panel.make(export.make, [desk, who], [export.panel], **common, **MANY)
         export.panel.halt(export.halt, [desk], None, **common, queue=False)
         return [
-            offers.panel.act(offers.act, [desk, who, key], [offers.panel, offers.answer], **common, **MANY),
+            offers.panel.act(
+                offers.act, [desk, who, key], [offers.panel, offers.answer], **common, **MANY
+            ),
             offers.panel.discard(self.deleted, [desk, who], [offers.answer, gallery], **common),
             gallery.discard(self.deleted, [desk, who], [offers.answer, gallery], **common),
         ]
 
     def picked(self, desk: Desk, who: Any, event: gr.EventData) -> str:
         """A card of the history was clicked."""
-        return "" if history.picked(self._runner, desk, who, event) else refusal.closable(actions.gone())
+        return (
+            ""
+            if history.picked(self._runner, desk, who, event)
+            else refusal.closable(actions.gone())
+        )
 
     def deleted(self, event: gr.EventData, desk: Desk, who: Any) -> tuple[str, Any]:
         """A job is to be removed, for good. Returns (answer, gallery)."""
@@ -148,23 +177,40 @@ class Follow:
                 job = self._runner.job(desk.job_id, owner=visitor.sees(self._runner, who))
             except (KlingError, ValueError):
                 desk.open("")
-                yield {**self._nothing(), self.trouble: gr.update(value=actions.gone(), visible=True)}
+                yield {
+                    **self._nothing(),
+                    self.trouble: gr.update(value=actions.gone(), visible=True),
+                }
                 return
             if not looks:  # first what is known at once: the reference may have to be made
                 usual = await asyncio.to_thread(self._usual, job)
-                yield {self.panel: panel(job, self._runner.now(), usual, await asyncio.to_thread(notes.read))}
+                yield {
+                    self.panel: panel(
+                        job, self._runner.now(), usual, await asyncio.to_thread(notes.read)
+                    )
+                }
                 reference = await asyncio.to_thread(self._reference, job)
-            result = await asyncio.to_thread(files.data, job.video) if job.video is not None else None
+            result = (
+                await asyncio.to_thread(files.data, job.video) if job.video is not None else None
+            )
             seen = await asyncio.to_thread(self._insights.of, job)
             if job.state != stood:
                 offers = await asyncio.to_thread(self.actions.value, job, key_or_none(key))
                 others = await asyncio.to_thread(self._takes, job, who)
             said = panel(job, self._runner.now(), usual, await asyncio.to_thread(notes.read))
-            picture = await asyncio.to_thread(self._picture, job, said, reference, result, seen, others, offers, live=looks > 0)
+            picture = await asyncio.to_thread(
+                self._picture, job, said, reference, result, seen, others, offers, live=looks > 0
+            )
             if looks % OTHERS == 0 or job.state != stood:
-                picture[self.history.panel] = await asyncio.to_thread(history.value, self._runner, who, job.job_id)
+                picture[self.history.panel] = await asyncio.to_thread(
+                    history.value, self._runner, who, job.job_id
+                )
             looks, stood = looks + 1, job.state
-            news = {where: what for where, what in picture.items() if where not in shown or not _same(shown[where], what)}
+            news = {
+                where: what
+                for where, what in picture.items()
+                if where not in shown or not _same(shown[where], what)
+            }
             if not desk.holds(mine):
                 return
             if news:
@@ -173,7 +219,11 @@ class Follow:
             if job.done and (seen is not None or idle_looks > _PATIENCE):
                 return
             idle_looks += job.done
-            await asyncio.sleep(STANDING if not job.done and (job.waits_for or job.state == "unconfirmed") else EVERY)
+            await asyncio.sleep(
+                STANDING
+                if not job.done and (job.waits_for or job.state == "unconfirmed")
+                else EVERY
+            )
 
     def _picture(
         self,
@@ -190,7 +240,11 @@ class Follow:
         download = self._download(job) if result is not None else None
         trouble = cards.trouble(job.trouble, job=job) if job.trouble is not None else ""
         running = not job.done and not job.waits_for and job.state != "unconfirmed"
-        audit = cards.audit(seen.audit if seen is not None else None, waiting=seen is None) if result is not None else ""
+        audit = (
+            cards.audit(seen.audit if seen is not None else None, waiting=seen is None)
+            if result is not None
+            else ""
+        )
         return {
             self.panel: said,
             self.trouble: gr.update(value=trouble, visible=bool(trouble)),
@@ -234,14 +288,22 @@ class Follow:
     def _download(job: Job) -> str | None:
         """The result under a name that says what it is: in a folder of downloads, ``result.mp4`` says nothing."""
         take = f"-take-{job.take}" if job.take > 1 else ""
-        kept = files.named(job.video, f"{stem(job)}{take}{'-draft' if job.draft else ''}.mp4") if job.video is not None else None
+        kept = (
+            files.named(job.video, f"{stem(job)}{take}{'-draft' if job.draft else ''}.mp4")
+            if job.video is not None
+            else None
+        )
         return str(kept) if kept is not None else None
 
     def _usual(self, job: Job) -> waits.Wait | None:
         return None if job.done else waits.expected(job, self._runner.jobs(limit=PAST))
 
     def _takes(self, job: Job, who: Any) -> list[stage.Take]:
-        jobs = self._runner.jobs(owner=visitor.sees(self._runner, who), limit=history.SHOWN) if job.video is not None else []
+        jobs = (
+            self._runner.jobs(owner=visitor.sees(self._runner, who), limit=history.SHOWN)
+            if job.video is not None
+            else []
+        )
         return takes.of(job, jobs, self._insights.of)
 
     def _reference(self, job: Job) -> _Reference:

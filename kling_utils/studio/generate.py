@@ -38,14 +38,28 @@ class Generate:
         self._runner = runner
         with gr.Column(elem_id="generate-panel"):  # stays in sight: only what is needed to press
             with gr.Column(elem_id="said"):  # stands over the button, and moves nothing
-                self.notice = gr.HTML("", js_on_load=static("notice.js"), apply_default_css=False, elem_id="notice")
+                self.notice = gr.HTML(
+                    "", js_on_load=static("notice.js"), apply_default_css=False, elem_id="notice"
+                )
                 with gr.Row(visible=False, elem_id="have-already") as self.have:
                     self.show = gr.Button("Show it", size="sm", elem_id="show-it")
                     self.again = gr.Button("Make another take", size="sm", elem_id="another-take")
             with gr.Row(elem_id="generate-row", equal_height=True):
-                self.button = gr.Button(self.label(None), variant="primary", size="lg", elem_id="generate", scale=3, min_width=120)
+                self.button = gr.Button(
+                    self.label(None),
+                    variant="primary",
+                    size="lg",
+                    elem_id="generate",
+                    scale=3,
+                    min_width=120,
+                )
                 self.draft = gr.Button(
-                    "Draft it here first — free", size="sm", visible=False, elem_id="generate-draft", scale=1, min_width=110
+                    "Draft it here first — free",
+                    size="sm",
+                    visible=False,
+                    elem_id="generate-draft",
+                    scale=1,
+                    min_width=110,
                 )
             self.price = gr.HTML("", elem_id="price", apply_default_css=False)
         self.basis = gr.HTML("", elem_id="price-basis", apply_default_css=False)
@@ -75,7 +89,16 @@ class Generate:
             account.box.submit,
             account.forgotten.change,
         ]
-        outputs = [image.card, video.card, options.card, options.orientation, self.button, self.price, self.basis, self.draft]
+        outputs = [
+            image.card,
+            video.card,
+            options.card,
+            options.orientation,
+            self.button,
+            self.price,
+            self.basis,
+            self.draft,
+        ]
         outputs += [*fitting.judged_outputs, *self.choice]
 
         def check(*values: Any) -> tuple[Any, ...]:
@@ -107,13 +130,26 @@ class Generate:
             )
 
         inputs = [*form, *fitting.choices, account.box, desk]
-        checked = gr.on(changes, check, inputs, outputs, trigger_mode="always_last", **PRIVATE, **HIDDEN, **MANY)
-        asked_for = checked.then(self.funds, [account.box, desk], [self.price], **PRIVATE, **HIDDEN, **MANY)
+        checked = gr.on(
+            changes, check, inputs, outputs, trigger_mode="always_last", **PRIVATE, **HIDDEN, **MANY
+        )
+        asked_for = checked.then(
+            self.funds, [account.box, desk], [self.price], **PRIVATE, **HIDDEN, **MANY
+        )
         asked_for.then(account.says, [account.box, desk], [account.line], **PRIVATE, **HIDDEN)
         for each in (image, video):
-            checked.then(each.preview, [each.source, desk], [each.view], **PRIVATE, **HIDDEN, **MANY)
+            checked.then(
+                each.preview, [each.source, desk], [each.view], **PRIVATE, **HIDDEN, **MANY
+            )
         checked.then(fitting.frames, [desk], [fitting.strip], **PRIVATE, **HIDDEN, **MANY)
-        gr.on([image.source.change, video.source.change], self.cleared, None, self.choice, **PRIVATE, **HIDDEN)
+        gr.on(
+            [image.source.change, video.source.change],
+            self.cleared,
+            None,
+            self.choice,
+            **PRIVATE,
+            **HIDDEN,
+        )
         self.notice.dismiss(self.cleared, None, self.choice, **PRIVATE, **HIDDEN)
         fitting.wire(form, image, video, desk)
 
@@ -159,7 +195,11 @@ class Generate:
         provider = look.provider if look is not None else self._runner.provider_for(None)
         if provider == "local":
             return "Generate draft — free"
-        return f"Generate — {words.price(look.quote)}" if look is not None and look.quote is not None else "Generate"
+        return (
+            f"Generate — {words.price(look.quote)}"
+            if look is not None and look.quote is not None
+            else "Generate"
+        )
 
     @staticmethod
     def fine_print(seat: Desk) -> str:
@@ -170,7 +210,11 @@ class Generate:
     def whole_price(seat: Desk) -> str:
         """How sure the price is and where it comes from, which a draft has none of."""
         cost = seat.shown.quote if seat.shown is not None else None
-        return "" if cost is None or cost.free else f'<p class="hint">{cards.escape(words.span(cost))}</p>'
+        return (
+            ""
+            if cost is None or cost.free
+            else f'<p class="hint">{cards.escape(words.span(cost))}</p>'
+        )
 
     def funds(self, key: Any, seat: Desk) -> Any:
         """The balance beside the price, once it is known, and a warning when it is below. Asked for at most once a minute."""
@@ -182,12 +226,17 @@ class Generate:
         except KlingError:
             return gr.skip()  # the key's own test says why
         said = f'<p class="hint">Balance: {cards.escape(available)}.</p>'
-        if available.currency == look.quote.high.currency and available.amount < look.quote.high.amount:
+        if (
+            available.currency == look.quote.high.currency
+            and available.amount < look.quote.high.amount
+        ):
             text = cards.escape(f"It is {available}; this may cost {look.quote.high}.")
             said = f'<p class="hint is-short"><b>The balance may not be enough.</b> {text}</p>'
         return self.fine_print(seat) + said
 
-    def submit(self, *values: Any, fresh: bool = False, draft: bool = False, offered: str = "") -> Iterator[tuple[Any, ...]]:
+    def submit(
+        self, *values: Any, fresh: bool = False, draft: bool = False, offered: str = ""
+    ) -> Iterator[tuple[Any, ...]]:
         """One click, one job, which is opened on the desk. Yields (button, notice, the row of choices, its second button, twin)."""
         *fields, key, seat, who = values
         yield (
@@ -206,23 +255,37 @@ class Generate:
         except Refused as error:
             said = refusal.refused(error, mends=mends(seat))
         except AlreadyHave as error:
-            said, choose, twin = refusal.already(error), True, (error.job_id or "", self._price(seat))
+            said, choose, twin = (
+                refusal.already(error),
+                True,
+                (error.job_id or "", self._price(seat)),
+            )
         except KlingError as error:
             said = refusal.closable(cards.error(error))
         except Exception:  # the last door: a visitor must never look at a page that says nothing
             LOG.exception("a submit ended in an error of our own")
             text = "Look at your videos below before you try again."
-            said = refusal.closable(cards.note("Something went wrong on our side", text, severity="error"))
+            said = refusal.closable(
+                cards.note("Something went wrong on our side", text, severity="error")
+            )
         label = self.label(look) if look is not None else gr.skip()
-        button = gr.update(interactive=True) if look is None else gr.update(value=label, interactive=True)
-        another = gr.update(value=f"Make another take — {self._price(seat)}", visible=not draft)  # it is paid for where a key is used
+        button = (
+            gr.update(interactive=True)
+            if look is None
+            else gr.update(value=label, interactive=True)
+        )
+        another = gr.update(
+            value=f"Make another take — {self._price(seat)}", visible=not draft
+        )  # it is paid for where a key is used
         yield button, said, gr.update(visible=choose), another, twin
 
     def _price(self, seat: Desk) -> str:
         cost = seat.shown.quote if seat.shown is not None else None
         return words.price(cost) if cost is not None else "price not known"
 
-    def _sent(self, form: Form, key: Any, seat: Desk, who: Any, fresh: bool, draft: bool, offered: str) -> tuple[Look | None, str]:
+    def _sent(
+        self, form: Form, key: Any, seat: Desk, who: Any, fresh: bool, draft: bool, offered: str
+    ) -> tuple[Look | None, str]:
         if lacking := refusal.missing(form):
             return None, lacking
         given = typed_key(key)
@@ -233,9 +296,18 @@ class Generate:
         if not agreed and not draft:
             price = words.price(look.quote) if look.quote is not None else "not known"
             text = f"It is {price}. Press Generate again to agree."
-            return look, refusal.closable(cards.note("The price is another one now", text, severity="warning"))
+            return look, refusal.closable(
+                cards.note("The price is another one now", text, severity="warning")
+            )
         owner = visitor.owner(self._runner, who)
-        job = self._runner.submit(request, owner=owner, key=None if draft else given, report=look.report, fresh=fresh, draft=draft)
+        job = self._runner.submit(
+            request,
+            owner=owner,
+            key=None if draft else given,
+            report=look.report,
+            fresh=fresh,
+            draft=draft,
+        )
         seat.open(job.job_id)
         return look, ""
 
@@ -244,4 +316,7 @@ def _lengths(look: Look) -> dict[CharacterOrientation, float | None]:
     clip = look.report.video
     if clip is None:
         return {}
-    return {name: expected_seconds(name, clip.duration, provider=look.provider) for name in CHARACTER_ORIENTATIONS}
+    return {
+        name: expected_seconds(name, clip.duration, provider=look.provider)
+        for name in CHARACTER_ORIENTATIONS
+    }

@@ -42,7 +42,9 @@ class Health:
                     "machine would get to Novita: who can see it, and for how long. Costs nothing.</p>",
                     apply_default_css=False,
                 )
-                self.button = gr.Button("Check it", size="sm", elem_id="health-go", scale=0, min_width=120)
+                self.button = gr.Button(
+                    "Check it", size="sm", elem_id="health-go", scale=0, min_width=120
+                )
             self.answer = gr.HTML("", elem_id="health-answer", apply_default_css=False)
 
     def wire(self, key: gr.Textbox) -> None:
@@ -59,7 +61,14 @@ class Health:
             report = self._report(typed_key(key))
         except SettingError as error:
             return cards.error(error)
-        head, sign = next(((text, s) for s, text in _HEADS.items() if any(f.severity == s for f in report.findings)), _WELL)
+        head, sign = next(
+            (
+                (text, s)
+                for s, text in _HEADS.items()
+                if any(f.severity == s for f in report.findings)
+            ),
+            _WELL,
+        )
         return cards.listing(head, report.findings, severity=sign)
 
     def _report(self, key: SecretStr | None) -> Report:

@@ -57,7 +57,9 @@ def value(runner: Runner, who: Any, current: str = "") -> dict[str, Any]:
         if job.video is not None and not poster.exists() and missing:
             missing -= 1
             insight.poster(job)
-        items.append(_item(job, poster if poster.exists() else files.poster(Path(job.request.image))))
+        items.append(
+            _item(job, poster if poster.exists() else files.poster(Path(job.request.image)))
+        )
     return {"label": "Your videos", "empty": _EMPTY, "items": items, "current": current}
 
 
@@ -75,7 +77,11 @@ def picked(runner: Runner, desk: Desk, who: Any, event: gr.EventData) -> bool:
 def _item(job: Job, poster: Path | None) -> dict[str, Any]:
     waiting = bool(job.waits_for) or job.state == "unconfirmed"
     group = "done" if job.state == "succeeded" else "stopped" if job.done or waiting else "going"
-    state = words.MODEL[job.request.model_name] if group == "done" else words.WAITS[job.waits_for] or words.STATE[job.state]
+    state = (
+        words.MODEL[job.request.model_name]
+        if group == "done"
+        else words.WAITS[job.waits_for] or words.STATE[job.state]
+    )
     took = words.clock(job.finished_at - job.created) if job.finished_at and group == "done" else ""
     clip, part = _parted(Path(job.video_name).stem)
     way = job.request.character_orientation

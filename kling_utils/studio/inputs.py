@@ -33,9 +33,16 @@ class Input:
     name: str
     hint: str
 
-    def __init__(self, view: Any, label: str, placeholder: str, examples: list[samples.Sample]) -> None:
+    def __init__(
+        self, view: Any, label: str, placeholder: str, examples: list[samples.Sample]
+    ) -> None:
         self.view = view
-        self.card = gr.HTML(self.empty(), elem_id=f"{self.name}-report", elem_classes="report", apply_default_css=False)
+        self.card = gr.HTML(
+            self.empty(),
+            elem_id=f"{self.name}-report",
+            elem_classes="report",
+            apply_default_css=False,
+        )
         self.address = gr.Textbox(
             label=label,
             show_label=False,
@@ -51,7 +58,14 @@ class Input:
         outputs = [self.source, self.view, self.address, self.card]
         gr.on([view.upload], self.take, [view], outputs, preprocess=False, **PRIVATE, **HIDDEN)
         view.clear(self.cleared, None, [self.source, self.address, self.card], **PRIVATE, **HIDDEN)
-        gr.on([self.address.submit, self.address.blur], self.use, [self.address, self.source], outputs, **PRIVATE, **HIDDEN)
+        gr.on(
+            [self.address.submit, self.address.blur],
+            self.use,
+            [self.address, self.source],
+            outputs,
+            **PRIVATE,
+            **HIDDEN,
+        )
         self.strip.pick(self.pick, None, outputs, **PRIVATE, **HIDDEN)
 
     def empty(self) -> str:
@@ -61,7 +75,11 @@ class Input:
     def take(self, payload: Any) -> tuple[Any, ...]:
         """An upload: the browser shows it already."""
         path = files.uploaded(payload)
-        return (str(path), gr.skip(), "", _MEASURING) if path else ("", gr.skip(), gr.skip(), self.empty())
+        return (
+            (str(path), gr.skip(), "", _MEASURING)
+            if path
+            else ("", gr.skip(), gr.skip(), self.empty())
+        )
 
     def cleared(self) -> tuple[str, str, str]:
         return "", "", self.empty()
@@ -72,7 +90,11 @@ class Input:
         if not address or address == source:
             return gr.skip(), gr.skip(), gr.skip(), gr.skip()
         if not is_url(address):
-            says = cards.note("This is not an address", "An address begins with https:// and leads straight to the file.", severity="error")
+            says = cards.note(
+                "This is not an address",
+                "An address begins with https:// and leads straight to the file.",
+                severity="error",
+            )
             return "", None, gr.skip(), says
         return address, None, gr.skip(), _MEASURING
 
@@ -90,7 +112,9 @@ class Input:
     def preview(self, source: str, desk: Desk) -> Any:
         """After the report, since it may take a while: a copy where the browser could not show the file by itself, and an empty place,
         ready for another file, where there is nothing to be shown."""
-        if not source or desk.shown is None or getattr(desk.form, self.name) != source:  # another file has come meanwhile
+        if (
+            not source or desk.shown is None or getattr(desk.form, self.name) != source
+        ):  # another file has come meanwhile
             return gr.skip()
         report = desk.shown.report
         info = report.image if self.name == "image" else report.video
@@ -122,7 +146,9 @@ class ImageInput(Input):
             elem_id="image",
             elem_classes="media",
         )
-        super().__init__(view, "Address of the picture", "or paste its address: https://…", samples.images())
+        super().__init__(
+            view, "Address of the picture", "or paste its address: https://…", samples.images()
+        )
 
     def shown(self, report: Report, source: str) -> Any:
         info = report.image
@@ -149,8 +175,17 @@ class VideoInput(Input):
             elem_id="video",
             elem_classes="media",
         )
-        super().__init__(view, "Address of the clip", "or paste its address: https://…", samples.videos())
-        view.stop_recording(self.recorded, [view], [self.source, view, self.address, self.card], preprocess=False, **PRIVATE, **HIDDEN)
+        super().__init__(
+            view, "Address of the clip", "or paste its address: https://…", samples.videos()
+        )
+        view.stop_recording(
+            self.recorded,
+            [view],
+            [self.source, view, self.address, self.card],
+            preprocess=False,
+            **PRIVATE,
+            **HIDDEN,
+        )
 
     def recorded(self, payload: Any) -> tuple[Any, ...]:
         """A webcam's recording becomes an MP4 first: browsers record a WebM without a length, which no provider takes."""

@@ -28,7 +28,9 @@ POSTER = "poster.jpg"
 """Name of the poster in the folder of a job."""
 MOTION = "motion-2.json"
 """The number counts up when what is measured changes: an older file is measured again."""
-_STRIPS = TypeAdapter(dict[Literal["a", "b"], dict[Literal["times", "values", "cuts"], list[float]]])
+_STRIPS = TypeAdapter(
+    dict[Literal["a", "b"], dict[Literal["times", "values", "cuts"], list[float]]]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,10 @@ def motion_of(job: Job) -> stage.Motions | None:
     from kling_utils.review import motion  # opencv and numpy: only when there is a result
 
     try:
-        strips: stage.Motions = {"a": stage.strip(motion.activity(Path(job.request.video))), "b": stage.strip(motion.activity(job.video))}
+        strips: stage.Motions = {
+            "a": stage.strip(motion.activity(Path(job.request.video))),
+            "b": stage.strip(motion.activity(job.video)),
+        }
     except KlingError:
         return None
     with beside(kept) as part:

@@ -27,7 +27,11 @@ from kling_utils.values import Published
 LIFE = 24 * 3600.0
 """Seconds; a job is watched by itself for as long."""
 ROUTE = "/gradio_api/media/{token}/{name}"
-_HEADERS = {"Cache-Control": "private, max-age=600", "X-Content-Type-Options": "nosniff", "X-Robots-Tag": "noindex"}
+_HEADERS = {
+    "Cache-Control": "private, max-age=600",
+    "X-Content-Type-Options": "nosniff",
+    "X-Robots-Tag": "noindex",
+}
 _PROBE = b"motion-control-studio"
 
 
@@ -40,8 +44,22 @@ class _Shared:
 class MediaRoute:
     """A publisher, and the route that serves what it published. ``ledger`` is the file that keeps the addresses. Thread-safe."""
 
-    def __init__(self, base_url: str, guard: Guard, ledger: Path, *, wall: Callable[[], float] = time.time, life: float = LIFE) -> None:
-        self._base, self._guard, self._ledger, self._wall, self._life = base_url.rstrip("/"), guard, ledger, wall, life
+    def __init__(
+        self,
+        base_url: str,
+        guard: Guard,
+        ledger: Path,
+        *,
+        wall: Callable[[], float] = time.time,
+        life: float = LIFE,
+    ) -> None:
+        self._base, self._guard, self._ledger, self._wall, self._life = (
+            base_url.rstrip("/"),
+            guard,
+            ledger,
+            wall,
+            life,
+        )
         self._lock = threading.Lock()
         self._shared = self._read()
         self._nonce = secrets.token_urlsafe(24)
@@ -51,13 +69,19 @@ class MediaRoute:
     def publish(self, path: Path) -> Published:
         """An address under a token that cannot be guessed. Raises ``NotPublished`` when the page cannot be reached from outside."""
         if self.refusal:
-            raise NotPublished(self.refusal, hint="Make the page public, or set KLING_PUBLISH_TO.", field="video")
+            raise NotPublished(
+                self.refusal, hint="Make the page public, or set KLING_PUBLISH_TO.", field="video"
+            )
         token, until = secrets.token_urlsafe(24), self._wall() + self._life
         with self._lock:
             self._shared = {t: s for t, s in self._shared.items() if s.until > self._wall()}
             self._shared[token] = _Shared(path, until)
             self._write()
-        return Published(f"{self._base}/gradio_api/media/{token}/motion{path.suffix.lower()}", until, "this page's own address")
+        return Published(
+            f"{self._base}/gradio_api/media/{token}/motion{path.suffix.lower()}",
+            until,
+            "this page's own address",
+        )
 
     def withdraw(self, path: Path) -> None:
         """Take back every address of ``path``."""
@@ -76,7 +100,9 @@ class MediaRoute:
         else:
             reached = got == _PROBE
             self.refusal = (
-                "" if reached else f"A stranger gets HTTP {response.status_code} at this page's public address; it seems private."
+                ""
+                if reached
+                else f"A stranger gets HTTP {response.status_code} at this page's public address; it seems private."
             )
         return self.refusal
 
@@ -88,14 +114,18 @@ class MediaRoute:
         """Addresses outlive a restart: a provider may fetch a clip long after it was told of it."""
         try:
             kept = json.loads(self._ledger.read_text("utf-8"))
-            return {token: _Shared(Path(path), float(until)) for token, (path, until) in kept.items()}
+            return {
+                token: _Shared(Path(path), float(until)) for token, (path, until) in kept.items()
+            }
         except (OSError, ValueError, TypeError, AttributeError):
             return {}
 
     def _write(self) -> None:
         with beside(self._ledger) as part:
             part.touch(mode=0o600)
-            part.write_text(json.dumps({t: (str(s.path), s.until) for t, s in self._shared.items()}), "utf-8")
+            part.write_text(
+                json.dumps({t: (str(s.path), s.until) for t, s in self._shared.items()}), "utf-8"
+            )
             part.replace(self._ledger)
 
     async def _serve(self, request: Request) -> Response:

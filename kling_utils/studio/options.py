@@ -26,7 +26,11 @@ def orientation_choices(lengths: dict[CharacterOrientation, float | None]) -> li
     for value, (head, what) in _ORIENTATION.items():
         length = lengths.get(value)
         if value == "video":
-            how_long = "As long as the clip" if length is None else f"{words.seconds(length)}, as long as the clip"
+            how_long = (
+                "As long as the clip"
+                if length is None
+                else f"{words.seconds(length)}, as long as the clip"
+            )
         else:
             how_long = words.seconds(RESULT_SECONDS_IMAGE if length is None else length)
         choices.append((f"{head}\n{what}\n{how_long}", value))
@@ -66,11 +70,16 @@ class Options:
             max_lines=4,
             elem_id="negative",
         )
-        self.sound = gr.Checkbox(True, label="Keep the sound of the clip", elem_id="sound", container=False)
+        self.sound = gr.Checkbox(
+            True, label="Keep the sound of the clip", elem_id="sound", container=False
+        )
         self.card = gr.HTML("", elem_id="text-report", apply_default_css=False, visible=False)
 
     def judged(self, report: Report) -> Any:
         """The report on the texts: nothing is said while there is nothing to say."""
         if all(f.severity == "pass" for f in report.of("prompt", "negative_prompt")):
             return gr.update(value="", visible=False)
-        return gr.update(value=cards.report(report, "prompt", "negative_prompt", ready="The texts are fine"), visible=True)
+        return gr.update(
+            value=cards.report(report, "prompt", "negative_prompt", ready="The texts are fine"),
+            visible=True,
+        )

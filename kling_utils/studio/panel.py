@@ -17,7 +17,9 @@ NOTES = 3
 SAFE = "It is safe to close this page: the job goes on and the result is saved."
 
 
-def panel(job: Job, now: float, usual: Wait | None = None, notes: Sequence[str] = ()) -> dict[str, Any]:
+def panel(
+    job: Job, now: float, usual: Wait | None = None, notes: Sequence[str] = ()
+) -> dict[str, Any]:
     """Facts and words about a job. ``usual`` is what this home's own past jobs say about the wait, ``notes`` what happened on the way."""
     mode = "done" if job.state == "succeeded" else "failed" if job.state == "failed" else "run"
     note = SAFE
@@ -44,7 +46,9 @@ def panel(job: Job, now: float, usual: Wait | None = None, notes: Sequence[str] 
         "progress": job.progress,
         "eta": job.eta,
         "place": job.place,
-        "usual": {"median": usual.median, "late": usual.late, "jobs": usual.jobs} if usual is not None and mode == "run" else None,
+        "usual": {"median": usual.median, "late": usual.late, "jobs": usual.jobs}
+        if usual is not None and mode == "run"
+        else None,
         "price": "" if job.draft else words.spent(job),
         "take": job.take,
     }

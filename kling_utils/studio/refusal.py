@@ -25,20 +25,38 @@ def refused(error: Refused, *, mends: bool) -> str:
 
 def missing(form: Form) -> str:
     """Nothing was asked for yet; empty when both files are there."""
-    lacking = [name for name, source in (("picture", form.image), ("clip", form.video)) if not source]
+    lacking = [
+        name for name, source in (("picture", form.image), ("clip", form.video)) if not source
+    ]
     if not lacking:
         return ""
-    head = "The picture and the clip are missing" if len(lacking) == 2 else f"The {lacking[0]} is missing"
-    drawn = "a drawn character and a drawn motion" if len(lacking) == 2 else f"a drawn {'character' if form.video else 'motion'}"
+    head = (
+        "The picture and the clip are missing"
+        if len(lacking) == 2
+        else f"The {lacking[0]} is missing"
+    )
+    drawn = (
+        "a drawn character and a drawn motion"
+        if len(lacking) == 2
+        else f"a drawn {'character' if form.video else 'motion'}"
+    )
     place = "examples" if not form.image else "clips"
-    return _card(head, f"Nothing was sent. No file at hand? Try {drawn}.", _go(place, "Go to the drawn examples"))
+    return _card(
+        head,
+        f"Nothing was sent. No file at hand? Try {drawn}.",
+        _go(place, "Go to the drawn examples"),
+    )
 
 
 def already(error: AlreadyHave) -> str:
     """It was made before: the buttons under it are the ways on. A doubt is told in full."""
     if error.money != "no":
         return closable(cards.error(error))
-    return closable(cards.note(error.message.rstrip("."), "Nothing was sent. Open it, or make another take on purpose."))
+    return closable(
+        cards.note(
+            error.message.rstrip("."), "Nothing was sent. Open it, or make another take on purpose."
+        )
+    )
 
 
 def closable(card: str) -> str:

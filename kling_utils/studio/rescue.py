@@ -22,8 +22,14 @@ if TYPE_CHECKING:
 
 _GO_ON = {
     "resume": ("It was not sent and nothing was spent. It is sent when you say so.", "Send it now"),
-    "key": ("Keys are never stored, so after a restart the job needs yours again. Nothing is sent twice.", "Go on"),
-    "host": ("It was sent to another host than the one that is set now. Set NOVITA_BASE_URL back, then go on.", "Go on"),
+    "key": (
+        "Keys are never stored, so after a restart the job needs yours again. Nothing is sent twice.",
+        "Go on",
+    ),
+    "host": (
+        "It was sent to another host than the one that is set now. Set NOVITA_BASE_URL back, then go on.",
+        "Go on",
+    ),
 }
 
 
@@ -38,15 +44,28 @@ class Rescue:
                 apply_default_css=False,
             )
             with gr.Row(equal_height=True):
-                self.task_id = gr.Textbox(label="It is there: its task id", max_lines=1, elem_id="task-id", scale=1)
-                self.adopt = gr.Button("Follow this task", size="sm", elem_id="adopt", scale=0, min_width=140)
+                self.task_id = gr.Textbox(
+                    label="It is there: its task id", max_lines=1, elem_id="task-id", scale=1
+                )
+                self.adopt = gr.Button(
+                    "Follow this task", size="sm", elem_id="adopt", scale=0, min_width=140
+                )
             with gr.Row():
-                self.dismiss = gr.Button("It is not there: dismiss it", size="sm", elem_id="dismiss")
-                self.resend = gr.Button("Send again, at my own risk of paying twice", size="sm", elem_id="send-again", variant="stop")
+                self.dismiss = gr.Button(
+                    "It is not there: dismiss it", size="sm", elem_id="dismiss"
+                )
+                self.resend = gr.Button(
+                    "Send again, at my own risk of paying twice",
+                    size="sm",
+                    elem_id="send-again",
+                    variant="stop",
+                )
         with gr.Column(visible=False, elem_id="standing", elem_classes="rescue") as self.standing:
             self.why = gr.HTML("", apply_default_css=False)
             with gr.Row(equal_height=True):
-                self.key = key_box("Your Novita API key", visible=False, elem_id="key-again", scale=1)
+                self.key = key_box(
+                    "Your Novita API key", visible=False, elem_id="key-again", scale=1
+                )
                 self.go_on = gr.Button("Go on", size="sm", elem_id="go-on", scale=0, min_width=140)
         self.answer = gr.HTML("", elem_id="rescue-answer", apply_default_css=False)
 
@@ -60,7 +79,10 @@ class Rescue:
         waits = "" if job.done else job.waits_for or ("resume" if job.overdue else "")
         why, label = _GO_ON.get(waits, ("", "Go on"))
         if job.overdue and not job.waits_for:
-            why, label = "It is past its usual time and still looked at, now and then.", "Look again now"
+            why, label = (
+                "It is past its usual time and still looked at, now and then.",
+                "Look again now",
+            )
         return {
             self.doubt: gr.update(visible=job.state == "unconfirmed"),
             self.standing: gr.update(visible=bool(waits)),
@@ -76,23 +98,39 @@ class Rescue:
             self.adopt.click(self._adopt, [desk, who, key, self.task_id], [self.answer], **common),
             self.dismiss.click(self._dismiss, [desk, who], [self.answer], **common),
             self.resend.click(self._resend, [desk, who, key], [self.answer], **common),
-            self.go_on.click(self._resume, [desk, who, self.key], [self.answer, self.key], **common),
+            self.go_on.click(
+                self._resume, [desk, who, self.key], [self.answer, self.key], **common
+            ),
         ]
 
     def _adopt(self, desk: Desk, who: Any, key: str, task_id: str) -> str:
         def act() -> Any:
-            return self._runner.adopt(desk.job_id, task_id, owner=visitor.sees(self._runner, who), key=typed_key(key))
+            return self._runner.adopt(
+                desk.job_id, task_id, owner=visitor.sees(self._runner, who), key=typed_key(key)
+            )
 
         return self._did(desk, act)
 
     def _dismiss(self, desk: Desk, who: Any) -> str:
-        return self._did(desk, lambda: self._runner.dismiss(desk.job_id, owner=visitor.sees(self._runner, who)))
+        return self._did(
+            desk, lambda: self._runner.dismiss(desk.job_id, owner=visitor.sees(self._runner, who))
+        )
 
     def _resend(self, desk: Desk, who: Any, key: str) -> str:
-        return self._did(desk, lambda: self._runner.send_again(desk.job_id, owner=visitor.sees(self._runner, who), key=typed_key(key)))
+        return self._did(
+            desk,
+            lambda: self._runner.send_again(
+                desk.job_id, owner=visitor.sees(self._runner, who), key=typed_key(key)
+            ),
+        )
 
     def _resume(self, desk: Desk, who: Any, key: str) -> tuple[str, str]:
-        says = self._did(desk, lambda: self._runner.resume(desk.job_id, owner=visitor.sees(self._runner, who), key=typed_key(key)))
+        says = self._did(
+            desk,
+            lambda: self._runner.resume(
+                desk.job_id, owner=visitor.sees(self._runner, who), key=typed_key(key)
+            ),
+        )
         return says, ""
 
     def _did(self, desk: Desk, act: Any) -> str:

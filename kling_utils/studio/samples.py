@@ -53,8 +53,14 @@ def value(samples: list[Sample], kind: str) -> dict[str, Any]:
     items = []
     for number, sample in enumerate(samples):
         shown = files.poster(sample.path) if kind == "image" else sample.path
-        items.append({"id": str(number), "title": sample.title, "says": sample.alt, kind: files.data(shown)})
-    return {"label": "Try a drawn character" if kind == "image" else "Try a drawn motion", "small": True, "items": items}
+        items.append(
+            {"id": str(number), "title": sample.title, "says": sample.alt, kind: files.data(shown)}
+        )
+    return {
+        "label": "Try a drawn character" if kind == "image" else "Try a drawn motion",
+        "small": True,
+        "items": items,
+    }
 
 
 def chosen(samples: list[Sample], event: gr.EventData) -> Path | None:

@@ -50,7 +50,11 @@ def cell(job: Job) -> str:
 
 def curl(job: Job) -> str:
     """The same two calls without this package: submit, then ask for the result. The picture goes along, the clip needs an address."""
-    body = json.dumps(payload(job.request, image="IMAGE", video=_VIDEO + _plain(job.video_name)), indent=2, ensure_ascii=True)
+    body = json.dumps(
+        payload(job.request, image="IMAGE", video=_VIDEO + _plain(job.video_name)),
+        indent=2,
+        ensure_ascii=True,
+    )
     picture, host = shlex.quote(job.image_name), NOVITA if job.draft else job.base_url or NOVITA
     kind = "png" if Path(job.request.image).suffix.lower() == ".png" else "jpeg"
     image = f'$body + {{image: ("data:image/{kind};base64," + .)}}'
@@ -65,9 +69,14 @@ def curl(job: Job) -> str:
 
 def _request(job: Job) -> str:
     lines = [f"    image={job.image_name!r},", f"    video={job.video_name!r},"]
-    lines += [f"    {name}={value!r}," for name, value in parameters(job.request).items() if value != ""]
+    lines += [
+        f"    {name}={value!r}," for name, value in parameters(job.request).items() if value != ""
+    ]
     return "MotionRequest(\n" + "\n".join(lines) + "\n)"
 
 
 def _plain(name: str) -> str:
-    return "".join(c if c.isascii() and (c.isalnum() or c in ".-_") else "-" for c in name) or "clip.mp4"
+    return (
+        "".join(c if c.isascii() and (c.isalnum() or c in ".-_") else "-" for c in name)
+        or "clip.mp4"
+    )

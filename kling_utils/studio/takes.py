@@ -27,7 +27,11 @@ def of(job: Job, jobs: Iterable[Job], known: Callable[[Job], Insight | None]) ->
     mark = _mark(job)
     if mark is None:
         return []
-    same = [other for other in jobs if other.video is not None and (other.job_id == job.job_id or _mark(other, mark) == mark)]
+    same = [
+        other
+        for other in jobs
+        if other.video is not None and (other.job_id == job.job_id or _mark(other, mark) == mark)
+    ]
     same = sorted(same, key=lambda other: other.job_id)[-MOST:]
     if len(same) < 2 or job not in same:
         return []
@@ -43,14 +47,18 @@ def of(job: Job, jobs: Iterable[Job], known: Callable[[Job], Insight | None]) ->
     return shown
 
 
-def _mark(job: Job, like: tuple[tuple[int, str], ...] | None = None) -> tuple[tuple[int, str], ...] | None:
+def _mark(
+    job: Job, like: tuple[tuple[int, str], ...] | None = None
+) -> tuple[tuple[int, str], ...] | None:
     """Sizes and hashes of both files; None when they are gone or, with ``like``, when the sizes already differ."""
     try:
         paths = [Path(job.request.image), Path(job.request.video)]
         stats = [path.stat() for path in paths]
         if like is not None and [s.st_size for s in stats] != [size for size, _ in like]:
             return None
-        return tuple((s.st_size, _hash(p, s.st_mtime_ns)) for p, s in zip(paths, stats, strict=True))
+        return tuple(
+            (s.st_size, _hash(p, s.st_mtime_ns)) for p, s in zip(paths, stats, strict=True)
+        )
     except OSError:
         return None
 

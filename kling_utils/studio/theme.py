@@ -13,7 +13,16 @@ from gradio.themes.utils.fonts import Font
 from kling_utils.show import cards, stage
 
 STATIC = Path(__file__).parent / "static"
-SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Liberation Sans", "Arial", "sans-serif")
+SANS = (
+    "system-ui",
+    "-apple-system",
+    "Segoe UI",
+    "Roboto",
+    "Helvetica Neue",
+    "Liberation Sans",
+    "Arial",
+    "sans-serif",
+)
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono", "monospace")
 
 # Light, dark. Text on its ground is 4.5:1 or better in both.
@@ -85,7 +94,9 @@ def theme() -> gr.themes.Base:
         "loader_color": _ACCENT,
         "accordion_text_color": _TEXT,
     }
-    values = {name: light for name, (light, _) in pairs.items()} | {f"{name}_dark": dark for name, (_, dark) in pairs.items()}
+    values = {name: light for name, (light, _) in pairs.items()} | {
+        f"{name}_dark": dark for name, (_, dark) in pairs.items()
+    }
     single = {
         "color_accent": "var(--studio-accent)",
         "block_shadow": "none",
@@ -123,7 +134,9 @@ def theme() -> gr.themes.Base:
 
 def css() -> str:
     """All style sheets of the page as one text."""
-    accent = f":root {{ --studio-accent: {_ACCENT[0]}; }} .dark {{ --studio-accent: {_ACCENT[1]}; }}"
+    accent = (
+        f":root {{ --studio-accent: {_ACCENT[0]}; }} .dark {{ --studio-accent: {_ACCENT[1]}; }}"
+    )
     return "\n".join([accent, cards.style(), stage.css(), static("studio.css")])
 
 

@@ -29,7 +29,11 @@ def state() -> gr.BrowserState:
 
 def known(value: Any) -> str:
     """The id that the browser gave, or a new one when it is not one of ours."""
-    return value if isinstance(value, str) and _FORM.fullmatch(value) else f"v1_{secrets.token_urlsafe(24)}"
+    return (
+        value
+        if isinstance(value, str) and _FORM.fullmatch(value)
+        else f"v1_{secrets.token_urlsafe(24)}"
+    )
 
 
 def owner(runner: Runner, value: Any) -> str:

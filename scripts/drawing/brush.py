@@ -16,7 +16,9 @@ Points = npt.NDArray[np.float64]
 Plane = npt.NDArray[np.float32]
 
 LIGHT = np.array([-0.55, -0.83])  # towards the lamp: up and to the left
-SHADE = np.array([0.72, 0.55, 0.62], np.float32)  # what full shadow leaves of blue, green, red: cool, never grey
+SHADE = np.array(
+    [0.72, 0.55, 0.62], np.float32
+)  # what full shadow leaves of blue, green, red: cool, never grey
 _SHIFT = 4  # fractional bits of OpenCV's polygon corners
 
 
@@ -26,13 +28,21 @@ def colour(code: str) -> Plane:
     return np.asarray(np.array([value & 255, value >> 8 & 255, value >> 16]) / 255, np.float32)
 
 
-def spline(corners: Sequence[Sequence[float]] | Points, *, closed: bool = True, steps: int = 10) -> Points:
+def spline(
+    corners: Sequence[Sequence[float]] | Points, *, closed: bool = True, steps: int = 10
+) -> Points:
     """A Catmull-Rom curve through the corners."""
     p = np.asarray(corners, np.float64)
-    p = np.vstack([p[-1:], p, p[:2]]) if closed else np.vstack([2 * p[:1] - p[1:2], p, 2 * p[-1:] - p[-2:-1]])
+    p = (
+        np.vstack([p[-1:], p, p[:2]])
+        if closed
+        else np.vstack([2 * p[:1] - p[1:2], p, 2 * p[-1:] - p[-2:-1]])
+    )
     t = np.linspace(0, 1, steps, endpoint=False)[None, :, None]
     a, b, c, d = (p[i : len(p) - 3 + i, None] for i in range(4))
-    curve = 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
+    curve = 0.5 * (
+        2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3
+    )
     out = curve.reshape(-1, 2)
     return out if closed else np.vstack([out, p[-2:-1]])
 
@@ -60,14 +70,29 @@ class Shape:
     def blob(self, corners: Sequence[Sequence[float]] | Points) -> Shape:
         return self.poly(spline(corners))
 
-    def oval(self, centre: Points, rx: float, ry: float, angle: float = 0.0, start: float = 0.0, stop: float = 2 * np.pi) -> Shape:
+    def oval(
+        self,
+        centre: Points,
+        rx: float,
+        ry: float,
+        angle: float = 0.0,
+        start: float = 0.0,
+        stop: float = 2 * np.pi,
+    ) -> Shape:
         t = np.linspace(start, stop, int(np.clip(1.2 * max(rx, ry), 32, 400)))
         x, y = rx * np.cos(t), ry * np.sin(t)
         return self.poly(
-            np.column_stack([centre[0] + x * np.cos(angle) - y * np.sin(angle), centre[1] + x * np.sin(angle) + y * np.cos(angle)])
+            np.column_stack(
+                [
+                    centre[0] + x * np.cos(angle) - y * np.sin(angle),
+                    centre[1] + x * np.sin(angle) + y * np.cos(angle),
+                ]
+            )
         )
 
-    def tube(self, path: Points, radii: float | Sequence[float] | Points, *, ends: str = "round") -> Shape:
+    def tube(
+        self, path: Points, radii: float | Sequence[float] | Points, *, ends: str = "round"
+    ) -> Shape:
         """``path`` with a width: ``radii`` is spread evenly over it. ``ends``: round, flat or start (only that one round)."""
         knots = np.atleast_1d(np.asarray(radii, np.float64))
         r = (
@@ -87,7 +112,9 @@ class Shape:
                 self.oval(centre, r[i], r[i])
         return self
 
-    def line(self, corners: Sequence[Sequence[float]] | Points, width: float | Sequence[float] | Points) -> Shape:
+    def line(
+        self, corners: Sequence[Sequence[float]] | Points, width: float | Sequence[float] | Points
+    ) -> Shape:
         """A curved stroke; ``width`` may swell along it."""
         half = np.atleast_1d(np.asarray(width, np.float64)) / 2
         return self.tube(spline(corners, closed=False, steps=6), half)
@@ -133,12 +160,22 @@ class Sheet:
             return None
         mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
         for part in shape.parts:
-            corners = np.round((part * k - 0.5 * (k > 1) - [x0, y0]) * (1 << _SHIFT)).astype(np.int32)
+            corners = np.round((part * k - 0.5 * (k > 1) - [x0, y0]) * (1 << _SHIFT)).astype(
+                np.int32
+            )
             cv2.fillPoly(mask, [corners], 255, cv2.LINE_AA, _SHIFT)
         alpha: Plane = np.asarray(mask / 255, np.float32)
         return Stamp((slice(y0, y1), slice(x0, x1)), soften(alpha, blur * k) if blur else alpha)
 
-    def glow(self, shape: Shape, tint: str, *, opacity: float = 1.0, blur: float = 0.0, on_figure: bool = False) -> None:
+    def glow(
+        self,
+        shape: Shape,
+        tint: str,
+        *,
+        opacity: float = 1.0,
+        blur: float = 0.0,
+        on_figure: bool = False,
+    ) -> None:
         """A flat or blurred mark; with ``on_figure`` it stays on what is drawn already."""
         stamp = self.stamp(shape, blur=blur)
         if stamp is None:
@@ -171,7 +208,11 @@ class Sheet:
         alpha, box, k = stamp.alpha, stamp.box, self.scale
         wide = soften(alpha, depth * k * 0.55)
         if cast:
-            fall = slide(soften(alpha, depth * k * 0.4), -LIGHT * depth * k * 0.55) * self.figure[box] * cast
+            fall = (
+                slide(soften(alpha, depth * k * 0.4), -LIGHT * depth * k * 0.55)
+                * self.figure[box]
+                * cast
+            )
             self.image[box] *= 1 - fall[..., None] * (1 - SHADE * 0.8)
         surface = np.broadcast_to(colour(tint), (*alpha.shape, 3)).copy()
         for decal in decals:
@@ -196,8 +237,13 @@ class Sheet:
         y1, x1 = min(box[0].stop, mark.box[0].stop), min(box[1].stop, mark.box[1].stop)
         if y0 >= y1 or x0 >= x1:
             return
-        alpha = mark.alpha[y0 - mark.box[0].start : y1 - mark.box[0].start, x0 - mark.box[1].start : x1 - mark.box[1].start]
-        patch = surface[y0 - box[0].start : y1 - box[0].start, x0 - box[1].start : x1 - box[1].start]
+        alpha = mark.alpha[
+            y0 - mark.box[0].start : y1 - mark.box[0].start,
+            x0 - mark.box[1].start : x1 - mark.box[1].start,
+        ]
+        patch = surface[
+            y0 - box[0].start : y1 - box[0].start, x0 - box[1].start : x1 - box[1].start
+        ]
         patch += (colour(decal.colour) - patch) * (alpha * decal.opacity)[..., None]
 
     def _mix(self, box: tuple[slice, slice], tint: Plane, alpha: Plane) -> None:
@@ -219,11 +265,17 @@ def soften(plane: Plane, sigma: float) -> Plane:
     h, w = plane.shape
     if shrink == 1 or min(h, w) < 4 * shrink:
         return cv2.GaussianBlur(plane, (0, 0), sigma).astype(np.float32)
-    small = cv2.resize(plane, (max(2, w // shrink), max(2, h // shrink)), interpolation=cv2.INTER_AREA)
-    return cv2.resize(cv2.GaussianBlur(small, (0, 0), sigma / shrink), (w, h), interpolation=cv2.INTER_LINEAR).astype(np.float32)
+    small = cv2.resize(
+        plane, (max(2, w // shrink), max(2, h // shrink)), interpolation=cv2.INTER_AREA
+    )
+    return cv2.resize(
+        cv2.GaussianBlur(small, (0, 0), sigma / shrink), (w, h), interpolation=cv2.INTER_LINEAR
+    ).astype(np.float32)
 
 
 def slide(plane: Plane, by: Points) -> Plane:
     """The plane moved so that each pixel shows what lies ``-by`` pixels away; nothing comes in from outside."""
     matrix = np.array([[1, 0, by[0]], [0, 1, by[1]]], np.float64)
-    return cv2.warpAffine(plane, matrix, (plane.shape[1], plane.shape[0]), flags=cv2.INTER_LINEAR).astype(np.float32)
+    return cv2.warpAffine(
+        plane, matrix, (plane.shape[1], plane.shape[0]), flags=cv2.INTER_LINEAR
+    ).astype(np.float32)

@@ -20,10 +20,27 @@ from drawing.figure import Figure, Look
 def _dance_shirt(f: Figure) -> list[Decal]:
     u = f.unit
     out = [
-        Decal(Shape().poly(f.trunk((-0.4, 0.66), (0.4, 0.74), (0.4, 0.62), (-0.4, 0.54))), "#fff1dc"),
-        Decal(Shape().poly(f.trunk((-0.4, 0.52), (0.4, 0.60), (0.4, 0.56), (-0.4, 0.48))), "#ffc145"),
-        Decal(Shape().line(f.trunk((-0.115, 1.08), (-0.085, 0.98), (0.0, 0.935), (0.085, 0.98), (0.115, 1.08)), 0.03 * u), "#ffc145"),
-        Decal(Shape().poly(f.trunk((-0.4, f.look.hem + 0.025), (0.4, f.look.hem + 0.025), (0.4, -0.3), (-0.4, -0.3))), "#e8483f"),
+        Decal(
+            Shape().poly(f.trunk((-0.4, 0.66), (0.4, 0.74), (0.4, 0.62), (-0.4, 0.54))), "#fff1dc"
+        ),
+        Decal(
+            Shape().poly(f.trunk((-0.4, 0.52), (0.4, 0.60), (0.4, 0.56), (-0.4, 0.48))), "#ffc145"
+        ),
+        Decal(
+            Shape().line(
+                f.trunk((-0.115, 1.08), (-0.085, 0.98), (0.0, 0.935), (0.085, 0.98), (0.115, 1.08)),
+                0.03 * u,
+            ),
+            "#ffc145",
+        ),
+        Decal(
+            Shape().poly(
+                f.trunk(
+                    (-0.4, f.look.hem + 0.025), (0.4, f.look.hem + 0.025), (0.4, -0.3), (-0.4, -0.3)
+                )
+            ),
+            "#e8483f",
+        ),
     ]
     return out
 
@@ -60,19 +77,55 @@ def _vest(f: Figure) -> list[Decal]:
     u = f.unit
     out = []
     for v in (0.14, 0.30, 0.46, 0.62, 0.78):  # quilting: a dark seam with light under it
-        seam = [(-0.36, v + 0.012), (-0.18, v - 0.008), (0.0, v), (0.18, v - 0.008), (0.36, v + 0.012)]
+        seam = [
+            (-0.36, v + 0.012),
+            (-0.18, v - 0.008),
+            (0.0, v),
+            (0.18, v - 0.008),
+            (0.36, v + 0.012),
+        ]
         out.append(Decal(Shape().line(f.trunk(*seam), 0.03 * u), "#b06c12", 0.55, 0.012 * u))
-        out.append(Decal(Shape().line(f.trunk(*[(x, w - 0.028) for x, w in seam]), 0.03 * u), "#ffe09a", 0.5, 0.012 * u))
-    out.append(Decal(Shape().poly(f.trunk((-0.012, 1.1), (0.012, 1.1), (0.012, -0.2), (-0.012, -0.2))), "#7a4416"))
+        out.append(
+            Decal(
+                Shape().line(f.trunk(*[(x, w - 0.028) for x, w in seam]), 0.03 * u),
+                "#ffe09a",
+                0.5,
+                0.012 * u,
+            )
+        )
+    out.append(
+        Decal(
+            Shape().poly(f.trunk((-0.012, 1.1), (0.012, 1.1), (0.012, -0.2), (-0.012, -0.2))),
+            "#7a4416",
+        )
+    )
     out.append(Decal(Shape().oval(f.trunk((0.0, 0.83))[0], 0.016 * u, 0.026 * u), "#fff0c4"))
     for x in (-1, 1):
         strap = f.trunk((x * 0.165, 1.08), (x * 0.185, 0.86), (x * 0.2, 0.62), (x * 0.245, 0.42))
         out.append(Decal(Shape().line(strap, 0.062 * u), "#6b3f24"))
         out.append(Decal(Shape().line(strap + np.array([0.008 * u, 0]), 0.01 * u), "#a9713f"))
-        out.append(Decal(Shape().poly(f.trunk((x * 0.15, 0.70), (x * 0.24, 0.70), (x * 0.24, 0.655), (x * 0.15, 0.655))), "#fff0c4"))
+        out.append(
+            Decal(
+                Shape().poly(
+                    f.trunk(
+                        (x * 0.15, 0.70), (x * 0.24, 0.70), (x * 0.24, 0.655), (x * 0.15, 0.655)
+                    )
+                ),
+                "#fff0c4",
+            )
+        )
         pocket = f.trunk((x * 0.09, 0.22), (x * 0.16, 0.19), (x * 0.19, 0.1))
         out.append(Decal(Shape().line(pocket, 0.014 * u), "#7a4416", 0.8))
-    out.append(Decal(Shape().poly(f.trunk((-0.4, f.look.hem + 0.03), (0.4, f.look.hem + 0.03), (0.4, -0.3), (-0.4, -0.3))), "#c47f1c"))
+    out.append(
+        Decal(
+            Shape().poly(
+                f.trunk(
+                    (-0.4, f.look.hem + 0.03), (0.4, f.look.hem + 0.03), (0.4, -0.3), (-0.4, -0.3)
+                )
+            ),
+            "#c47f1c",
+        )
+    )
     return out
 
 
@@ -93,7 +146,13 @@ def _high_collar(f: Figure) -> None:
         )
     )
     folds = [
-        Decal(Shape().line(f.trunk((-0.11, y), (0.0, y - 0.05), (0.11, y)), 0.012 * u), "#1d4e63", 0.45, 0.004 * u) for y in (1.045, 1.01)
+        Decal(
+            Shape().line(f.trunk((-0.11, y), (0.0, y - 0.05), (0.11, y)), 0.012 * u),
+            "#1d4e63",
+            0.45,
+            0.004 * u,
+        )
+        for y in (1.045, 1.01)
     ]
     f.sheet.part(scarf, "#2f7f95", folds, depth=0.03 * u, cast=0.4)
 
@@ -132,27 +191,66 @@ EXPLORER = Look(
 def _marks(f: Figure) -> None:
     """Small bright balls, as on a suit for motion capture: on the trunk here, on the limbs where they end up."""
     u, j = f.unit, f.joints
-    spots: list[Points] = [*f.trunk((-0.12, 0.8), (0.12, 0.8), (0.0, 0.5), (-0.15, 0.15), (0.15, 0.15)), *j.knees, *j.elbows]
+    spots: list[Points] = [
+        *f.trunk((-0.12, 0.8), (0.12, 0.8), (0.0, 0.5), (-0.15, 0.15), (0.15, 0.15)),
+        *j.knees,
+        *j.elbows,
+    ]
     spots += [*j.shoulders, *(a + np.array([0, -0.06 * u]) for a in j.ankles)]
     for at in spots:
-        f.sheet.part(Shape().oval(at, 0.021 * u, 0.021 * u), "#fdf8ec", depth=0.01 * u, shadow=0.5, light=0.5, cast=0.4)
+        f.sheet.part(
+            Shape().oval(at, 0.021 * u, 0.021 * u),
+            "#fdf8ec",
+            depth=0.01 * u,
+            shadow=0.5,
+            light=0.5,
+            cast=0.4,
+        )
 
 
 def _zip_suit(panel: str, line: str) -> Callable[[Figure], list[Decal]]:
     def outfit(f: Figure) -> list[Decal]:
         u = f.unit
         out = [
-            Decal(Shape().blob(f.trunk((x * 0.5, 1.1), (x * 0.24, 0.9), (x * 0.15, 0.55), (x * 0.2, 0.2), (x * 0.5, -0.2))), panel)
+            Decal(
+                Shape().blob(
+                    f.trunk(
+                        (x * 0.5, 1.1),
+                        (x * 0.24, 0.9),
+                        (x * 0.15, 0.55),
+                        (x * 0.2, 0.2),
+                        (x * 0.5, -0.2),
+                    )
+                ),
+                panel,
+            )
             for x in (-1, 1)
         ]
         out += [
             Decal(
-                Shape().line(f.trunk((x * 0.27, 1.0), (x * 0.225, 0.88), (x * 0.148, 0.55), (x * 0.2, 0.2), (x * 0.26, 0.0)), 0.014 * u),
+                Shape().line(
+                    f.trunk(
+                        (x * 0.27, 1.0),
+                        (x * 0.225, 0.88),
+                        (x * 0.148, 0.55),
+                        (x * 0.2, 0.2),
+                        (x * 0.26, 0.0),
+                    ),
+                    0.014 * u,
+                ),
                 line,
             )
             for x in (-1, 1)
         ]
-        out.append(Decal(Shape().line(f.trunk((-0.11, 1.08), (-0.08, 1.0), (0.0, 0.96), (0.08, 1.0), (0.11, 1.08)), 0.028 * u), line))
+        out.append(
+            Decal(
+                Shape().line(
+                    f.trunk((-0.11, 1.08), (-0.08, 1.0), (0.0, 0.96), (0.08, 1.0), (0.11, 1.08)),
+                    0.028 * u,
+                ),
+                line,
+            )
+        )
         return out
 
     return outfit

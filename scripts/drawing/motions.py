@@ -22,13 +22,27 @@ def loop(keys: list[tuple[float, float]], length: float, count: int) -> Curve:
     step, rise = np.diff(at), np.diff(value)
     slope = rise / step
     before, after = slope[:-1], slope[1:]
-    mean = np.where(before * after > 0, 2 * before * after / np.where(before + after == 0, 1, before + after), 0.0)
+    mean = np.where(
+        before * after > 0,
+        2 * before * after / np.where(before + after == 0, 1, before + after),
+        0.0,
+    )
     tangent = np.concatenate([[0.0], mean, [0.0]])
     t = np.arange(count) * length / count
     i = np.clip(np.searchsorted(at, t, side="right") - 1, 0, len(step) - 1)
     u = (t - at[i]) / step[i]
-    h00, h10, h01, h11 = 2 * u**3 - 3 * u**2 + 1, u**3 - 2 * u**2 + u, -2 * u**3 + 3 * u**2, u**3 - u**2
-    return np.asarray(h00 * value[i] + h10 * step[i] * tangent[i] + h01 * value[i + 1] + h11 * step[i] * tangent[i + 1])
+    h00, h10, h01, h11 = (
+        2 * u**3 - 3 * u**2 + 1,
+        u**3 - 2 * u**2 + u,
+        -2 * u**3 + 3 * u**2,
+        u**3 - u**2,
+    )
+    return np.asarray(
+        h00 * value[i]
+        + h10 * step[i] * tangent[i]
+        + h01 * value[i + 1]
+        + h11 * step[i] * tangent[i + 1]
+    )
 
 
 def rounded(curve: Curve, sigma: float) -> Curve:
@@ -40,12 +54,20 @@ def rounded(curve: Curve, sigma: float) -> Curve:
 
 
 def _poses(curves: dict[str, Curve], count: int) -> list[Pose]:
-    return [Pose(**{name: float(curve[i]) for name, curve in curves.items() if name in CHANNELS}) for i in range(count)]
+    return [
+        Pose(**{name: float(curve[i]) for name, curve in curves.items() if name in CHANNELS})
+        for i in range(count)
+    ]
 
 
-def _keyed(keys: list[tuple[float, dict[str, float]]], length: float, count: int, sigma: float) -> dict[str, Curve]:
+def _keyed(
+    keys: list[tuple[float, dict[str, float]]], length: float, count: int, sigma: float
+) -> dict[str, Curve]:
     names = {name for _, values in keys for name in values}
-    return {name: rounded(loop([(t, v[name]) for t, v in keys if name in v], length, count), sigma) for name in sorted(names)}
+    return {
+        name: rounded(loop([(t, v[name]) for t, v in keys if name in v], length, count), sigma)
+        for name in sorted(names)
+    }
 
 
 def groove(count: int) -> list[Pose]:
@@ -55,10 +77,54 @@ def groove(count: int) -> list[Pose]:
     steps = []
     for start in (0.0, 4.0):
         steps += [
-            (start + 0, {"left_foot": 0.10, "right_foot": -0.32, "x": -0.12, "lean": 0.035, "hips": -0.07, "tilt": -0.10, "turn": -0.012}),
-            (start + 1, {"left_foot": 0.36, "right_foot": -0.30, "x": 0.03, "lean": 0.0, "hips": 0.0, "tilt": 0.02, "turn": 0.0}),
-            (start + 2, {"left_foot": 0.34, "right_foot": -0.10, "x": 0.12, "lean": -0.035, "hips": 0.07, "tilt": 0.10, "turn": 0.012}),
-            (start + 3, {"left_foot": 0.32, "right_foot": -0.34, "x": -0.03, "lean": 0.0, "hips": 0.0, "tilt": -0.02, "turn": 0.0}),
+            (
+                start + 0,
+                {
+                    "left_foot": 0.10,
+                    "right_foot": -0.32,
+                    "x": -0.12,
+                    "lean": 0.035,
+                    "hips": -0.07,
+                    "tilt": -0.10,
+                    "turn": -0.012,
+                },
+            ),
+            (
+                start + 1,
+                {
+                    "left_foot": 0.36,
+                    "right_foot": -0.30,
+                    "x": 0.03,
+                    "lean": 0.0,
+                    "hips": 0.0,
+                    "tilt": 0.02,
+                    "turn": 0.0,
+                },
+            ),
+            (
+                start + 2,
+                {
+                    "left_foot": 0.34,
+                    "right_foot": -0.10,
+                    "x": 0.12,
+                    "lean": -0.035,
+                    "hips": 0.07,
+                    "tilt": 0.10,
+                    "turn": 0.012,
+                },
+            ),
+            (
+                start + 3,
+                {
+                    "left_foot": 0.32,
+                    "right_foot": -0.34,
+                    "x": -0.03,
+                    "lean": 0.0,
+                    "hips": 0.0,
+                    "tilt": -0.02,
+                    "turn": 0.0,
+                },
+            ),
         ]
     arms = [
         (0.0, {"left_upper": 0.42, "left_lower": 0.55, "right_upper": 0.62, "right_lower": 1.75}),
@@ -84,7 +150,9 @@ def _hops(t: Curve, starts: tuple[float, ...]) -> Curve:
     """A foot that is in the air for the beat after each of ``starts``."""
     out = np.zeros_like(t)
     for start in starts:
-        out += np.where((t >= start) & (t < start + 1), np.sin(np.pi * np.clip(t - start, 0, 1)) ** 2 * 0.05, 0)
+        out += np.where(
+            (t >= start) & (t < start + 1), np.sin(np.pi * np.clip(t - start, 0, 1)) ** 2 * 0.05, 0
+        )
     return out
 
 
@@ -93,7 +161,19 @@ def hello(count: int) -> list[Pose]:
     counts = 10.0
     rest = {"left_upper": 0.34, "left_lower": 0.22, "right_upper": 0.34, "right_lower": 0.22}
     keys = [
-        (0.0, {**rest, "x": 0.0, "lean": 0.0, "tilt": 0.0, "hips": 0.0, "drop": 0.0, "turn": 0.0, "nod": 0.0}),
+        (
+            0.0,
+            {
+                **rest,
+                "x": 0.0,
+                "lean": 0.0,
+                "tilt": 0.0,
+                "hips": 0.0,
+                "drop": 0.0,
+                "turn": 0.0,
+                "nod": 0.0,
+            },
+        ),
         (
             1.0,
             {
@@ -142,7 +222,15 @@ def hello(count: int) -> list[Pose]:
         (4.8, {"right_upper": 1.35, "right_lower": 2.05, "left_upper": 1.35, "left_lower": 2.05}),
         (
             5.6,
-            {"right_upper": 2.45, "right_lower": 3.05, "left_upper": 2.45, "left_lower": 3.05, "drop": -0.004, "lean": 0.0, "nod": -0.012},
+            {
+                "right_upper": 2.45,
+                "right_lower": 3.05,
+                "left_upper": 2.45,
+                "left_lower": 3.05,
+                "drop": -0.004,
+                "lean": 0.0,
+                "nod": -0.012,
+            },
         ),
         (
             6.4,
@@ -185,7 +273,16 @@ def hello(count: int) -> list[Pose]:
                 "drop": 0.03,
             },
         ),
-        (9.5, {"right_upper": 0.55, "right_lower": 0.6, "left_upper": 0.55, "left_lower": 0.6, "nod": 0.012}),
+        (
+            9.5,
+            {
+                "right_upper": 0.55,
+                "right_lower": 0.6,
+                "left_upper": 0.55,
+                "left_lower": 0.6,
+                "nod": 0.012,
+            },
+        ),
     ]
     curves = _keyed(keys, counts, count, 2.6)
     breath = np.sin(2 * np.pi * np.arange(count) / count * 2)

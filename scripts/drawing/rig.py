@@ -11,7 +11,16 @@ import numpy as np
 
 from drawing.brush import Points
 
-TRUNK, NECK, UPPER_ARM, FOREARM, HAND, THIGH, SHIN, FOOT = 0.85, 0.32, 0.5, 0.42, 0.17, 0.72, 0.68, 0.10
+TRUNK, NECK, UPPER_ARM, FOREARM, HAND, THIGH, SHIN, FOOT = (
+    0.85,
+    0.32,
+    0.5,
+    0.42,
+    0.17,
+    0.72,
+    0.68,
+    0.10,
+)
 HIP, STANCE = 0.14, 0.24
 SOLE = 0.095  # from the ankle down to the ground
 
@@ -69,7 +78,9 @@ class Joints:
     ankles: tuple[Points, Points]
 
 
-def joints(pose: Pose, *, unit: float, centre: float, ground: float, shoulder: float = 0.29) -> Joints:
+def joints(
+    pose: Pose, *, unit: float, centre: float, ground: float, shoulder: float = 0.29
+) -> Joints:
     """Joints of a pose: ``unit`` pixels for one unit, the body's middle at ``centre``, its soles on ``ground``.
 
     ``shoulder`` is half the shoulders' width in units.
@@ -82,12 +93,19 @@ def joints(pose: Pose, *, unit: float, centre: float, ground: float, shoulder: f
     across = _turned(pose.lean + pose.shoulders)
     waist = _turned(pose.lean * 0.3 + pose.hips)
     head_angle = pose.lean * 0.6 + pose.tilt
-    head = neck + NECK * np.array([np.sin((pose.lean + head_angle) / 2), -np.cos((pose.lean + head_angle) / 2)])
+    head = neck + NECK * np.array(
+        [np.sin((pose.lean + head_angle) / 2), -np.cos((pose.lean + head_angle) / 2)]
+    )
     rows: list[tuple[Points, ...]] = []
-    arms = ((pose.left_upper, pose.left_lower, pose.left_hand), (pose.right_upper, pose.right_lower, pose.right_hand))
+    arms = (
+        (pose.left_upper, pose.left_lower, pose.left_hand),
+        (pose.right_upper, pose.right_lower, pose.right_hand),
+    )
     feet = ((pose.left_foot, pose.left_lift), (pose.right_foot, pose.right_lift))
     for side, (upper, lower, hand), (foot, lift) in zip((1, -1), arms, feet, strict=True):
-        raised = max(0.0, upper - np.pi / 2) * 0.05 + pose.shrug  # a shoulder follows an arm that goes up
+        raised = (
+            max(0.0, upper - np.pi / 2) * 0.05 + pose.shrug
+        )  # a shoulder follows an arm that goes up
         s = neck + across * side * (shoulder - 0.35 * raised) + np.array([0, 0.08 - raised])
         e = s + UPPER_ARM * np.array([side * np.sin(upper), np.cos(upper)])
         w = e + FOREARM * np.array([side * np.sin(lower), np.cos(lower)])
@@ -97,7 +115,17 @@ def joints(pose: Pose, *, unit: float, centre: float, ground: float, shoulder: f
         k = _knee(h, a, side)
         rows.append(tuple(point * unit for point in (s, e, w, f, h, k, a)))
     pairs = list(zip(*rows, strict=True))
-    return Joints(unit, ground, pelvis * unit, neck * unit, head * unit, head_angle, pose.turn, pose.nod, *pairs)
+    return Joints(
+        unit,
+        ground,
+        pelvis * unit,
+        neck * unit,
+        head * unit,
+        head_angle,
+        pose.turn,
+        pose.nod,
+        *pairs,
+    )
 
 
 def _turned(angle: float) -> Points:

@@ -10,7 +10,12 @@ import numpy.typing as npt
 
 RATE = 48_000
 Sound = npt.NDArray[np.float64]
-_CHORDS = ((57, 60, 64, 67), (53, 57, 60, 64), (48, 55, 60, 64), (55, 59, 62, 67))  # A minor 7, F major 7, C, G; MIDI numbers
+_CHORDS = (
+    (57, 60, 64, 67),
+    (53, 57, 60, 64),
+    (48, 55, 60, 64),
+    (55, 59, 62, 67),
+)  # A minor 7, F major 7, C, G; MIDI numbers
 _MELODY = (
     (0.0, 76),
     (0.75, 79),
@@ -54,14 +59,21 @@ def _hat(rng: np.random.Generator, seconds: float) -> Sound:
 def _pluck(note: int, seconds: float, bright: float = 1.0) -> Sound:
     t = _time(seconds)
     f = _hz(note)
-    tone = sum(np.sin(2 * np.pi * f * k * t) * np.exp(-t * (3.5 + 2.5 * k)) * bright ** (k - 1) / k**1.3 for k in range(1, 6))
+    tone = sum(
+        np.sin(2 * np.pi * f * k * t) * np.exp(-t * (3.5 + 2.5 * k)) * bright ** (k - 1) / k**1.3
+        for k in range(1, 6)
+    )
     return np.asarray(tone * np.minimum(1, t / 0.004) * np.minimum(1, (seconds - t) / 0.01))
 
 
 def _bass(note: int, seconds: float) -> Sound:
     t = _time(seconds)
     f = _hz(note)
-    tone = np.sin(2 * np.pi * f * t) + 0.35 * np.sin(4 * np.pi * f * t) + 0.12 * np.sin(6 * np.pi * f * t)
+    tone = (
+        np.sin(2 * np.pi * f * t)
+        + 0.35 * np.sin(4 * np.pi * f * t)
+        + 0.12 * np.sin(6 * np.pi * f * t)
+    )
     return tone * np.minimum(1, t / 0.006) * np.exp(-t * 3) * np.minimum(1, (seconds - t) / 0.02)
 
 
@@ -72,7 +84,11 @@ def tune(beat: float) -> npt.NDArray[np.float32]:
 
     def add(at: float, sound: Sound, gain: float, pan: float = 0.0) -> None:
         where = (round(at * beat * RATE) + np.arange(len(sound))) % len(out)
-        np.add.at(out, where, sound[:, None] * gain * np.array([np.sqrt((1 - pan) / 2), np.sqrt((1 + pan) / 2)]))
+        np.add.at(
+            out,
+            where,
+            sound[:, None] * gain * np.array([np.sqrt((1 - pan) / 2), np.sqrt((1 + pan) / 2)]),
+        )
 
     for b in range(8):
         add(b, _kick(), 0.95 if b % 2 == 0 else 0.55)

@@ -28,27 +28,70 @@ from kling_utils.values import Size
 ROUNDS = 2
 SECONDS = 8
 FASTER_THAN_MOVIEPY, TIMES_BY_HAND, MEGABYTES = 5.0, 1.1, 400
-ENCODER = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-g", "30", "-pix_fmt", "yuv420p", "-movflags", "+faststart"]
+ENCODER = [
+    "-c:v",
+    "libx264",
+    "-preset",
+    "veryfast",
+    "-crf",
+    "20",
+    "-g",
+    "30",
+    "-pix_fmt",
+    "yuv420p",
+    "-movflags",
+    "+faststart",
+]
 
 
 def make(path: Path, size: str, rate: int, seconds: int) -> Path:
     """A clip with about as much motion and detail as a dance: a moving, zoomed pattern with grain, and sound."""
     pictures = f"mandelbrot=s={size}:r={rate}:end_scale=0.05:maxiter=200,noise=alls=6:allf=t"
     sources = ["-f", "lavfi", "-i", pictures, "-f", "lavfi", "-i", "sine"]
-    ffmpeg.run([*sources, "-t", str(seconds), *ffmpeg.H264, "-preset", "ultrafast", "-crf", "26", "-c:a", "aac", str(path)], timeout=900)
+    ffmpeg.run(
+        [
+            *sources,
+            "-t",
+            str(seconds),
+            *ffmpeg.H264,
+            "-preset",
+            "ultrafast",
+            "-crf",
+            "26",
+            "-c:a",
+            "aac",
+            str(path),
+        ],
+        timeout=900,
+    )
     return path
 
 
 def pair(folder: Path) -> tuple[Path, Path]:
     """Two clips of 720x1080, which need no scaling: real ones from beside the project where they are (a dance, a talk), else drawn."""
-    real = [Path(__file__).resolve().parents[3] / "shared/media/video" / n for n in ("talking_man_portrait.mp4", "dance_fullbody_12s.mp4")]
+    real = [
+        Path(__file__).resolve().parents[3] / "shared/media/video" / n
+        for n in ("talking_man_portrait.mp4", "dance_fullbody_12s.mp4")
+    ]
     if not all(path.is_file() for path in real):
-        return make(folder / "one.mp4", "720x1080", 30, SECONDS), make(folder / "two.mp4", "720x1080", 24, SECONDS)
+        return make(folder / "one.mp4", "720x1080", 30, SECONDS), make(
+            folder / "two.mp4", "720x1080", 24, SECONDS
+        )
     out = folder / "one.mp4", folder / "two.mp4"
     for source, path in zip(real, out, strict=True):
         sound = ["-f", "lavfi", "-i", "sine", "-map", "0:v", "-map", "1:a", "-c:a", "aac"]
-        scale = ["-vf", "scale=720:1280,crop=720:1080", *ffmpeg.H264, "-preset", "fast", "-crf", "20"]
-        ffmpeg.run([*ffmpeg.source(source), *sound, *scale, "-t", str(SECONDS), str(path)], timeout=300)
+        scale = [
+            "-vf",
+            "scale=720:1280,crop=720:1080",
+            *ffmpeg.H264,
+            "-preset",
+            "fast",
+            "-crf",
+            "20",
+        ]
+        ffmpeg.run(
+            [*ffmpeg.source(source), *sound, *scale, "-t", str(SECONDS), str(path)], timeout=300
+        )
     return out
 
 
@@ -68,13 +111,30 @@ def by_hand(one: Path, two: Path, out: Path, names: Path) -> None:
     bar, fit = bar_height(height), f"scale=-2:{height},setsar=1,fps=30,tpad=stop=-1:stop_mode=clone"
     graph = f"[0:v]{fit}[a];[1:v]{fit}[b];[a][b]hstack,pad=iw:ih+{bar}:0:{bar}[p];[p][2:v]overlay[v];[1:a]apad[s]"
     inputs = ["-i", str(one), "-i", str(two), "-i", str(names)]
-    rest = ["-filter_complex", graph, "-map", "[v]", "-map", "[s]", *ENCODER, "-c:a", "aac", "-t", str(SECONDS), "-y", str(out)]
+    rest = [
+        "-filter_complex",
+        graph,
+        "-map",
+        "[v]",
+        "-map",
+        "[s]",
+        *ENCODER,
+        "-c:a",
+        "aac",
+        "-t",
+        str(SECONDS),
+        "-y",
+        str(out),
+    ]
     subprocess.run([ffmpeg.executable(), "-v", "error", "-nostdin", *inputs, *rest], check=True)
 
 
 def spent() -> float:
     """Processor seconds of this process and the children that it has waited for."""
-    return sum(u.ru_utime + u.ru_stime for u in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
+    return sum(
+        u.ru_utime + u.ru_stime
+        for u in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    )
 
 
 def peak(one: Path, two: Path, out: Path) -> tuple[float, float]:
@@ -86,7 +146,18 @@ def peak(one: Path, two: Path, out: Path) -> tuple[float, float]:
         "compare(*map(Path, sys.argv[1:]))\n"
         "print(json.dumps([resource.getrusage(w).ru_maxrss / 1000 for w in (resource.RUSAGE_CHILDREN, resource.RUSAGE_SELF)]))"
     )
-    command = ["sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-c", code, str(one), str(two), str(out)]
+    command = [
+        "sh",
+        "-c",
+        '"$@"; exit $?',
+        "sh",
+        sys.executable,
+        "-c",
+        code,
+        str(one),
+        str(two),
+        str(out),
+    ]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     children, python = json.loads(done.stdout)
     return children, python
@@ -100,7 +171,11 @@ def main() -> int:
         height = min(1080, probe_video(one).size.height)
         width = width_at(height, probe_video(one).size)
         strip(
-            Size(2 * width, bar_height(height)), [Caption("Reference", "Reference", 0, width), Caption("Result", "Result", width, width)]
+            Size(2 * width, bar_height(height)),
+            [
+                Caption("Reference", "Reference", 0, width),
+                Caption("Result", "Result", width, width),
+            ],
         ).save(names)
         ways: dict[str, tuple[int, Callable[[], object]]] = {
             "compare": (ROUNDS, lambda: compare(one, two, out)),
@@ -118,7 +193,10 @@ def main() -> int:
                 run()
                 now = (spent() - start, time.perf_counter() - clock)
                 took[way] = min(took.get(way, now), now)
-        print(f"two clips of {SECONDS} s, 720x1080: " + ", ".join(f"{w} {cpu:.1f} s CPU ({wall:.1f} s)" for w, (cpu, wall) in took.items()))
+        print(
+            f"two clips of {SECONDS} s, 720x1080: "
+            + ", ".join(f"{w} {cpu:.1f} s CPU ({wall:.1f} s)" for w, (cpu, wall) in took.items())
+        )
         ours, hand, theirs = (took[way][0] for way in ("compare", "by hand", "clips_array"))
         clock, plain = took["clips_array"][1] / took["compare"][1], took["clips_array as it comes"]
         print(
@@ -126,14 +204,24 @@ def main() -> int:
         )
         own = f"{plain[0] / ours:.1f} and {plain[1] / took['compare'][1]:.1f} times with moviepy's own settings"
         print(f"    {clock:.1f} times by the clock; {own}")
-        print(f"{ours / hand:.2f} times the command written by hand (goal: at most {TIMES_BY_HAND})")
+        print(
+            f"{ours / hand:.2f} times the command written by hand (goal: at most {TIMES_BY_HAND})"
+        )
         short, big = make(folder / "short.mp4", "1920x1080", 30, 5), folder / "big.mp4"
-        ffmpeg.run(["-stream_loop", "5", "-i", str(short), "-c", "copy", "-t", "30", str(big)], timeout=60)
+        ffmpeg.run(
+            ["-stream_loop", "5", "-i", str(short), "-c", "copy", "-t", "30", str(big)], timeout=60
+        )
         children, python = peak(big, big, out)
         print(
             f"30 s at 1080p: {children:.0f} MB ffmpeg + {python:.0f} MB Python = {children + python:.0f} MB (goal: less than {MEGABYTES})"
         )
-    return 0 if theirs / ours >= FASTER_THAN_MOVIEPY and ours / hand <= TIMES_BY_HAND and children + python < MEGABYTES else 1
+    return (
+        0
+        if theirs / ours >= FASTER_THAN_MOVIEPY
+        and ours / hand <= TIMES_BY_HAND
+        and children + python < MEGABYTES
+        else 1
+    )
 
 
 if __name__ == "__main__":

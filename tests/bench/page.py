@@ -52,8 +52,16 @@ WATCH = """(name) => {
 
 def environment(folder: Path, port: int) -> dict[str, str]:
     """This one's, without what would change the page, and with a home of its own."""
-    plain = {k: v for k, v in os.environ.items() if not k.upper().startswith(("NOVITA_", "KLING_", "SPACE_", "GRADIO_"))}
-    ours = {"KLING_HOME": str(folder / "home"), "GRADIO_TEMP_DIR": str(folder / "cache"), "GRADIO_ANALYTICS_ENABLED": "False"}
+    plain = {
+        k: v
+        for k, v in os.environ.items()
+        if not k.upper().startswith(("NOVITA_", "KLING_", "SPACE_", "GRADIO_"))
+    }
+    ours = {
+        "KLING_HOME": str(folder / "home"),
+        "GRADIO_TEMP_DIR": str(folder / "cache"),
+        "GRADIO_ANALYTICS_ENABLED": "False",
+    }
     return plain | ours | {"GRADIO_SERVER_PORT": str(port), "HOME": str(folder)}
 
 
@@ -66,7 +74,10 @@ def free_port() -> int:
 def answered(port: int, process: subprocess.Popen[bytes]) -> None:
     """Until the first line of an answer is there; a question that is refused costs next to nothing."""
     while process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=60) as line:
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", port), timeout=60) as line,
+        ):
             line.sendall(b"GET / HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
             if line.recv(12).endswith(b" 200"):
                 return
@@ -100,9 +111,22 @@ def started(command: list[str], *, answers: bool) -> float:
 def clip(folder: Path) -> Path:
     """A clip of about 5 MB: a real one from beside the project where it is, else a drawn one, again and again."""
     real = ROOT.parent / "shared/media/video/dance_fullbody_12s.mp4"
-    source, seconds, out = (real if real.is_file() else examples.VIDEOS[0].path), 11.5, folder / "clip.mp4"
+    source, seconds, out = (
+        (real if real.is_file() else examples.VIDEOS[0].path),
+        11.5,
+        folder / "clip.mp4",
+    )
     rate = f"{MEGABYTES * 8e6 / seconds:.0f}"
-    grain = ["-vf", "scale=720:-2,noise=alls=12:allf=t", *ffmpeg.H264, "-preset", "veryfast", "-an", "-t", str(seconds)]
+    grain = [
+        "-vf",
+        "scale=720:-2,noise=alls=12:allf=t",
+        *ffmpeg.H264,
+        "-preset",
+        "veryfast",
+        "-an",
+        "-t",
+        str(seconds),
+    ]
     bits = ["-b:v", rate, "-minrate", rate, "-maxrate", rate, "-bufsize", rate]
     ffmpeg.run(["-stream_loop", "9", *ffmpeg.source(source), *grain, *bits, str(out)], timeout=600)
     return out
@@ -113,14 +137,19 @@ def picture(number: int, folder: Path) -> Path:
     made = folder / f"picture-{number}.jpg"
     with Image.open(examples.IMAGES[0].path) as drawn:
         large = drawn.convert("RGB").resize((2400, 2400 * drawn.height // drawn.width))
-    Image.blend(large, Image.effect_noise(large.size, 50).convert("RGB"), 0.25).save(made, quality=92)
+    Image.blend(large, Image.effect_noise(large.size, 50).convert("RGB"), 0.25).save(
+        made, quality=92
+    )
     return made
 
 
 def again(number: int, source: Path, folder: Path) -> Path:
     """The same clip in other bytes."""
     made = folder / f"clip-{number}.mp4"
-    ffmpeg.run([*ffmpeg.source(source), "-c", "copy", "-metadata", f"comment={number}", str(made)], timeout=60)
+    ffmpeg.run(
+        [*ffmpeg.source(source), "-c", "copy", "-metadata", f"comment={number}", str(made)],
+        timeout=60,
+    )
     return made
 
 
@@ -133,7 +162,10 @@ def to_the_card(page: Any, name: str, file: Path) -> float:
 def visits(folder: Path) -> Iterator[dict[str, float]]:
     """One visitor after the other, each with a picture and then a clip."""
     source = clip(folder)
-    print(f"a picture of {picture(0, folder).stat().st_size / 1e6:.1f} MB; a clip of {source.stat().st_size / 1e6:.1f} MB, ", end="")
+    print(
+        f"a picture of {picture(0, folder).stat().st_size / 1e6:.1f} MB; a clip of {source.stat().st_size / 1e6:.1f} MB, ",
+        end="",
+    )
     print(f"{float(probe_video(source).duration):.1f} s")
     with chromium() as browser, serving(folder) as served:
         for number in range(1, VISITS + 2):
@@ -146,8 +178,14 @@ def visits(folder: Path) -> Iterator[dict[str, float]]:
 
 def main() -> int:
     today = datetime.datetime.now(datetime.UTC).date()
-    print(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {today}, Python {platform.python_version()}\n")
-    ways = {"import gradio": (["-c", "import gradio"], False), "an empty page": (["-c", BARE], True), "app.py": (["app.py"], True)}
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {today}, Python {platform.python_version()}\n"
+    )
+    ways = {
+        "import gradio": (["-c", "import gradio"], False),
+        "an empty page": (["-c", BARE], True),
+        "app.py": (["app.py"], True),
+    }
     starts: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(STARTS + 1):  # interleaved, so that a busy moment hits all of them
         for name, (command, answers) in ways.items():
@@ -155,11 +193,21 @@ def main() -> int:
             if number:  # the first round fills the disk's cache
                 starts[name].append(took)
     middle = {name: statistics.median(each) for name, each in starts.items()}
-    print(f"start, median of {STARTS}: " + ", ".join(f"{name} {took:.2f} s" for name, took in middle.items()))
-    print("    each: " + "; ".join(f"{name} {' '.join(f'{t:.2f}' for t in each)}" for name, each in starts.items()))
+    print(
+        f"start, median of {STARTS}: "
+        + ", ".join(f"{name} {took:.2f} s" for name, took in middle.items())
+    )
+    print(
+        "    each: "
+        + "; ".join(f"{name} {' '.join(f'{t:.2f}' for t in each)}" for name, each in starts.items())
+    )
     behind = middle["app.py"] - middle["import gradio"]
-    print(f"app.py answers {behind:.2f} s after `import gradio` alone (goal: at most {BEHIND_GRADIO:.0f} s),")
-    print(f"    {middle['app.py'] - middle['an empty page']:.2f} s after a page with nothing on it\n")
+    print(
+        f"app.py answers {behind:.2f} s after `import gradio` alone (goal: at most {BEHIND_GRADIO:.0f} s),"
+    )
+    print(
+        f"    {middle['app.py'] - middle['an empty page']:.2f} s after a page with nothing on it\n"
+    )
     with tempfile.TemporaryDirectory() as name:
         first, *rest = visits(Path(name))
     slowest = 0.0
@@ -167,7 +215,9 @@ def main() -> int:
         each = [visit[field] for visit in rest]
         slowest = max(slowest, statistics.median(each))
         all_of_them = " ".join(f"{t:.2f}" for t in each)
-        print(f"from the end of the upload of {says} to its card: median {statistics.median(each):.2f} s of {len(each)} ({all_of_them}),")
+        print(
+            f"from the end of the upload of {says} to its card: median {statistics.median(each):.2f} s of {len(each)} ({all_of_them}),"
+        )
         print(f"    the server's first visitor {first[field]:.2f} s (goal: {TO_THE_CARD:.0f} s)")
     return 0 if behind <= BEHIND_GRADIO and slowest <= TO_THE_CARD else 1
 

@@ -26,7 +26,18 @@ STARTS_OF_FFMPEG = 2.5
 def make(path: Path) -> None:
     """Ten seconds of 720p with sound, about 5 MB."""
     pictures = ["-f", "lavfi", "-i", "testsrc2=s=1280x720:r=30", "-f", "lavfi", "-i", "sine"]
-    rate = ["-b:v", "4M", "-minrate", "4M", "-maxrate", "4M", "-bufsize", "8M", "-preset", "veryfast"]
+    rate = [
+        "-b:v",
+        "4M",
+        "-minrate",
+        "4M",
+        "-maxrate",
+        "4M",
+        "-bufsize",
+        "8M",
+        "-preset",
+        "veryfast",
+    ]
     ffmpeg.run([*pictures, "-t", "10", *ffmpeg.H264, *rate, "-c:a", "aac", str(path)], timeout=120)
 
 
@@ -44,7 +55,9 @@ def main() -> int:
             "probe_video": lambda: probe_video(clip),
             "VideoFileClip": lambda: by_moviepy(clip),
             "ffmpeg -version": lambda: ffmpeg.run(["-version"], timeout=10),
-            "ffmpeg -i": lambda: ffmpeg.run(ffmpeg.source(clip), timeout=10, check=False, quiet=False),
+            "ffmpeg -i": lambda: ffmpeg.run(
+                ffmpeg.source(clip), timeout=10, check=False, quiet=False
+            ),
         }
         times: dict[str, list[float]] = {name: [] for name in ways}
         for way in ways.values():
@@ -55,11 +68,16 @@ def main() -> int:
                 way()
                 times[name].append(time.perf_counter() - start)
         took = {name: statistics.median(each) for name, each in times.items()}
-        print(f"{clip.stat().st_size / 1e6:.1f} MB, median of {ROUNDS}: " + ", ".join(f"{n} {t * 1e3:.1f} ms" for n, t in took.items()))
+        print(
+            f"{clip.stat().st_size / 1e6:.1f} MB, median of {ROUNDS}: "
+            + ", ".join(f"{n} {t * 1e3:.1f} ms" for n, t in took.items())
+        )
     ours = took["probe_video"]
     faster, starts = took["VideoFileClip"] / ours, ours / took["ffmpeg -version"]
     print(f"{faster:.1f} times as fast as VideoFileClip (goal: at least {FASTER_THAN_MOVIEPY})")
-    print(f"{starts:.2f} bare starts of ffmpeg (goal: at most {STARTS_OF_FFMPEG}); {ours / took['ffmpeg -i']:.2f} times `ffmpeg -i`")
+    print(
+        f"{starts:.2f} bare starts of ffmpeg (goal: at most {STARTS_OF_FFMPEG}); {ours / took['ffmpeg -i']:.2f} times `ffmpeg -i`"
+    )
     return 0 if faster >= FASTER_THAN_MOVIEPY and starts <= STARTS_OF_FFMPEG else 1
 
 

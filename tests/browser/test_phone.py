@@ -30,11 +30,28 @@ def watched(browser: Any) -> Iterator[Watched]:
         yield seen
 
 
-def filmed(source: Path, folder: Path, *, seconds: float, bitrate: str = "", height: int = 640) -> Path:
+def filmed(
+    source: Path, folder: Path, *, seconds: float, bitrate: str = "", height: int = 640
+) -> Path:
     """A dance as a phone leaves it: HEVC in a MOV, lying on its side with a tag that says so, and pictures missing where it was busy."""
     gaps = f"scale=-2:{height},select='not(gt(n\\,45)*eq(mod(n\\,7)\\,0))',transpose=clock"
-    coded = ["-c:v", *X265, "-vf", gaps, "-fps_mode", "vfr", *(["-b:v", bitrate] if bitrate else []), "-c:a", "aac", "-t", str(seconds)]
-    ffmpeg.run(["-y", "-stream_loop", "-1", "-i", f"file:{source}", *coded, f"file:{folder / 'flat.mov'}"], timeout=600)
+    coded = [
+        "-c:v",
+        *X265,
+        "-vf",
+        gaps,
+        "-fps_mode",
+        "vfr",
+        *(["-b:v", bitrate] if bitrate else []),
+        "-c:a",
+        "aac",
+        "-t",
+        str(seconds),
+    ]
+    ffmpeg.run(
+        ["-y", "-stream_loop", "-1", "-i", f"file:{source}", *coded, f"file:{folder / 'flat.mov'}"],
+        timeout=600,
+    )
     return wrapped(folder / "flat.mov", "IMG_0815.MOV", before=("-display_rotation", "90"))
 
 
@@ -55,7 +72,9 @@ def panorama(source: Path, path: Path) -> Path:
     return path
 
 
-def fixed_and_generated(watched: Watched, served: Served, image: Path, video: Path, *, patience: float) -> Path:
+def fixed_and_generated(
+    watched: Watched, served: Served, image: Path, video: Path, *, patience: float
+) -> Path:
     """Both files in, one press each; the folder of the job."""
     page = watched.page
     page.goto(served.url)
@@ -66,20 +85,28 @@ def fixed_and_generated(watched: Watched, served: Served, image: Path, video: Pa
     page.wait_for_selector("#video-report .kc-report-card")
     page.wait_for_selector("#fix-all:not([disabled])")
     page.click("#fix-all")
-    page.wait_for_selector("#image-report .kc-report-card >> text=The picture is fine", timeout=patience)
-    page.wait_for_selector("#video-report .kc-report-card >> text=The clip is fine", timeout=patience)
+    page.wait_for_selector(
+        "#image-report .kc-report-card >> text=The picture is fine", timeout=patience
+    )
+    page.wait_for_selector(
+        "#video-report .kc-report-card >> text=The clip is fine", timeout=patience
+    )
     page.click("#generate")
     page.wait_for_selector(".panel[data-mode=run], .panel[data-mode=done]")
     page.wait_for_selector(".panel[data-mode=done]", timeout=patience)
     page.wait_for_selector(".stage[data-fill=both]")
-    page.wait_for_function("() => [...document.querySelectorAll('.stage video')].every(v => v.readyState >= 2 && !v.error)")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.stage video')].every(v => v.readyState >= 2 && !v.error)"
+    )
     assert watched.ours == []
     job = page.evaluate("new URL(location.href).searchParams.get('job')")
     (folder,) = (served.home / "jobs").glob(f"**/{job}")
     return Path(folder)
 
 
-def test_a_picture_of_6000_by_2000_and_a_clip_on_its_side(watched: Watched, served: Served, shared_media: Path, tmp_path: Path) -> None:
+def test_a_picture_of_6000_by_2000_and_a_clip_on_its_side(
+    watched: Watched, served: Served, shared_media: Path, tmp_path: Path
+) -> None:
     image = panorama(shared_media / "image" / "fullbody_man.png", tmp_path / "wide.png")
     video = filmed(shared_media / "video" / "dance_woman_4s.mp4", tmp_path, seconds=3.2)
     folder = fixed_and_generated(watched, served, image, video, patience=240_000)
@@ -90,9 +117,17 @@ def test_a_picture_of_6000_by_2000_and_a_clip_on_its_side(watched: Watched, serv
 
 
 @pytest.mark.matrix
-def test_a_photograph_and_45_seconds_of_40_megabytes(watched: Watched, served: Served, shared_media: Path, tmp_path: Path) -> None:
+def test_a_photograph_and_45_seconds_of_40_megabytes(
+    watched: Watched, served: Served, shared_media: Path, tmp_path: Path
+) -> None:
     image = photographed(shared_media / "image" / "standing_woman.jpg", tmp_path / "IMG_0816.HEIC")
-    video = filmed(shared_media / "video" / "dance_woman_4s.mp4", tmp_path, seconds=45, bitrate="7200k", height=1080)
+    video = filmed(
+        shared_media / "video" / "dance_woman_4s.mp4",
+        tmp_path,
+        seconds=45,
+        bitrate="7200k",
+        height=1080,
+    )
     assert video.stat().st_size > 30_000_000
     folder = fixed_and_generated(watched, served, image, video, patience=900_000)
     sent, made = probe_video(next(folder.glob("video.*"))), probe_video(folder / "result.mp4")

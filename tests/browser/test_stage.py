@@ -26,7 +26,13 @@ from kling_utils.show import offline
 from kling_utils.values import Job, MotionRequest, Result
 
 pytestmark = pytest.mark.browser
-RATES = {"24": Fraction(24), "25": Fraction(25), "30": Fraction(30), "60": Fraction(60), "ntsc": Fraction(30000, 1001)}
+RATES = {
+    "24": Fraction(24),
+    "25": Fraction(25),
+    "30": Fraction(30),
+    "60": Fraction(60),
+    "ntsc": Fraction(30000, 1001),
+}
 SECONDS = 6
 FOCUS = "(({ id, dataset, className }) => id || dataset.act || className || dataset.mode)(document.activeElement)"
 
@@ -37,7 +43,12 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clips")
     for name, fps in RATES.items():
         for side in "ab":
-            burnt.clip(folder / f"{side}{name}.mp4", fps=fps, frames=round(fps * SECONDS), sound=name == "30")
+            burnt.clip(
+                folder / f"{side}{name}.mp4",
+                fps=fps,
+                frames=round(fps * SECONDS),
+                sound=name == "30",
+            )
     for side in "ab":
         burnt.clip(folder / f"{side}-large.mp4", fps=30, frames=30 * SECONDS, grain=True)
     burnt.clip(folder / "short.mp4", fps=30, frames=90)
@@ -58,11 +69,16 @@ def opened(browser: Any) -> Iterator[Callable[..., Any]]:
     contexts, complaints = [], list[str]()
 
     def opening(url: str, *, width: int = 1000, height: int = 860, **more: Any) -> Any:
-        context = browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True, **more)
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, accept_downloads=True, **more
+        )
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(15_000)
-        page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
+        page.on(
+            "console",
+            lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None,
+        )
         page.on("pageerror", lambda e: complaints.append(str(e)))
         page.goto(url)
         return page
@@ -78,7 +94,12 @@ def stage(opened: Callable[..., Any], site: Site) -> Callable[..., Any]:
     """A page whose stage was given a value and stands at its first frame."""
 
     def with_value(
-        a: str | None = "a30.mp4", b: str | None = "b30.mp4", *, wait: bool = True, page: dict[str, Any] | None = None, **more: Any
+        a: str | None = "a30.mp4",
+        b: str | None = "b30.mp4",
+        *,
+        wait: bool = True,
+        page: dict[str, Any] | None = None,
+        **more: Any,
     ) -> Any:
         found = opened(site.url + (page or {}).pop("hash", ""), **(page or {}))
         found.evaluate("v => give(v)", value(a, b, **{"fps": 30.0, **more}))
@@ -130,8 +151,12 @@ def apart(page: Any, a: Fraction, b: Fraction, milliseconds: int = 1200) -> Gaps
     """What is held does not count, nor a look at which one side shows nothing."""
     seen = page.evaluate("ms => sample(ms)", milliseconds)
     there = [(x, y) for x, y, held in seen if x >= 0 and y >= 0 and not held]
-    gaps = np.array([float((x + Fraction(1, 2)) / a - (y + Fraction(1, 2)) / b) for x, y in there] or [9.0])
-    return Gaps(abs(float(gaps.mean())), float(np.abs(gaps).mean()), float(np.abs(gaps).max()), len(there))
+    gaps = np.array(
+        [float((x + Fraction(1, 2)) / a - (y + Fraction(1, 2)) / b) for x, y in there] or [9.0]
+    )
+    return Gaps(
+        abs(float(gaps.mean())), float(np.abs(gaps).mean()), float(np.abs(gaps).max()), len(there)
+    )
 
 
 def in_step(page: Any, a: Fraction, b: Fraction) -> None:
@@ -159,7 +184,14 @@ def in_step(page: Any, a: Fraction, b: Fraction) -> None:
 
 
 @pytest.mark.parametrize(
-    ("a", "b"), [("24", "24"), ("30", "30"), ("60", "60"), ("24", "30"), pytest.param("30", "24", marks=pytest.mark.matrix)]
+    ("a", "b"),
+    [
+        ("24", "24"),
+        ("30", "30"),
+        ("60", "60"),
+        ("24", "30"),
+        pytest.param("30", "24", marks=pytest.mark.matrix),
+    ],
 )
 def test_plays_in_step_and_pauses_on_one_frame(stage: Callable[..., Any], a: str, b: str) -> None:
     page = stage(f"a{a}.mp4", f"b{b}.mp4", fps=float(RATES[a]))
@@ -179,7 +211,9 @@ def test_plays_in_step_and_pauses_on_one_frame(stage: Callable[..., Any], a: str
 def test_the_side_that_is_heard_is_never_bent(stage: Callable[..., Any]) -> None:
     page = stage()
     page.keyboard.press("m")
-    page.evaluate("() => { window.rates = []; shown[1]().addEventListener('ratechange', (e) => rates.push(e.target.playbackRate)); }")
+    page.evaluate(
+        "() => { window.rates = []; shown[1]().addEventListener('ratechange', (e) => rates.push(e.target.playbackRate)); }"
+    )
     page.keyboard.press("Space")
     page.wait_for_function("numbers()[0] > 8")
     page.evaluate("shown[0]().currentTime -= 0.1")
@@ -189,7 +223,9 @@ def test_the_side_that_is_heard_is_never_bent(stage: Callable[..., Any]) -> None
 
 
 @pytest.mark.parametrize(("a", "b"), [("30", "30"), ("24", "30")])
-def test_fifty_random_seeks_end_on_the_same_moment(stage: Callable[..., Any], a: str, b: str) -> None:
+def test_fifty_random_seeks_end_on_the_same_moment(
+    stage: Callable[..., Any], a: str, b: str
+) -> None:
     page = stage(f"a{a}.mp4", f"b{b}.mp4", fps=float(RATES[a]))
     seeks(page, RATES[a], RATES[b])
 
@@ -199,19 +235,34 @@ def seeks(page: Any, a: Fraction, b: Fraction) -> None:
     wrong = []
     for _ in range(50):
         at = dice.random()
-        page.evaluate("at => { const s = document.querySelector('.stage-seek'); s.value = at; s.dispatchEvent(new Event('input')); }", at)
-        with contextlib.suppress(PlaywrightError):  # a busy browser draws a little after it says that it has sought
-            page.wait_for_function("n => still() && numbers()[0] === n", arg=told(page), timeout=3000)
+        page.evaluate(
+            "at => { const s = document.querySelector('.stage-seek'); s.value = at; s.dispatchEvent(new Event('input')); }",
+            at,
+        )
+        with contextlib.suppress(
+            PlaywrightError
+        ):  # a busy browser draws a little after it says that it has sought
+            page.wait_for_function(
+                "n => still() && numbers()[0] === n", arg=told(page), timeout=3000
+            )
         left, right = numbers(page)
-        if left != told(page) or abs(left - at * SECONDS * a) > 1.01 or right != int((left / a + Fraction(2, 1000)) * b):
+        if (
+            left != told(page)
+            or abs(left - at * SECONDS * a) > 1.01
+            or right != int((left / a + Fraction(2, 1000)) * b)
+        ):
             wrong.append((at, left, right))
     assert wrong == []
     page.keyboard.press("Space")
     in_step(page, a, b)
 
 
-@pytest.mark.parametrize("slow", [pytest.param("a-large.mp4", marks=pytest.mark.matrix), "b-large.mp4"])
-def test_a_slow_connection_of_one_holds_both(stage: Callable[..., Any], site: Site, clips: Path, slow: str) -> None:
+@pytest.mark.parametrize(
+    "slow", [pytest.param("a-large.mp4", marks=pytest.mark.matrix), "b-large.mp4"]
+)
+def test_a_slow_connection_of_one_holds_both(
+    stage: Callable[..., Any], site: Site, clips: Path, slow: str
+) -> None:
     site.pace[slow] = (clips / slow).stat().st_size / SECONDS * 0.55
     page = stage("a-large.mp4", "b-large.mp4", wait=False)
     page.keyboard.press("Space")
@@ -220,7 +271,9 @@ def test_a_slow_connection_of_one_holds_both(stage: Callable[..., Any], site: Si
     in_step(page, RATES["30"], RATES["30"])
 
 
-def test_the_shorter_one_holds_its_last_frame_and_the_time_line_says_so(stage: Callable[..., Any]) -> None:
+def test_the_shorter_one_holds_its_last_frame_and_the_time_line_says_so(
+    stage: Callable[..., Any],
+) -> None:
     page = stage("a30.mp4", "short.mp4")
     assert "ends 3.0 s early" in page.text_content(".stage-ends")
     assert float(page.get_attribute(".stage-gap", "width")) == pytest.approx(500, abs=12)
@@ -258,7 +311,9 @@ def test_a_loop_between_two_moments_stays_between_them(stage: Callable[..., Any]
         page.keyboard.press(".")
     page.keyboard.press("b")
     page.keyboard.press("Space")
-    page.wait_for_function("numbers()[0] < 40 && document.querySelector('.stage').classList.contains('is-playing')")
+    page.wait_for_function(
+        "numbers()[0] < 40 && document.querySelector('.stage').classList.contains('is-playing')"
+    )
     seen = {x for pair in page.evaluate("sample(1800)") for x in pair[:2]}
     assert seen <= set(range(29, 50)), "B is frame 42; a busy page notices a little later"
     assert len(seen) > 6
@@ -266,11 +321,21 @@ def test_a_loop_between_two_moments_stays_between_them(stage: Callable[..., Any]
     page.wait_for_function("numbers()[0] > 60")
 
 
-def test_takes_change_without_losing_the_position_or_the_reference(stage: Callable[..., Any], site: Site) -> None:
-    takes = [{"id": n, "label": n, "b": stagehand.file(f)} for n, f in (("std", "b30.mp4"), ("pro", "tall.mp4"), ("old", "b24.mp4"))]
+def test_takes_change_without_losing_the_position_or_the_reference(
+    stage: Callable[..., Any], site: Site
+) -> None:
+    takes = [
+        {"id": n, "label": n, "b": stagehand.file(f)}
+        for n, f in (("std", "b30.mp4"), ("pro", "tall.mp4"), ("old", "b24.mp4"))
+    ]
     page = stage("a30.mp4", None, takes=takes, take="std")
     page.keyboard.press("ArrowRight")
-    for key, name, frame in [("t", "pro", 30), ("t", "old", 24), ("t", "std", 30), ("T", "old", 24)]:
+    for key, name, frame in [
+        ("t", "pro", 30),
+        ("t", "old", 24),
+        ("t", "std", 30),
+        ("T", "old", 24),
+    ]:
         page.keyboard.press(key)
         page.wait_for_selector(f".stage-b figcaption >> text={name}")
         stands(page)
@@ -306,11 +371,21 @@ def test_twenty_results_do_not_reload_the_reference(stage: Callable[..., Any], s
         page.wait_for_function("n => still() && shown[1]().src.endsWith('?' + n)", arg=n)
         assert numbers(page) == [30, 30]
     assert site.times("a30.mp4") == 1
-    assert page.evaluate("first === document.querySelector('.stage-a video') && document.querySelectorAll('.stage video').length") == 2
+    assert (
+        page.evaluate(
+            "first === document.querySelector('.stage-a video') && document.querySelectorAll('.stage video').length"
+        )
+        == 2
+    )
 
 
-def test_a_link_reopens_at_the_same_time_view_and_take(stage: Callable[..., Any], site: Site) -> None:
-    takes = [{"id": n, "label": n, "b": stagehand.file(f)} for n, f in (("std", "b30.mp4"), ("pro", "b24.mp4"))]
+def test_a_link_reopens_at_the_same_time_view_and_take(
+    stage: Callable[..., Any], site: Site
+) -> None:
+    takes = [
+        {"id": n, "label": n, "b": stagehand.file(f)}
+        for n, f in (("std", "b30.mp4"), ("pro", "b24.mp4"))
+    ]
     granted = {"permissions": ["clipboard-read", "clipboard-write"]}
     page = stage(None, None, wait=False, page={**granted, "hash": "?job=01J"})
     page.evaluate("v => give(v)", value("a30.mp4", None, takes=takes, fps=30.0))
@@ -321,7 +396,14 @@ def test_a_link_reopens_at_the_same_time_view_and_take(stage: Callable[..., Any]
     page.wait_for_selector(".stage-say >> text=Link copied")
     link = page.evaluate("navigator.clipboard.readText()")
     assert link.startswith(f"{site.url}?job=01J#")
-    again = stage("a30.mp4", None, takes=takes, take="std", autoplay=True, page={"hash": link.removeprefix(site.url)})
+    again = stage(
+        "a30.mp4",
+        None,
+        takes=takes,
+        take="std",
+        autoplay=True,
+        page={"hash": link.removeprefix(site.url)},
+    )
     assert numbers(again) == [31, int(31 / 30 * 24)]
     assert again.get_attribute(".stage", "data-mode") == "wipe"
     assert "is-swapped" in again.get_attribute(".stage", "class")
@@ -350,7 +432,10 @@ def test_a_still_holds_both_frames(stage: Callable[..., Any], tmp_path: Path) ->
     high, wide, tall = 200, round(192 * 200 / 128), 120
     assert grey.shape[1] == wide + 2 + tall
     for left, width in ((0, wide), (wide + 2, tall)):
-        dots = [grey[high // 16, left + round((i + 0.5) * width / burnt.BLOCKS)] > 127 for i in range(burnt.BLOCKS)]
+        dots = [
+            grey[high // 16, left + round((i + 0.5) * width / burnt.BLOCKS)] > 127
+            for i in range(burnt.BLOCKS)
+        ]
         assert sum(bit << (burnt.BLOCKS - 1 - i) for i, bit in enumerate(dots)) == 31
 
 
@@ -360,9 +445,15 @@ def test_everything_has_a_key_and_tab_leads_out(stage: Callable[..., Any]) -> No
         page.keyboard.press(key)
         assert page.get_attribute(".stage", "data-mode") == mode
     page.keyboard.press("m")
-    assert page.evaluate("[...document.querySelectorAll('.stage video')].map(v => v.muted)") == [True, False]
+    assert page.evaluate("[...document.querySelectorAll('.stage video')].map(v => v.muted)") == [
+        True,
+        False,
+    ]
     page.keyboard.press("m")
-    assert page.evaluate("[...document.querySelectorAll('.stage video')].map(v => v.muted)") == [False, True]
+    assert page.evaluate("[...document.querySelectorAll('.stage video')].map(v => v.muted)") == [
+        False,
+        True,
+    ]
     page.keyboard.press("-")
     assert page.evaluate("shown.map(v => v().playbackRate)") == [0.5, 0.5]
     page.keyboard.press("i")
@@ -373,7 +464,12 @@ def test_everything_has_a_key_and_tab_leads_out(stage: Callable[..., Any]) -> No
     page.wait_for_function("!document.fullscreenElement")
     page.keyboard.press("?")
     assert page.evaluate("document.querySelector('.stage-help').open")
-    listed = {key.lower() for key in page.eval_on_selector_all(".stage-help kbd", "all => all.map(k => k.textContent)")}
+    listed = {
+        key.lower()
+        for key in page.eval_on_selector_all(
+            ".stage-help kbd", "all => all.map(k => k.textContent)"
+        )
+    }
     assert set("kablxsitm0pcf?[],.-+15") <= listed
     page.keyboard.press("Escape")
     assert not page.evaluate("document.querySelector('.stage-help').open")
@@ -386,7 +482,9 @@ def test_everything_has_a_key_and_tab_leads_out(stage: Callable[..., Any]) -> No
         if passed[-1] == "after":
             break
     assert passed[-1] == "after", "no key holds the focus inside"
-    assert {"stage", "play", "stage-seek", "swap", "image", "from", "still", "link", "help"} <= {name.split()[0] for name in passed}
+    assert {"stage", "play", "stage-seek", "swap", "image", "from", "still", "link", "help"} <= {
+        name.split()[0] for name in passed
+    }
     nameless = page.eval_on_selector_all(
         ".stage button, .stage select, .stage input, .stage [role=slider]",
         "all => all.filter(e => !(e.getAttribute('aria-label') || e.title || e.textContent.trim())).length",
@@ -396,8 +494,12 @@ def test_everything_has_a_key_and_tab_leads_out(stage: Callable[..., Any]) -> No
 
 def test_every_button_works_and_none_complains(stage: Callable[..., Any]) -> None:
     page = stage(image=stagehand.file("image.png"))
-    page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")  # as on a page without https
-    for name in page.eval_on_selector_all(".stage-bar [data-act]", "all => all.map(b => b.dataset.act)"):
+    page.evaluate(
+        "Object.defineProperty(navigator, 'clipboard', { value: undefined })"
+    )  # as on a page without https
+    for name in page.eval_on_selector_all(
+        ".stage-bar [data-act]", "all => all.map(b => b.dataset.act)"
+    ):
         page.click(f".stage-bar [data-act={name}]")
         if name == "help":
             page.click("[data-act=close]")
@@ -408,7 +510,9 @@ def test_every_button_works_and_none_complains(stage: Callable[..., Any]) -> Non
     page.click(".stage-pin")
     assert page.get_attribute(".stage-pin", "data-corner") == "0"
     assert page.get_attribute("[data-act=swap]", "aria-pressed") == "true"
-    assert page.evaluate("new URLSearchParams(location.hash.slice(1)).get('swap')") == "1", "without a clipboard the address is the link"
+    assert page.evaluate("new URLSearchParams(location.hash.slice(1)).get('swap')") == "1", (
+        "without a clipboard the address is the link"
+    )
 
 
 def test_less_motion_means_that_nothing_starts_by_itself(stage: Callable[..., Any]) -> None:
@@ -430,7 +534,12 @@ def test_fingers_play_wipe_and_scrub_on_a_phone(stage: Callable[..., Any]) -> No
     finger = page.context.new_cdp_session(page)
 
     def drag(start: float, end: float) -> None:
-        for kind, at in [("touchStart", start), ("touchMove", (start + end) / 2), ("touchMove", end), ("touchEnd", None)]:
+        for kind, at in [
+            ("touchStart", start),
+            ("touchMove", (start + end) / 2),
+            ("touchMove", end),
+            ("touchEnd", None),
+        ]:
             points = [] if at is None else [{"x": box["x"] + at * box["width"], "y": box["y"] + 60}]
             finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
@@ -438,21 +547,31 @@ def test_fingers_play_wipe_and_scrub_on_a_phone(stage: Callable[..., Any]) -> No
     page.wait_for_function("Math.abs(numbers()[0] - 90) <= 4")
     tap(page, "[data-mode=wipe]", ".stage[data-mode=wipe] .stage-handle >> visible=true")
     drag(0.3, 0.8)
-    page.wait_for_function("Math.abs(+document.querySelector('.stage-handle').getAttribute('aria-valuenow') - 80) <= 3")
+    page.wait_for_function(
+        "Math.abs(+document.querySelector('.stage-handle').getAttribute('aria-valuenow') - 80) <= 3"
+    )
     assert page.get_attribute(".stage-play", "aria-label") == "Play"
 
 
 def test_the_strip_draws_motion_and_cuts_and_refuses_nonsense(stage: Callable[..., Any]) -> None:
     moves = {"times": [0, 2, 4, 6], "values": [0, 1, 9, "x"], "cuts": [3.0]}
-    page = stage(motion={"a": moves, "b": {**moves, "cuts": []}}, label_b="<img src=x onerror=window.hacked=1>", later="<b>")
-    lines = page.eval_on_selector_all(".stage-strip path", "all => all.map(p => p.getAttribute('d'))")
+    page = stage(
+        motion={"a": moves, "b": {**moves, "cuts": []}},
+        label_b="<img src=x onerror=window.hacked=1>",
+        later="<b>",
+    )
+    lines = page.eval_on_selector_all(
+        ".stage-strip path", "all => all.map(p => p.getAttribute('d'))"
+    )
     assert lines[0] == "M0.0 94.0L333.3 12.0L666.7 12.0"
     assert lines[2] == "M500.0 0V50"
     assert page.text_content(".stage-b figcaption") == "<img src=x onerror=window.hacked=1>"
     assert page.evaluate("window.hacked") is None
 
 
-def test_the_offline_page_plays_without_a_network(opened: Callable[..., Any], clips: Path, tmp_path: Path) -> None:
+def test_the_offline_page_plays_without_a_network(
+    opened: Callable[..., Any], clips: Path, tmp_path: Path
+) -> None:
     made = offline.write_page(
         clips / "a30.mp4",
         [clips / "b30.mp4", clips / "b24.mp4"],
@@ -485,14 +604,36 @@ def test_the_offline_page_plays_without_a_network(opened: Callable[..., Any], cl
     assert [url for url in asked if not url.startswith(("file:", "blob:", "data:"))] == []
 
 
-def test_a_notebooks_cell_plays_the_stage(opened: Callable[..., Any], clips: Path, tmp_path: Path) -> None:
+def test_a_notebooks_cell_plays_the_stage(
+    opened: Callable[..., Any], clips: Path, tmp_path: Path
+) -> None:
     request = MotionRequest(clips / "image.png", clips / "a30.mp4")
-    job = Job("01J", "home", "local", 1, "succeeded", request, "f", 0.0, 0.0, tmp_path, "image.png", "a30.mp4", 6.0)
-    cell = Stage(Result(job, clips / "b24.mp4", clips / "a30.mp4", clips / "image.png"))._repr_html_()
+    job = Job(
+        "01J",
+        "home",
+        "local",
+        1,
+        "succeeded",
+        request,
+        "f",
+        0.0,
+        0.0,
+        tmp_path,
+        "image.png",
+        "a30.mp4",
+        6.0,
+    )
+    cell = Stage(
+        Result(job, clips / "b24.mp4", clips / "a30.mp4", clips / "image.png")
+    )._repr_html_()
     page = opened("about:blank")
-    page.evaluate("html => { document.body.innerHTML = html; }", cell)  # as a notebook puts it there
+    page.evaluate(
+        "html => { document.body.innerHTML = html; }", cell
+    )  # as a notebook puts it there
     frame = page.wait_for_selector("iframe").content_frame()
-    frame.wait_for_function("[...document.querySelectorAll('video.is-on, .stage-a video')].every(v => v.readyState === 4)")
+    frame.wait_for_function(
+        "[...document.querySelectorAll('video.is-on, .stage-a video')].every(v => v.readyState === 4)"
+    )
     frame.evaluate(f"() => {{ window.read = {burnt.READ}; }}")
     shown = "() => read(['.stage-a video', '.stage-b video.is-on'].map((v) => document.querySelector(v)))"
     frame.focus(".stage")
@@ -503,7 +644,9 @@ def test_a_notebooks_cell_plays_the_stage(opened: Callable[..., Any], clips: Pat
     frame.wait_for_function(f"() => ({shown})()[0] > 30")
     assert not frame.is_visible('[data-act="link"]'), "a cell has no address"
     high = frame.evaluate("document.body.offsetHeight")
-    assert abs(page.evaluate("document.querySelector('iframe').offsetHeight") - high) <= 1, "nothing is cut off, nothing scrolls"
+    assert abs(page.evaluate("document.querySelector('iframe').offsetHeight") - high) <= 1, (
+        "nothing is cut off, nothing scrolls"
+    )
 
 
 GRADIO = """
@@ -527,13 +670,17 @@ page.launch(css=stage.css(), ssr_mode=False, allowed_paths=[str(folder)], quiet=
 """
 
 
-def test_inside_gradio_twenty_results_do_not_reload_the_reference(opened: Callable[..., Any], clips: Path, tmp_path: Path) -> None:
+def test_inside_gradio_twenty_results_do_not_reload_the_reference(
+    opened: Callable[..., Any], clips: Path, tmp_path: Path
+) -> None:
     with serving(tmp_path, "-c", GRADIO, str(clips)) as served:
         page = opened(served.url)
         asked: list[str] = []
         page.on("request", lambda r: asked.append(r.url.rsplit("/", 1)[-1]))
         page.wait_for_selector(".stage[data-fill=empty]", state="attached")
-        page.evaluate(f"() => {{ window.read = {burnt.READ}; window.node = document.querySelector('.stage'); }}")
+        page.evaluate(
+            f"() => {{ window.read = {burnt.READ}; window.node = document.querySelector('.stage'); }}"
+        )
         shown = "() => read(['.stage-a video', '.stage-b video.is-on'].map((v) => document.querySelector(v)))"
         for n in range(20):
             page.click("#next")
@@ -551,24 +698,32 @@ def test_inside_gradio_twenty_results_do_not_reload_the_reference(opened: Callab
 @pytest.mark.matrix
 @pytest.mark.parametrize("b", list(RATES))
 @pytest.mark.parametrize("a", list(RATES))
-def test_every_pair_of_rates_after_fifty_seeks_and_at_every_speed(stage: Callable[..., Any], a: str, b: str) -> None:
+def test_every_pair_of_rates_after_fifty_seeks_and_at_every_speed(
+    stage: Callable[..., Any], a: str, b: str
+) -> None:
     page = stage(f"a{a}.mp4", f"b{b}.mp4", fps=float(RATES[a]))
     seeks(page, RATES[a], RATES[b])
     for key in "---++++":
         page.keyboard.press(key)
         if page.input_value(".stage-rate") in ("0.25", "2"):
-            page.wait_for_function("!document.querySelector('.stage').classList.contains('is-buffering')")
+            page.wait_for_function(
+                "!document.querySelector('.stage').classList.contains('is-buffering')"
+            )
             in_step(page, RATES[a], RATES[b])
 
 
 @pytest.mark.matrix
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
 @pytest.mark.parametrize("slow", ["a-large.mp4", "b-large.mp4"])
-def test_slow_connections_of_either_side(stage: Callable[..., Any], site: Site, clips: Path, slow: str, share: float) -> None:
+def test_slow_connections_of_either_side(
+    stage: Callable[..., Any], site: Site, clips: Path, slow: str, share: float
+) -> None:
     site.pace[slow] = (clips / slow).stat().st_size / SECONDS * share
     page = stage("a-large.mp4", "b-large.mp4", wait=False)
     page.keyboard.press("Space")
     page.wait_for_function("shown.every((v) => v()) && numbers()[0] > 3 && numbers()[1] > 3")
     in_step(page, RATES["30"], RATES["30"])
     if share < 0.5:  # while one waits, both stand, on one frame
-        page.wait_for_function("document.querySelector('.stage.is-buffering') && numbers()[0] > 20 && numbers()[0] === numbers()[1]")
+        page.wait_for_function(
+            "document.querySelector('.stage.is-buffering') && numbers()[0] > 20 && numbers()[0] === numbers()[1]"
+        )

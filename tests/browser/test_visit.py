@@ -34,7 +34,9 @@ new PerformanceObserver((list) => {
   for (const e of list.getEntries()) if (!e.hadRecentInput) window.shifts.push([e.value, e.startTime, ...(e.sources || []).map(name)]);
 }).observe({ type: 'layout-shift', buffered: true });
 """
-MOVED = 0.02  # of layout shift after load, all together; a good page may have 0.1 by the usual measure
+MOVED = (
+    0.02  # of layout shift after load, all together; a good page may have 0.1 by the usual measure
+)
 QUIET = "() => performance.now() - Math.max(window.since ||= performance.now(), ...window.shifts.map((s) => s[1])) > 700"
 AXE = """async () => (await axe.run(document, { resultTypes: ['violations'] })).violations
   .filter((v) => ['serious', 'critical'].includes(v.impact))
@@ -67,7 +69,9 @@ def served(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 @pytest.fixture
 def watched(browser: Any) -> Iterator[Watched]:
-    with watching(browser, reduced_motion="reduce", permissions=["clipboard-read", "clipboard-write"]) as seen:
+    with watching(
+        browser, reduced_motion="reduce", permissions=["clipboard-read", "clipboard-write"]
+    ) as seen:
         seen.page.add_init_script(SHIFTS)
         yield seen
 
@@ -132,7 +136,11 @@ def hero(kind: str) -> dict[str, Any]:
     """A drawn character as a file of that kind, as a browser is given it."""
     picture = io.BytesIO()
     Image.open(examples.IMAGES[0].path).save(picture, kind)
-    return {"name": f"Hero.{kind}", "mimeType": f"image/{kind.lower()}", "buffer": picture.getvalue()}
+    return {
+        "name": f"Hero.{kind}",
+        "mimeType": f"image/{kind.lower()}",
+        "buffer": picture.getvalue(),
+    }
 
 
 def test_a_whole_visit(watched: Watched, served: Served, fetched: tuple[str, str]) -> None:
@@ -144,7 +152,9 @@ def test_a_whole_visit(watched: Watched, served: Served, fetched: tuple[str, str
     page.wait_for_selector("#history .gallery-label >> text=Your videos will be kept here.")
     page.wait_for_selector("#video-examples .strip-card")
     page.wait_for_function(QUIET)
-    assert sum(value for value, *_ in page.evaluate("window.shifts")) <= MOVED, page.evaluate("window.shifts")
+    assert sum(value for value, *_ in page.evaluate("window.shifts")) <= MOVED, page.evaluate(
+        "window.shifts"
+    )
     assert page.is_hidden(".next")
     assert page.is_hidden(".exports")
 
@@ -173,7 +183,11 @@ def test_a_whole_visit(watched: Watched, served: Served, fetched: tuple[str, str
     page.wait_for_selector("#history .gallery-open[aria-current=true] >> text=Draft")
     page.focus(".stage")
     page.keyboard.press("Home")
-    for key, mode in zip("12345", page.eval_on_selector_all(".stage button[data-mode]", "b => b.map(e => e.dataset.mode)"), strict=False):
+    for key, mode in zip(
+        "12345",
+        page.eval_on_selector_all(".stage button[data-mode]", "b => b.map(e => e.dataset.mode)"),
+        strict=False,
+    ):
         page.keyboard.press(key)
         page.wait_for_selector(f".stage[data-mode={mode}]")
     page.keyboard.press("1")
@@ -203,7 +217,9 @@ def test_a_whole_visit(watched: Watched, served: Served, fetched: tuple[str, str
 
     # The second take, as pro: its own job, and both on one stage.
     page.click(".next-offer[data-offer=model]")
-    page.wait_for_function("was => new URL(location.href).searchParams.get('job') !== was", arg=first)
+    page.wait_for_function(
+        "was => new URL(location.href).searchParams.get('job') !== was", arg=first
+    )
     page.wait_for_selector(".panel[data-mode=run]")
     second = made(page)
     assert second != first
@@ -247,7 +263,9 @@ def test_nothing_moves_on_a_phone(watched: Watched, served: Served, theme: str) 
     page.wait_for_selector("#history .gallery-label >> text=Your videos")
     page.wait_for_selector("#video-examples .strip-card")
     page.wait_for_function(QUIET)
-    assert sum(value for value, *_ in page.evaluate("window.shifts")) <= MOVED, page.evaluate("window.shifts")
+    assert sum(value for value, *_ in page.evaluate("window.shifts")) <= MOVED, page.evaluate(
+        "window.shifts"
+    )
 
 
 def test_every_control_is_reached_by_keyboard(watched: Watched, served: Served) -> None:
@@ -300,7 +318,9 @@ def test_a_refusal_leads_to_the_field(watched: Watched, served: Served) -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
-def test_the_repair_is_at_hand_wherever_one_stands(watched: Watched, served: Served, width: int, height: int) -> None:
+def test_the_repair_is_at_hand_wherever_one_stands(
+    watched: Watched, served: Served, width: int, height: int
+) -> None:
     page = watched.page
     page.set_viewport_size({"width": width, "height": height})
     page.goto(served.url)
@@ -321,7 +341,9 @@ def test_the_repair_is_at_hand_wherever_one_stands(watched: Watched, served: Ser
     assert watched.ours == []
 
 
-def test_a_file_in_the_wrong_place_is_told_by_our_own_card(watched: Watched, served: Served) -> None:
+def test_a_file_in_the_wrong_place_is_told_by_our_own_card(
+    watched: Watched, served: Served
+) -> None:
     page = watched.page
     page.goto(served.url)
     page.wait_for_selector("#history .gallery-label >> text=Your videos")
@@ -333,14 +355,21 @@ def test_a_file_in_the_wrong_place_is_told_by_our_own_card(watched: Watched, ser
     page.wait_for_selector("#video video", state="detached")
     assert page.locator(".toast-body").count() == 0
     assert page.locator("#fit").count() == 0, "the card says it, once"
-    page.set_input_files("#image input[type=file]", str(examples.IMAGES[0].path))  # and the place is free for the right one
+    page.set_input_files(
+        "#image input[type=file]", str(examples.IMAGES[0].path)
+    )  # and the place is free for the right one
     page.wait_for_selector("#image-report .kc-report-card >> text=The picture is fine")
     page.wait_for_selector("#image img")
 
 
-def test_a_clip_that_the_browser_cannot_play_gets_a_copy_without_alarm(watched: Watched, served: Served, tmp_path: Path) -> None:
+def test_a_clip_that_the_browser_cannot_play_gets_a_copy_without_alarm(
+    watched: Watched, served: Served, tmp_path: Path
+) -> None:
     page, film = watched.page, tmp_path / "IMG_0815.MOV"
-    ffmpeg.run(["-i", str(examples.VIDEOS[0].path), "-t", "3.2", "-c:v", *X265, "-an", str(film)], timeout=120)
+    ffmpeg.run(
+        ["-i", str(examples.VIDEOS[0].path), "-t", "3.2", "-c:v", *X265, "-an", str(film)],
+        timeout=120,
+    )
     page.goto(served.url)
     page.wait_for_selector("#history .gallery-label >> text=Your videos")
     page.evaluate("""() => { window.said = []; new MutationObserver(() => window.said.push(document.querySelector('#video').className))
@@ -364,12 +393,16 @@ def test_what_is_no_address_is_told_at_once(watched: Watched, served: Served) ->
     page.fill(box, "hello")
     page.press(box, "Enter")
     page.wait_for_selector("#video-report >> text=This is not an address")
-    page.click("#image-examples .strip-card >> nth=0")  # whose check of the form comes after the one of this
+    page.click(
+        "#image-examples .strip-card >> nth=0"
+    )  # whose check of the form comes after the one of this
     page.wait_for_selector("#image-report >> text=The picture is fine")
     assert "This is not an address" in page.inner_text("#video-report")
 
 
-def test_a_key_is_untested_until_it_worked_and_can_be_forgotten(watched: Watched, served: Served) -> None:
+def test_a_key_is_untested_until_it_worked_and_can_be_forgotten(
+    watched: Watched, served: Served
+) -> None:
     page = watched.page
     page.goto(served.url)
     page.wait_for_selector("#history .gallery-label >> text=Your videos")
@@ -383,7 +416,9 @@ def test_a_key_is_untested_until_it_worked_and_can_be_forgotten(watched: Watched
     assert page.input_value("#key input") == ""
 
 
-def test_a_job_that_nobody_watches_is_followed_in_the_gallery(watched: Watched, served: Served) -> None:
+def test_a_job_that_nobody_watches_is_followed_in_the_gallery(
+    watched: Watched, served: Served
+) -> None:
     page = watched.page
     page.goto(served.url)
     page.wait_for_selector("#history .gallery-label >> text=Your videos")
@@ -399,7 +434,9 @@ def test_a_job_that_nobody_watches_is_followed_in_the_gallery(watched: Watched, 
     page.wait_for_selector(".gallery-card")
     page.locator(".gallery-open").nth(0).click()
     page.wait_for_selector(".stage[data-fill=both]")
-    page.wait_for_function("(r => r.top >= 0 && r.top < innerHeight / 2)(document.querySelector('#panel').getBoundingClientRect())")
+    page.wait_for_function(
+        "(r => r.top >= 0 && r.top < innerHeight / 2)(document.querySelector('#panel').getBoundingClientRect())"
+    )
     with page.expect_download() as saved:
         page.click("#download")
     assert saved.value.suggested_filename == "dancer-groove-draft.mp4"
@@ -408,7 +445,9 @@ def test_a_job_that_nobody_watches_is_followed_in_the_gallery(watched: Watched, 
     page.click("#generate")
     page.wait_for_selector("#have-already")
     assert "fresh=True" not in page.inner_text("#notice")
-    page.eval_on_selector("#model", "e => e.scrollIntoView({ block: 'start' })")  # the notice lies over what is below
+    page.eval_on_selector(
+        "#model", "e => e.scrollIntoView({ block: 'start' })"
+    )  # the notice lies over what is below
     page.click("#model label >> nth=1")
     page.wait_for_selector("#have-already", state="detached")
     page.wait_for_selector("#notice .kc", state="detached")
@@ -419,7 +458,9 @@ def test_a_job_that_nobody_watches_is_followed_in_the_gallery(watched: Watched, 
     page.fill("#find-task-id :is(input, textarea)", page.inner_text(".panel-task code"))
     page.click("#find-task-go")
     page.click("#find-task-answer [data-goto=stage]")
-    page.wait_for_function("(r => r.top >= 0 && r.top < innerHeight / 2)(document.querySelector('#panel').getBoundingClientRect())")
+    page.wait_for_function(
+        "(r => r.top >= 0 && r.top < innerHeight / 2)(document.querySelector('#panel').getBoundingClientRect())"
+    )
     page.click(".next-delete")
     page.click(".next-yes")
     page.wait_for_selector(".gallery.is-empty")
@@ -431,17 +472,39 @@ def kept(home: Path, motion: Path) -> None:
     with ScriptedNovita() as novita:
         novita.state.video = motion.read_bytes()
         address = novita.serve("/in/dance.mp4", File(novita.state.video))
-        known = {"home": home, "novita_api_key": novita.key, "novita_base_url": novita.base_url, "private_hosts": frozenset({"127.0.0.1"})}
-        with Runner(load(**known), pace=Pace(interval=0.01, adopt_every=0.05, late=0.02, mishap=0.01)) as runner:
+        known = {
+            "home": home,
+            "novita_api_key": novita.key,
+            "novita_base_url": novita.base_url,
+            "private_hosts": frozenset({"127.0.0.1"}),
+        }
+        with Runner(
+            load(**known), pace=Pace(interval=0.01, adopt_every=0.05, late=0.02, mishap=0.01)
+        ) as runner:
             runner.run(MotionRequest(examples.IMAGES[0].path, address), progress=False)
             novita.state.statuses = ["TASK_STATUS_FAILED"]
             with pytest.raises(KlingError):
-                runner.run(MotionRequest(examples.IMAGES[0].path, address, prompt="in the rain"), progress=False)
+                runner.run(
+                    MotionRequest(examples.IMAGES[0].path, address, prompt="in the rain"),
+                    progress=False,
+                )
 
 
 def test_the_gallery_shows_only_what_is_chosen(watched: Watched, tmp_path: Path) -> None:
     page, motion = watched.page, tmp_path / "dance.mp4"
-    ffmpeg.run([*ffmpeg.source(examples.VIDEOS[0].path), "-t", "3.2", *ffmpeg.H264, "-preset", "veryfast", "-an", str(motion)], timeout=60)
+    ffmpeg.run(
+        [
+            *ffmpeg.source(examples.VIDEOS[0].path),
+            "-t",
+            "3.2",
+            *ffmpeg.H264,
+            "-preset",
+            "veryfast",
+            "-an",
+            str(motion),
+        ],
+        timeout=60,
+    )
     kept(tmp_path / "home", motion)
 
     def seen() -> list[str]:

@@ -22,7 +22,9 @@ from kling_utils.media import ffmpeg
 pytestmark = pytest.mark.browser
 KEY = "sk_typed-by-a-visitor-4711"
 HOSTILE = "<img src=x onerror=window.hacked=1>${window.hacked=2}{{hacked}}.png"
-TICK = "() => [...document.querySelectorAll('.stage video')].map(v => [v.readyState, v.currentTime])"
+TICK = (
+    "() => [...document.querySelectorAll('.stage video')].map(v => [v.readyState, v.currentTime])"
+)
 STORED = """async () => {
   const rows = [];
   for (const { name } of await indexedDB.databases()) {
@@ -64,11 +66,26 @@ def watched(browser: Any) -> Iterator[Watched]:
         yield seen
 
 
-def test_from_two_files_to_a_draft_that_plays(watched: Watched, served: Served, shared_media: Path, tmp_path: Path) -> None:
+def test_from_two_files_to_a_draft_that_plays(
+    watched: Watched, served: Served, shared_media: Path, tmp_path: Path
+) -> None:
     page = watched.page
     short = tmp_path / "dance.mp4"
     source = shared_media / "video" / "dance_woman_4s.mp4"
-    ffmpeg.run([*ffmpeg.source(source), "-t", "3.2", *ffmpeg.H264, "-preset", "veryfast", "-c:a", "aac", str(short)], timeout=120)
+    ffmpeg.run(
+        [
+            *ffmpeg.source(source),
+            "-t",
+            "3.2",
+            *ffmpeg.H264,
+            "-preset",
+            "veryfast",
+            "-c:a",
+            "aac",
+            str(short),
+        ],
+        timeout=120,
+    )
 
     page.goto(served.url)
     page.wait_for_selector("text=No key is set, so results are local drafts.")
@@ -82,7 +99,10 @@ def test_from_two_files_to_a_draft_that_plays(watched: Watched, served: Served, 
     page.wait_for_selector("text=No key is set")
 
     picture = shared_media / "image" / "fullbody_man.png"
-    page.set_input_files("#image input[type=file]", {"name": HOSTILE, "mimeType": "image/png", "buffer": picture.read_bytes()})
+    page.set_input_files(
+        "#image input[type=file]",
+        {"name": HOSTILE, "mimeType": "image/png", "buffer": picture.read_bytes()},
+    )
     page.set_input_files("#video input[type=file]", str(short))
     page.wait_for_selector("#image-report .kc-report-card >> text=622 × 913")
     page.wait_for_selector("#video-report .kc-report-card >> text=3.2 s")
@@ -102,11 +122,16 @@ def test_from_two_files_to_a_draft_that_plays(watched: Watched, served: Served, 
     page.wait_for_selector(".stage[data-fill=both]")
     page.wait_for_selector("#download")
 
-    page.wait_for_function("() => [...document.querySelectorAll('.stage video')].every(v => v.readyState >= 2)")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.stage video')].every(v => v.readyState >= 2)"
+    )
     if page.get_attribute(".stage-play", "aria-label") == "Play":
         page.click(".stage-play")
     before = page.evaluate(TICK)
-    page.wait_for_function("was => [...document.querySelectorAll('.stage video')].every((v, i) => v.currentTime !== was[i][1])", arg=before)
+    page.wait_for_function(
+        "was => [...document.querySelectorAll('.stage video')].every((v, i) => v.currentTime !== was[i][1])",
+        arg=before,
+    )
     page.click(".stage-play")
     page.wait_for_selector(".stage-play[aria-label=Play]")
     left, right = page.evaluate(TICK)
@@ -123,14 +148,21 @@ def test_from_two_files_to_a_draft_that_plays(watched: Watched, served: Served, 
     page.mouse.move(5, 5)
     page.wait_for_selector(".gallery-video", state="detached")
 
-    kept = page.evaluate("() => JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
+    kept = page.evaluate(
+        "() => JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])"
+    )
     assert "motion-control-studio.visitor.v1" in kept, "or this looks in the wrong place"
     with urllib.request.urlopen(f"{served.url}/config", timeout=10) as answer:
         config = answer.read().decode()
     assert json.loads(config)["components"]
     database = b"".join(p.read_bytes() for p in served.home.rglob("*.sqlite3*"))
     assert job.encode() in database
-    for where, text in {"storage": kept, "config": config, "log": served.log.read_text("utf-8"), "page": page.content()}.items():
+    for where, text in {
+        "storage": kept,
+        "config": config,
+        "log": served.log.read_text("utf-8"),
+        "page": page.content(),
+    }.items():
         assert KEY not in text, where
     assert KEY.encode() not in database
     assert page.evaluate("window.hacked") is None
@@ -149,7 +181,9 @@ def places(text: str, watched: Watched, served: Served) -> set[str]:
     assert json.loads(said["config"])["components"]
     found = {where for where, held in said.items() if text in held}
     for path in served.log.parent.rglob("*"):  # home, uploads and log
-        with contextlib.suppress(FileNotFoundError, IsADirectoryError):  # what is written beside its place is renamed meanwhile
+        with contextlib.suppress(
+            FileNotFoundError, IsADirectoryError
+        ):  # what is written beside its place is renamed meanwhile
             if text in path.name or text.encode() in path.read_bytes():
                 found.add(path.name)
     return found
@@ -159,9 +193,24 @@ def test_a_key_that_paid_for_a_job_stays_nowhere(watched: Watched, tmp_path: Pat
     page, requests = watched.page, list[str]()
     page.on("request", lambda request: requests.append(request.url))
     short = tmp_path / "dance.mp4"
-    ffmpeg.run([*ffmpeg.source(examples.VIDEOS[0].path), "-t", "3.2", *ffmpeg.H264, "-preset", "veryfast", "-an", str(short)], timeout=60)
+    ffmpeg.run(
+        [
+            *ffmpeg.source(examples.VIDEOS[0].path),
+            "-t",
+            "3.2",
+            *ffmpeg.H264,
+            "-preset",
+            "veryfast",
+            "-an",
+            str(short),
+        ],
+        timeout=60,
+    )
     motion = short.read_bytes()
-    with ScriptedNovita(ServerState(key=KEY, video=motion)) as novita, serving(tmp_path, "-c", PAID, novita.base_url) as served:
+    with (
+        ScriptedNovita(ServerState(key=KEY, video=motion)) as novita,
+        serving(tmp_path, "-c", PAID, novita.base_url) as served,
+    ):
         page.goto(served.url)
         page.wait_for_selector(".lesson")
         type_key(page, KEY)
@@ -171,7 +220,9 @@ def test_a_key_that_paid_for_a_job_stays_nowhere(watched: Watched, tmp_path: Pat
 
         # Both files are checked while the key is there.
         page.set_input_files("#image input[type=file]", str(examples.IMAGES[0].path))
-        page.fill("#video-address :is(input, textarea)", novita.serve("/in/dance.mp4", File(motion)))
+        page.fill(
+            "#video-address :is(input, textarea)", novita.serve("/in/dance.mp4", File(motion))
+        )
         page.press("#video-address :is(input, textarea)", "Enter")
         page.wait_for_selector("#image-report .kc-report-card >> text=The picture is fine")
         page.wait_for_selector("#video-report .kc-report-card >> text=The clip is fine")
@@ -180,7 +231,10 @@ def test_a_key_that_paid_for_a_job_stays_nowhere(watched: Watched, tmp_path: Pat
         page.click("#generate")
         page.wait_for_selector(".panel[data-mode=done]", timeout=60_000)
         page.wait_for_selector(".stage[data-fill=both]")
-        job, task = page.evaluate("new URL(location.href).searchParams.get('job')"), page.inner_text(".panel-task code")
+        job, task = (
+            page.evaluate("new URL(location.href).searchParams.get('job')"),
+            page.inner_text(".panel-task code"),
+        )
         (sent,) = novita.sent("POST", SUBMIT)
         assert sent.headers["authorization"] == f"Bearer {KEY}"
         assert [task] == list(novita.state.tasks)
@@ -192,7 +246,9 @@ def test_a_key_that_paid_for_a_job_stays_nowhere(watched: Watched, tmp_path: Pat
         assert {"page", "browser"} <= seen
         assert any(".sqlite3" in place for place in seen)
         kept = page.evaluate("[...Object.keys(localStorage), ...Object.keys(sessionStorage)]")
-        assert kept == ["motion-control-studio.visitor.v1"], "gradio scrambles what it keeps, so nothing else may be there"
+        assert kept == ["motion-control-studio.visitor.v1"], (
+            "gradio scrambles what it keeps, so nothing else may be there"
+        )
         assert "config" in places("open-key", watched, served)
         assert "server.log" in places(served.url, watched, served)
         assert places(KEY, watched, served) == set()
@@ -209,13 +265,17 @@ def test_a_key_that_paid_for_a_job_stays_nowhere(watched: Watched, tmp_path: Pat
 
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_empty_page_fits_and_is_named(watched: Watched, empty: Served, width: int, theme: str) -> None:
+def test_the_empty_page_fits_and_is_named(
+    watched: Watched, empty: Served, width: int, theme: str
+) -> None:
     page = watched.page
     page.set_viewport_size({"width": width, "height": 844})
     page.goto(f"{empty.url}/?__theme={theme}")
     page.wait_for_selector(".lesson-steps")
     page.wait_for_selector("#history .gallery-label >> text=Your videos will be kept here.")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width, "nothing hangs over the edge"
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, (
+        "nothing hangs over the edge"
+    )
     nameless = page.evaluate(
         """() => [...document.querySelectorAll('button, input, textarea, select')].filter(e => e.offsetParent && e.type !== 'file')
         .filter(e => !(e.getAttribute('aria-label') || e.title || e.textContent.trim() || (e.labels && e.labels.length)))
@@ -226,15 +286,21 @@ def test_the_empty_page_fits_and_is_named(watched: Watched, empty: Served, width
     assert watched.complaints == []
 
 
-def test_a_refusal_is_explained_beside_the_button(watched: Watched, empty: Served, shared_media: Path) -> None:
+def test_a_refusal_is_explained_beside_the_button(
+    watched: Watched, empty: Served, shared_media: Path
+) -> None:
     page = watched.page
     page.goto(empty.url)
     page.wait_for_selector("#history .gallery-label >> text=Your videos")
     page.click("#generate")
     page.wait_for_selector("#notice .kc-error-card >> text=missing")
-    page.set_input_files("#image input[type=file]", str(shared_media / "image" / "small_dog_256.jpg"))
+    page.set_input_files(
+        "#image input[type=file]", str(shared_media / "image" / "small_dog_256.jpg")
+    )
     page.wait_for_selector("#image-report .kc-report-card >> text=Cannot be sent")
-    page.set_input_files("#video input[type=file]", str(shared_media / "video" / "dance_woman_4s.mp4"))
+    page.set_input_files(
+        "#video input[type=file]", str(shared_media / "video" / "dance_woman_4s.mp4")
+    )
     page.wait_for_selector("#video-report .kc-report-card >> text=4.1 s")
     page.click("#generate")
     page.wait_for_selector("#notice .kc-error-card >> text=Nothing was spent")

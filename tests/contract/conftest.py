@@ -62,7 +62,10 @@ class Side:
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """3 s, 320x320, the smallest that every rule lets pass."""
     path = tmp_path_factory.mktemp("contract") / "clip.mp4"
-    ffmpeg.run(["-f", "lavfi", "-i", "testsrc=size=320x320:rate=10:duration=3.0", *ffmpeg.H264, str(path)], timeout=60)
+    ffmpeg.run(
+        ["-f", "lavfi", "-i", "testsrc=size=320x320:rate=10:duration=3.0", *ffmpeg.H264, str(path)],
+        timeout=60,
+    )
     return path
 
 
@@ -83,7 +86,9 @@ def transport() -> Iterator[Transport]:
 
 
 @pytest.fixture(params=["scripted", "loopback"])
-def side(request: pytest.FixtureRequest, clip: Path, picture: Path, transport: Transport, tmp_path: Path) -> Iterator[Side]:
+def side(
+    request: pytest.FixtureRequest, clip: Path, picture: Path, transport: Transport, tmp_path: Path
+) -> Iterator[Side]:
     def made(base_url: str, key: str, fail: Callable[[], object]) -> Side:
         video = Loopback(base_url, SecretStr(key), transport).publish(clip)
         body = {
@@ -95,14 +100,24 @@ def side(request: pytest.FixtureRequest, clip: Path, picture: Path, transport: T
             "keep_original_sound": True,
             "character_orientation": "video",
         }
-        return Side(request.param, base_url, key, Client(base_url, SecretStr(key), transport=transport), body, fail)
+        return Side(
+            request.param,
+            base_url,
+            key,
+            Client(base_url, SecretStr(key), transport=transport),
+            body,
+            fail,
+        )
 
     if request.param == "scripted":
         with ScriptedNovita() as server:
             server.state.video = clip.read_bytes()
 
             def fail() -> None:
-                server.state.statuses, server.state.reason = ["TASK_STATUS_PROCESSING", "TASK_STATUS_FAILED"], FAILURE
+                server.state.statuses, server.state.reason = (
+                    ["TASK_STATUS_PROCESSING", "TASK_STATUS_FAILED"],
+                    FAILURE,
+                )
 
             yield made(server.base_url, server.key, fail)
         return

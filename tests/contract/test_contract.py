@@ -42,12 +42,22 @@ def assert_refusal(response: requests.Response, status: int, reason: str) -> str
 @pytest.mark.parametrize(("method", "path"), CALLS)
 @pytest.mark.parametrize("headers", [{}, {"Authorization": ""}, {"Authorization": "Bearer "}])
 def test_without_a_key(side: Any, method: str, path: str, headers: dict[str, str]) -> None:
-    assert_refusal(ask(side, method, path, headers=headers, json=side.body if method == "POST" else None), 400, "MISSING_API_KEY")
+    assert_refusal(
+        ask(side, method, path, headers=headers, json=side.body if method == "POST" else None),
+        400,
+        "MISSING_API_KEY",
+    )
 
 
 @pytest.mark.parametrize(("method", "path"), CALLS)
 def test_with_a_wrong_key(side: Any, method: str, path: str) -> None:
-    response = ask(side, method, path, headers={"Authorization": "Bearer sk-wrong"}, json=side.body if method == "POST" else None)
+    response = ask(
+        side,
+        method,
+        path,
+        headers={"Authorization": "Bearer sk-wrong"},
+        json=side.body if method == "POST" else None,
+    )
     assert_refusal(response, 403, "INVALID_API_KEY")
 
 
@@ -73,7 +83,13 @@ def test_two_submits_are_two_tasks(side: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "left_out", [{"prompt"}, {"negative_prompt"}, {"keep_original_sound"}, {"prompt", "negative_prompt", "keep_original_sound"}]
+    "left_out",
+    [
+        {"prompt"},
+        {"negative_prompt"},
+        {"keep_original_sound"},
+        {"prompt", "negative_prompt", "keep_original_sound"},
+    ],
 )
 def test_what_may_be_left_out(side: Any, left_out: set[str]) -> None:
     assert side.client.submit({k: v for k, v in side.body.items() if k not in left_out})
@@ -116,7 +132,9 @@ def test_a_wrong_field_is_refused_and_named(side: Any, field: str, value: Any) -
     body = {**side.body, field: value}
     if value is None:
         del body[field]
-    assert field in assert_refusal(ask(side, "POST", SUBMIT, json=body), 400, "INVALID_REQUEST_BODY")
+    assert field in assert_refusal(
+        ask(side, "POST", SUBMIT, json=body), 400, "INVALID_REQUEST_BODY"
+    )
     with pytest.raises(InputRefused) as caught:
         side.client.submit(body)
     assert (caught.value.field, caught.value.money) == (field, "no")
@@ -130,7 +148,9 @@ def test_a_body_that_is_no_object(side: Any, data: bytes) -> None:
 def test_what_the_client_builds_is_what_the_server_takes(side: Any) -> None:
     for orientation in ("image", "video"):
         request = MotionRequest(image="a.png", video="b.mp4", character_orientation=orientation)  # type: ignore[arg-type]
-        assert side.client.submit(payload(request, image=side.body["image"], video=side.body["video"]))
+        assert side.client.submit(
+            payload(request, image=side.body["image"], video=side.body["video"])
+        )
 
 
 # -- poll
@@ -167,7 +187,9 @@ def test_a_task_goes_forward_and_has_no_video_before_its_end(side: Any) -> None:
     assert all(status.video_url is None for status in seen[:-1])
 
 
-@pytest.mark.parametrize("task_id", ["00000000-0000-0000-0000-000000000000", "x", "../../etc/passwd"])
+@pytest.mark.parametrize(
+    "task_id", ["00000000-0000-0000-0000-000000000000", "x", "../../etc/passwd"]
+)
 def test_an_unknown_task(side: Any, task_id: str) -> None:
     assert_refusal(ask(side, "GET", POLL, params={"task_id": task_id}), 404, "TASK_NOT_FOUND")
     with pytest.raises(TaskNotFound):
@@ -195,7 +217,9 @@ def test_a_failed_task_is_http_200_with_the_reason_in_the_task(side: Any) -> Non
 # -- results
 
 
-def test_a_result_is_fetched_without_a_key_and_in_parts(side: Any, clip: Path, tmp_path: Path) -> None:
+def test_a_result_is_fetched_without_a_key_and_in_parts(
+    side: Any, clip: Path, tmp_path: Path
+) -> None:
     link = side.end_of(side.client.submit(side.body)).video_url
     assert link is not None
     whole = requests.get(link, timeout=20)
@@ -204,15 +228,25 @@ def test_a_result_is_fetched_without_a_key_and_in_parts(side: Any, clip: Path, t
     assert int(whole.headers["Content-Length"]) == len(whole.content)
     part = requests.get(link, headers={"Range": "bytes=100-"}, timeout=20)
     assert part.status_code == 206
-    assert part.headers["Content-Range"] == f"bytes 100-{len(whole.content) - 1}/{len(whole.content)}"
+    assert (
+        part.headers["Content-Range"] == f"bytes 100-{len(whole.content) - 1}/{len(whole.content)}"
+    )
     assert part.content == whole.content[100:]
-    both = requests.get(link, headers={"Range": "bytes=100-", "If-Range": whole.headers["ETag"]}, timeout=20)
+    both = requests.get(
+        link, headers={"Range": "bytes=100-", "If-Range": whole.headers["ETag"]}, timeout=20
+    )
     assert both.status_code == 206
     other = requests.get(link, headers={"Range": "bytes=100-", "If-Range": '"another"'}, timeout=20)
     assert other.status_code == 200
     beyond = requests.get(link, headers={"Range": f"bytes={len(whole.content)}-"}, timeout=20)
     assert beyond.status_code == 416
-    saved = download(Guard(allow=frozenset({"127.0.0.1"})), link, tmp_path / "r.mp4", fresh_link=lambda: None, max_bytes=10**8)
+    saved = download(
+        Guard(allow=frozenset({"127.0.0.1"})),
+        link,
+        tmp_path / "r.mp4",
+        fresh_link=lambda: None,
+        max_bytes=10**8,
+    )
     assert saved.read_bytes() == whole.content == clip.read_bytes()
 
 

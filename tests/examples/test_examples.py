@@ -27,7 +27,11 @@ def frames(path: Path, every: int = 1) -> list[np.ndarray]:
     """Each ``every``-th frame, BGR."""
     size = probe_video(path).size
     raw = ffmpeg.raw_frames(path, "null", size.width * size.height * 3, limit=30)
-    return [np.frombuffer(data, np.uint8).reshape(size.height, size.width, 3) for i, data in enumerate(raw) if i % every == 0]
+    return [
+        np.frombuffer(data, np.uint8).reshape(size.height, size.width, 3)
+        for i, data in enumerate(raw)
+        if i % every == 0
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +45,10 @@ def drawer() -> Iterator[ModuleType]:
 
 
 def test_two_of_each_with_words_for_everyone() -> None:
-    for shelf, paths in ((examples.IMAGES, examples.images()), (examples.VIDEOS, examples.videos())):
+    for shelf, paths in (
+        (examples.IMAGES, examples.images()),
+        (examples.VIDEOS, examples.videos()),
+    ):
         assert [example.path for example in shelf] == paths
         assert len({example.title for example in shelf}) == 2
         assert all(path.is_file() for path in paths)
@@ -81,7 +88,18 @@ def test_one_clip_has_sound_and_one_has_none() -> None:
 
 
 def test_the_sound_is_heard() -> None:
-    args = [*ffmpeg.source(examples.videos()[0]), "-map", "0:a:0", "-f", "f32le", "-ac", "1", "-ar", "16000", "pipe:1"]
+    args = [
+        *ffmpeg.source(examples.videos()[0]),
+        "-map",
+        "0:a:0",
+        "-f",
+        "f32le",
+        "-ac",
+        "1",
+        "-ar",
+        "16000",
+        "pipe:1",
+    ]
     sound = np.frombuffer(ffmpeg.run(args, timeout=60).stdout, np.float32)
     assert 4.5 < len(sound) / 16_000 < 5.0
     assert 0.05 < float(np.sqrt(np.mean(sound**2))) < 0.4
@@ -136,5 +154,7 @@ def test_the_script_still_draws_the_motions(drawer: ModuleType, number: int) -> 
     assert len(before) == len(motion.poses)
     assert probe_video(kept).frame_rate == motion.rate
     for i in (0, len(before) // 2):
-        again = next(iter(drawer.clip(motion.look, motion.scene, [motion.poses[i]], unit=motion.unit)))
+        again = next(
+            iter(drawer.clip(motion.look, motion.scene, [motion.poses[i]], unit=motion.unit))
+        )
         assert float(np.abs(again.astype(np.int16) - before[i]).mean()) < 3.0, f"frame {i}"

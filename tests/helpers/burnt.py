@@ -37,21 +37,51 @@ order every other time: drawing takes milliseconds, in which the second would ge
 
 
 def clip(
-    path: Path, *, fps: Fraction | int, frames: int, size: tuple[int, int] = (192, 128), grain: bool = False, sound: bool = False
+    path: Path,
+    *,
+    fps: Fraction | int,
+    frames: int,
+    size: tuple[int, int] = (192, 128),
+    grain: bool = False,
+    sound: bool = False,
 ) -> Path:
     """Write an MP4 of ``frames`` numbered frames at ``fps``, ``size`` wide and high; ``grain`` makes it large. Raises ``FfmpegFailed``."""
     width, height = size
     dice = np.random.default_rng(7)
     rate = f"{Fraction(fps).numerator}/{Fraction(fps).denominator}"
     heard = ["-f", "lavfi", "-i", f"sine=frequency=330:duration={frames / fps}"] if sound else []
-    head = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", f"{width}x{height}", "-r", rate, "-i", "pipe:0", *heard]
-    tail = [*ffmpeg.H264, "-preset", "ultrafast", "-crf", "18", "-g", str(round(fps)), *(["-c:a", "aac"] if sound else []), str(path)]
+    head = [
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "gray",
+        "-s",
+        f"{width}x{height}",
+        "-r",
+        rate,
+        "-i",
+        "pipe:0",
+        *heard,
+    ]
+    tail = [
+        *ffmpeg.H264,
+        "-preset",
+        "ultrafast",
+        "-crf",
+        "18",
+        "-g",
+        str(round(fps)),
+        *(["-c:a", "aac"] if sound else []),
+        str(path),
+    ]
     with ffmpeg.start(["-y", *head, *tail], stdin=True) as running:
         assert running.stdin is not None
         for number in range(frames):
             drawn = picture(number, width, height)
             if grain:
-                drawn[height // 2 :] = dice.integers(60, 160, (height - height // 2, width), np.uint8)
+                drawn[height // 2 :] = dice.integers(
+                    60, 160, (height - height // 2, width), np.uint8
+                )
             running.stdin.write(drawn.tobytes())
         running.finish()
     return path
@@ -62,7 +92,9 @@ def picture(number: int, width: int, height: int) -> np.ndarray:
     drawn = np.full((height, width), 110, np.uint8)
     edges: Sequence[int] = [round(i * width / BLOCKS) for i in range(BLOCKS + 1)]
     for i in range(BLOCKS):
-        drawn[: height // 8, edges[i] : edges[i + 1]] = 235 if number >> (BLOCKS - 1 - i) & 1 else 16
+        drawn[: height // 8, edges[i] : edges[i + 1]] = (
+            235 if number >> (BLOCKS - 1 - i) & 1 else 16
+        )
     x = (7 * number) % (width - 24)
     drawn[height // 2 : height // 2 + 24, x : x + 24] = 200
     return drawn

@@ -7,7 +7,13 @@ import numpy as np
 from kling_utils.media.arrays import Floats
 
 
-def figure(*, scale: float = 1.0, arm: float = 1.0, at: tuple[float, float] = (0, 0), raised: float = np.pi / 2) -> Floats:
+def figure(
+    *,
+    scale: float = 1.0,
+    arm: float = 1.0,
+    at: tuple[float, float] = (0, 0),
+    raised: float = np.pi / 2,
+) -> Floats:
     """A body (33, 4): ``arm`` scales the arms, ``raised`` is the direction of the left arm (0: to the right, pi/2: down)."""
     p = np.zeros((33, 4))
     p[:, 3] = 1.0

@@ -17,7 +17,9 @@ IN_SYNC = 0.040
 def wrong(path: Path) -> list[str]:
     """Codes of everything that is not a pass (a frame rate below 15 and sound do not count)."""
     picture = path.suffix in (".jpg", ".png")
-    findings = check_image(probe_image(path)) if picture else check_video(probe_video(path), "video")
+    findings = (
+        check_image(probe_image(path)) if picture else check_video(probe_video(path), "video")
+    )
     return [f"{f.code}: {f.measured}" for f in findings if f.severity != "pass"]
 
 
@@ -33,13 +35,26 @@ def shift(path: Path) -> float:
 def _flashes(path: Path) -> list[float]:
     """When the picture turns white: on a fine grid, so that late beginnings and varying steps count."""
     filters = f"scale=16:16,format=gray,fps={_GRID}:start_time=0:round=near"
-    raw = ffmpeg.run(["-i", f"file:{path}", "-map", "0:v:0", "-vf", filters, "-f", "rawvideo", "pipe:1"], timeout=120).stdout
+    raw = ffmpeg.run(
+        ["-i", f"file:{path}", "-map", "0:v:0", "-vf", filters, "-f", "rawvideo", "pipe:1"],
+        timeout=120,
+    ).stdout
     light = np.frombuffer(raw, np.uint8).reshape(-1, 256).mean(1)
     return _onsets(light > (light.min() + light.max()) / 2, _GRID)
 
 
 def _beeps(path: Path) -> list[float]:
-    heard = ["-af", "aresample=async=1:first_pts=0", "-ac", "1", "-ar", str(_HERTZ), "-f", "s16le", "pipe:1"]
+    heard = [
+        "-af",
+        "aresample=async=1:first_pts=0",
+        "-ac",
+        "1",
+        "-ar",
+        str(_HERTZ),
+        "-f",
+        "s16le",
+        "pipe:1",
+    ]
     raw = ffmpeg.run(["-i", f"file:{path}", "-map", "0:a:0", *heard], timeout=120).stdout
     loud = np.abs(np.frombuffer(raw, np.int16).astype(np.float64))
     window = _HERTZ // 500  # two periods of the tone

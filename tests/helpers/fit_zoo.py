@@ -25,9 +25,13 @@ _BEEP = "aevalsrc='0.6*sin(2*PI*1000*t)*lt(mod(t+0.5,1),0.15)':s={rate}:c={layou
 
 def drawing(size: tuple[int, int] = (400, 600), mode: str = "RGB") -> Image.Image:
     """Shapes on a slope of colours; with alpha, a hole in the middle."""
-    drawn = Image.merge("RGB", [Image.linear_gradient("L").rotate(turn).resize(size) for turn in (0, 90, 180)])
+    drawn = Image.merge(
+        "RGB", [Image.linear_gradient("L").rotate(turn).resize(size) for turn in (0, 90, 180)]
+    )
     width, height = size
-    ImageDraw.Draw(drawn).ellipse((width // 5, height // 5, width // 2, height // 2), fill=(220, 30, 30))
+    ImageDraw.Draw(drawn).ellipse(
+        (width // 5, height // 5, width // 2, height // 2), fill=(220, 30, 30)
+    )
     if mode in ("RGBA", "LA"):
         drawn.putalpha(255)
         drawn.paste((0, 0, 0, 0), (0, 0, width // 3, height // 3))
@@ -57,7 +61,20 @@ def tagged(folder: Path, tag: int, size: tuple[int, int] = (600, 400)) -> Path:
 
 def deep_colour(folder: Path) -> Path:
     path = folder / "deep.png"
-    ffmpeg.run(["-f", "lavfi", "-i", "testsrc2=s=400x600", "-frames:v", "1", "-pix_fmt", "rgb48be", str(path)], timeout=30)
+    ffmpeg.run(
+        [
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc2=s=400x600",
+            "-frames:v",
+            "1",
+            "-pix_fmt",
+            "rgb48be",
+            str(path),
+        ],
+        timeout=30,
+    )
     return path
 
 
@@ -83,7 +100,10 @@ IMAGES: dict[str, Maker] = {
     "apng": lambda to: animated(to, "a.png"),
     "animated webp": lambda to: animated(to, "a.webp"),
     "cmyk": lambda to: saved(drawing(mode="CMYK"), to / "a.jpg"),
-    "16-bit grey": lambda to: saved(Image.fromarray((np.arange(240_000) % 65536).astype(np.uint16).reshape(600, 400)), to / "a.png"),
+    "16-bit grey": lambda to: saved(
+        Image.fromarray((np.arange(240_000) % 65536).astype(np.uint16).reshape(600, 400)),
+        to / "a.png",
+    ),
     "16-bit colour": deep_colour,
     "see-through": lambda to: saved(drawing(mode="RGBA"), to / "a.png"),
     "grey see-through": lambda to: saved(drawing(mode="LA"), to / "a.png"),
@@ -97,9 +117,13 @@ IMAGES: dict[str, Maker] = {
     "heavy png": lambda to: saved(noise((2000, 1900)), to / "a.png", compress_level=1),
     "heavy jpeg": lambda to: saved(noise((2600, 2400)), to / "a.jpg", quality=99, subsampling=0),
     "heic, small": lambda to: saved(drawing((280, 280)), to / "a.heic", "HEIF"),
-    "webp, see-through, wide": lambda to: saved(drawing((1600, 400), "RGBA"), to / "a.webp", lossless=True),
+    "webp, see-through, wide": lambda to: saved(
+        drawing((1600, 400), "RGBA"), to / "a.webp", lossless=True
+    ),
     "tiff, cmyk": lambda to: saved(drawing(mode="CMYK"), to / "a.tiff"),
-    "tiff, 16 bits": lambda to: saved(Image.fromarray(np.full((600, 400), 40_000, np.uint16)), to / "a.tiff"),
+    "tiff, 16 bits": lambda to: saved(
+        Image.fromarray(np.full((600, 400), 40_000, np.uint16)), to / "a.tiff"
+    ),
     "gif, tall": lambda to: animated(to, "a.gif", (320, 1200)),
     "bmp, small": lambda to: saved(drawing((250, 250)), to / "a.bmp"),
     "turned, wide": lambda to: tagged(to, 6, (1500, 400)),
@@ -127,17 +151,44 @@ def clip(
 ) -> Path:
     """A clip that flashes and beeps. ``before``: arguments before the picture's input; ``after``: before the output."""
     path = folder / name
-    moving = f"testsrc2=s={size}:r={rate},{_FLASH}{',' + filters if filters else ''},format={pixels}"
-    heard = ["-f", "lavfi", "-t", str(seconds), "-i", _BEEP.format(rate=hertz, layout=layout)] if sound else []
+    moving = (
+        f"testsrc2=s={size}:r={rate},{_FLASH}{',' + filters if filters else ''},format={pixels}"
+    )
+    heard = (
+        ["-f", "lavfi", "-t", str(seconds), "-i", _BEEP.format(rate=hertz, layout=layout)]
+        if sound
+        else []
+    )
     codecs = ["-c:v", *video, *(("-c:a", *sound) if sound else ())]
-    ffmpeg.run(["-y", *before, "-f", "lavfi", "-t", str(seconds), "-i", moving, *heard, *codecs, *after, f"file:{path}"], timeout=600)
+    ffmpeg.run(
+        [
+            "-y",
+            *before,
+            "-f",
+            "lavfi",
+            "-t",
+            str(seconds),
+            "-i",
+            moving,
+            *heard,
+            *codecs,
+            *after,
+            f"file:{path}",
+        ],
+        timeout=600,
+    )
     return path
 
 
-def wrapped(source: Path, name: str, *, before: tuple[str, ...] = (), after: tuple[str, ...] = ()) -> Path:
+def wrapped(
+    source: Path, name: str, *, before: tuple[str, ...] = (), after: tuple[str, ...] = ()
+) -> Path:
     """The same packets in another file; the source is removed."""
     path = source.with_name(name)
-    ffmpeg.run(["-y", *before, "-i", f"file:{source}", "-map", "0", "-c", "copy", *after, f"file:{path}"], timeout=60)
+    ffmpeg.run(
+        ["-y", *before, "-i", f"file:{source}", "-map", "0", "-c", "copy", *after, f"file:{path}"],
+        timeout=60,
+    )
     source.unlink()
     return path
 
@@ -157,16 +208,56 @@ def varying(folder: Path, name: str = "a.mp4", **how: Any) -> Path:
 def late(folder: Path, *, sound: float = 0.0, picture: float = 0.0) -> Path:
     """One of both begins late, and what it shows or sounds still belongs together."""
     path, cut = folder / "a.mkv", f"trim=start={picture}"
-    heard, moving = f"{_BEEP.format(rate=48000, layout='mono')},atrim=start={sound}", f"testsrc2=s=360x480:r=30,{_FLASH},{cut}"
+    heard, moving = (
+        f"{_BEEP.format(rate=48000, layout='mono')},atrim=start={sound}",
+        f"testsrc2=s=360x480:r=30,{_FLASH},{cut}",
+    )
     inputs = ["-f", "lavfi", "-i", moving, "-f", "lavfi", "-i", heard]
-    ffmpeg.run(["-y", *inputs, "-t", "4", "-copyts", "-c:v", *X264, "-pix_fmt", "yuv420p", "-c:a", "aac", f"file:{path}"], timeout=60)
+    ffmpeg.run(
+        [
+            "-y",
+            *inputs,
+            "-t",
+            "4",
+            "-copyts",
+            "-c:v",
+            *X264,
+            "-pix_fmt",
+            "yuv420p",
+            "-c:a",
+            "aac",
+            f"file:{path}",
+        ],
+        timeout=60,
+    )
     return path
 
 
 def streamed(folder: Path) -> Path:
     """A webcam's recording: written to a pipe, so that its header has no length."""
-    moving = ["-f", "lavfi", "-t", "3.2", "-i", f"testsrc2=s=360x480:r=30,{_FLASH}", "-f", "lavfi", "-t", "3.2"]
-    args = [*moving, "-i", _BEEP.format(rate=48000, layout="mono"), "-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libopus"]
+    moving = [
+        "-f",
+        "lavfi",
+        "-t",
+        "3.2",
+        "-i",
+        f"testsrc2=s=360x480:r=30,{_FLASH}",
+        "-f",
+        "lavfi",
+        "-t",
+        "3.2",
+    ]
+    args = [
+        *moving,
+        "-i",
+        _BEEP.format(rate=48000, layout="mono"),
+        "-c:v",
+        "libvpx",
+        "-deadline",
+        "realtime",
+        "-c:a",
+        "libopus",
+    ]
     path = folder / "a.webm"
     path.write_bytes(ffmpeg.run([*args, "-f", "webm", "pipe:1"], timeout=60).stdout)
     return path
@@ -179,18 +270,41 @@ def hdr(folder: Path, transfer: str, name: str = "a.mp4", **how: Any) -> Path:
 
 
 def heavy(
-    folder: Path, name: str = "a.mp4", *, seconds: float = 4.0, size: str = "720x960", grain: int = 24, crf: int = 13, **how: Any
+    folder: Path,
+    name: str = "a.mp4",
+    *,
+    seconds: float = 4.0,
+    size: str = "720x960",
+    grain: int = 24,
+    crf: int = 13,
+    **how: Any,
 ) -> Path:
     """Grain that costs more than 10 Mbyte."""
     video = (*X264, "-crf", str(crf))
-    return clip(folder, name, seconds=seconds, size=size, filters=f"noise=alls={grain}:allf=t", video=video, **how)
+    return clip(
+        folder,
+        name,
+        seconds=seconds,
+        size=size,
+        filters=f"noise=alls={grain}:allf=t",
+        video=video,
+        **how,
+    )
 
 
 def phone(folder: Path) -> Path:
     """What a phone leaves: 45 s of HEVC, about 40 MB, held upright by a tag, with gaps, in a MOV."""
     grain = "noise=alls=25:allf=t,select='not(gt(n\\,600)*eq(mod(n\\,7)\\,0))'"
     video = (*X265, "-crf", "19", "-g", "30")
-    flat = clip(folder, "flat.mov", seconds=45, size="640x360", video=video, filters=grain, after=("-fps_mode", "vfr"))
+    flat = clip(
+        folder,
+        "flat.mov",
+        seconds=45,
+        size="640x360",
+        video=video,
+        filters=grain,
+        after=("-fps_mode", "vfr"),
+    )
     return wrapped(flat, "a.mov", before=("-display_rotation", "90"))
 
 
@@ -210,10 +324,14 @@ CLIPS: dict[str, Maker] = {
     "hevc": lambda to: clip(to, video=X265),
     "hevc, mov, 10 bits": lambda to: clip(to, "a.mov", video=X265, pixels="yuv420p10le"),
     "av1": lambda to: clip(to, "a.mp4", video=AV1),
-    "prores": lambda to: clip(to, "a.mov", video=PRORES, pixels="yuv422p10le", sound=("pcm_s16le",)),
+    "prores": lambda to: clip(
+        to, "a.mov", video=PRORES, pixels="yuv422p10le", sound=("pcm_s16le",)
+    ),
     "10 bits": lambda to: clip(to, pixels="yuv420p10le"),
     "4:4:4": lambda to: clip(to, pixels="yuv444p"),
-    "rgb": lambda to: clip(to, "a.mkv", video=("libx264rgb", "-preset", "ultrafast"), pixels="bgr24"),
+    "rgb": lambda to: clip(
+        to, "a.mkv", video=("libx264rgb", "-preset", "ultrafast"), pixels="bgr24"
+    ),
     "hdr, pq": lambda to: hdr(to, "smpte2084"),
     "hdr, hlg": lambda to: hdr(to, "arib-std-b67"),
     "interlaced": lambda to: clip(to, rate="25", video=INTERLACED),
@@ -234,12 +352,22 @@ CLIPS: dict[str, Maker] = {
     "picture begins late": lambda to: late(to, picture=0.7),
     "hevc, turned": lambda to: turned(to, 270, video=X265),
     "hevc, turned, varying": lambda to: wrapped(
-        varying(to, "v.mp4", video=X265, size="480x360"), "a.mov", before=("-display_rotation", "90")
+        varying(to, "v.mp4", video=X265, size="480x360"),
+        "a.mov",
+        before=("-display_rotation", "90"),
     ),
-    "interlaced, wide pixels": lambda to: clip(to, "a.mkv", rate="25", video=INTERLACED, filters="setsar=16/11"),
-    "prores, too long": lambda to: clip(to, "a.mov", seconds=31, rate="24", size="360x360", video=PRORES, pixels="yuv422p10le"),
+    "interlaced, wide pixels": lambda to: clip(
+        to, "a.mkv", rate="25", video=INTERLACED, filters="setsar=16/11"
+    ),
+    "prores, too long": lambda to: clip(
+        to, "a.mov", seconds=31, rate="24", size="360x360", video=PRORES, pixels="yuv422p10le"
+    ),
     "av1, small": lambda to: clip(to, "a.mkv", video=AV1, size="200x240", sound=("libopus",)),
-    "hdr, turned": lambda to: wrapped(hdr(to, "smpte2084", "flat.mp4", size="480x360"), "a.mp4", before=("-display_rotation", "90")),
+    "hdr, turned": lambda to: wrapped(
+        hdr(to, "smpte2084", "flat.mp4", size="480x360"),
+        "a.mp4",
+        before=("-display_rotation", "90"),
+    ),
     "mkv, varying": lambda to: varying(to, "a.mkv"),
     "webm, too heavy": lambda to: heavy(to, "a.mkv", sound=("libopus",), crf=12),
     "4:4:4, too heavy": lambda to: heavy(to, pixels="yuv444p"),

@@ -99,14 +99,25 @@ class ServerState:
     polls: deque[Act] = field(default_factory=deque)
     balances: deque[Act] = field(default_factory=deque)
     puts: deque[Act] = field(default_factory=deque)
-    statuses: list[str] = field(default_factory=lambda: ["TASK_STATUS_QUEUED", "TASK_STATUS_PROCESSING", "TASK_STATUS_SUCCEED"])
+    statuses: list[str] = field(
+        default_factory=lambda: [
+            "TASK_STATUS_QUEUED",
+            "TASK_STATUS_PROCESSING",
+            "TASK_STATUS_SUCCEED",
+        ]
+    )
     """What the polls of a task say, one after the other; the last one stays."""
     reason: str = ""
     """Of a task that failed."""
     video: bytes = MP4
     """The result of every task made from now on."""
     balance: dict[str, Any] = field(
-        default_factory=lambda: {"availableBalance": "125000", "cashBalance": "100000", "creditLimit": "25000", "outstandingInvoices": "0"}
+        default_factory=lambda: {
+            "availableBalance": "125000",
+            "cashBalance": "100000",
+            "creditLimit": "25000",
+            "outstandingInvoices": "0",
+        }
     )
     files: dict[str, File] = field(default_factory=dict)
     """By path. Results and uploads are put here too."""
@@ -126,22 +137,33 @@ class ServerState:
 class ScriptedNovita:
     """The server, in a thread; ``base_url`` is where, ``state`` what it does and saw. A context manager."""
 
-    def __init__(self, state: ServerState | None = None, *, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
+    def __init__(
+        self, state: ServerState | None = None, *, tls: ssl.SSLContext | None = None, port: int = 0
+    ) -> None:
         self.state = state or ServerState()
         self.released = threading.Event()
         self.lock = threading.Lock()
         self._http = _Server(("127.0.0.1", port), _handler_of(self))
         if tls is not None:
-            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True, do_handshake_on_connect=False)
+            self._http.socket = tls.wrap_socket(
+                self._http.socket, server_side=True, do_handshake_on_connect=False
+            )
         self.port = int(self._http.server_address[1])
         self.base_url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        self._thread = threading.Thread(
+            target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        )
         self._thread.start()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     @property
@@ -165,13 +187,20 @@ class ScriptedNovita:
         return [s for s in self.state.seen if s.method == method and s.path == path]
 
 
-def task_answer(task_id: str, status: str, *, reason: str = "", videos: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+def task_answer(
+    task_id: str, status: str, *, reason: str = "", videos: list[dict[str, Any]] | None = None
+) -> dict[str, Any]:
     """A poll's answer with every documented field."""
     return {
         "extra": {
             "seed": "1",
             "enable_nsfw_detection": False,
-            "debug_info": {"request_info": "", "submit_time_ms": "1", "execute_time_ms": "2", "complete_time_ms": "3"},
+            "debug_info": {
+                "request_info": "",
+                "submit_time_ms": "1",
+                "execute_time_ms": "2",
+                "complete_time_ms": "3",
+            },
         },
         "task": {
             "task_id": task_id,
@@ -179,7 +208,11 @@ def task_answer(task_id: str, status: str, *, reason: str = "", videos: list[dic
             "reason": reason,
             "task_type": "KLING_V3_MOTION_CONTROL",
             "eta": 60 if status in ("TASK_STATUS_QUEUED", "TASK_STATUS_PROCESSING") else 0,
-            "progress_percent": 100 if status == "TASK_STATUS_SUCCEED" else 40 if status == "TASK_STATUS_PROCESSING" else 0,
+            "progress_percent": 100
+            if status == "TASK_STATUS_SUCCEED"
+            else 40
+            if status == "TASK_STATUS_PROCESSING"
+            else 0,
         },
         "images": [],
         "videos": videos or [],
@@ -189,7 +222,15 @@ def task_answer(task_id: str, status: str, *, reason: str = "", videos: list[dic
 
 def refusal(status: int, reason: str, message: str = "") -> Reply:
     """The documented form of an error."""
-    return Reply(status, {"code": status, "reason": reason, "message": message or reason.lower().replace("_", " "), "metadata": {}})
+    return Reply(
+        status,
+        {
+            "code": status,
+            "reason": reason,
+            "message": message or reason.lower().replace("_", " "),
+            "metadata": {},
+        },
+    )
 
 
 def invalid(body: Any) -> str:
@@ -201,7 +242,10 @@ def invalid(body: Any) -> str:
             return f"{name}: is required"
     if not body["video"].startswith(("http://", "https://")):
         return "video: must be a URL"
-    for name, allowed in (("model_name", ("kling-v3-0-std", "kling-v3-0-pro")), ("character_orientation", ("image", "video"))):
+    for name, allowed in (
+        ("model_name", ("kling-v3-0-std", "kling-v3-0-pro")),
+        ("character_orientation", ("image", "video")),
+    ):
         if body[name] not in allowed:
             return f"{name}: must be {' or '.join(allowed)}"
     if not isinstance(body.get("keep_original_sound", True), bool):
@@ -292,7 +336,9 @@ def _handler_of(server: ScriptedNovita) -> type[BaseHTTPRequestHandler]:
                 with server.lock:
                     state.poll_count += 1
                     act = state.polls.popleft() if state.polls else None
-                self._do(act) if act else self._authorised(lambda: self._poll((query.get("task_id") or [""])[0]))
+                self._do(act) if act else self._authorised(
+                    lambda: self._poll((query.get("task_id") or [""])[0])
+                )
             elif method == "GET" and path == BALANCE:
                 with server.lock:
                     state.balance_count += 1
@@ -342,7 +388,11 @@ def _handler_of(server: ScriptedNovita) -> type[BaseHTTPRequestHandler]:
                 status = state.statuses[min(state.polled[task_id], len(state.statuses) - 1)]
                 state.polled[task_id] += 1
             link = f"{server.base_url}/results/{task_id}.mp4?{SIGNATURE}"
-            videos = [{"video_url": link, "video_url_ttl": "3600", "video_type": "mp4"}] if status == "TASK_STATUS_SUCCEED" else []
+            videos = (
+                [{"video_url": link, "video_url_ttl": "3600", "video_type": "mp4"}]
+                if status == "TASK_STATUS_SUCCEED"
+                else []
+            )
             reason = state.reason if status == "TASK_STATUS_FAILED" else ""
             return Reply(200, task_answer(task_id, status, reason=reason, videos=videos))
 
@@ -368,7 +418,10 @@ def _handler_of(server: ScriptedNovita) -> type[BaseHTTPRequestHandler]:
             part = file.data[start:end]
             self.send_response(status)
             self.send_header("Content-Type", file.content_type)
-            self.send_header("Content-Length", str(file.told_length if file.told_length is not None else len(part)))
+            self.send_header(
+                "Content-Length",
+                str(file.told_length if file.told_length is not None else len(part)),
+            )
             if file.etag:
                 self.send_header("ETag", file.etag)
             if file.ranges:
@@ -386,16 +439,26 @@ def _handler_of(server: ScriptedNovita) -> type[BaseHTTPRequestHandler]:
                     server.released.wait(30)
                     raise _End
                 case Reset():
-                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    self.connection.setsockopt(
+                        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+                    )
                     raise _End
                 case HangUp() | CutAfter():
                     raise _End
                 case Reply(status=status, body=body, headers=headers):
                     kind = "application/json" if isinstance(body, dict | list) else "text/html"
-                    data = json.dumps(body).encode() if isinstance(body, dict | list) else (body or b"")
+                    data = (
+                        json.dumps(body).encode()
+                        if isinstance(body, dict | list)
+                        else (body or b"")
+                    )
                     data = data.encode() if isinstance(data, str) else data
                     self.send_response(status)
-                    for name, value in {"Content-Type": kind, "Content-Length": str(len(data)), **headers}.items():
+                    for name, value in {
+                        "Content-Type": kind,
+                        "Content-Length": str(len(data)),
+                        **headers,
+                    }.items():
                         self.send_header(name, value)
                     self.end_headers()
                     self.wfile.write(data)

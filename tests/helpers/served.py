@@ -58,7 +58,9 @@ def chromium() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"]
+        )
         yield browser
         browser.close()
 
@@ -79,11 +81,17 @@ def serving(folder: Path, *program: str) -> Iterator[Served]:
     theirs = {
         k: v
         for k, v in os.environ.items()
-        if not k.upper().startswith(("NOVITA_", "KLING_", "SPACE_", "GRADIO_")) and "PROXY" not in k.upper()
+        if not k.upper().startswith(("NOVITA_", "KLING_", "SPACE_", "GRADIO_"))
+        and "PROXY" not in k.upper()
     }
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-u", *(program or ("app.py",))], cwd=ROOT, env=theirs | ours, stdout=out, stderr=out, start_new_session=True
+            [sys.executable, "-u", *(program or ("app.py",))],
+            cwd=ROOT,
+            env=theirs | ours,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
         )
     url = f"http://127.0.0.1:{port}"
     try:
@@ -119,7 +127,14 @@ def watching(browser: Any, **how: Any) -> Iterator[Watched]:
     seen.page.set_default_timeout(30_000)
     seen.page.on("console", lambda m: seen.complaints.append(m.text) if m.type == "error" else None)
     seen.page.on("pageerror", lambda e: seen.complaints.append(str(e)))
-    seen.page.on("request", lambda r: None if r.url.startswith(("http://127.0.0.1:", "data:", "blob:")) else seen.elsewhere.append(r.url))
+    seen.page.on(
+        "request",
+        lambda r: (
+            None
+            if r.url.startswith(("http://127.0.0.1:", "data:", "blob:"))
+            else seen.elsewhere.append(r.url)
+        ),
+    )
     yield seen
     context.close()
 

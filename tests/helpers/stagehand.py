@@ -67,7 +67,12 @@ def file(name: str) -> dict[str, str]:
 
 def value(a: str | None, b: str | None, **more: Any) -> dict[str, Any]:
     """A value for the stage."""
-    given = {"a": file(a) if a else None, "b": file(b) if b else None, "label_a": "Reference", "label_b": "Result"}
+    given = {
+        "a": file(a) if a else None,
+        "b": file(b) if b else None,
+        "label_a": "Reference",
+        "label_b": "Result",
+    }
     return {**stage.nothing(), **given, **more}
 
 
@@ -96,7 +101,9 @@ def serving(folder: Path) -> Iterator[Site]:
                 self._file(name, (folder / name).read_bytes())
 
         def _file(self, name: str, data: bytes) -> None:
-            kind = {".mp4": "video/mp4", ".mov": "video/quicktime", ".png": "image/png"}[Path(name).suffix]
+            kind = {".mp4": "video/mp4", ".mov": "video/quicktime", ".png": "image/png"}[
+                Path(name).suffix
+            ]
             head = {"Content-Type": kind, "Accept-Ranges": "bytes", "Cache-Control": "no-store"}
             if found := _RANGE.match(self.headers.get("Range", "")):
                 first, last = int(found[1]), int(found[2] or len(data) - 1)
@@ -105,7 +112,9 @@ def serving(folder: Path) -> Iterator[Site]:
             else:
                 self._send(200, data, head, site.pace.get(name))
 
-        def _send(self, code: int, data: bytes, head: Mapping[str, str], pace: float | None) -> None:
+        def _send(
+            self, code: int, data: bytes, head: Mapping[str, str], pace: float | None
+        ) -> None:
             self.send_response(code)
             for key, text in {**head, "Content-Length": str(len(data))}.items():
                 self.send_header(key, text)

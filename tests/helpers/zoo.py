@@ -24,7 +24,14 @@ def picture(mode: str = "RGB", size: tuple[int, int] = (400, 600)) -> Image.Imag
     return drawn.convert(mode)
 
 
-def image(folder: Path, name: str = "figure.png", *, mode: str = "RGB", size: tuple[int, int] = (400, 600), kind: str = "PNG") -> Path:
+def image(
+    folder: Path,
+    name: str = "figure.png",
+    *,
+    mode: str = "RGB",
+    size: tuple[int, int] = (400, 600),
+    kind: str = "PNG",
+) -> Path:
     path = folder / name
     picture(mode, size).save(path, format=kind)
     return path
@@ -69,17 +76,23 @@ def bomb(folder: Path, side: int = 20_000) -> Path:
     data = b"".join(packer.compress(row * 100) for _ in range(side // 100)) + packer.flush()
 
     def chunk(name: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        return (
+            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        )
 
     header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b""))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    )
     return path
 
 
 def heic(folder: Path, name: str = "photo.heic", brand: bytes = b"heic") -> Path:
     """The first bytes of a phone's photograph, and nothing behind them."""
     path = folder / name
-    path.write_bytes(struct.pack(">I", 24) + b"ftyp" + brand + b"\0\0\0\0mif1" + brand + b"\0" * 500)
+    path.write_bytes(
+        struct.pack(">I", 24) + b"ftyp" + brand + b"\0\0\0\0mif1" + brand + b"\0" * 500
+    )
     return path
 
 
@@ -115,16 +128,33 @@ def clip(
     """A moving test picture. ``sound``: seconds of a tone beside it; ``before`` and ``after``: more arguments for input and output."""
     path = folder / name
     tone = ["-f", "lavfi", "-t", f"{sound}", "-i", "sine"] if sound else []
-    picture = ["-f", "lavfi", *before, "-t", f"{seconds}", "-i", MOVING.format(size=size, rate=rate)]
-    codecs = ["-c:v", *codec, *(("-preset", "ultrafast") if codec[0] == "libx264" else ()), *(("-c:a", "aac") if tone else ())]
+    picture = [
+        "-f",
+        "lavfi",
+        *before,
+        "-t",
+        f"{seconds}",
+        "-i",
+        MOVING.format(size=size, rate=rate),
+    ]
+    codecs = [
+        "-c:v",
+        *codec,
+        *(("-preset", "ultrafast") if codec[0] == "libx264" else ()),
+        *(("-c:a", "aac") if tone else ()),
+    ]
     ffmpeg.run(["-y", *picture, *tone, *codecs, *after, f"file:{path}"], timeout=60)
     return path
 
 
-def copied(source: Path, name: str, *, before: tuple[str, ...] = (), after: tuple[str, ...] = ()) -> Path:
+def copied(
+    source: Path, name: str, *, before: tuple[str, ...] = (), after: tuple[str, ...] = ()
+) -> Path:
     """The same packets in another wrapping."""
     path = source.with_name(name)
-    ffmpeg.run(["-y", *before, "-i", f"file:{source}", "-c", "copy", *after, f"file:{path}"], timeout=60)
+    ffmpeg.run(
+        ["-y", *before, "-i", f"file:{source}", "-c", "copy", *after, f"file:{path}"], timeout=60
+    )
     return path
 
 
@@ -136,7 +166,18 @@ def rotated_clip(folder: Path, degrees: int = 90) -> Path:
 
 def streamed_webm(folder: Path) -> Path:
     """A webcam's recording: written to a pipe, so that its header has no length."""
-    args = ["-f", "lavfi", "-t", "3", "-i", MOVING.format(size="320x480", rate="30"), "-c:v", "libvpx", "-deadline", "realtime"]
+    args = [
+        "-f",
+        "lavfi",
+        "-t",
+        "3",
+        "-i",
+        MOVING.format(size="320x480", rate="30"),
+        "-c:v",
+        "libvpx",
+        "-deadline",
+        "realtime",
+    ]
     done = ffmpeg.run([*args, "-f", "webm", "pipe:1"], timeout=60)
     return written(folder, "webcam.webm", done.stdout)
 
@@ -159,6 +200,17 @@ def sound_with_cover(folder: Path) -> Path:
     picture(size=(320, 320)).save(cover, "JPEG")
     art = written(folder, "cover.jpg", cover.getvalue())
     path = folder / "cover.mp4"
-    maps = ["-map", "0:a", "-map", "1:v", "-c:a", "copy", "-c:v", "mjpeg", "-disposition:v:0", "attached_pic"]
+    maps = [
+        "-map",
+        "0:a",
+        "-map",
+        "1:v",
+        "-c:a",
+        "copy",
+        "-c:v",
+        "mjpeg",
+        "-disposition:v:0",
+        "attached_pic",
+    ]
     ffmpeg.run(["-y", "-i", str(song), "-i", str(art), *maps, str(path)], timeout=60)
     return path

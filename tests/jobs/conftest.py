@@ -24,7 +24,9 @@ Make = Callable[..., Runner]
 
 
 def encode(path: Path, *source: str, seconds: float = 3.2) -> Path:
-    ffmpeg.run([*source, "-t", str(seconds), *ffmpeg.H264, "-preset", "ultrafast", str(path)], timeout=60)
+    ffmpeg.run(
+        [*source, "-t", str(seconds), *ffmpeg.H264, "-preset", "ultrafast", str(path)], timeout=60
+    )
     return path
 
 
@@ -32,13 +34,26 @@ def encode(path: Path, *source: str, seconds: float = 3.2) -> Path:
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """3.2 s, 320x480, 25 frames a second, with a tone."""
     sound = ["-f", "lavfi", "-i", "sine=frequency=440"]
-    return encode(tmp_path_factory.mktemp("clips") / "dance.mp4", "-f", "lavfi", "-i", "testsrc2=size=320x480:rate=25", *sound)
+    return encode(
+        tmp_path_factory.mktemp("clips") / "dance.mp4",
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=size=320x480:rate=25",
+        *sound,
+    )
 
 
 @pytest.fixture(scope="session")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the provider gives back: as long as the clip."""
-    return encode(tmp_path_factory.mktemp("clips") / "result.mp4", "-f", "lavfi", "-i", "testsrc=size=320x480:rate=25")
+    return encode(
+        tmp_path_factory.mktemp("clips") / "result.mp4",
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc=size=320x480:rate=25",
+    )
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +73,9 @@ def novita(clip: Path, rendered: Path) -> Iterator[ScriptedNovita]:
 @pytest.fixture
 def request_(novita: ScriptedNovita, clip: Path, picture: Path) -> MotionRequest:
     """A local picture and a clip at an address."""
-    return MotionRequest(picture, novita.serve("/in/dance.mp4", File(clip.read_bytes())), prompt="a bright studio")
+    return MotionRequest(
+        picture, novita.serve("/in/dance.mp4", File(clip.read_bytes())), prompt="a bright studio"
+    )
 
 
 @pytest.fixture
@@ -74,8 +91,21 @@ def make(novita: ScriptedNovita, tmp_path: Path) -> Iterator[Make]:
             "private_hosts": frozenset({"127.0.0.1"}),
         }
         # short time-outs: what never answers is noticed at once
-        wire = Transport(rng=random.Random(1), wait=lambda seconds: False, read_timeout=0.3, submit_timeout=0.3, per_minute=None)
-        made.append(Runner(load(**{**known, **(settings or {})}), pace=pace, transport=given.pop("transport", wire), **given))
+        wire = Transport(
+            rng=random.Random(1),
+            wait=lambda seconds: False,
+            read_timeout=0.3,
+            submit_timeout=0.3,
+            per_minute=None,
+        )
+        made.append(
+            Runner(
+                load(**{**known, **(settings or {})}),
+                pace=pace,
+                transport=given.pop("transport", wire),
+                **given,
+            )
+        )
         return made[-1]
 
     yield one

@@ -22,7 +22,9 @@ class Interleaved(Store):
     def private(self, job_id: str, now: float) -> Private:
         private = super().private(job_id, now)
         self.looks += 1
-        if self.looks == 2:  # the first is for the key, the second to see whether someone works on it
+        if (
+            self.looks == 2
+        ):  # the first is for the key, the second to see whether someone works on it
             self.meanwhile()
         return private
 
@@ -33,8 +35,28 @@ def test_a_look_that_began_before_a_resume_does_not_make_the_job_wait_again(tmp_
         folder = store.home.folder(job_id := new_job_id())
         folder.mkdir()
         request = MotionRequest(folder / "image.png", folder / "video.mp4")
-        job = Job(job_id, "alice", "novita", 1, "processing", request, "f" * 64, 1.0, 1.0, folder, "hero.png", "dance.mp4", 5.0)
-        store.add(job, Private("visitor", None, None, True), "gone", 10.0, ev.Checked(report=Report(()), quote=None))
+        job = Job(
+            job_id,
+            "alice",
+            "novita",
+            1,
+            "processing",
+            request,
+            "f" * 64,
+            1.0,
+            1.0,
+            folder,
+            "hero.png",
+            "dance.mp4",
+            5.0,
+        )
+        store.add(
+            job,
+            Private("visitor", None, None, True),
+            "gone",
+            10.0,
+            ev.Checked(report=Report(()), quote=None),
+        )
         access = Access(load(novita_api_key=None, home=tmp_path / "home"), store, lambda: 20.0)
         store.meanwhile = lambda: store.claim("resumed", job_id, now=20.0, until=50.0)
         assert not access.servable(job_id)

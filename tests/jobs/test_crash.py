@@ -32,7 +32,10 @@ def crash(step: str, request: MotionRequest, novita: ScriptedNovita, home: Path)
         "KLING_ALLOW_PRIVATE_HOSTS": "127.0.0.1",
     }
     done = subprocess.run(
-        [sys.executable, str(CRASH), step, str(request.image), str(request.video)], env=env, capture_output=True, timeout=60
+        [sys.executable, str(CRASH), step, str(request.image), str(request.video)],
+        env=env,
+        capture_output=True,
+        timeout=60,
     )
     assert done.returncode == 9, done.stderr.decode()[-2000:]
 
@@ -43,7 +46,9 @@ def only_job(runner: Runner) -> Job:
 
 
 @pytest.mark.parametrize("step", ["stored", "published"])
-def test_before_it_was_sent(step: str, make, novita: ScriptedNovita, request_: MotionRequest, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_before_it_was_sent(
+    step: str, make, novita: ScriptedNovita, request_: MotionRequest, tmp_path: Path
+) -> None:  # type: ignore[no-untyped-def]
     crash(step, request_, novita, tmp_path / "home")
     assert novita.state.submit_count == 0
     runner = make(clock=later)
@@ -60,7 +65,9 @@ def test_before_it_was_sent(step: str, make, novita: ScriptedNovita, request_: M
 
 
 @pytest.mark.parametrize(("step", "sent"), [("submitting", 0), ("submitted", 1)])
-def test_while_it_was_sent(step: str, sent: int, make, novita: ScriptedNovita, request_: MotionRequest, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_while_it_was_sent(
+    step: str, sent: int, make, novita: ScriptedNovita, request_: MotionRequest, tmp_path: Path
+) -> None:  # type: ignore[no-untyped-def]
     crash(step, request_, novita, tmp_path / "home")
     assert novita.state.submit_count == sent
     runner = make(clock=later)
@@ -84,7 +91,9 @@ def test_while_it_was_sent(step: str, sent: int, make, novita: ScriptedNovita, r
 
 
 @pytest.mark.parametrize("step", ["queued", "polled", "received", "saved", "succeeded"])
-def test_after_it_was_accepted(step: str, make, novita: ScriptedNovita, request_: MotionRequest, tmp_path: Path, rendered: Path) -> None:  # type: ignore[no-untyped-def]
+def test_after_it_was_accepted(
+    step: str, make, novita: ScriptedNovita, request_: MotionRequest, tmp_path: Path, rendered: Path
+) -> None:  # type: ignore[no-untyped-def]
     crash(step, request_, novita, tmp_path / "home")
     fetched = sum(novita.state.gets.values())
     runner = make(clock=later)
@@ -99,7 +108,9 @@ def test_after_it_was_accepted(step: str, make, novita: ScriptedNovita, request_
     assert not list(job.folder.glob("*.part"))
 
 
-def test_before_anything_was_written(make, novita: ScriptedNovita, request_: MotionRequest, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_before_anything_was_written(
+    make, novita: ScriptedNovita, request_: MotionRequest, tmp_path: Path
+) -> None:  # type: ignore[no-untyped-def]
     crash("measured", request_, novita, tmp_path / "home")
     runner = make(clock=later)
     assert runner.jobs() == []

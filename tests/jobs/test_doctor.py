@@ -28,7 +28,13 @@ def severities(report: Report) -> dict[str, str]:
 def test_all_is_well(runner: Any) -> None:
     report = examine(runner)
     assert report.ok
-    assert severities(report) == {"home": "pass", "ffmpeg": "pass", "models": "pass", "key": "pass", "publish": "advice"}
+    assert severities(report) == {
+        "home": "pass",
+        "ffmpeg": "pass",
+        "models": "pass",
+        "key": "pass",
+        "publish": "advice",
+    }
     assert "12.50 USD" in str(report)
 
 
@@ -40,13 +46,19 @@ def test_a_wrong_key_is_an_error_with_what_to_do_and_is_not_shown(make: Any) -> 
 
 
 @pytest.mark.parametrize(("life", "seen"), [(7200.0, "for 2 hours"), (None, "without an end")])
-def test_a_way_to_publish_is_tried_and_leaves_nothing(make: Any, novita: ScriptedNovita, life: float | None, seen: str) -> None:
+def test_a_way_to_publish_is_tried_and_leaves_nothing(
+    make: Any, novita: ScriptedNovita, life: float | None, seen: str
+) -> None:
     class Shelf:
         left = 0
 
         def publish(self, path: Path) -> Published:
             self.left += 1
-            return Published(novita.serve("/shelf/doctor.mp4", File(path.read_bytes())), life and runner.now() + life, "a shelf")
+            return Published(
+                novita.serve("/shelf/doctor.mp4", File(path.read_bytes())),
+                life and runner.now() + life,
+                "a shelf",
+            )
 
         def withdraw(self, path: Path) -> None:
             self.left -= 1
@@ -65,11 +77,17 @@ def test_a_way_that_does_not_work_is_said(make: Any) -> None:
     assert "place on this machine" in str(report)
 
 
-def test_a_page_that_found_itself_closed_says_why_wherever_it_matters(make: Any, picture: Path, clip: Path) -> None:
+def test_a_page_that_found_itself_closed_says_why_wherever_it_matters(
+    make: Any, picture: Path, clip: Path
+) -> None:
     runner = make(settings={"public_base_url": "https://studio.example"})
     (before,) = (each for each in examine(runner).findings if each.field == "publish")
-    assert (before.severity, "studio.example" in before.measured) == ("advice", True), "only the running page can try it"
-    runner.page_refusal = "A stranger gets HTTP 404 at this page's public address; it seems private."
+    assert (before.severity, "studio.example" in before.measured) == ("advice", True), (
+        "only the running page can try it"
+    )
+    runner.page_refusal = (
+        "A stranger gets HTTP 404 at this page's public address; it seems private."
+    )
     (found,) = (each for each in examine(runner).findings if each.field == "publish")
     assert (found.severity, found.measured) == ("error", runner.page_refusal)
     refused = runner.look(image=picture, video=clip, key=SecretStr("sk_visitor")).report

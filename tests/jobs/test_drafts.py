@@ -26,7 +26,16 @@ def dance(shared_media: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shortest legal take of a real dance, small, with its sound."""
     path = tmp_path_factory.mktemp("clips") / "dance.mp4"
     scale = ["-vf", "scale=400:-2,fps=15", *ffmpeg.H264, "-preset", "ultrafast", "-c:a", "aac"]
-    ffmpeg.run([*ffmpeg.source(shared_media / "video" / "dance_woman_4s.mp4"), "-t", "3.1", *scale, str(path)], timeout=60)
+    ffmpeg.run(
+        [
+            *ffmpeg.source(shared_media / "video" / "dance_woman_4s.mp4"),
+            "-t",
+            "3.1",
+            *scale,
+            str(path),
+        ],
+        timeout=60,
+    )
     return path
 
 
@@ -43,7 +52,9 @@ def drafts(home: Path) -> Iterator[Runner]:
 
 
 def test_a_draft_is_made_without_a_key(drafts: Runner, shared_media: Path, dance: Path) -> None:
-    request = MotionRequest(shared_media / "image" / "fullbody_man.png", dance, character_orientation="video")
+    request = MotionRequest(
+        shared_media / "image" / "fullbody_man.png", dance, character_orientation="video"
+    )
     seen: list[ev.Event] = []
     result = drafts.run(request, progress=seen.append)
     info = probe_video(result.video)
@@ -59,10 +70,17 @@ def test_a_draft_is_made_without_a_key(drafts: Runner, shared_media: Path, dance
         drafts.submit(request)
 
 
-def test_no_person_fails_with_klings_own_kind_of_reason(drafts: Runner, shared_media: Path, dance: Path) -> None:
+def test_no_person_fails_with_klings_own_kind_of_reason(
+    drafts: Runner, shared_media: Path, dance: Path
+) -> None:
     with pytest.raises(errors.TaskFailed) as caught:
-        drafts.run(MotionRequest(shared_media / "image" / "no_person_camera.png", dance), progress=False)
-    assert caught.value.words == "Image recognition failed. No complete upper body detected in the image"
+        drafts.run(
+            MotionRequest(shared_media / "image" / "no_person_camera.png", dance), progress=False
+        )
+    assert (
+        caught.value.words
+        == "Image recognition failed. No complete upper body detected in the image"
+    )
     assert caught.value.field == "image"
     assert caught.value.money == "no"
 
@@ -78,7 +96,10 @@ def test_a_draft_on_purpose_costs_nothing_where_a_key_is_set(
     known: dict[str, Any] = {"novita_api_key": novita.key, "novita_base_url": novita.base_url}
     with Runner(load(home=home, poll_interval=0.05, **known)) as paid:
         image = shared_media / "image" / "no_person_camera.png"
-        assert paid.look(image=image, video=dance, draft=True).quote == drafts.look(image=image, video=dance).quote
+        assert (
+            paid.look(image=image, video=dance, draft=True).quote
+            == drafts.look(image=image, video=dance).quote
+        )
         with pytest.raises(errors.TaskFailed, match="Image recognition failed") as caught:
             paid.run(MotionRequest(image, dance), draft=True, progress=False)
         job = paid.job(caught.value.job_id or "")
@@ -92,19 +113,27 @@ def test_a_key_that_is_set_later_makes_another_job_and_says_so(
 ) -> None:
     image = shared_media / "image" / "fullbody_man.png"
     draft = drafts.run(MotionRequest(image, dance), progress=False).job
-    known: dict[str, Any] = {"novita_api_key": novita.key, "novita_base_url": novita.base_url, "private_hosts": frozenset({"127.0.0.1"})}
+    known: dict[str, Any] = {
+        "novita_api_key": novita.key,
+        "novita_base_url": novita.base_url,
+        "private_hosts": frozenset({"127.0.0.1"}),
+    }
     with Runner(load(home=home, poll_interval=0.02, **known)) as paid:
         address = novita.serve("/in/dance.mp4", File(dance.read_bytes()))
         job = paid.submit(MotionRequest(image, address))
         assert job.job_id != draft.job_id
         assert job.fingerprint == draft.fingerprint
         assert not job.draft
-        assert "A local draft of the same request exists" in " ".join(e.text for _, e in paid.events(job.job_id) if isinstance(e, ev.Note))
+        assert "A local draft of the same request exists" in " ".join(
+            e.text for _, e in paid.events(job.job_id) if isinstance(e, ev.Note)
+        )
         assert not paid.result(job.job_id).draft
     assert novita.state.submit_count == 1
 
 
-def test_a_hosted_visitor_has_two_drafts_waiting_at_most(home: Path, shared_media: Path, dance: Path) -> None:
+def test_a_hosted_visitor_has_two_drafts_waiting_at_most(
+    home: Path, shared_media: Path, dance: Path
+) -> None:
     going = threading.Event()
     settings = load(home=home, space_id="me/studio", poll_interval=0.2)
 
@@ -113,7 +142,10 @@ def test_a_hosted_visitor_has_two_drafts_waiting_at_most(home: Path, shared_medi
             going.wait(60)
 
     with Runner(settings, after=held) as hosted:
-        requests = [MotionRequest(shared_media / "image" / "fullbody_man.png", dance, prompt=str(n)) for n in range(6)]
+        requests = [
+            MotionRequest(shared_media / "image" / "fullbody_man.png", dance, prompt=str(n))
+            for n in range(6)
+        ]
 
         def ask(request: MotionRequest) -> str:
             try:

@@ -18,8 +18,13 @@ from kling_utils.preflight.fit import FitChoices
 from kling_utils.values import MotionRequest
 
 
-def test_what_is_wrong_is_planned_first_and_then_repaired_in_copies(runner: Runner, tmp_path: Path) -> None:
-    image, video = zoo.image(tmp_path, "photo.webp", kind="WEBP", size=(200, 900)), zoo.streamed_webm(tmp_path)
+def test_what_is_wrong_is_planned_first_and_then_repaired_in_copies(
+    runner: Runner, tmp_path: Path
+) -> None:
+    image, video = (
+        zoo.image(tmp_path, "photo.webp", kind="WEBP", size=(200, 900)),
+        zoo.streamed_webm(tmp_path),
+    )
     before = image.read_bytes(), video.read_bytes()
     request = MotionRequest(image, video)
     plan = runner.plan_fit(request)
@@ -33,7 +38,9 @@ def test_what_is_wrong_is_planned_first_and_then_repaired_in_copies(runner: Runn
     assert (image.read_bytes(), video.read_bytes()) == before
 
 
-def test_fit_and_run_in_one_line(make: Any, novita: ScriptedNovita, request_: MotionRequest, tmp_path: Path) -> None:
+def test_fit_and_run_in_one_line(
+    make: Any, novita: ScriptedNovita, request_: MotionRequest, tmp_path: Path
+) -> None:
     small = zoo.image(tmp_path, "small.bmp", kind="BMP", size=(150, 240))
     runner = make()
     with pytest.raises(errors.Refused):
@@ -42,12 +49,17 @@ def test_fit_and_run_in_one_line(make: Any, novita: ScriptedNovita, request_: Mo
     assert novita.state.submit_count == 1
 
 
-def test_what_cannot_be_repaired_says_why_and_what_else(runner: Runner, picture: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_repaired_says_why_and_what_else(
+    runner: Runner, picture: Path, tmp_path: Path
+) -> None:
     short = zoo.clip(tmp_path, seconds=1.0)
     with pytest.raises(errors.Unrepairable, match="at least 3 s is needed") as caught:
         runner.fit(MotionRequest(picture, short))
     assert "slowed" in caught.value.hint or "longer" in caught.value.hint
-    slowed = runner.fit(MotionRequest(picture, zoo.clip(tmp_path, "two.mp4", seconds=2.0)), choices=FitChoices(slow=True))
+    slowed = runner.fit(
+        MotionRequest(picture, zoo.clip(tmp_path, "two.mp4", seconds=2.0)),
+        choices=FitChoices(slow=True),
+    )
     assert slowed.video is not None
     assert probe_video(slowed.video).duration >= 3
 
@@ -57,7 +69,9 @@ def shell(capsys: pytest.CaptureFixture[str], *args: object) -> tuple[int, Any]:
     return int(code or 0), json.loads(capsys.readouterr().out)
 
 
-def test_the_command_line_writes_a_copy_and_never_over_the_original(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_writes_a_copy_and_never_over_the_original(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     photo, out = zoo.image(tmp_path, "photo.tiff", kind="TIFF"), tmp_path / "fitted.jpg"
     code, said = shell(capsys, "fit", photo, "--out", out)
     assert (code, said["file"]) == (0, str(out))
@@ -71,7 +85,9 @@ def test_the_command_line_writes_a_copy_and_never_over_the_original(tmp_path: Pa
     code, said = shell(capsys, "fit", fine, "--out", tmp_path / "not.png")
     assert (code, said["file"]) == (0, str(tmp_path / "not.png"))
     assert (tmp_path / "not.png").read_bytes() == fine.read_bytes()
-    code, said = shell(capsys, "fit", zoo.clip(tmp_path, seconds=1.0), "--out", tmp_path / "never.mp4")
+    code, said = shell(
+        capsys, "fit", zoo.clip(tmp_path, seconds=1.0), "--out", tmp_path / "never.mp4"
+    )
     assert code == 1
     assert said["impossible"]
     assert not (tmp_path / "never.mp4").exists()

@@ -12,7 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.scripted import POLL, SUBMIT, CutAfter, File, Reply, Reset, ScriptedNovita, Stall, refusal
+from helpers.scripted import (
+    POLL,
+    SUBMIT,
+    CutAfter,
+    File,
+    Reply,
+    Reset,
+    ScriptedNovita,
+    Stall,
+    refusal,
+)
 from PIL import Image
 from pydantic import SecretStr
 
@@ -41,7 +51,9 @@ def notes(seen: list[ev.Event]) -> str:
     return " ".join(e.text for e in seen if isinstance(e, ev.Note))
 
 
-def test_the_main_path(runner: Runner, novita: ScriptedNovita, request_: MotionRequest, rendered: Path) -> None:
+def test_the_main_path(
+    runner: Runner, novita: ScriptedNovita, request_: MotionRequest, rendered: Path
+) -> None:
     result, seen = run(runner, request_)
     assert [type(e).__name__ for e in seen if not isinstance(e, ev.Downloading)] == [
         "Checked",
@@ -62,7 +74,9 @@ def test_the_main_path(runner: Runner, novita: ScriptedNovita, request_: MotionR
     assert "negative_prompt" not in sent
 
 
-def test_a_read_time_out_on_submit_is_not_resent(runner: Runner, novita: ScriptedNovita, request_: MotionRequest) -> None:
+def test_a_read_time_out_on_submit_is_not_resent(
+    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
     novita.state.submits.append(Stall())
     error, seen = run(runner, request_)
     assert isinstance(error, errors.SubmitUnconfirmed)
@@ -75,7 +89,9 @@ def test_a_read_time_out_on_submit_is_not_resent(runner: Runner, novita: Scripte
     assert novita.state.submit_count == 1
 
 
-def test_a_reset_on_submit_is_not_resent_and_can_be_dismissed(runner: Runner, novita: ScriptedNovita, request_: MotionRequest) -> None:
+def test_a_reset_on_submit_is_not_resent_and_can_be_dismissed(
+    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
     novita.state.submits.append(Reset())
     error, _ = run(runner, request_)
     assert isinstance(error, errors.SubmitUnconfirmed)
@@ -87,30 +103,54 @@ def test_a_reset_on_submit_is_not_resent_and_can_be_dismissed(runner: Runner, no
     assert novita.state.submit_count == 2
 
 
-def test_five_500s_in_a_row_while_polling_still_succeed(runner: Runner, novita: ScriptedNovita, request_: MotionRequest) -> None:
-    novita.state.polls.extend(Reply(500, {"code": 500, "reason": "GET_RESULT_FAILED", "message": "later"}) for _ in range(5))
+def test_five_500s_in_a_row_while_polling_still_succeed(
+    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
+    novita.state.polls.extend(
+        Reply(500, {"code": 500, "reason": "GET_RESULT_FAILED", "message": "later"})
+        for _ in range(5)
+    )
     result, _ = run(runner, request_)
     assert result.video.exists()
     assert novita.state.submit_count == 1
 
 
-def test_contact_that_stays_lost_is_a_note_and_not_the_end(runner: Runner, novita: ScriptedNovita, request_: MotionRequest) -> None:
+def test_contact_that_stays_lost_is_a_note_and_not_the_end(
+    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
     novita.state.polls.extend(Reply(502, "<html>bad gateway</html>") for _ in range(14))
     result, seen = run(runner, request_)
     assert result.video.exists()
     assert notes(seen).count("goes on at the provider") == 1
 
 
-def test_an_unknown_status_keeps_polling_and_is_said_once(runner: Runner, novita: ScriptedNovita, request_: MotionRequest) -> None:
-    novita.state.statuses = ["TASK_STATUS_QUEUED", *["TASK_STATUS_WARMING_UP"] * 4, "TASK_STATUS_SUCCEED"]
+def test_an_unknown_status_keeps_polling_and_is_said_once(
+    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
+    novita.state.statuses = [
+        "TASK_STATUS_QUEUED",
+        *["TASK_STATUS_WARMING_UP"] * 4,
+        "TASK_STATUS_SUCCEED",
+    ]
     result, seen = run(runner, request_)
     assert result.video.exists()
     assert notes(seen).count("TASK_STATUS_WARMING_UP") == 1
 
 
-def test_progress_never_goes_back(runner: Runner, novita: ScriptedNovita, request_: MotionRequest) -> None:
+def test_progress_never_goes_back(
+    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
     def processing(progress: int | None) -> Reply:
-        return Reply(200, {"task": {"task_id": "x", "status": "TASK_STATUS_PROCESSING", "progress_percent": progress}})
+        return Reply(
+            200,
+            {
+                "task": {
+                    "task_id": "x",
+                    "status": "TASK_STATUS_PROCESSING",
+                    "progress_percent": progress,
+                }
+            },
+        )
 
     novita.state.polls.extend(processing(p) for p in (30, 10, None, 60, 0))
     _, seen = run(runner, request_)
@@ -119,7 +159,9 @@ def test_progress_never_goes_back(runner: Runner, novita: ScriptedNovita, reques
     assert told[0] == 30
 
 
-def test_a_deadline_leaves_the_job_resumable(make: Any, novita: ScriptedNovita, request_: MotionRequest) -> None:
+def test_a_deadline_leaves_the_job_resumable(
+    make: Any, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
     novita.state.statuses = ["TASK_STATUS_PROCESSING"]
     runner = make(pace=replace(QUICK, deadline=0.05))
     error, seen = run(runner, request_)
@@ -136,7 +178,9 @@ def test_a_deadline_leaves_the_job_resumable(make: Any, novita: ScriptedNovita, 
     assert novita.state.submit_count == 1
 
 
-def test_queue_time_does_not_count(make: Any, novita: ScriptedNovita, request_: MotionRequest) -> None:
+def test_queue_time_does_not_count(
+    make: Any, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
     novita.state.statuses = [*["TASK_STATUS_QUEUED"] * 12, "TASK_STATUS_SUCCEED"]
     result, _ = run(make(pace=replace(QUICK, deadline=0.01)), request_)
     assert result.video.exists()
@@ -155,7 +199,9 @@ class Meddler:
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
-def test_an_expired_link_is_refreshed_once(runner: Runner, novita: ScriptedNovita, request_: MotionRequest, status: int) -> None:
+def test_an_expired_link_is_refreshed_once(
+    runner: Runner, novita: ScriptedNovita, request_: MotionRequest, status: int
+) -> None:
     novita.state.statuses = [*["TASK_STATUS_QUEUED"] * 3, "TASK_STATUS_SUCCEED"]
     meddler = Meddler(novita, Reply(status, ""))
     assert runner.run(request_, progress=meddler).video.exists()
@@ -178,14 +224,20 @@ def test_a_link_that_is_gone_for_good_is_a_failure_that_was_paid_for(
     assert "Resume the job" in caught.value.hint
     for file in novita.state.files.values():
         file.acts.clear()
-    job = runner.resume(caught.value.job_id or "")  # it was paid for: who asks again gets another look
+    job = runner.resume(
+        caught.value.job_id or ""
+    )  # it was paid for: who asks again gets another look
     assert runner.follow(job.job_id, progress=False).video.exists()
     assert novita.state.submit_count == 1
 
 
-def test_a_link_that_does_not_work_yet_is_asked_again(runner: Runner, novita: ScriptedNovita, request_: MotionRequest) -> None:
+def test_a_link_that_does_not_work_yet_is_asked_again(
+    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
     novita.state.statuses = [*["TASK_STATUS_QUEUED"] * 3, "TASK_STATUS_SUCCEED"]
-    result = runner.run(request_, progress=Meddler(novita, Reply(404, ""), Reply(404, ""), Reply(403, "")))
+    result = runner.run(
+        request_, progress=Meddler(novita, Reply(404, ""), Reply(404, ""), Reply(403, ""))
+    )
     assert result.video.exists()
 
 
@@ -198,7 +250,9 @@ def test_a_truncated_download_is_resumed_and_never_renamed(
     assert not list(result.job.folder.glob(".*"))
 
 
-def test_what_is_no_video_is_never_saved_as_the_result(make: Any, novita: ScriptedNovita, request_: MotionRequest) -> None:
+def test_what_is_no_video_is_never_saved_as_the_result(
+    make: Any, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
     novita.state.video = b"<html>sign in</html>" * 100
     error, _ = run(make(), request_)
     assert isinstance(error, errors.StillRunning | errors.DownloadFailed)
@@ -212,7 +266,9 @@ def test_a_result_that_does_not_start_at_once_is_rewritten_for_the_browser(
     runner: Runner, novita: ScriptedNovita, request_: MotionRequest, rendered: Path, tmp_path: Path
 ) -> None:
     late = tmp_path / "late.mp4"
-    ffmpeg.run([*ffmpeg.source(rendered), "-c", "copy", str(late)], timeout=30)  # the index comes last
+    ffmpeg.run(
+        [*ffmpeg.source(rendered), "-c", "copy", str(late)], timeout=30
+    )  # the index comes last
     assert not playable.starts_at_once(late)
     novita.state.video = late.read_bytes()
     result, _ = run(runner, request_)
@@ -220,15 +276,31 @@ def test_a_result_that_does_not_start_at_once_is_rewritten_for_the_browser(
     assert probe_video(result.video).codec == "h264"
 
 
-def test_a_shorter_result_is_said(runner: Runner, novita: ScriptedNovita, request_: MotionRequest, tmp_path: Path, rendered: Path) -> None:
+def test_a_shorter_result_is_said(
+    runner: Runner, novita: ScriptedNovita, request_: MotionRequest, tmp_path: Path, rendered: Path
+) -> None:
     short = tmp_path / "short.mp4"
-    ffmpeg.run([*ffmpeg.source(rendered), "-t", "1.5", "-c", "copy", "-movflags", "+faststart", str(short)], timeout=30)
+    ffmpeg.run(
+        [
+            *ffmpeg.source(rendered),
+            "-t",
+            "1.5",
+            "-c",
+            "copy",
+            "-movflags",
+            "+faststart",
+            str(short),
+        ],
+        timeout=30,
+    )
     novita.state.video = short.read_bytes()
     _, seen = run(runner, request_)
     assert "3.2 s were expected" in notes(seen)
 
 
-def test_a_failure_has_the_providers_words_and_the_advice(runner: Runner, novita: ScriptedNovita, request_: MotionRequest) -> None:
+def test_a_failure_has_the_providers_words_and_the_advice(
+    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
     novita.state.statuses = ["TASK_STATUS_FAILED"]
     novita.state.reason = "task failed: No complete upper body detected in the video"
     error, _ = run(runner, request_)
@@ -250,7 +322,11 @@ def test_a_failure_has_the_providers_words_and_the_advice(runner: Runner, novita
     ],
 )
 def test_a_considered_no_costs_nothing(
-    runner: Runner, novita: ScriptedNovita, request_: MotionRequest, reply: Reply, kind: type[errors.KlingError]
+    runner: Runner,
+    novita: ScriptedNovita,
+    request_: MotionRequest,
+    reply: Reply,
+    kind: type[errors.KlingError],
 ) -> None:
     novita.state.submits.append(reply)
     error, _ = run(runner, request_)
@@ -267,24 +343,34 @@ def test_no_contact_means_nothing_left(make: Any, request_: MotionRequest) -> No
     assert error.money == "no"
 
 
-def test_a_double_click_is_one_job(runner: Runner, novita: ScriptedNovita, request_: MotionRequest) -> None:
+def test_a_double_click_is_one_job(
+    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
     with ThreadPoolExecutor(6) as pool:
         jobs = list(pool.map(lambda _: runner.submit(request_), range(6)))
     assert len({job.job_id for job in jobs}) == 1
     runner.follow(jobs[0].job_id, progress=False)
     assert novita.state.submit_count == 1
-    assert [p.name for p in (runner.home.root / "jobs").iterdir()] == [jobs[0].job_id]  # no folder is left of the others
+    assert [p.name for p in (runner.home.root / "jobs").iterdir()] == [
+        jobs[0].job_id
+    ]  # no folder is left of the others
 
 
-def test_what_was_given_by_its_address_is_given_so_again(runner: Runner, novita: ScriptedNovita, request_: MotionRequest) -> None:
+def test_what_was_given_by_its_address_is_given_so_again(
+    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
     first = runner.run(request_, progress=False).job
     assert not str(first.request.video).startswith("http"), "the job has its own copy"
     again = runner.as_given(first)
     assert again.video == request_.video
     assert not str(again.image).startswith("http")
     asked = novita.state.gets["/in/dance.mp4"]
-    assert runner.look(**{name: getattr(again, name) for name in again.__dataclass_fields__}).report.ok
-    assert novita.state.gets["/in/dance.mp4"] == asked, "what is here already is not fetched to be measured"
+    assert runner.look(
+        **{name: getattr(again, name) for name in again.__dataclass_fields__}
+    ).report.ok
+    assert novita.state.gets["/in/dance.mp4"] == asked, (
+        "what is here already is not fetched to be measured"
+    )
     runner.run(again, fresh=True, progress=False)
     sent = [json.loads(seen.body)["video"] for seen in novita.state.seen if seen.path == SUBMIT]
     assert sent == [request_.video] * 2
@@ -314,7 +400,9 @@ def test_a_file_swapped_after_the_check_is_not_sent(
     request = replace(request_, image=mine)
     report = runner.check(request)
     Image.effect_noise((360, 640), 90).convert("RGB").save(mine)
-    with pytest.raises(errors.UnreadableMedia, match=r"image mine\.png changed after it was checked") as caught:
+    with pytest.raises(
+        errors.UnreadableMedia, match=r"image mine\.png changed after it was checked"
+    ) as caught:
         runner.submit(request, report=report)
     assert caught.value.money == "no"
     assert caught.value.field == "image"
@@ -355,7 +443,9 @@ def test_a_clip_that_is_gone_from_its_address_stops_the_job_unspent(
     assert "Signature" not in str(error)
 
 
-def test_a_visitors_key_is_not_on_the_disk_and_the_job_waits_for_it(make: Any, novita: ScriptedNovita, request_: MotionRequest) -> None:
+def test_a_visitors_key_is_not_on_the_disk_and_the_job_waits_for_it(
+    make: Any, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
     without = {"novita_api_key": None}
     novita.state.statuses = ["TASK_STATUS_PROCESSING"]
     first = make(settings=without)
@@ -378,7 +468,9 @@ def test_a_visitors_key_is_not_on_the_disk_and_the_job_waits_for_it(make: Any, n
     assert novita.state.submit_count == 1
 
 
-def test_a_key_is_not_sent_to_another_host(make: Any, novita: ScriptedNovita, request_: MotionRequest) -> None:
+def test_a_key_is_not_sent_to_another_host(
+    make: Any, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
     novita.state.statuses = ["TASK_STATUS_PROCESSING"]
     first = make()
     job = first.submit(request_)
@@ -393,7 +485,9 @@ def test_a_key_is_not_sent_to_another_host(make: Any, novita: ScriptedNovita, re
         assert elsewhere.state.poll_count == 0
 
 
-def test_a_refused_key_while_polling_keeps_the_job(runner: Runner, novita: ScriptedNovita, request_: MotionRequest) -> None:
+def test_a_refused_key_while_polling_keeps_the_job(
+    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
     novita.state.polls.append(refusal(403, "INVALID_API_KEY"))
     error, _ = run(runner, request_)
     assert isinstance(error, errors.StillRunning)
@@ -403,14 +497,18 @@ def test_a_refused_key_while_polling_keeps_the_job(runner: Runner, novita: Scrip
     assert runner.follow(job.job_id, progress=False).video.exists()
 
 
-def test_a_task_that_is_gone_is_failed_and_was_paid_for(runner: Runner, novita: ScriptedNovita, request_: MotionRequest) -> None:
+def test_a_task_that_is_gone_is_failed_and_was_paid_for(
+    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
     novita.state.polls.extend(refusal(404, "TASK_NOT_FOUND") for _ in range(200))
     error, _ = run(runner, request_)
     assert isinstance(error, errors.TaskNotFound)
     assert error.money == "yes"
 
 
-def test_a_task_that_is_unknown_for_a_moment_is_not_given_up(make: Any, novita: ScriptedNovita, request_: MotionRequest) -> None:
+def test_a_task_that_is_unknown_for_a_moment_is_not_given_up(
+    make: Any, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
     novita.state.polls.extend(refusal(404, "TASK_NOT_FOUND") for _ in range(2))
     result, _ = run(make(pace=replace(QUICK, late=60.0)), request_)
     assert result.video.exists()
@@ -425,7 +523,9 @@ def test_the_submit_and_the_result_follow_nobody_elsewhere_with_the_key(
         assert authorised is (seen.path in (SUBMIT, POLL))
 
 
-def test_a_job_on_its_way_cannot_be_deleted_and_a_finished_one_can(runner: Runner, novita: ScriptedNovita, request_: MotionRequest) -> None:
+def test_a_job_on_its_way_cannot_be_deleted_and_a_finished_one_can(
+    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
     novita.state.statuses = ["TASK_STATUS_PROCESSING"]
     job = runner.submit(request_)
     for _, event in runner.events(job.job_id):
@@ -440,7 +540,9 @@ def test_a_job_on_its_way_cannot_be_deleted_and_a_finished_one_can(runner: Runne
     assert not job.folder.exists()
 
 
-def test_two_processes_do_not_work_on_one_job(make: Any, novita: ScriptedNovita, request_: MotionRequest) -> None:
+def test_two_processes_do_not_work_on_one_job(
+    make: Any, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
     novita.state.statuses = [*["TASK_STATUS_QUEUED"] * 5, "TASK_STATUS_SUCCEED"]
     first, second = make(), make()
     second.watch()
@@ -468,7 +570,11 @@ def test_the_balance_is_the_free_test_of_a_key(runner: Runner, novita: ScriptedN
 
 def test_the_fingerprint_knows_every_field(request_: MotionRequest) -> None:
     """A new field of the request changes the fingerprint, or it would be answered with an old result."""
-    marks = {fingerprint(request_, "a", "b"), fingerprint(request_, "A", "b"), fingerprint(request_, "a", "B")}
+    marks = {
+        fingerprint(request_, "a", "b"),
+        fingerprint(request_, "A", "b"),
+        fingerprint(request_, "a", "B"),
+    }
     other = {
         "prompt": "x",
         "negative_prompt": "x",
@@ -477,9 +583,13 @@ def test_the_fingerprint_knows_every_field(request_: MotionRequest) -> None:
         "keep_original_sound": False,
     }
     assert set(other) | {"image", "video"} == {f.name for f in fields(MotionRequest)}
-    marks |= {fingerprint(replace(request_, **{name: value}), "a", "b") for name, value in other.items()}
+    marks |= {
+        fingerprint(replace(request_, **{name: value}), "a", "b") for name, value in other.items()
+    }
     assert len(marks) == 3 + len(other)
-    assert fingerprint(replace(request_, image="elsewhere.png"), "a", "b") in marks  # names do not count, bytes do
+    assert (
+        fingerprint(replace(request_, image="elsewhere.png"), "a", "b") in marks
+    )  # names do not count, bytes do
 
 
 class Shelf:
@@ -491,13 +601,21 @@ class Shelf:
     def publish(self, path: Path) -> Published:
         self.kept.append(path)
         data = path.read_bytes()
-        return Published(self.novita.serve(f"/shelf/{path.name}", File(data[: len(data) - self.cut])), None, "a shelf")
+        return Published(
+            self.novita.serve(f"/shelf/{path.name}", File(data[: len(data) - self.cut])),
+            None,
+            "a shelf",
+        )
 
     def withdraw(self, path: Path) -> None:
-        self.kept = [kept for kept in self.kept if kept.read_bytes() != path.read_bytes()]  # like a store, it knows contents
+        self.kept = [
+            kept for kept in self.kept if kept.read_bytes() != path.read_bytes()
+        ]  # like a store, it knows contents
 
 
-def test_a_local_clip_is_published_looked_at_and_taken_back(make: Any, novita: ScriptedNovita, request_: MotionRequest, clip: Path) -> None:
+def test_a_local_clip_is_published_looked_at_and_taken_back(
+    make: Any, novita: ScriptedNovita, request_: MotionRequest, clip: Path
+) -> None:
     runner = make()
     runner.page = shelf = Shelf(novita)
     result, seen = run(runner, replace(request_, video=clip))
@@ -540,7 +658,9 @@ def test_a_task_from_elsewhere_becomes_a_job_and_nothing_is_sent(
     assert len(runner.jobs()) == 1
 
 
-def test_a_task_that_the_account_does_not_have_leaves_nothing(runner: Runner, request_: MotionRequest) -> None:
+def test_a_task_that_the_account_does_not_have_leaves_nothing(
+    runner: Runner, request_: MotionRequest
+) -> None:
     with pytest.raises(errors.TaskNotFound):
         runner.adopt_task(request_, "task-of-nobody")
     with pytest.raises(errors.InvalidRequest):
@@ -548,7 +668,9 @@ def test_a_task_that_the_account_does_not_have_leaves_nothing(runner: Runner, re
     assert runner.jobs() == []
 
 
-def test_the_same_request_in_doubt_takes_the_task(make: Any, novita: ScriptedNovita, request_: MotionRequest) -> None:
+def test_the_same_request_in_doubt_takes_the_task(
+    make: Any, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
     novita.state.submits.append(Stall())
     runner = make()
     error, _ = run(runner, request_)
@@ -560,12 +682,16 @@ def test_the_same_request_in_doubt_takes_the_task(make: Any, novita: ScriptedNov
     assert runner.follow(job.job_id, progress=False).video.exists()
 
 
-def test_without_a_key_there_is_nobody_to_ask_for_a_task(make: Any, request_: MotionRequest) -> None:
+def test_without_a_key_there_is_nobody_to_ask_for_a_task(
+    make: Any, request_: MotionRequest
+) -> None:
     with pytest.raises(errors.SettingError, match="no API key"):
         make(settings={"novita_api_key": None}).adopt_task(request_, "task")
 
 
-def test_a_task_id_that_the_account_does_not_have_leaves_the_doubt(make: Any, novita: ScriptedNovita, request_: MotionRequest) -> None:
+def test_a_task_id_that_the_account_does_not_have_leaves_the_doubt(
+    make: Any, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
     novita.state.submits.append(Stall())
     runner = make()
     error, _ = run(runner, request_)
@@ -578,7 +704,9 @@ def test_a_task_id_that_the_account_does_not_have_leaves_the_doubt(make: Any, no
 # -- keys, and jobs that wait for one
 
 
-def test_a_doubt_of_a_visitor_can_be_ended_after_a_restart_with_the_key(make: Any, novita: ScriptedNovita, request_: MotionRequest) -> None:
+def test_a_doubt_of_a_visitor_can_be_ended_after_a_restart_with_the_key(
+    make: Any, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
     key, without = SecretStr(novita.key), {"novita_api_key": None}
     novita.state.submits.append(Stall())
     first = make(settings=without)
@@ -613,7 +741,10 @@ def test_a_job_that_a_key_of_another_account_could_not_find_goes_on_with_the_rig
     assert caught.value.money == "yes"
     novita.state.tasks[task_id] = kept
     novita.state.statuses = ["TASK_STATUS_SUCCEED"]
-    assert second.adopt_task(request_, task_id, owner="alice", key=SecretStr(novita.key)).job_id == job.job_id
+    assert (
+        second.adopt_task(request_, task_id, owner="alice", key=SecretStr(novita.key)).job_id
+        == job.job_id
+    )
     assert second.follow(job.job_id, progress=False).video.exists()
     assert novita.state.submit_count == 1
 
@@ -663,7 +794,9 @@ class Full:
         raise OSError("no space left on device")
 
 
-def test_a_job_that_is_on_its_way_is_not_deleted_and_money_is_told(runner: Runner, novita: ScriptedNovita, request_: MotionRequest) -> None:
+def test_a_job_that_is_on_its_way_is_not_deleted_and_money_is_told(
+    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
     novita.state.statuses = ["TASK_STATUS_PROCESSING"]
     job = runner.submit(request_)
     next(event for _, event in runner.events(job.job_id) if isinstance(event, ev.Processing))
@@ -691,7 +824,9 @@ def test_a_job_that_is_deleted_while_it_is_published_is_not_sent_and_lends_nothi
     assert shelf.kept == []
 
 
-def test_a_job_that_a_dead_process_left_is_taken_up_by_who_follows_it(make: Any, novita: ScriptedNovita, request_: MotionRequest) -> None:
+def test_a_job_that_a_dead_process_left_is_taken_up_by_who_follows_it(
+    make: Any, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
     novita.state.statuses = ["TASK_STATUS_PROCESSING"]
     first = make()
     job = first.submit(request_)
@@ -701,7 +836,9 @@ def test_a_job_that_a_dead_process_left_is_taken_up_by_who_follows_it(make: Any,
     assert make().follow(job.job_id, progress=False).video.exists()
 
 
-def test_an_end_takes_the_delay_back(make: Any, novita: ScriptedNovita, request_: MotionRequest) -> None:
+def test_an_end_takes_the_delay_back(
+    make: Any, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
     novita.state.statuses = [*["TASK_STATUS_PROCESSING"] * 6, "TASK_STATUS_SUCCEED"]
     runner = make(pace=replace(QUICK, deadline=0.0))
     job = runner.submit(request_)

@@ -41,14 +41,41 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-def job(store: Store, take: int, *, image: bytes = b"hero", video: bytes = b"dance", video_url: str | None = None) -> Job:
+def job(
+    store: Store,
+    take: int,
+    *,
+    image: bytes = b"hero",
+    video: bytes = b"dance",
+    video_url: str | None = None,
+) -> Job:
     folder = store.home.folder(job_id := new_job_id())
     folder.mkdir()
     (folder / "image.png").write_bytes(image)
     (folder / "video.mp4").write_bytes(video)
     request = MotionRequest(folder / "image.png", folder / "video.mp4")
-    made = Job(job_id, "home", "novita", take, "processing", request, "f" * 64, 1.0, 1.0, folder, "hero.png", "dance.mp4", 5.0)
-    store.add(made, Private("settings", None, video_url, True), "w1", 30.0, ev.Checked(report=Report(()), quote=None))
+    made = Job(
+        job_id,
+        "home",
+        "novita",
+        take,
+        "processing",
+        request,
+        "f" * 64,
+        1.0,
+        1.0,
+        folder,
+        "hero.png",
+        "dance.mp4",
+        5.0,
+    )
+    store.add(
+        made,
+        Private("settings", None, video_url, True),
+        "w1",
+        30.0,
+        ev.Checked(report=Report(()), quote=None),
+    )
     return made
 
 
@@ -63,7 +90,12 @@ def host() -> Host:
 
 @pytest.fixture
 def outbox(store: Store, host: Host) -> Outbox:
-    return Outbox(store, guard=Guard(), transport=Transport(), ways=lambda: [Way(host, "the store", True, by_content=True)])
+    return Outbox(
+        store,
+        guard=Guard(),
+        transport=Transport(),
+        ways=lambda: [Way(host, "the store", True, by_content=True)],
+    )
 
 
 def test_both_files_are_taken_back_at_the_end(store: Store, host: Host, outbox: Outbox) -> None:
@@ -71,7 +103,9 @@ def test_both_files_are_taken_back_at_the_end(store: Store, host: Host, outbox: 
     assert host.gone == ["image.png", "video.mp4"]
 
 
-def test_what_another_job_still_needs_stays_until_that_one_has_ended(store: Store, host: Host, outbox: Outbox) -> None:
+def test_what_another_job_still_needs_stays_until_that_one_has_ended(
+    store: Store, host: Host, outbox: Outbox
+) -> None:
     first, second = job(store, 1), job(store, 2, image=b"another hero")
     assert back(outbox, first) == []
     assert host.gone == ["image.png"]
@@ -80,12 +114,16 @@ def test_what_another_job_still_needs_stays_until_that_one_has_ended(store: Stor
     assert host.gone == ["image.png", "image.png", "video.mp4"]
 
 
-def test_an_address_of_the_users_own_is_not_touched(store: Store, host: Host, outbox: Outbox) -> None:
+def test_an_address_of_the_users_own_is_not_touched(
+    store: Store, host: Host, outbox: Outbox
+) -> None:
     assert back(outbox, job(store, 1, video_url="https://e.example/a.mp4")) == []
     assert host.gone == ["image.png"]
 
 
-def test_what_cannot_be_taken_back_is_said_and_fails_nothing(store: Store, host: Host, outbox: Outbox) -> None:
+def test_what_cannot_be_taken_back_is_said_and_fails_nothing(
+    store: Store, host: Host, outbox: Outbox
+) -> None:
     host.fails = True
     assert back(outbox, job(store, 1)) == [
         "The image could not be taken back from the store: The store is closed.",
@@ -94,7 +132,9 @@ def test_what_cannot_be_taken_back_is_said_and_fails_nothing(store: Store, host:
 
 
 def test_an_address_of_its_own_is_taken_back_whatever_others_hold(store: Store, host: Host) -> None:
-    outbox = Outbox(store, guard=Guard(), transport=Transport(), ways=lambda: [Way(host, "this page", True)])
+    outbox = Outbox(
+        store, guard=Guard(), transport=Transport(), ways=lambda: [Way(host, "this page", True)]
+    )
     first, _ = job(store, 1), job(store, 2)
     assert back(outbox, first) == []
     assert host.gone == ["image.png", "video.mp4"]

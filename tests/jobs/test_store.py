@@ -34,7 +34,21 @@ def make(store: Store, **given: object) -> Job:
     folder = store.home.folder(job_id)
     folder.mkdir()
     request = MotionRequest(folder / "image.png", folder / "video.mp4", prompt="näcken ☂")
-    job = Job(job_id, "home", "novita", 1, "checked", request, "f" * 64, 100.0, 100.0, folder, "hero.png", "dance.mp4", 5.0)
+    job = Job(
+        job_id,
+        "home",
+        "novita",
+        1,
+        "checked",
+        request,
+        "f" * 64,
+        100.0,
+        100.0,
+        folder,
+        "hero.png",
+        "dance.mp4",
+        5.0,
+    )
     return replace(job, **given)  # type: ignore[arg-type]
 
 
@@ -78,9 +92,13 @@ def test_a_double_click_is_one_job_by_the_databases_word(store: Store) -> None:
 
 def test_what_is_leased_is_not_marked_by_whoever_only_looked(store: Store) -> None:
     job = add(store, until=130.0)
-    assert not store.change(job.job_id, ev.Note(text="no key"), now=129.0, unleased=True, waits_for="key")
+    assert not store.change(
+        job.job_id, ev.Note(text="no key"), now=129.0, unleased=True, waits_for="key"
+    )
     assert store.get(job.job_id).waits_for == ""
-    assert store.change(job.job_id, ev.Note(text="no key"), now=130.0, unleased=True, waits_for="key")
+    assert store.change(
+        job.job_id, ev.Note(text="no key"), now=130.0, unleased=True, waits_for="key"
+    )
     assert store.get(job.job_id).waits_for == "key"
 
 
@@ -94,9 +112,15 @@ def test_another_owner_sees_nothing(store: Store) -> None:
 def test_a_change_and_its_events_are_one(store: Store) -> None:
     job = add(store)
     told = ev.Submitted(task_id="t1")
-    assert store.change(job.job_id, told, now=101.0, worker="w1", states=("checked",), state="queued", task_id="t1")
-    assert not store.change(job.job_id, told, now=102.0, worker="w1", states=("checked",), state="queued")  # not in that state any more
-    assert not store.change(job.job_id, told, now=102.0, worker="w2", state="failed")  # not that worker's
+    assert store.change(
+        job.job_id, told, now=101.0, worker="w1", states=("checked",), state="queued", task_id="t1"
+    )
+    assert not store.change(
+        job.job_id, told, now=102.0, worker="w1", states=("checked",), state="queued"
+    )  # not in that state any more
+    assert not store.change(
+        job.job_id, told, now=102.0, worker="w2", state="failed"
+    )  # not that worker's
     assert store.get(job.job_id).state == "queued"
     seen = store.events(job.job_id)
     assert [event for _, event in seen] == [CHECKED, told]
@@ -124,13 +148,23 @@ def test_what_waits_or_was_not_sent_is_not_adopted(store: Store) -> None:
 
 def test_trouble_survives(store: Store) -> None:
     job = add(store)
-    trouble = Trouble("TaskFailed", "It failed.", "Crop.", "unknown", words="No complete upper body", field="video")
+    trouble = Trouble(
+        "TaskFailed",
+        "It failed.",
+        "Crop.",
+        "unknown",
+        words="No complete upper body",
+        field="video",
+    )
     store.change(job.job_id, ev.Failed(trouble=trouble), now=101.0, state="failed", trouble=trouble)
     assert store.get(job.job_id).trouble == trouble
 
 
 def test_a_sweep_takes_old_results_and_orphans_but_no_unfinished_job(store: Store) -> None:
-    old, running = add(store, state="succeeded", fingerprint="a" * 64), add(store, state="processing", fingerprint="b" * 64)
+    old, running = (
+        add(store, state="succeeded", fingerprint="a" * 64),
+        add(store, state="processing", fingerprint="b" * 64),
+    )
     store.change(old.job_id, now=50.0, finished_at=50.0)
     orphan = store.home.root / "jobs" / new_job_id()
     orphan.mkdir()
@@ -168,7 +202,10 @@ def test_two_writers_wait_for_each_other_instead_of_failing(store: Store) -> Non
     job = add(store)
     other = Store(store.home)
     with ThreadPoolExecutor(4) as pool:
-        done = pool.map(lambda n: (store, other)[n % 2].change(job.job_id, ev.Note(text=str(n)), now=float(n)), range(40))
+        done = pool.map(
+            lambda n: (store, other)[n % 2].change(job.job_id, ev.Note(text=str(n)), now=float(n)),
+            range(40),
+        )
         assert all(done)
     assert len(store.events(job.job_id)) == 41
     other.close()

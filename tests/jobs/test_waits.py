@@ -13,7 +13,11 @@ from kling_utils.values import Job, MotionRequest
 
 def job(job_id: str, took: float | None = None, *, seconds: float = 5.0, **more: Any) -> Job:
     request = MotionRequest("i.png", "v.mp4", model_name=more.pop("model_name", "kling-v3-0-std"))
-    facts: dict[str, Any] = {"provider": "novita", "state": "succeeded" if took else "queued", "queued_at": 100.0} | more
+    facts: dict[str, Any] = {
+        "provider": "novita",
+        "state": "succeeded" if took else "queued",
+        "queued_at": 100.0,
+    } | more
     end = 100.0 + took if took else None
     return Job(
         job_id=job_id,
@@ -42,7 +46,14 @@ def test_the_wait_is_by_second_of_output() -> None:
 
 
 @pytest.mark.parametrize(
-    "other", [{"provider": "local"}, {"model_name": "kling-v3-0-pro"}, {"state": "failed"}, {"seconds": 0.0}], ids=lambda o: next(iter(o))
+    "other",
+    [
+        {"provider": "local"},
+        {"model_name": "kling-v3-0-pro"},
+        {"state": "failed"},
+        {"seconds": 0.0},
+    ],
+    ids=lambda o: next(iter(o)),
 )
 def test_only_finished_jobs_of_the_same_kind_count(other: dict[str, Any]) -> None:
     past = [job("A", 50.0), job("B", 60.0, **other)]

@@ -95,8 +95,30 @@ def engine(tmp_path: Path) -> FakeEngine:
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three seconds of moving stripes, 320x320, with sound."""
     path = tmp_path_factory.mktemp("clip") / "clip.mp4"
-    sources = ["-f", "lavfi", "-i", "testsrc2=size=320x320:rate=25:duration=3", "-f", "lavfi", "-i", "sine=duration=3"]
-    ffmpeg.run([*sources, *ffmpeg.H264, "-preset", "ultrafast", "-c:a", "aac", "-shortest", "-y", str(path)], timeout=60)
+    sources = [
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=size=320x320:rate=25:duration=3",
+        "-f",
+        "lavfi",
+        "-i",
+        "sine=duration=3",
+    ]
+    ffmpeg.run(
+        [
+            *sources,
+            *ffmpeg.H264,
+            "-preset",
+            "ultrafast",
+            "-c:a",
+            "aac",
+            "-shortest",
+            "-y",
+            str(path),
+        ],
+        timeout=60,
+    )
     return path
 
 

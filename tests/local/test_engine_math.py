@@ -26,7 +26,12 @@ from kling_utils.values import Size, VideoInfo
 
 def waving(n: int = 40, *, scale: float = 0.5) -> Floats:
     """A clip in which the left arm goes from hanging to over the head."""
-    return np.stack([figure(scale=scale, at=(200, 100), raised=a) for a in np.linspace(np.pi / 2, -np.pi / 3, n)])
+    return np.stack(
+        [
+            figure(scale=scale, at=(200, 100), raised=a)
+            for a in np.linspace(np.pi / 2, -np.pi / 3, n)
+        ]
+    )
 
 
 def left_arm(limb: Floats) -> float:
@@ -75,11 +80,19 @@ def test_image_orientation_starts_in_the_stills_pose_and_settles_on_the_clips() 
     first = moves.pose(0)
     assert first.chains["arm_l"] == pytest.approx(chain(joints(still), "arm_l"), abs=0.5)
     assert first.torso == pytest.approx(still[[11, 12, 23, 24], :2], abs=0.5)
-    assert left_arm(moves.pose(30).chains["arm_l"]) == pytest.approx(left_arm(chain(track[30], "arm_l")), abs=0.01)
+    assert left_arm(moves.pose(30).chains["arm_l"]) == pytest.approx(
+        left_arm(chain(track[30], "arm_l")), abs=0.01
+    )
 
 
 def test_place_puts_the_figure_where_the_clips_person_is() -> None:
-    moves = Retarget(figure(at=(300, 200)), waving(), frame_rate=25, relative=False, place=lambda p: 2 * p + (7, 0))
+    moves = Retarget(
+        figure(at=(300, 200)),
+        waving(),
+        frame_rate=25,
+        relative=False,
+        place=lambda p: 2 * p + (7, 0),
+    )
     hips = moves.pose(5).torso[2:].mean(0)
     assert hips == pytest.approx(2 * np.array([200, 100 + 40]) + (7, 0), abs=0.5)
 
@@ -88,7 +101,10 @@ def test_a_figure_cut_by_the_lower_edge_is_never_lifted() -> None:
     track = waving()
     track[:, :, 1] -= np.linspace(0, 30, len(track))[:, None]  # a jump
     still = figure(at=(300, 200))
-    free, cut = (Retarget(still, track, frame_rate=25, relative=True, cut=c).pose(39).torso[:, 1].mean() for c in (False, True))
+    free, cut = (
+        Retarget(still, track, frame_rate=25, relative=True, cut=c).pose(39).torso[:, 1].mean()
+        for c in (False, True)
+    )
     assert free < still[[11, 12, 23, 24], 1].mean() - 20
     assert cut >= still[[11, 12, 23, 24], 1].mean() - 0.5
 
@@ -96,7 +112,11 @@ def test_a_figure_cut_by_the_lower_edge_is_never_lifted() -> None:
 def test_unseen_limbs_hang_as_in_the_still() -> None:
     still, track = figure(at=(300, 200), raised=0.4), waving()
     track[:, 13, 3] = 0.1
-    limb = Retarget(still, track, frame_rate=25, relative=False, place=lambda p: p).pose(20).chains["arm_l"]
+    limb = (
+        Retarget(still, track, frame_rate=25, relative=False, place=lambda p: p)
+        .pose(20)
+        .chains["arm_l"]
+    )
     assert left_arm(limb) == pytest.approx(0.4, abs=0.01)
 
 
@@ -111,7 +131,11 @@ def test_procrustes_finds_scale_turn_and_shift_and_never_mirrors() -> None:
     turn = np.asarray(cv2.Rodrigues(np.array([0.2, -0.4, 0.1]))[0])
     face = some_face()
     found = procrustes(face, 1.7 * face @ turn.T + (5, 6, 7))
-    assert (found.scale, found.turn, found.shift) == (pytest.approx(1.7), pytest.approx(turn), pytest.approx((5, 6, 7)))
+    assert (found.scale, found.turn, found.shift) == (
+        pytest.approx(1.7),
+        pytest.approx(turn),
+        pytest.approx((5, 6, 7)),
+    )
     assert np.linalg.det(procrustes(face, face * (-1, 1, 1)).turn) == pytest.approx(1)
 
 
@@ -124,7 +148,9 @@ def test_turns_are_held_back_beyond_what_a_flat_picture_bears() -> None:
 def test_a_face_that_only_moves_rigidly_shows_no_expression() -> None:
     still, base = some_face(1), some_face(2)
     turns = [np.asarray(cv2.Rodrigues(np.array([0, a, 0]))[0]) for a in np.linspace(0, 0.4, 9)]
-    track = np.stack([(base - (200, 200, 0)) @ r.T * 1.3 + (220 + 5 * i, 180, 0) for i, r in enumerate(turns)])
+    track = np.stack(
+        [(base - (200, 200, 0)) @ r.T * 1.3 + (220 + 5 * i, 180, 0) for i, r in enumerate(turns)]
+    )
     moves = FaceRetarget(still, track)
     rest = [k for k in STABLE if k not in (33, 133, 263, 362)]
     assert moves.expression(8)[rest] == pytest.approx(still[rest], abs=0.5)
@@ -206,7 +232,9 @@ def test_a_trunk_seen_from_behind_is_not_mirrored() -> None:
     src = np.array([[10, 0], [-10, 0], [8, 40], [-8, 40]], float)
     m = warp.fitted_affine(src, src * (-1, 1))
     assert np.linalg.det(m[:, :2]) > 0
-    assert warp.fitted_affine(src, src + np.array([3, 4])) == pytest.approx(np.array([[1, 0, 3], [0, 1, 4]]), abs=1e-9)
+    assert warp.fitted_affine(src, src + np.array([3, 4])) == pytest.approx(
+        np.array([[1, 0, 3], [0, 1, 4]]), abs=1e-9
+    )
 
 
 def test_skin_blends_its_bones() -> None:
@@ -254,11 +282,21 @@ def test_an_arm_beside_the_trunk_is_cut_from_it() -> None:
     alpha = np.zeros((520, 420), np.uint8)
     for a, b, width in ((11, 15, 26), (12, 16, 26), (23, 27, 40), (24, 28, 40)):
         for canvas, colour in ((image, (60, 60, 200)), (alpha, 255)):
-            cv2.line(canvas, tuple(body[a, :2].astype(int).tolist()), tuple(body[b, :2].astype(int).tolist()), colour, width)
+            cv2.line(
+                canvas,
+                tuple(body[a, :2].astype(int).tolist()),
+                tuple(body[b, :2].astype(int).tolist()),
+                colour,
+                width,
+            )
     for canvas, colour in ((image, (200, 90, 30)), (alpha, 255)):
         cv2.fillConvexPoly(canvas, body[[11, 12, 24, 23], :2].astype(np.int32), colour)
     labels = parts.divide(image, alpha, joints(body), 120.0)
-    wrist, belly, knee = body[15, :2].astype(int), body[[11, 24], :2].mean(0).astype(int), body[25, :2].astype(int)
+    wrist, belly, knee = (
+        body[15, :2].astype(int),
+        body[[11, 24], :2].mean(0).astype(int),
+        body[25, :2].astype(int),
+    )
     named = [labels.names[labels.label[y, x]] for x, y in (wrist, belly, knee)]
     assert named == ["arm_l", "trunk", "leg_l"]
 

@@ -21,7 +21,9 @@ ANKLES, HIPS = [27, 28], [23, 24]
 
 
 def still(points: Floats, size: tuple[int, int] = (400, 600)) -> Still:
-    return Still(np.zeros((size[1], size[0], 3), np.uint8), Body(points, 1.0, None, np.eye(2, 3)), None)
+    return Still(
+        np.zeros((size[1], size[0], 3), np.uint8), Body(points, 1.0, None, np.eye(2, 3)), None
+    )
 
 
 def clip(points: Floats) -> Clip:
@@ -46,9 +48,13 @@ def test_the_feet_stand_where_the_clips_feet_stand_whatever_the_legs(share: floa
     assert found.place is not None
     floor = 2 * theirs[ANKLES, 1].mean()
     assert drawn[ANKLES, 1].mean() == pytest.approx(floor, abs=4)
-    assert drawn[HIPS, :2].mean(0) == pytest.approx(found.place(theirs[HIPS, :2].mean(0)), abs=1), "as the motion will have it"
+    assert drawn[HIPS, :2].mean(0) == pytest.approx(found.place(theirs[HIPS, :2].mean(0)), abs=1), (
+        "as the motion will have it"
+    )
     height = drawn[ANKLES, 1].mean() - drawn[[11, 12], 1].mean()
-    assert height == pytest.approx(2 * (theirs[ANKLES, 1].mean() - theirs[[11, 12], 1].mean()), rel=0.02), "as tall"
+    assert height == pytest.approx(
+        2 * (theirs[ANKLES, 1].mean() - theirs[[11, 12], 1].mean()), rel=0.02
+    ), "as tall"
 
 
 def test_the_background_comes_along_and_always_fills_the_canvas() -> None:
@@ -69,7 +75,9 @@ def test_the_background_comes_along_and_always_fills_the_canvas() -> None:
 def test_a_figure_without_visible_feet_is_as_large_by_its_trunk() -> None:
     own = figure(scale=1.3, at=(200, 120))
     own[25:, 3] = 0.0
-    found = as_in_clip(still(own), clip(figure(scale=1.6, at=(180, 160))), "body", CANVAS, cut_off=False)
+    found = as_in_clip(
+        still(own), clip(figure(scale=1.6, at=(180, 160))), "body", CANVAS, cut_off=False
+    )
     assert found.figure[0, 0] == pytest.approx(2 * 1.6 / 1.3, rel=0.01)
 
 

@@ -39,7 +39,11 @@ class Caller:
     def ask(self, method: str, path: str, **more: Any) -> requests.Response:
         headers = self.headers | more.pop("headers", {})
         return requests.request(
-            method, self.base_url + path, headers={k: v for k, v in headers.items() if v is not None}, timeout=30, **more
+            method,
+            self.base_url + path,
+            headers={k: v for k, v in headers.items() if v is not None},
+            timeout=30,
+            **more,
         )
 
     def put(self, data: bytes, name: str = "clip.mp4") -> str:
@@ -91,7 +95,9 @@ def body(caller: Caller, clip: Path, picture: Callable[..., bytes]) -> dict[str,
 # --- a task's way ---
 
 
-def test_a_task_from_submit_to_download(caller: Caller, body: dict[str, Any], clip: Path, until: Callable[..., Any]) -> None:
+def test_a_task_from_submit_to_download(
+    caller: Caller, body: dict[str, Any], clip: Path, until: Callable[..., Any]
+) -> None:
     answer = caller.submit(body)
     assert answer.status_code == 200
     assert set(answer.json()) == {"task_id"}
@@ -108,7 +114,12 @@ def test_a_task_from_submit_to_download(caller: Caller, body: dict[str, Any], cl
     }
     assert (done["images"], done["audios"]) == ([], [])
     assert done["extra"]["draft"] is True
-    assert set(done["extra"]["debug_info"]) == {"request_info", "submit_time_ms", "execute_time_ms", "complete_time_ms"}
+    assert set(done["extra"]["debug_info"]) == {
+        "request_info",
+        "submit_time_ms",
+        "execute_time_ms",
+        "complete_time_ms",
+    }
     (video,) = done["videos"]
     assert set(video) == {"video_url", "video_url_ttl", "video_type"}
     assert video["video_type"] == "mp4"
@@ -116,12 +127,16 @@ def test_a_task_from_submit_to_download(caller: Caller, body: dict[str, Any], cl
     assert requests.get(video["video_url"], timeout=10).content == clip.read_bytes()
 
 
-def test_the_real_engine_draws_through_the_wire(home: Path, shared_media: Path, until: Callable[..., Any]) -> None:
+def test_the_real_engine_draws_through_the_wire(
+    home: Path, shared_media: Path, until: Callable[..., Any]
+) -> None:
     from kling_utils.media.probe import probe_video
 
     caller = Caller(server.ensure(home))
     fields = {"model_name": "kling-v3-0-std", "character_orientation": "video"}
-    fields["image"] = caller.put((shared_media / "image" / "fullbody_man.png").read_bytes(), "man.png")
+    fields["image"] = caller.put(
+        (shared_media / "image" / "fullbody_man.png").read_bytes(), "man.png"
+    )
     fields["video"] = caller.put((shared_media / "video" / "dance_woman_4s.mp4").read_bytes())
     task_id = caller.submit(fields).json()["task_id"]
     until(lambda: over(caller.poll(task_id)), seconds=240)
@@ -133,7 +148,9 @@ def test_the_real_engine_draws_through_the_wire(home: Path, shared_media: Path, 
     assert abs(probe_video(drawn).duration - given.duration) < 0.2
 
 
-def test_the_place_in_the_queue_is_told(caller: Caller, body: dict[str, Any], engine: Any, until: Callable[..., Any]) -> None:
+def test_the_place_in_the_queue_is_told(
+    caller: Caller, body: dict[str, Any], engine: Any, until: Callable[..., Any]
+) -> None:
     engine.mode("gate")
     first, second, third = (caller.submit(body).json()["task_id"] for _ in range(3))
     until(lambda: caller.poll(first)["task"]["progress_percent"] == 25)
@@ -148,7 +165,9 @@ def test_the_place_in_the_queue_is_told(caller: Caller, body: dict[str, Any], en
     until(lambda: over(caller.poll(third)))
 
 
-def test_a_failed_task_is_a_good_answer(caller: Caller, body: dict[str, Any], engine: Any, until: Callable[..., Any]) -> None:
+def test_a_failed_task_is_a_good_answer(
+    caller: Caller, body: dict[str, Any], engine: Any, until: Callable[..., Any]
+) -> None:
     engine.mode("crash")
     task_id = caller.submit(body).json()["task_id"]
     until(lambda: over(caller.poll(task_id)))
@@ -158,13 +177,22 @@ def test_a_failed_task_is_a_good_answer(caller: Caller, body: dict[str, Any], en
     assert answer["videos"] == []
 
 
-@pytest.mark.parametrize("head", ["", "data:image/png;base64,", "data:;base64,", "data:image/png;name=x.png;base64,"])
-def test_base64_is_taken_raw_and_as_data_uri(caller: Caller, body: dict[str, Any], head: str) -> None:
+@pytest.mark.parametrize(
+    "head", ["", "data:image/png;base64,", "data:;base64,", "data:image/png;name=x.png;base64,"]
+)
+def test_base64_is_taken_raw_and_as_data_uri(
+    caller: Caller, body: dict[str, Any], head: str
+) -> None:
     assert caller.submit(body | {"image": head + body["image"]}).status_code == 200
 
 
-def test_an_image_may_lie_on_the_server(caller: Caller, body: dict[str, Any], picture: Callable[..., bytes]) -> None:
-    assert caller.submit(body | {"image": caller.put(picture(kind="JPEG"), "a b.jpg")}).status_code == 200
+def test_an_image_may_lie_on_the_server(
+    caller: Caller, body: dict[str, Any], picture: Callable[..., bytes]
+) -> None:
+    assert (
+        caller.submit(body | {"image": caller.put(picture(kind="JPEG"), "a b.jpg")}).status_code
+        == 200
+    )
 
 
 # --- refusals, in the documented words ---
@@ -206,21 +234,35 @@ REFUSED = [
     ({"video": None}, "INVALID_REQUEST_BODY", "video: is required"),
     ({"video": "AAAA"}, "INVALID_REQUEST_BODY", "video: must be an http(s) URL"),
     ({"video": ["http://x.test/a.mp4"]}, "INVALID_REQUEST_BODY", "video: must be a string"),
-    ({"video": f"http://127.0.0.1:1/local/files/{'a' * 32}-x.mp4"}, "INVALID_REQUEST_BODY", "video: there is no such file"),
+    (
+        {"video": f"http://127.0.0.1:1/local/files/{'a' * 32}-x.mp4"},
+        "INVALID_REQUEST_BODY",
+        "video: there is no such file",
+    ),
     ({"prompt": "x" * 2501}, "INVALID_REQUEST_BODY", "prompt: at most 2500"),
     ({"prompt": None}, "INVALID_REQUEST_BODY", "prompt: must be a string"),
     ({"negative_prompt": "x" * 2501}, "INVALID_REQUEST_BODY", "negative_prompt: at most 2500"),
     ({"negative_prompt": 1}, "INVALID_REQUEST_BODY", "negative_prompt: must be a string"),
     ({"model_name": None}, "INVALID_REQUEST_BODY", "model_name: is required"),
     ({"model_name": "kling-v2"}, "INVALID_REQUEST_BODY", "model_name: must be"),
-    ({"keep_original_sound": "yes"}, "INVALID_REQUEST_BODY", "keep_original_sound: must be a boolean"),
+    (
+        {"keep_original_sound": "yes"},
+        "INVALID_REQUEST_BODY",
+        "keep_original_sound: must be a boolean",
+    ),
     ({"character_orientation": None}, "INVALID_REQUEST_BODY", "character_orientation: is required"),
     ({"character_orientation": "left"}, "INVALID_REQUEST_BODY", "character_orientation: must be"),
 ]
 
 
-@pytest.mark.parametrize(("change", "reason", "says"), REFUSED, ids=[f"{next(iter(c))}-{n}" for n, (c, _, _) in enumerate(REFUSED)])
-def test_a_field_that_is_wrong_is_named(caller: Caller, body: dict[str, Any], change: dict[str, Any], reason: str, says: str) -> None:
+@pytest.mark.parametrize(
+    ("change", "reason", "says"),
+    REFUSED,
+    ids=[f"{next(iter(c))}-{n}" for n, (c, _, _) in enumerate(REFUSED)],
+)
+def test_a_field_that_is_wrong_is_named(
+    caller: Caller, body: dict[str, Any], change: dict[str, Any], reason: str, says: str
+) -> None:
     answer = caller.submit(body | change)
     assert answer.status_code == 400
     assert set(answer.json()) == {"code", "reason", "message", "metadata"}
@@ -229,7 +271,12 @@ def test_a_field_that_is_wrong_is_named(caller: Caller, body: dict[str, Any], ch
 
 
 def test_at_their_limits_the_texts_pass(caller: Caller, body: dict[str, Any]) -> None:
-    fields = {"prompt": "x" * 2500, "negative_prompt": "", "keep_original_sound": False, "unknown": 1}
+    fields = {
+        "prompt": "x" * 2500,
+        "negative_prompt": "",
+        "keep_original_sound": False,
+        "unknown": 1,
+    }
     assert caller.submit(body | fields).status_code == 200
 
 
@@ -242,18 +289,33 @@ def test_a_body_that_is_no_object(caller: Caller, raw: bytes) -> None:
 @pytest.mark.parametrize(
     ("sources", "says"),
     [
-        (["-f", "lavfi", "-i", "testsrc=size=320x320:rate=10:duration=2"], "video: 3 to 30 s, got 2.00 s"),
-        (["-f", "lavfi", "-i", "testsrc=size=320x320:rate=2:duration=31"], "video: 3 to 30 s, got 31.00 s"),
-        (["-f", "lavfi", "-i", "testsrc=size=298x320:rate=10:duration=3"], "video: sides of at least 300 px, got 298x320"),
+        (
+            ["-f", "lavfi", "-i", "testsrc=size=320x320:rate=10:duration=2"],
+            "video: 3 to 30 s, got 2.00 s",
+        ),
+        (
+            ["-f", "lavfi", "-i", "testsrc=size=320x320:rate=2:duration=31"],
+            "video: 3 to 30 s, got 31.00 s",
+        ),
+        (
+            ["-f", "lavfi", "-i", "testsrc=size=298x320:rate=10:duration=3"],
+            "video: sides of at least 300 px, got 298x320",
+        ),
     ],
 )
-def test_a_clip_outside_the_limits(caller: Caller, body: dict[str, Any], tmp_path: Path, sources: list[str], says: str) -> None:
+def test_a_clip_outside_the_limits(
+    caller: Caller, body: dict[str, Any], tmp_path: Path, sources: list[str], says: str
+) -> None:
     from kling_utils.media import ffmpeg
 
     path = tmp_path / "made.mp4"
     ffmpeg.run([*sources, *ffmpeg.H264, "-preset", "ultrafast", str(path)], timeout=60)
     answer = caller.submit(body | {"video": caller.put(path.read_bytes())})
-    assert (answer.status_code, answer.json()["reason"], answer.json()["message"]) == (400, "INVALID_REQUEST_BODY", says)
+    assert (answer.status_code, answer.json()["reason"], answer.json()["message"]) == (
+        400,
+        "INVALID_REQUEST_BODY",
+        says,
+    )
 
 
 def test_a_clip_that_is_none_or_too_large(caller: Caller, body: dict[str, Any]) -> None:
@@ -274,7 +336,11 @@ class Elsewhere(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.seen.append(dict(self.headers) | {"path": self.path})
-        data = requests.get(self.relay + self.path, timeout=5).content if self.relay else self.files.get(self.path.partition("?")[0])
+        data = (
+            requests.get(self.relay + self.path, timeout=5).content
+            if self.relay
+            else self.files.get(self.path.partition("?")[0])
+        )
         self.send_response(200 if data is not None else 404)
         self.send_header("Content-Length", str(len(data or b"")))
         self.end_headers()
@@ -297,19 +363,36 @@ def elsewhere() -> Iterator[tuple[int, type[Elsewhere]]]:
 
 
 def test_a_video_elsewhere_is_fetched(
-    start: Callable[..., Caller], elsewhere: Any, clip: Path, picture: Callable[..., bytes], until: Callable[..., Any]
+    start: Callable[..., Caller],
+    elsewhere: Any,
+    clip: Path,
+    picture: Callable[..., bytes],
+    until: Callable[..., Any],
 ) -> None:
     port, handler = elsewhere
-    handler.files.update({"/clip.mp4": clip.read_bytes(), "/hero.png": picture(), "/small.png": picture(200, 200)})
+    handler.files.update(
+        {"/clip.mp4": clip.read_bytes(), "/hero.png": picture(), "/small.png": picture(200, 200)}
+    )
     caller = start(allow=frozenset({f"127.0.0.1:{port}"}))
-    fields = {"model_name": "kling-v3-0-std", "character_orientation": "video", "video": f"http://127.0.0.1:{port}/clip.mp4?sig=SECRET"}
-    task_id = caller.submit(fields | {"image": f"http://127.0.0.1:{port}/hero.png"}).json()["task_id"]
+    fields = {
+        "model_name": "kling-v3-0-std",
+        "character_orientation": "video",
+        "video": f"http://127.0.0.1:{port}/clip.mp4?sig=SECRET",
+    }
+    task_id = caller.submit(fields | {"image": f"http://127.0.0.1:{port}/hero.png"}).json()[
+        "task_id"
+    ]
     until(lambda: over(caller.poll(task_id)))
     assert caller.poll(task_id)["task"]["status"] == "TASK_STATUS_SUCCEED", caller.poll(task_id)
-    small = caller.submit(fields | {"image": f"http://127.0.0.1:{port}/small.png"}).json()["task_id"]
+    small = caller.submit(fields | {"image": f"http://127.0.0.1:{port}/small.png"}).json()[
+        "task_id"
+    ]
     until(lambda: over(caller.poll(small)))
     assert caller.poll(small)["task"]["status"] == "TASK_STATUS_FAILED"
-    assert "resolution or aspect ratio of the input image is invalid" in caller.poll(small)["task"]["reason"]
+    assert (
+        "resolution or aspect ratio of the input image is invalid"
+        in caller.poll(small)["task"]["reason"]
+    )
     gone = caller.submit(fields | {"image": f"http://127.0.0.1:{port}/gone.png"}).json()["task_id"]
     until(lambda: over(caller.poll(gone)))
     assert caller.poll(gone)["task"]["reason"].startswith("the image could not be fetched")
@@ -319,7 +402,9 @@ def test_a_private_address_is_not_fetched(
     caller: Caller, home: Path, body: dict[str, Any], elsewhere: Any, until: Callable[..., Any]
 ) -> None:
     port, handler = elsewhere
-    task_id = caller.submit(body | {"video": f"http://127.0.0.1:{port}/clip.mp4?sig=SECRET"}).json()["task_id"]
+    task_id = caller.submit(
+        body | {"video": f"http://127.0.0.1:{port}/clip.mp4?sig=SECRET"}
+    ).json()["task_id"]
     until(lambda: over(caller.poll(task_id)))
     task = caller.poll(task_id)["task"]
     assert task["status"] == "TASK_STATUS_FAILED"
@@ -344,7 +429,9 @@ def test_without_the_key_nothing_goes(caller: Caller, method: str, path: str) ->
     for value in (None, "", "Bearer ", "Basic abc"):
         answer = caller.ask(method, path, headers={"Authorization": value})
         assert (answer.status_code, answer.json()["reason"]) == (400, "MISSING_API_KEY")
-    answer = caller.ask(method, path, headers={"Authorization": "Bearer wrong"}, data=b"x" * 5_000_000)
+    answer = caller.ask(
+        method, path, headers={"Authorization": "Bearer wrong"}, data=b"x" * 5_000_000
+    )
     assert (answer.status_code, answer.json()) == (
         403,
         {"code": 403, "reason": "INVALID_API_KEY", "message": "invalid api-key", "metadata": {}},
@@ -353,17 +440,33 @@ def test_without_the_key_nothing_goes(caller: Caller, method: str, path: str) ->
 
 def test_a_foreign_host_name_is_refused(caller: Caller) -> None:
     port = caller.base_url.rpartition(":")[2]
-    for host in ("evil.example", f"evil.example:{port}", "127.0.0.1", "127.0.0.1:1", f"127.0.0.1.nip.io:{port}", f"x@127.0.0.1:{port}"):
+    for host in (
+        "evil.example",
+        f"evil.example:{port}",
+        "127.0.0.1",
+        "127.0.0.1:1",
+        f"127.0.0.1.nip.io:{port}",
+        f"x@127.0.0.1:{port}",
+    ):
         answer = caller.ask("GET", "/openapi/v1/billing/balance/detail", headers={"Host": host})
         assert (answer.status_code, answer.json()["reason"]) == (403, "ACCESS_DENY")
     for host in ("127.0.0.1", "localhost", "[::1]", "LOCALHOST"):
-        assert caller.ask("GET", "/openapi/v1/billing/balance/detail", headers={"Host": f"{host}:{port}"}).status_code == 200
+        assert (
+            caller.ask(
+                "GET", "/openapi/v1/billing/balance/detail", headers={"Host": f"{host}:{port}"}
+            ).status_code
+            == 200
+        )
 
 
 def test_no_page_of_another_origin_may_read(caller: Caller) -> None:
-    answer = caller.ask("GET", "/openapi/v1/billing/balance/detail", headers={"Origin": "https://evil.example"})
+    answer = caller.ask(
+        "GET", "/openapi/v1/billing/balance/detail", headers={"Origin": "https://evil.example"}
+    )
     assert not [name for name in answer.headers if name.lower().startswith("access-control")]
-    assert caller.ask("OPTIONS", SUBMIT, headers={"Origin": "https://evil.example"}).status_code == 404
+    assert (
+        caller.ask("OPTIONS", SUBMIT, headers={"Origin": "https://evil.example"}).status_code == 404
+    )
 
 
 def test_the_balance_has_the_documented_fields(caller: Caller) -> None:
@@ -385,13 +488,19 @@ def test_what_is_not_there_is_said_so(caller: Caller) -> None:
         answer = caller.ask(method, path)
         assert (answer.status_code, answer.json()["reason"]) == (404, reason), path
     answer = caller.ask("GET", "/v3/async/task-result")
-    assert (answer.status_code, answer.json()["reason"], answer.json()["message"]) == (400, "INVALID_REQUEST_BODY", "task_id: is required")
+    assert (answer.status_code, answer.json()["reason"], answer.json()["message"]) == (
+        400,
+        "INVALID_REQUEST_BODY",
+        "task_id: is required",
+    )
 
 
 # --- files ---
 
 
-def test_links_answer_to_head_and_ranges_without_a_key(caller: Caller, body: dict[str, Any], clip: Path, until: Callable[..., Any]) -> None:
+def test_links_answer_to_head_and_ranges_without_a_key(
+    caller: Caller, body: dict[str, Any], clip: Path, until: Callable[..., Any]
+) -> None:
     task_id = caller.submit(body).json()["task_id"]
     until(lambda: over(caller.poll(task_id)))
     data = clip.read_bytes()
@@ -401,12 +510,22 @@ def test_links_answer_to_head_and_ranges_without_a_key(caller: Caller, body: dic
         assert head.headers["content-length"] == str(len(data))
         assert head.headers["content-type"] == "video/mp4"
         assert head.headers["accept-ranges"] == "bytes"
-        part = requests.get(url, headers={"Range": "bytes=100-199", "If-Range": head.headers["etag"]}, timeout=10)
+        part = requests.get(
+            url, headers={"Range": "bytes=100-199", "If-Range": head.headers["etag"]}, timeout=10
+        )
         assert (part.status_code, part.content) == (206, data[100:200])
         assert part.headers["content-range"] == f"bytes 100-199/{len(data)}"
         assert requests.get(url, headers={"Range": "bytes=-10"}, timeout=10).content == data[-10:]
-        assert requests.get(url, headers={"Range": f"bytes={len(data)}-"}, timeout=10).status_code == 416
-        assert requests.get(url, headers={"Range": "bytes=100-", "If-Range": '"other"'}, timeout=10).content == data
+        assert (
+            requests.get(url, headers={"Range": f"bytes={len(data)}-"}, timeout=10).status_code
+            == 416
+        )
+        assert (
+            requests.get(
+                url, headers={"Range": "bytes=100-", "If-Range": '"other"'}, timeout=10
+            ).content
+            == data
+        )
 
 
 def test_an_upload_s_name_is_made_harmless_and_cannot_be_guessed(caller: Caller) -> None:
@@ -420,10 +539,14 @@ def test_an_upload_s_name_is_made_harmless_and_cannot_be_guessed(caller: Caller)
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_an_oversized_upload_is_refused_and_leaves_nothing(start: Callable[..., Caller], home: Path, chunked: bool) -> None:
+def test_an_oversized_upload_is_refused_and_leaves_nothing(
+    start: Callable[..., Caller], home: Path, chunked: bool
+) -> None:
     caller = start(upload_limit=1_000_000)
     data = bytes(20_000_000)
-    answer = caller.ask("PUT", "/local/files/x.mp4", data=iter([data[:500_000]] * 40) if chunked else data)
+    answer = caller.ask(
+        "PUT", "/local/files/x.mp4", data=iter([data[:500_000]] * 40) if chunked else data
+    )
     assert answer.status_code == 413
     assert "larger than 1000000 bytes" in answer.json()["message"]
     assert list((home / "local" / "uploads").iterdir()) == []
@@ -473,14 +596,18 @@ def line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
-def test_the_running_server_is_found_again(caller: Caller, home: Path, start: Callable[..., Caller]) -> None:
+def test_the_running_server_is_found_again(
+    caller: Caller, home: Path, start: Callable[..., Caller]
+) -> None:
     assert start().endpoint == caller.endpoint
     assert server.find(home) == caller.endpoint
     kept = json.loads((home / "local" / "server.json").read_text())
     assert kept == {"base_url": caller.base_url, "pid": os.getpid()}
 
 
-def test_two_processes_share_one_server(home: Path, process: Callable[..., Any], engine: Any) -> None:
+def test_two_processes_share_one_server(
+    home: Path, process: Callable[..., Any], engine: Any
+) -> None:
     both = [process(OTHER, *engine.command) for _ in range(2)]
     first, second = (line(one) for one in both)
     assert first == second
@@ -490,21 +617,35 @@ def test_two_processes_share_one_server(home: Path, process: Callable[..., Any],
 
 
 def test_when_the_owner_is_killed_the_next_one_goes_on(
-    home: Path, process: Callable[..., Any], engine: Any, clip: Path, picture: Callable[..., bytes], until: Callable[..., Any]
+    home: Path,
+    process: Callable[..., Any],
+    engine: Any,
+    clip: Path,
+    picture: Callable[..., bytes],
+    until: Callable[..., Any],
 ) -> None:
     engine.mode("gate")
     owner = process(OTHER, *engine.command)
     before = line(owner)
     caller = Caller(server.ensure(home, command=engine.command))
     assert caller.base_url == before
-    fields = {"image": base64.b64encode(picture()).decode(), "video": caller.put(clip.read_bytes()), "model_name": "kling-v3-0-pro"}
-    tasks = [caller.submit(fields | {"character_orientation": "video"}).json()["task_id"] for _ in range(2)]
+    fields = {
+        "image": base64.b64encode(picture()).decode(),
+        "video": caller.put(clip.read_bytes()),
+        "model_name": "kling-v3-0-pro",
+    }
+    tasks = [
+        caller.submit(fields | {"character_orientation": "video"}).json()["task_id"]
+        for _ in range(2)
+    ]
     until(lambda: caller.poll(tasks[0])["task"]["progress_percent"] == 25)
     owner.kill()
     owner.wait()
     until(lambda: (engine.room / "orphaned").exists())  # the engine's process ends with its parent
     after = Caller(server.ensure(home, command=engine.command))
-    assert after.endpoint == caller.endpoint  # the same key, and the same port: links given before still work
+    assert (
+        after.endpoint == caller.endpoint
+    )  # the same key, and the same port: links given before still work
     assert json.loads((home / "local" / "server.json").read_text())["pid"] == os.getpid()
     assert after.poll(tasks[0])["task"]["progress_percent"] >= 20
     engine.open()
@@ -540,12 +681,16 @@ def test_an_upload_that_is_cut_by_a_kill_leaves_nothing_at_the_next_start(
     assert list(uploads.iterdir()) == []
 
 
-def test_a_stranger_on_the_old_port_never_sees_the_key(caller: Caller, home: Path, elsewhere: Any, engine: Any) -> None:
+def test_a_stranger_on_the_old_port_never_sees_the_key(
+    caller: Caller, home: Path, elsewhere: Any, engine: Any
+) -> None:
     port, handler = elsewhere
     key = caller.endpoint.key
     server.close(home)
     handler.files["/local/alive"] = b'{"proof": "guess", "base_url": "x"}'
-    (home / "local" / "server.json").write_text(json.dumps({"base_url": f"http://127.0.0.1:{port}", "pid": 1}))
+    (home / "local" / "server.json").write_text(
+        json.dumps({"base_url": f"http://127.0.0.1:{port}", "pid": 1})
+    )
     assert server.find(home) is None
     assert len(handler.seen) == 1
     assert key not in str(handler.seen)
@@ -554,16 +699,28 @@ def test_a_stranger_on_the_old_port_never_sees_the_key(caller: Caller, home: Pat
     assert not again.base_url.endswith(f":{port}")
 
 
-def test_a_stranger_cannot_pass_the_server_s_answer_off_as_its_own(caller: Caller, home: Path, elsewhere: Any) -> None:
+def test_a_stranger_cannot_pass_the_server_s_answer_off_as_its_own(
+    caller: Caller, home: Path, elsewhere: Any
+) -> None:
     port, handler = elsewhere
     handler.relay = caller.base_url
-    (home / "local" / "server.json").write_text(json.dumps({"base_url": f"http://127.0.0.1:{port}", "pid": 1}))
+    (home / "local" / "server.json").write_text(
+        json.dumps({"base_url": f"http://127.0.0.1:{port}", "pid": 1})
+    )
     assert server.find(home) is None
     assert len(handler.seen) == 1
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"base_url": 5}', '{"base_url": "http://evil.example:80"}', '{"base_url": "http://127.0.0.1:99999"}']
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"base_url": 5}',
+        '{"base_url": "http://evil.example:80"}',
+        '{"base_url": "http://127.0.0.1:99999"}',
+    ],
 )
 def test_a_broken_address_file_is_no_server(home: Path, engine: Any, text: str) -> None:
     (home / "local").mkdir(parents=True)
@@ -585,7 +742,10 @@ def test_a_holder_that_never_answers_is_an_error_with_a_hint(home: Path, engine:
 
 def test_threads_that_ask_at_once_get_one_server(home: Path, engine: Any) -> None:
     found: list[Endpoint] = []
-    threads = [threading.Thread(target=lambda: found.append(server.ensure(home, command=engine.command))) for _ in range(5)]
+    threads = [
+        threading.Thread(target=lambda: found.append(server.ensure(home, command=engine.command)))
+        for _ in range(5)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -619,7 +779,9 @@ def test_a_key_file_that_others_can_read_is_closed_again(home: Path, engine: Any
     assert stat.S_IMODE((home / "local" / "key").stat().st_mode) == 0o600
 
 
-def test_serve_prints_and_ends_on_ctrl_c(home: Path, process: Callable[..., Any], until: Callable[..., Any]) -> None:
+def test_serve_prints_and_ends_on_ctrl_c(
+    home: Path, process: Callable[..., Any], until: Callable[..., Any]
+) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         serving = process(SERVE)
         base_url, key = line(serving).split()
@@ -633,15 +795,26 @@ def test_serve_prints_and_ends_on_ctrl_c(home: Path, process: Callable[..., Any]
 
 
 def test_ctrl_c_in_the_terminal_fails_no_task(
-    home: Path, process: Callable[..., Any], engine: Any, clip: Path, picture: Callable[..., bytes], until: Callable[..., Any]
+    home: Path,
+    process: Callable[..., Any],
+    engine: Any,
+    clip: Path,
+    picture: Callable[..., bytes],
+    until: Callable[..., Any],
 ) -> None:
     engine.mode("gate")
     serving = process(SERVE, *engine.command)
     caller = Caller(Endpoint(*line(serving).split()))
-    fields = {"image": base64.b64encode(picture()).decode(), "video": caller.put(clip.read_bytes()), "model_name": "kling-v3-0-std"}
+    fields = {
+        "image": base64.b64encode(picture()).decode(),
+        "video": caller.put(clip.read_bytes()),
+        "model_name": "kling-v3-0-std",
+    }
     task_id = caller.submit(fields | {"character_orientation": "image"}).json()["task_id"]
     until(lambda: caller.poll(task_id)["task"]["progress_percent"] == 25)
-    os.killpg(serving.pid, signal.SIGINT)  # as a terminal does: to the server and to all that it started
+    os.killpg(
+        serving.pid, signal.SIGINT
+    )  # as a terminal does: to the server and to all that it started
     assert line(serving) == "ended"
     engine.open()
     after = Caller(server.ensure(home, command=engine.command))
@@ -649,9 +822,13 @@ def test_ctrl_c_in_the_terminal_fails_no_task(
     assert after.poll(task_id)["task"]["status"] == "TASK_STATUS_SUCCEED"
 
 
-def test_serve_takes_the_port_it_is_given_or_says_that_it_cannot(home: Path, elsewhere: Any) -> None:
+def test_serve_takes_the_port_it_is_given_or_says_that_it_cannot(
+    home: Path, elsewhere: Any
+) -> None:
     with pytest.raises(KlingError, match=f"Port {elsewhere[0]} cannot be used"):
-        server.serve(home, elsewhere[0], on_ready=lambda endpoint: pytest.fail("the port is another's"))
+        server.serve(
+            home, elsewhere[0], on_ready=lambda endpoint: pytest.fail("the port is another's")
+        )
     stop, found = threading.Event(), []
     server.serve(home, on_ready=lambda endpoint: (found.append(endpoint), stop.set()), stop=stop)
     port = int(found[0].base_url.rpartition(":")[2])
@@ -661,7 +838,16 @@ def test_serve_takes_the_port_it_is_given_or_says_that_it_cannot(home: Path, els
 
 def test_finding_a_server_loads_no_web_framework(caller: Caller, home: Path) -> None:
     script = "import sys; from pathlib import Path; from kling_utils.local import server; e = server.ensure(Path(sys.argv[1])); "
-    script += "print(e.base_url, [m for m in ('fastapi', 'uvicorn', 'PIL', 'numpy') if m in sys.modules])"
+    script += (
+        "print(e.base_url, [m for m in ('fastapi', 'uvicorn', 'PIL', 'numpy') if m in sys.modules])"
+    )
     env = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", script, str(home)], capture_output=True, text=True, env=env, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(home)],
+        capture_output=True,
+        text=True,
+        env=env,
+        timeout=60,
+        check=True,
+    )
     assert done.stdout.strip() == f"{caller.base_url} []"

@@ -29,14 +29,26 @@ class Clock:
 class Bench:
     """Tasks on a folder, the way to restart them, and the way to hand them work."""
 
-    def __init__(self, folder: Path, engine: Any, clip: Path, picture: bytes, until: Callable[..., Any]) -> None:
-        self.folder, self.engine, self.clip, self.picture, self._until = folder, engine, clip, picture, until
+    def __init__(
+        self, folder: Path, engine: Any, clip: Path, picture: bytes, until: Callable[..., Any]
+    ) -> None:
+        self.folder, self.engine, self.clip, self.picture, self._until = (
+            folder,
+            engine,
+            clip,
+            picture,
+            until,
+        )
         self.clock = Clock()
         self.uploads = Uploads(folder / "uploads", "k" * 40)
         self.all: list[Tasks] = []
 
     def tasks(self, *, start: bool = True, **options: Any) -> Tasks:
-        made = Tasks(self.folder / "tasks", self.uploads, **({"command": self.engine.command, "clock": self.clock} | options))
+        made = Tasks(
+            self.folder / "tasks",
+            self.uploads,
+            **({"command": self.engine.command, "clock": self.clock} | options),
+        )
         self.all.append(made)
         if start:
             made.start()
@@ -48,8 +60,14 @@ class Bench:
             return f"http://127.0.0.1:1/local/files/{upload.keep()}"
 
     def submission(self, **changed: Any) -> Submission:
-        fields: dict[str, Any] = {"image": self.picture, "video": self.upload(), "model_name": "kling-v3-0-std"}
-        return Submission(**(fields | {"character_orientation": "video", "keep_original_sound": True} | changed))
+        fields: dict[str, Any] = {
+            "image": self.picture,
+            "video": self.upload(),
+            "model_name": "kling-v3-0-std",
+        }
+        return Submission(
+            **(fields | {"character_orientation": "video", "keep_original_sound": True} | changed)
+        )
 
     def ended(self, some: Tasks, task_id: str) -> View:
         self._until(lambda: some.view(task_id).status in ("succeeded", "failed"))
@@ -61,7 +79,13 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, engine: Any, clip: Path, picture: Callable[..., bytes], until: Callable[..., Any]) -> Iterator[Bench]:
+def bench(
+    tmp_path: Path,
+    engine: Any,
+    clip: Path,
+    picture: Callable[..., bytes],
+    until: Callable[..., Any],
+) -> Iterator[Bench]:
     made = Bench(tmp_path / "local", engine, clip, picture(), until)
     yield made
     for one in made.all:
@@ -72,12 +96,20 @@ def test_a_task_is_rendered_from_copies_and_only_its_result_stays(bench: Bench) 
     some = bench.tasks()
     task_id = some.submit(bench.submission(keep_original_sound=False, model_name="kling-v3-0-pro"))
     view = bench.ended(some, task_id)
-    assert (view.status, view.progress, view.eta, view.reason, view.place) == ("succeeded", 100, 0, "", None)
+    assert (view.status, view.progress, view.eta, view.reason, view.place) == (
+        "succeeded",
+        100,
+        0,
+        "",
+        None,
+    )
     found = some.result(view.token)
     assert found is not None
     assert found.read_bytes() == bench.clip.read_bytes()
     order = bench.engine.orders[0]
-    assert {k: order[k] for k in ("character_orientation", "model_name", "keep_original_sound")} == {
+    assert {
+        k: order[k] for k in ("character_orientation", "model_name", "keep_original_sound")
+    } == {
         "character_orientation": "video",
         "model_name": "kling-v3-0-pro",
         "keep_original_sound": False,
@@ -87,7 +119,9 @@ def test_a_task_is_rendered_from_copies_and_only_its_result_stays(bench: Bench) 
     assert {p.name for p in found.parent.iterdir()} == {"task.json", "result.mp4", "engine.log"}
 
 
-def test_the_engine_gets_no_key_of_the_provider(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_engine_gets_no_key_of_the_provider(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NOVITA_API_KEY", "sk_made_up")
     some = bench.tasks()
     bench.ended(some, some.submit(bench.submission()))
@@ -129,7 +163,9 @@ def test_progress_never_goes_back(bench: Bench) -> None:
         ("refuse", "No complete upper body detected in the image"),
     ],
 )
-def test_a_failure_is_the_task_s_and_the_next_one_runs(bench: Bench, mode: str, reason: str) -> None:
+def test_a_failure_is_the_task_s_and_the_next_one_runs(
+    bench: Bench, mode: str, reason: str
+) -> None:
     bench.engine.mode(mode)
     some = bench.tasks()
     view = bench.ended(some, some.submit(bench.submission()))
@@ -146,7 +182,9 @@ def test_an_engine_that_hangs_is_stopped(bench: Bench) -> None:
     assert "took longer than" in view.reason
 
 
-def test_an_engine_that_cannot_be_started_fails_the_task(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_engine_that_cannot_be_started_fails_the_task(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
     some = bench.tasks(command=("/nonexistent/engine",))
     view = bench.ended(some, some.submit(bench.submission()))
     assert (view.status, view.reason) == ("failed", "the local server could not render this task")
@@ -184,14 +222,18 @@ def test_a_stop_on_purpose_is_no_attempt(bench: Bench) -> None:
     bench.engine.mode("gate")
     for _ in range(tasks.ATTEMPTS + 1):
         some = bench.tasks()
-        task_id = next(iter(p.name for p in (bench.folder / "tasks").iterdir()), None) or some.submit(bench.submission())
+        task_id = next(
+            iter(p.name for p in (bench.folder / "tasks").iterdir()), None
+        ) or some.submit(bench.submission())
         bench._until(lambda some=some, task_id=task_id: some.view(task_id).status == "processing")
         some.close()
     bench.engine.open()
     assert bench.ended(bench.tasks(), task_id).status == "succeeded"
 
 
-def test_a_broken_record_and_a_cut_submit_are_left_out(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_broken_record_and_a_cut_submit_are_left_out(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
     folder = bench.folder / "tasks"
     (folder / ".half").mkdir(parents=True)
     (folder / "broken").mkdir()
@@ -246,13 +288,17 @@ def test_a_file_that_is_gone_is_refused_by_name(bench: Bench) -> None:
     some = bench.tasks(start=False)
     for field in ("image", "video"):
         with pytest.raises(Refusal, match=f"{field}: there is no such file"):
-            some.submit(bench.submission(**{field: f"http://localhost:9/local/files/{'0' * 32}-x.mp4"}))
+            some.submit(
+                bench.submission(**{field: f"http://localhost:9/local/files/{'0' * 32}-x.mp4"})
+            )
 
 
 def test_a_result_can_be_the_next_video(bench: Bench) -> None:
     some = bench.tasks()
     view = bench.ended(some, some.submit(bench.submission()))
-    again = some.submit(bench.submission(video=f"http://127.0.0.1:5/local/results/{view.token}.mp4"))
+    again = some.submit(
+        bench.submission(video=f"http://127.0.0.1:5/local/results/{view.token}.mp4")
+    )
     assert bench.ended(some, again).status == "succeeded"
 
 
@@ -265,8 +311,19 @@ def test_records_are_for_their_owner_only(bench: Bench) -> None:
 
 
 def make(order: int, status: Any = "queued", **more: Any) -> Task:
-    fields: dict[str, Any] = {"task_id": str(order), "order": order, "image": "", "video": "", "seconds": 10.0}
-    fields |= {"model_name": "kling-v3-0-std", "character_orientation": "video", "keep_original_sound": True, "created": 0.0}
+    fields: dict[str, Any] = {
+        "task_id": str(order),
+        "order": order,
+        "image": "",
+        "video": "",
+        "seconds": 10.0,
+    }
+    fields |= {
+        "model_name": "kling-v3-0-std",
+        "character_orientation": "video",
+        "keep_original_sound": True,
+        "created": 0.0,
+    }
     return Task(**(fields | {"status": status} | more))
 
 
@@ -279,7 +336,9 @@ def test_the_estimate_follows_the_measured_speed() -> None:
     assert record.eta(running, every, 110.0) == 10  # as long again as it took for the first half
     assert record.eta(first, every, 110.0) == 10 + 20
     assert record.eta(second, every, 110.0) == 10 + 20 + 10
-    assert record.eta(make(2, "processing", started=100.0), [done], 105.0) == 15  # no progress yet: the usual speed, less what is gone
+    assert (
+        record.eta(make(2, "processing", started=100.0), [done], 105.0) == 15
+    )  # no progress yet: the usual speed, less what is gone
     assert record.eta(make(1), [], 0.0) == round(10 * record.USUAL_SPEED)
 
 
@@ -332,7 +391,9 @@ def test_an_upload_that_breaks_off_leaves_nothing(bench: Bench) -> None:
     assert list((bench.folder / "uploads").iterdir()) == []
 
 
-def test_the_same_file_gets_the_same_name_and_another_home_another(bench: Bench, tmp_path: Path) -> None:
+def test_the_same_file_gets_the_same_name_and_another_home_another(
+    bench: Bench, tmp_path: Path
+) -> None:
     assert bench.upload() == bench.upload()
     other = Uploads(tmp_path / "other", "o" * 40)
     with other.receive("clip.mp4") as upload:

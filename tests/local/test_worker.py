@@ -21,7 +21,17 @@ COMMAND = [sys.executable, "-m", "kling_utils.local.worker"]
 @pytest.fixture
 def job(shared_media: Path, tmp_path: Path) -> dict[str, Any]:
     clip = tmp_path / "clip.mp4"
-    cut = ["-ss", "1", "-t", "1", "-i", str(shared_media / "video" / "face_expressions_7s.mp4"), "-vf", "scale=320:-2", str(clip)]
+    cut = [
+        "-ss",
+        "1",
+        "-t",
+        "1",
+        "-i",
+        str(shared_media / "video" / "face_expressions_7s.mp4"),
+        "-vf",
+        "scale=320:-2",
+        str(clip),
+    ]
     ffmpeg.run(cut, timeout=60)
     return {
         "image": str(shared_media / "image" / "portrait_woman.png"),
@@ -34,7 +44,14 @@ def job(shared_media: Path, tmp_path: Path) -> dict[str, Any]:
 
 
 def start() -> subprocess.Popen[str]:
-    return subprocess.Popen(COMMAND, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        COMMAND,
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def test_progress_is_throttled_but_a_new_stage_passes() -> None:
@@ -85,7 +102,12 @@ def test_a_job_from_line_to_file(job: dict[str, Any]) -> None:
     assert progress == sorted(progress)
     assert (progress[0], progress[-1]) == (0, 1)
     done = lines[-1]["done"]
-    assert (done["kind"], done["width"], done["height"], done["frame_rate"]) == ("portrait", 720, 720, "30/1")
+    assert (done["kind"], done["width"], done["height"], done["frame_rate"]) == (
+        "portrait",
+        720,
+        720,
+        "30/1",
+    )
     assert done["seconds"] == pytest.approx(1, abs=0.1)
     assert sorted(p.name for p in Path(job["out"]).parent.glob("*.mp4")) == ["clip.mp4", "out.mp4"]
 
@@ -106,6 +128,13 @@ def test_it_ends_with_its_parent_and_leaves_nothing_behind(job: dict[str, Any]) 
 
 def test_it_starts_light() -> None:
     loaded = "import sys, kling_utils.local.worker, kling_utils.local.engine; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", loaded],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
     assert "kling_utils.local.engine" in done.stdout.split()
     assert not {"gradio", "fastapi", "sqlalchemy"} & set(done.stdout.split())

@@ -95,18 +95,33 @@ def test_not_public(ip: str, tmp_path: Path) -> None:
         fetched(Guard(resolve=Names(host=[ip])), "https://host/a.mp4", tmp_path)
 
 
-@pytest.mark.parametrize("ip", ["8.8.8.8", "1.1.1.1", "93.184.216.34", "100.128.0.1", "2606:4700:4700::1111", "2001:4860:4860::8888"])
+@pytest.mark.parametrize(
+    "ip",
+    [
+        "8.8.8.8",
+        "1.1.1.1",
+        "93.184.216.34",
+        "100.128.0.1",
+        "2606:4700:4700::1111",
+        "2001:4860:4860::8888",
+    ],
+)
 def test_public(ip: str) -> None:
     assert addresses.public(ip)
 
 
-@pytest.mark.parametrize("ips", [["8.8.8.8", "127.0.0.1"], ["127.0.0.1", "8.8.8.8"], ["8.8.8.8", "fd00::1"]])
+@pytest.mark.parametrize(
+    "ips", [["8.8.8.8", "127.0.0.1"], ["127.0.0.1", "8.8.8.8"], ["8.8.8.8", "fd00::1"]]
+)
 def test_every_answer_must_be_public(ips: list[str], tmp_path: Path) -> None:
     with pytest.raises(AddressRefused, match="not on the public internet"):
         fetched(Guard(resolve=Names(split=ips)), "http://split/a.mp4", tmp_path)
 
 
-@pytest.mark.parametrize("host", ["2130706433", "0x7f.1", "127.1", "0177.0.0.1", "[::ffff:127.0.0.1]", "[::1]", "localhost"])
+@pytest.mark.parametrize(
+    "host",
+    ["2130706433", "0x7f.1", "127.1", "0177.0.0.1", "[::ffff:127.0.0.1]", "[::1]", "localhost"],
+)
 def test_other_spellings_of_this_machine(host: str, tmp_path: Path) -> None:
     with pytest.raises(AddressRefused, match="not on the public internet"):
         fetched(Guard(), f"http://{host}/a.mp4", tmp_path)
@@ -169,7 +184,12 @@ def test_pages_are_named_before_any_contact(url: str, name: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "url", ["https://notyoutube.com/a.mp4", "https://www.dropbox.com/s/x/a.mp4?dl=1", "https://youtube.com.example/a.mp4"]
+    "url",
+    [
+        "https://notyoutube.com/a.mp4",
+        "https://www.dropbox.com/s/x/a.mp4?dl=1",
+        "https://youtube.com.example/a.mp4",
+    ],
 )
 def test_lookalikes_are_not_pages(url: str) -> None:
     addresses.parse(url, addresses.Allowed(frozenset()))
@@ -213,7 +233,9 @@ def test_an_ipv6_host_in_any_spelling() -> None:
 # -- pinning
 
 
-def test_the_name_is_looked_up_once_and_connected_to_that_address(server: ScriptedNovita, tmp_path: Path) -> None:
+def test_the_name_is_looked_up_once_and_connected_to_that_address(
+    server: ScriptedNovita, tmp_path: Path
+) -> None:
     server.serve("/a.mp4", File())
     answers = deque(["127.0.0.1", "10.9.9.9"])
 
@@ -227,7 +249,10 @@ def test_the_name_is_looked_up_once_and_connected_to_that_address(server: Script
 
 def test_a_dead_address_of_a_name_is_passed_over(server: ScriptedNovita, tmp_path: Path) -> None:
     server.serve("/a.mp4", File())
-    guard = Guard(allow=frozenset({"two.example"}), resolve=Names(**{"two.example": ["127.0.0.2", "127.0.0.1"]}))
+    guard = Guard(
+        allow=frozenset({"two.example"}),
+        resolve=Names(**{"two.example": ["127.0.0.2", "127.0.0.1"]}),
+    )
     assert fetched(guard, f"http://two.example:{server.port}/a.mp4", tmp_path) == MP4
 
 
@@ -257,7 +282,11 @@ def tls(tmp_path: Path) -> Tls:
 def test_tls_asks_for_the_name_and_checks_its_certificate(tls: Tls, tmp_path: Path) -> None:
     with ScriptedNovita(tls=tls.context("files.example")) as server:
         server.serve("/a.mp4", File())
-        guard = Guard(allow=frozenset({"files.example"}), resolve=Names(**{"files.example": ["127.0.0.1"]}), verify=tls.bundle)
+        guard = Guard(
+            allow=frozenset({"files.example"}),
+            resolve=Names(**{"files.example": ["127.0.0.1"]}),
+            verify=tls.bundle,
+        )
         assert fetched(guard, f"https://files.example:{server.port}/a.mp4", tmp_path) == MP4
         assert tls.names == ["files.example"]
         assert server.state.seen[0].headers["host"] == f"files.example:{server.port}"
@@ -267,7 +296,11 @@ def test_tls_asks_for_the_name_and_checks_its_certificate(tls: Tls, tmp_path: Pa
 def test_a_certificate_of_another_name_is_refused(tls: Tls, tmp_path: Path, certified: str) -> None:
     with ScriptedNovita(tls=tls.context(certified)) as server:
         server.serve("/a.mp4", File())
-        guard = Guard(allow=frozenset({"files.example"}), resolve=Names(**{"files.example": ["127.0.0.1"]}), verify=tls.bundle)
+        guard = Guard(
+            allow=frozenset({"files.example"}),
+            resolve=Names(**{"files.example": ["127.0.0.1"]}),
+            verify=tls.bundle,
+        )
         with pytest.raises(NoContact, match="certificate"):
             fetched(guard, f"https://files.example:{server.port}/a.mp4", tmp_path)
         assert server.state.seen == []
@@ -275,7 +308,9 @@ def test_a_certificate_of_another_name_is_refused(tls: Tls, tmp_path: Path, cert
 
 def test_an_untrusted_certificate_is_refused(tls: Tls, tmp_path: Path) -> None:
     with ScriptedNovita(tls=tls.context("files.example")) as server:
-        guard = Guard(allow=frozenset({"files.example"}), resolve=Names(**{"files.example": ["127.0.0.1"]}))
+        guard = Guard(
+            allow=frozenset({"files.example"}), resolve=Names(**{"files.example": ["127.0.0.1"]})
+        )
         with pytest.raises(NoContact, match="certificate"):
             fetched(guard, f"https://files.example:{server.port}/a.mp4", tmp_path)
 
@@ -303,7 +338,12 @@ def test_an_allowed_host_needs_no_proxy(server: ScriptedNovita, tls: Tls, tmp_pa
     with ScriptedNovita(tls=tls.context("files.example")) as secure:
         secure.serve("/a.mp4", File())
         names = Names(**{"files.example": ["127.0.0.1"]})
-        guard = Guard(allow=frozenset({"files.example"}), resolve=names, verify=tls.bundle, proxies={"https": server.base_url})
+        guard = Guard(
+            allow=frozenset({"files.example"}),
+            resolve=names,
+            verify=tls.bundle,
+            proxies={"https": server.base_url},
+        )
         assert fetched(guard, f"https://files.example:{secure.port}/a.mp4", tmp_path) == MP4
 
 
@@ -321,14 +361,18 @@ def test_an_allowed_host_needs_no_proxy(server: ScriptedNovita, tls: Tls, tmp_pa
 )
 def test_who_is_spared_the_proxy(url: str, spared: bool) -> None:
     proxies = {"http": "http://p", "https": "http://p", "no": ".corp.example, other"}
-    assert addresses.proxies_for(url, proxies) == ({} if spared else {"http": "http://p", "https": "http://p"})
+    assert addresses.proxies_for(url, proxies) == (
+        {} if spared else {"http": "http://p", "https": "http://p"}
+    )
     assert addresses.proxies_for(url, {**proxies, "no": "*"}) == {}
 
 
 # -- redirects
 
 
-def test_redirects_are_followed_and_relative_ones_too(server: ScriptedNovita, tmp_path: Path) -> None:
+def test_redirects_are_followed_and_relative_ones_too(
+    server: ScriptedNovita, tmp_path: Path
+) -> None:
     server.serve("/end.mp4", File())
     for n, target in enumerate(["/2", "3", f"{server.base_url}/4", "/end.mp4"], start=1):
         server.state.files[f"/{n}"] = File(acts=deque([Reply(302, "", {"Location": target})]))
@@ -354,7 +398,9 @@ def test_the_fifth_redirect_is_too_many(server: ScriptedNovita, tmp_path: Path) 
         ("http://8.8.8.8:8080/a.mp4", "port 8080"),
     ],
 )
-def test_every_hop_is_checked(server: ScriptedNovita, tmp_path: Path, target: str, why: str) -> None:
+def test_every_hop_is_checked(
+    server: ScriptedNovita, tmp_path: Path, target: str, why: str
+) -> None:
     server.state.files["/a"] = File(acts=deque([Reply(307, "", {"Location": target})]))
     with pytest.raises(AddressRefused, match=why):
         fetched(Guard(allow=LOCAL), f"{server.base_url}/a", tmp_path)
@@ -381,7 +427,9 @@ def test_every_hop_is_checked(server: ScriptedNovita, tmp_path: Path, target: st
         (b"MM\0*\0\0\0\x08", "image"),
     ],
 )
-def test_kinds_by_first_bytes(server: ScriptedNovita, tmp_path: Path, head: bytes, kind: str) -> None:
+def test_kinds_by_first_bytes(
+    server: ScriptedNovita, tmp_path: Path, head: bytes, kind: str
+) -> None:
     url = server.serve("/f", File(head, content_type="application/octet-stream"))
     assert fetched(Guard(allow=LOCAL), url, tmp_path, kinds=(kind,)) == head
     other = "image" if kind == "video" else "video"
@@ -401,11 +449,17 @@ def test_kinds_by_first_bytes(server: ScriptedNovita, tmp_path: Path, head: byte
         (b"", "video/mp4", "empty"),
     ],
 )
-def test_what_is_neither_picture_nor_clip(server: ScriptedNovita, tmp_path: Path, data: bytes, content_type: str, said: str) -> None:
+def test_what_is_neither_picture_nor_clip(
+    server: ScriptedNovita, tmp_path: Path, data: bytes, content_type: str, said: str
+) -> None:
     folder = tmp_path / "home"
     folder.mkdir()
     with pytest.raises(AddressRefused, match=said):
-        fetched(Guard(allow=LOCAL), server.serve("/f.mp4", File(data, content_type=content_type)), folder)
+        fetched(
+            Guard(allow=LOCAL),
+            server.serve("/f.mp4", File(data, content_type=content_type)),
+            folder,
+        )
     assert list(folder.iterdir()) == []
 
 
@@ -423,9 +477,18 @@ def test_too_large(server: ScriptedNovita, tmp_path: Path, told: bool) -> None:
 
 @pytest.mark.parametrize(
     ("status", "error"),
-    [(401, AddressRefused), (403, AddressRefused), (404, AddressRefused), (410, AddressRefused), (500, NoContact), (429, NoContact)],
+    [
+        (401, AddressRefused),
+        (403, AddressRefused),
+        (404, AddressRefused),
+        (410, AddressRefused),
+        (500, NoContact),
+        (429, NoContact),
+    ],
 )
-def test_statuses(server: ScriptedNovita, tmp_path: Path, status: int, error: type[Exception]) -> None:
+def test_statuses(
+    server: ScriptedNovita, tmp_path: Path, status: int, error: type[Exception]
+) -> None:
     url = server.serve("/f.mp4", File(acts=deque([Reply(status, "")])))
     with pytest.raises(error, match=f"HTTP {status}"):
         fetched(Guard(allow=LOCAL), url, tmp_path)
@@ -435,7 +498,9 @@ def test_a_file_that_breaks_off_is_not_kept(server: ScriptedNovita, tmp_path: Pa
     folder = tmp_path / "home"
     folder.mkdir()
     with pytest.raises(NoContact, match="broke off"):
-        fetched(Guard(allow=LOCAL), server.serve("/f.mp4", File(acts=deque([CutAfter(9000)]))), folder)
+        fetched(
+            Guard(allow=LOCAL), server.serve("/f.mp4", File(acts=deque([CutAfter(9000)]))), folder
+        )
     assert list(folder.iterdir()) == []
 
 
@@ -449,7 +514,9 @@ class FullDisk(type(Path())):  # type: ignore[misc]
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_a_full_disk_is_said_and_nothing_was_spent(server: ScriptedNovita, tmp_path: Path) -> None:
     with pytest.raises(KlingError, match="could not be saved: the disk is full") as caught:
-        Guard(allow=LOCAL).fetch(server.serve("/f.mp4", File()), FullDisk(tmp_path / "in"), max_bytes=10**7)
+        Guard(allow=LOCAL).fetch(
+            server.serve("/f.mp4", File()), FullDisk(tmp_path / "in"), max_bytes=10**7
+        )
     assert caught.value.money == "no"
     assert "Free some space" in caught.value.hint
     assert SIGNATURE not in str(caught.value)
@@ -470,14 +537,20 @@ def test_time_is_limited_in_all(server: ScriptedNovita, tmp_path: Path) -> None:
         fetched(Guard(allow=LOCAL, clock=Slow()), server.serve("/f.mp4", File()), tmp_path)
 
 
-def test_a_host_that_says_nothing_ends_with_the_total_time(server: ScriptedNovita, tmp_path: Path) -> None:
+def test_a_host_that_says_nothing_ends_with_the_total_time(
+    server: ScriptedNovita, tmp_path: Path
+) -> None:
     url = server.serve("/f.mp4", File(acts=deque([Stall()])))
     with pytest.raises(NoContact, match="did not finish"):
-        fetched(Guard(allow=LOCAL), url, tmp_path, total_timeout=0.2)  # far below the 30 s for one read
+        fetched(
+            Guard(allow=LOCAL), url, tmp_path, total_timeout=0.2
+        )  # far below the 30 s for one read
 
 
 @pytest.mark.parametrize(
-    "start", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\n\r\n" + MP4[:5000]], ids=["headers", "body without a length"]
+    "start",
+    [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\n\r\n" + MP4[:5000]],
+    ids=["headers", "body without a length"],
 )
 def test_a_host_that_drips_ends_with_the_total_time(tmp_path: Path, start: bytes) -> None:
     folder = tmp_path / "home"
@@ -498,7 +571,12 @@ def test_a_host_that_drips_ends_with_the_total_time(tmp_path: Path, start: bytes
         thread = threading.Thread(target=drip, daemon=True)
         thread.start()
         with pytest.raises(NoContact, match="did not finish"):
-            fetched(Guard(allow=LOCAL), f"http://127.0.0.1:{listener.getsockname()[1]}/f.mp4", folder, total_timeout=0.2)
+            fetched(
+                Guard(allow=LOCAL),
+                f"http://127.0.0.1:{listener.getsockname()[1]}/f.mp4",
+                folder,
+                total_timeout=0.2,
+            )
         assert list(folder.iterdir()) == []
         ended.set()
         thread.join(5)
@@ -507,23 +585,43 @@ def test_a_host_that_drips_ends_with_the_total_time(tmp_path: Path, start: bytes
 # -- what travels and what is told
 
 
-def test_nothing_but_the_request_travels(server: ScriptedNovita, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_but_the_request_travels(
+    server: ScriptedNovita, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login me password hunter2\ndefault login me password hunter2\n")
+    netrc.write_text(
+        "machine 127.0.0.1 login me password hunter2\ndefault login me password hunter2\n"
+    )
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    server.state.files["/a"] = File(acts=deque([Reply(302, "", {"Location": "/b.mp4", "Set-Cookie": "s=1; Path=/"})]))
+    server.state.files["/a"] = File(
+        acts=deque([Reply(302, "", {"Location": "/b.mp4", "Set-Cookie": "s=1; Path=/"})])
+    )
     server.serve("/b.mp4", File())
     fetched(Guard(allow=LOCAL), f"{server.base_url}/a", tmp_path)
     assert len(server.state.seen) == 2
     for seen in server.state.seen:
-        assert set(seen.headers) == {"host", "accept", "accept-encoding", "user-agent", "connection"}
+        assert set(seen.headers) == {
+            "host",
+            "accept",
+            "accept-encoding",
+            "user-agent",
+            "connection",
+        }
 
 
-def test_queries_are_sent_but_never_told(server: ScriptedNovita, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_queries_are_sent_but_never_told(
+    server: ScriptedNovita, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("DEBUG")
-    for act in (Reply(404, ""), Reply(500, ""), Reply(200, "<html>"), CutAfter(5), Reply(302, "", {"Location": "/x?" + SIGNATURE})):
+    for act in (
+        Reply(404, ""),
+        Reply(500, ""),
+        Reply(200, "<html>"),
+        CutAfter(5),
+        Reply(302, "", {"Location": "/x?" + SIGNATURE}),
+    ):
         with pytest.raises((AddressRefused, NoContact)) as caught:
             fetched(Guard(allow=LOCAL), server.serve("/f.mp4", File(acts=deque([act]))), tmp_path)
         assert SIGNATURE not in "".join(traceback.format_exception(caught.value))

@@ -31,7 +31,12 @@ def test_nothing_in_it() -> None:
 def test_order_of_decoding_is_not_the_order_of_showing() -> None:
     found = timing(table("1/25", (-2, 0, 1), (-1, 3, 1, 0), (0, 1, 1, 0), (1, 2, 1, 0)))
     assert found is not None
-    assert (found.duration, found.frames, found.rate, found.variable) == (Fraction(4, 25), 4, 25, False)
+    assert (found.duration, found.frames, found.rate, found.variable) == (
+        Fraction(4, 25),
+        4,
+        25,
+        False,
+    )
 
 
 def test_the_last_frame_counts_as_long_as_it_is_held() -> None:
@@ -66,12 +71,17 @@ def test_a_missing_frame_is_a_varying_rate_even_on_a_coarse_clock() -> None:
 
 
 @given(
-    rate=st.sampled_from([Fraction(n) for n in (12, 15, 24, 25, 30, 50, 60, 120)] + [Fraction(n * 1000, 1001) for n in (24, 30, 60, 120)]),
+    rate=st.sampled_from(
+        [Fraction(n) for n in (12, 15, 24, 25, 30, 50, 60, 120)]
+        + [Fraction(n * 1000, 1001) for n in (24, 30, 60, 120)]
+    ),
     tick=st.sampled_from([1000, 90_000, 15_360, 30_000, 1_000_000]),
     frames=st.integers(120, 2000),
     start=st.integers(-5000, 5000),
 )
-def test_rounding_to_the_files_clock_does_not_make_a_rate_vary(rate: Fraction, tick: int, frames: int, start: int) -> None:
+def test_rounding_to_the_files_clock_does_not_make_a_rate_vary(
+    rate: Fraction, tick: int, frames: int, start: int
+) -> None:
     times = [start + round(n / rate * tick) for n in range(frames + 1)]
     packets = [(a, a, b - a) for a, b in pairwise(times)]
     found = timing(table(f"1/{tick}", *packets))
@@ -79,5 +89,7 @@ def test_rounding_to_the_files_clock_does_not_make_a_rate_vary(rate: Fraction, t
     assert not found.variable
     assert found.frames == frames
     assert abs(found.duration - frames / rate) <= Fraction(1, tick)
-    if frames / rate > 3 or tick >= 15_000:  # a shorter clip on a coarse clock cannot tell 29.97 from 30
+    if (
+        frames / rate > 3 or tick >= 15_000
+    ):  # a shorter clip on a coarse clock cannot tell 29.97 from 30
         assert found.rate == rate

@@ -16,15 +16,27 @@ from kling_utils.preflight.fit import fit, plan_file
 
 def middle(path: Path) -> list[float]:
     """Mean red, green and blue around the middle of the first picture."""
-    shown = ffmpeg.run([*ffmpeg.source(path), "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"], timeout=30).stdout
+    shown = ffmpeg.run(
+        [*ffmpeg.source(path), "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"],
+        timeout=30,
+    ).stdout
     size = probe_video(path).size
     picture = np.frombuffer(shown, np.uint8).reshape(size.height, size.width, 3)
-    return list(picture[size.height // 2 - 40 : size.height // 2 + 40, size.width // 2 - 40 : size.width // 2 + 40].mean((0, 1)))
+    return list(
+        picture[
+            size.height // 2 - 40 : size.height // 2 + 40,
+            size.width // 2 - 40 : size.width // 2 + 40,
+        ].mean((0, 1))
+    )
 
 
 @pytest.mark.parametrize("transfer", ["smpte2084", "arib-std-b67"])
-def test_a_phones_hdr_clip_looks_on_the_page_as_it_does_when_it_is_fitted(tmp_path: Path, transfer: str) -> None:
-    bright = fit_zoo.hdr(tmp_path, transfer, filters="drawbox=c=0x806048:t=fill", sound=None, seconds=3)
+def test_a_phones_hdr_clip_looks_on_the_page_as_it_does_when_it_is_fitted(
+    tmp_path: Path, transfer: str
+) -> None:
+    bright = fit_zoo.hdr(
+        tmp_path, transfer, filters="drawbox=c=0x806048:t=fill", sound=None, seconds=3
+    )
     fitted = fit(plan_file(bright), tmp_path / "out").video
     assert fitted is not None
     shown = tmp_path / "shown.mp4"

@@ -49,7 +49,9 @@ def test_the_models_are_those_of_the_table() -> None:
     table = json.loads((nets.MODELS / "models.json").read_text("utf-8"))["models"]
     assert {row["file"] for row in table} == {p.name for p in nets.MODELS.glob("*.tflite")}
     for row in table:
-        assert hashlib.sha256((nets.MODELS / row["file"]).read_bytes()).hexdigest() == row["sha256"], row["file"]
+        assert (
+            hashlib.sha256((nets.MODELS / row["file"]).read_bytes()).hexdigest() == row["sha256"]
+        ), row["file"]
 
 
 def test_overlap_is_one_for_the_same_box_and_zero_for_distant_ones() -> None:
@@ -92,7 +94,11 @@ def test_upright_wants_head_over_shoulders_over_hips() -> None:
 def test_a_body_counts_with_its_face_or_upright_and_a_face_with_its_body_or_for_sure() -> None:
     lying = standing()
     lying[:, [0, 1]] = lying[:, [1, 0]]
-    own, far, sure = face((40, 100), found=0.0), face((400, 400), found=0.0), face((400, 400), found=0.95)
+    own, far, sure = (
+        face((40, 100), found=0.0),
+        face((400, 400), found=0.0),
+        face((400, 400), found=0.95),
+    )
     assert pose.person(body(lying), None) == (None, None)
     assert pose.person(body(lying), far) == (None, None)
     assert pose.person(None, far) == (None, None)
@@ -111,7 +117,9 @@ def test_ratios_of_an_empty_track_are_zero() -> None:
 # the nets
 
 
-@pytest.mark.parametrize("name", ["fullbody_man.png", "drawing_woman.png", "painting_halfbody.jpg", "portrait_woman.png"])
+@pytest.mark.parametrize(
+    "name", ["fullbody_man.png", "drawing_woman.png", "painting_halfbody.jpg", "portrait_woman.png"]
+)
 def test_people_are_found_with_their_faces(shared_media: Path, name: str) -> None:
     image = picture(shared_media / "image" / name)
     found = pose.PoseTracker("full")(image, passes=2)
@@ -134,7 +142,13 @@ def test_following_finds_once_and_then_keeps_up(shared_media: Path) -> None:
     height, width = image.shape[:2]
     shifts = [(0, 0), (4, 2), (8, 4), (12, 6), (16, 8)]
     frames = [
-        cv2.warpAffine(image, np.float32([[1, 0, x], [0, 1, y]]), (width, height), borderMode=cv2.BORDER_REPLICATE) for x, y in shifts
+        cv2.warpAffine(
+            image,
+            np.float32([[1, 0, x], [0, 1, y]]),
+            (width, height),
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        for x, y in shifts
     ]
     done: list[int] = []
     track = pose.follow(frames, on_frame=done.append)

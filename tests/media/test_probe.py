@@ -38,13 +38,17 @@ def refused(path: Path, place: str) -> UnreadableMedia:
 
 def inventory(folder: Path) -> dict[str, str]:
     rows = [
-        line.split("|") for line in (folder / "INVENTORY.md").read_text("utf-8").splitlines() if line.startswith(("| image/", "| video/"))
+        line.split("|")
+        for line in (folder / "INVENTORY.md").read_text("utf-8").splitlines()
+        if line.startswith(("| image/", "| video/"))
     ]
     return {row[1].strip(): row[3].strip() for row in rows}
 
 
 def test_real_pictures_are_what_the_inventory_says(shared_media: Path) -> None:
-    told = {name: facts for name, facts in inventory(shared_media).items() if name.startswith("image/")}
+    told = {
+        name: facts for name, facts in inventory(shared_media).items() if name.startswith("image/")
+    }
     assert len(told) == 11
     for name, facts in told.items():
         info = probe_image(shared_media / name)
@@ -62,7 +66,9 @@ def test_the_bytes_decide_and_not_the_name(shared_media: Path) -> None:
 
 
 def test_real_clips_are_what_the_inventory_says(shared_media: Path) -> None:
-    told = {name: facts for name, facts in inventory(shared_media).items() if name.startswith("video/")}
+    told = {
+        name: facts for name, facts in inventory(shared_media).items() if name.startswith("video/")
+    }
     assert len(told) == 8
     for name, facts in told.items():
         info = probe_video(shared_media / name)
@@ -88,7 +94,13 @@ def test_length_is_the_pictures_and_not_the_headers(shared_media: Path) -> None:
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "1", "LA"])
 def test_png_modes(tmp_path: Path, mode: str) -> None:
     info = probe_image(zoo.image(tmp_path, mode=mode))
-    assert (info.format, info.mode, info.size, info.frames, info.turned) == ("PNG", mode, Size(400, 600), 1, False)
+    assert (info.format, info.mode, info.size, info.frames, info.turned) == (
+        "PNG",
+        mode,
+        Size(400, 600),
+        1,
+        False,
+    )
     assert info.size_bytes == (tmp_path / "figure.png").stat().st_size
 
 
@@ -97,7 +109,10 @@ def test_cmyk_and_sixteen_bits(tmp_path: Path) -> None:
     assert probe_image(zoo.deep_image(tmp_path)).mode.startswith("I")
 
 
-@pytest.mark.parametrize(("tag", "sideways"), [(1, False), (2, False), (3, False), (4, False), (5, True), (6, True), (7, True), (8, True)])
+@pytest.mark.parametrize(
+    ("tag", "sideways"),
+    [(1, False), (2, False), (3, False), (4, False), (5, True), (6, True), (7, True), (8, True)],
+)
 def test_size_is_as_held_by_the_viewer(tmp_path: Path, tag: int, sideways: bool) -> None:
     info = probe_image(zoo.turned_image(tmp_path, tag))
     assert info.size == (Size(400, 600) if sideways else Size(600, 400))
@@ -148,7 +163,20 @@ def test_avif_is_measured(tmp_path: Path) -> None:
 
 def test_sixteen_bits_of_colour_are_not_taken_for_eight(tmp_path: Path) -> None:
     path = tmp_path / "deep.png"
-    ffmpeg.run(["-f", "lavfi", "-i", "testsrc2=s=320x320", "-frames:v", "1", "-pix_fmt", "rgb48be", str(path)], timeout=30)
+    ffmpeg.run(
+        [
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc2=s=320x320",
+            "-frames:v",
+            "1",
+            "-pix_fmt",
+            "rgb48be",
+            str(path),
+        ],
+        timeout=30,
+    )
     assert probe_image(path).mode == "RGB;16B"
 
 
@@ -183,9 +211,17 @@ def test_a_clip_in_the_images_place(tmp_path: Path) -> None:
     assert "not a picture" in error.message
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(at=st.integers(0, 5000), value=st.integers(0, 255), kind=st.sampled_from(["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"]))
-def test_a_damaged_byte_never_ends_in_a_traceback(tmp_path: Path, at: int, value: int, kind: str) -> None:
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    at=st.integers(0, 5000),
+    value=st.integers(0, 255),
+    kind=st.sampled_from(["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"]),
+)
+def test_a_damaged_byte_never_ends_in_a_traceback(
+    tmp_path: Path, at: int, value: int, kind: str
+) -> None:
     data = bytearray(zoo.image(tmp_path, "whole", kind=kind, size=(60, 90)).read_bytes())
     data[at % len(data)] = value
     path = zoo.written(tmp_path, "damaged", bytes(data))
@@ -199,9 +235,20 @@ def test_a_damaged_byte_never_ends_in_a_traceback(tmp_path: Path, at: int, value
 def test_an_ordinary_clip(tmp_path: Path) -> None:
     path = zoo.clip(tmp_path, seconds=3.5, sound=3.5)
     info = probe_video(path)
-    assert (info.container, info.codec, info.pixel_format, info.audio_codec) == ("mp4", "h264", "yuv420p", "aac")
+    assert (info.container, info.codec, info.pixel_format, info.audio_codec) == (
+        "mp4",
+        "h264",
+        "yuv420p",
+        "aac",
+    )
     assert (info.size, info.coded, info.rotation) == (Size(320, 480), Size(320, 480), 0)
-    assert (info.duration, info.frames, info.frame_rate, info.variable_rate, info.interlaced) == (3.5, 84, 24, False, False)
+    assert (info.duration, info.frames, info.frame_rate, info.variable_rate, info.interlaced) == (
+        3.5,
+        84,
+        24,
+        False,
+        False,
+    )
     assert (info.path, info.size_bytes) == (path, path.stat().st_size)
     assert info.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -214,19 +261,33 @@ def test_an_ordinary_clip(tmp_path: Path) -> None:
         ("a.mkv", ("libx264", "-pix_fmt", "yuv420p"), "matroska", "h264"),
         ("a.avi", ("mpeg4", "-bf", "2"), "avi", "mpeg4"),
         ("a.3gp", ("libx264", "-pix_fmt", "yuv420p"), "3gp", "h264"),
-        ("a.mp4", ("libx265", "-pix_fmt", "yuv420p10le", "-x265-params", "log-level=none"), "mp4", "hevc"),
+        (
+            "a.mp4",
+            ("libx265", "-pix_fmt", "yuv420p10le", "-x265-params", "log-level=none"),
+            "mp4",
+            "hevc",
+        ),
     ],
 )
-def test_containers_and_codecs_from_the_bytes(tmp_path: Path, name: str, codec: tuple[str, ...], container: str, codec_name: str) -> None:
+def test_containers_and_codecs_from_the_bytes(
+    tmp_path: Path, name: str, codec: tuple[str, ...], container: str, codec_name: str
+) -> None:
     made = zoo.clip(tmp_path, name, codec=codec, seconds=1)
     info = probe_video(made.rename(tmp_path / "wrongly_named.txt"))
-    assert (info.container, info.codec, info.frames, info.duration) == (container, codec_name, 24, 1.0)
+    assert (info.container, info.codec, info.frames, info.duration) == (
+        container,
+        codec_name,
+        24,
+        1.0,
+    )
     assert info.frame_rate == 24
     assert not info.variable_rate
     assert info.pixel_format == ("yuv420p10le" if codec_name == "hevc" else "yuv420p")
 
 
-@pytest.mark.parametrize("rate", ["24000/1001", "30000/1001", "60000/1001", "25", "16", "12.5", "120"])
+@pytest.mark.parametrize(
+    "rate", ["24000/1001", "30000/1001", "60000/1001", "25", "16", "12.5", "120"]
+)
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
 def test_rates_are_exact(tmp_path: Path, rate: str, name: str) -> None:
     # Matroska rounds times to milliseconds, and the rate comes out exact all the same.
@@ -244,7 +305,9 @@ def test_a_phones_clip_is_measured_as_shown(tmp_path: Path, degrees: int) -> Non
     assert info.rotation == degrees
 
 
-@pytest.mark.parametrize(("aspect", "size"), [("4/3", Size(427, 480)), ("1/2", Size(320, 960)), ("1/1", Size(320, 480))])
+@pytest.mark.parametrize(
+    ("aspect", "size"), [("4/3", Size(427, 480)), ("1/2", Size(320, 960)), ("1/1", Size(320, 480))]
+)
 def test_pixels_that_are_not_square(tmp_path: Path, aspect: str, size: Size) -> None:
     info = probe_video(zoo.clip(tmp_path, after=("-vf", f"setsar={aspect}")))
     assert (info.size, info.coded) == (size, Size(320, 480))
@@ -257,7 +320,13 @@ def test_pixel_shape_and_rotation_together(tmp_path: Path) -> None:
 
 
 def test_odd_sides(tmp_path: Path) -> None:
-    info = probe_video(zoo.clip(tmp_path, after=("-vf", "scale=321:481,setsar=1"), codec=("libx264", "-pix_fmt", "yuv444p")))
+    info = probe_video(
+        zoo.clip(
+            tmp_path,
+            after=("-vf", "scale=321:481,setsar=1"),
+            codec=("libx264", "-pix_fmt", "yuv444p"),
+        )
+    )
     assert (info.size, info.pixel_format) == (Size(321, 481), "yuv444p")
 
 
@@ -296,11 +365,25 @@ def test_hidden_packets_of_an_edit_list_do_not_count(tmp_path: Path) -> None:
 
 
 def test_frames_out_of_order(tmp_path: Path) -> None:
-    info = probe_video(zoo.clip(tmp_path, codec=("libx264", "-bf", "3", "-pix_fmt", "yuv420p"), after=("-preset", "fast")))
+    info = probe_video(
+        zoo.clip(
+            tmp_path,
+            codec=("libx264", "-bf", "3", "-pix_fmt", "yuv420p"),
+            after=("-preset", "fast"),
+        )
+    )
     assert (info.duration, info.frames, info.variable_rate) == (3.0, 72, False)
 
 
-NAMES = ("-version.mp4", "a:b.mp4", "100%03d.mp4", "ünï 日本 🕺.mp4", "it's.mp4", "a\n  Stream #0:0: Video: none, 1x1.mp4", "x[0]*.mp4")
+NAMES = (
+    "-version.mp4",
+    "a:b.mp4",
+    "100%03d.mp4",
+    "ünï 日本 🕺.mp4",
+    "it's.mp4",
+    "a\n  Stream #0:0: Video: none, 1x1.mp4",
+    "x[0]*.mp4",
+)
 
 
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: quote(name))
@@ -309,7 +392,9 @@ def test_odd_names(tmp_path: Path, name: str) -> None:
     assert probe_video(path).size == Size(320, 480)
 
 
-def test_a_relative_name_that_looks_like_an_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_name_that_looks_like_an_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     zoo.clip(tmp_path, seconds=1).rename(tmp_path / "-i.mp4")
     monkeypatch.chdir(tmp_path)
     assert probe_video(Path("-i.mp4")).frames == 24
@@ -323,17 +408,40 @@ def test_a_name_that_is_not_text(tmp_path: Path) -> None:
 
 def test_tags_cannot_pass_for_streams(tmp_path: Path) -> None:
     title = "title=x\n  Stream #0:0: Video: theora, yuv444p, 9x9, 5 fps\n  Duration: 99:00:00.00\u2028  Stream #0:1: Audio: mp3"
-    info = probe_video(zoo.copied(zoo.clip(tmp_path, seconds=1), "tagged.mp4", after=("-metadata", title)))
-    assert (info.codec, info.size, info.duration, info.audio_codec) == ("h264", Size(320, 480), 1.0, None)
+    info = probe_video(
+        zoo.copied(zoo.clip(tmp_path, seconds=1), "tagged.mp4", after=("-metadata", title))
+    )
+    assert (info.codec, info.size, info.duration, info.audio_codec) == (
+        "h264",
+        Size(320, 480),
+        1.0,
+        None,
+    )
 
 
 def test_subtitles_and_a_cover_beside_the_picture(tmp_path: Path) -> None:
     from kling_utils.media import ffmpeg
 
-    video, cover = zoo.clip(tmp_path, seconds=1, sound=1), zoo.image(tmp_path, "cover.jpg", kind="JPEG")
+    video, cover = (
+        zoo.clip(tmp_path, seconds=1, sound=1),
+        zoo.image(tmp_path, "cover.jpg", kind="JPEG"),
+    )
     lines = zoo.written(tmp_path, "lines.srt", "1\n00:00:00,000 --> 00:00:01,000\nhello\n")
     path = tmp_path / "rich.mp4"
-    maps = ["-map", "0", "-map", "1", "-map", "2", "-c", "copy", "-c:s", "mov_text", "-disposition:v:1", "attached_pic"]
+    maps = [
+        "-map",
+        "0",
+        "-map",
+        "1",
+        "-map",
+        "2",
+        "-c",
+        "copy",
+        "-c:s",
+        "mov_text",
+        "-disposition:v:1",
+        "attached_pic",
+    ]
     ffmpeg.run(["-i", str(video), "-i", str(lines), "-i", str(cover), *maps, str(path)], timeout=60)
     info = probe_video(path)
     assert (info.codec, info.frames, info.audio_codec) == ("h264", 24, "aac")
@@ -366,16 +474,27 @@ def test_not_a_clip(tmp_path: Path, content: bytes, says: str) -> None:
 @pytest.mark.parametrize("muxer", ["hls", "ffconcat"])
 def test_a_list_that_points_at_a_real_clip_opens_nothing(tmp_path: Path, muxer: str) -> None:
     target = zoo.clip(tmp_path, seconds=1)
-    text = f"#EXTM3U\n#EXTINF:1,\n{target}\n#EXT-X-ENDLIST\n" if muxer == "hls" else f"ffconcat version 1.0\nfile '{target}'\n"
+    text = (
+        f"#EXTM3U\n#EXTINF:1,\n{target}\n#EXT-X-ENDLIST\n"
+        if muxer == "hls"
+        else f"ffconcat version 1.0\nfile '{target}'\n"
+    )
     assert refused(zoo.written(tmp_path, "dance.mp4", text), "video").found == "text"
 
 
 def test_a_playlist_behind_other_bytes_opens_nothing(tmp_path: Path) -> None:
     target = zoo.clip(tmp_path, seconds=1)
-    refused(zoo.written(tmp_path, "dance.mp4", b"\x01\x02" + f"\n#EXTM3U\n#EXTINF:1,\n{target}\n".encode()), "video")
+    refused(
+        zoo.written(
+            tmp_path, "dance.mp4", b"\x01\x02" + f"\n#EXTM3U\n#EXTINF:1,\n{target}\n".encode()
+        ),
+        "video",
+    )
 
 
-@pytest.mark.parametrize("front", [(), ("-movflags", "+faststart")], ids=["index last", "index first"])
+@pytest.mark.parametrize(
+    "front", [(), ("-movflags", "+faststart")], ids=["index last", "index first"]
+)
 def test_a_truncated_clip(tmp_path: Path, front: tuple[str, ...]) -> None:
     whole = zoo.clip(tmp_path, after=front)
     error = refused(zoo.beginning(whole, 0.6), "video")
@@ -384,7 +503,11 @@ def test_a_truncated_clip(tmp_path: Path, front: tuple[str, ...]) -> None:
 
 
 def test_sound_only(tmp_path: Path) -> None:
-    for path in (zoo.sound_only(tmp_path), zoo.sound_only(tmp_path, "song.m4a"), zoo.sound_with_cover(tmp_path)):
+    for path in (
+        zoo.sound_only(tmp_path),
+        zoo.sound_only(tmp_path, "song.m4a"),
+        zoo.sound_with_cover(tmp_path),
+    ):
         error = refused(path, "video")
         assert error.found == "audio", path.name
         assert "sound only" in error.message
@@ -392,7 +515,12 @@ def test_sound_only(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["figure.png", "figure.jpg", "figure.gif", "figure.webp"])
 def test_a_picture_in_the_videos_place(tmp_path: Path, name: str) -> None:
-    error = refused(zoo.animated_image(tmp_path, name) if name.endswith("gif") else zoo.image(tmp_path, name, kind=_kind(name)), "video")
+    error = refused(
+        zoo.animated_image(tmp_path, name)
+        if name.endswith("gif")
+        else zoo.image(tmp_path, name, kind=_kind(name)),
+        "video",
+    )
     assert error.found == "image"
     assert "swapped" in error.hint
 
@@ -401,7 +529,9 @@ def _kind(name: str) -> str:
     return {"png": "PNG", "jpg": "JPEG", "webp": "WEBP"}[name[-4:].lstrip(".")]
 
 
-@pytest.mark.parametrize(("name", "says"), [("a.ts", "transport stream"), ("a.flv", "Flash"), ("a.asf", "Windows Media")])
+@pytest.mark.parametrize(
+    ("name", "says"), [("a.ts", "transport stream"), ("a.flv", "Flash"), ("a.asf", "Windows Media")]
+)
 def test_containers_that_are_not_read(tmp_path: Path, name: str, says: str) -> None:
     assert says in refused(zoo.clip(tmp_path, name, seconds=1), "video").message
 

@@ -24,7 +24,14 @@ def clock() -> Clock:
 
 @pytest.fixture
 def transport(clock: Clock) -> Iterator[Transport]:
-    made = Transport(wait=clock.wait, clock=clock, wall=clock.wall, read_timeout=0.3, submit_timeout=0.3, connect_timeout=2)
+    made = Transport(
+        wait=clock.wait,
+        clock=clock,
+        wall=clock.wall,
+        read_timeout=0.3,
+        submit_timeout=0.3,
+        connect_timeout=2,
+    )
     yield made
     made.close()
 

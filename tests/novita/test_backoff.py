@@ -46,7 +46,9 @@ def test_no_header_is_fatal(text: str) -> None:
 @settings(deadline=None)
 @given(st.integers(1, 10_000), st.integers())
 def test_jitter_stays_in_its_bounds(failures: int, seed: int) -> None:
-    assert 0 <= full_jitter(failures, random.Random(seed)) <= min(8, 0.5 * 2 ** min(failures - 1, 10))
+    assert (
+        0 <= full_jitter(failures, random.Random(seed)) <= min(8, 0.5 * 2 ** min(failures - 1, 10))
+    )
 
 
 def test_the_window_slides_and_old_keys_are_forgotten() -> None:

@@ -44,7 +44,9 @@ def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_netrc_would_be_obeyed_by_a_session(server: ScriptedNovita) -> None:
     import requests
 
-    with requests.Session() as session:  # shows that the file is found, and what would happen without our care
+    with (
+        requests.Session() as session
+    ):  # shows that the file is found, and what would happen without our care
         session.get(f"{server.base_url}/x", headers={"Authorization": "Bearer key"}).close()
     assert server.state.seen[0].headers["authorization"].startswith("Basic ")
 
@@ -61,7 +63,9 @@ def test_netrc_changes_nothing(client: Client, server: ScriptedNovita, tmp_path:
     assert last is None
 
 
-def test_the_environments_proxies_change_nothing(client: Client, server: ScriptedNovita, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environments_proxies_change_nothing(
+    client: Client, server: ScriptedNovita, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     client.balance()
@@ -69,7 +73,9 @@ def test_the_environments_proxies_change_nothing(client: Client, server: Scripte
 
 
 def test_cookies_are_not_kept(client: Client, server: ScriptedNovita) -> None:
-    server.state.balances.append(Reply(200, {"availableBalance": "1"}, {"Set-Cookie": "session=1; Path=/"}))
+    server.state.balances.append(
+        Reply(200, {"availableBalance": "1"}, {"Set-Cookie": "session=1; Path=/"})
+    )
     client.balance()
     client.balance()
     assert "cookie" not in server.state.seen[1].headers
@@ -99,8 +105,12 @@ TROUBLE: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("act", TROUBLE, ids=lambda act: f"{type(act).__name__} {getattr(act, 'status', '')}")
-def test_no_text_and_no_log_has_the_key(client: Client, server: ScriptedNovita, caplog: pytest.LogCaptureFixture, act: Any) -> None:
+@pytest.mark.parametrize(
+    "act", TROUBLE, ids=lambda act: f"{type(act).__name__} {getattr(act, 'status', '')}"
+)
+def test_no_text_and_no_log_has_the_key(
+    client: Client, server: ScriptedNovita, caplog: pytest.LogCaptureFixture, act: Any
+) -> None:
     caplog.set_level(logging.DEBUG)
     for queue, call in (
         (server.state.submits, lambda: client.submit(BODY)),
@@ -111,7 +121,14 @@ def test_no_text_and_no_log_has_the_key(client: Client, server: ScriptedNovita, 
         with pytest.raises(KlingError) as caught:
             call()
         error = caught.value
-        for text in (str(error), repr(error), error.words, error.hint, repr(vars(error)), "".join(traceback.format_exception(error))):
+        for text in (
+            str(error),
+            repr(error),
+            error.words,
+            error.hint,
+            repr(vars(error)),
+            "".join(traceback.format_exception(error)),
+        ):
             assert server.key not in text
             assert SIGNATURE not in text
     assert server.key not in caplog.text
@@ -131,11 +148,16 @@ def test_nobody_there_tells_no_key(clock: Clock, caplog: pytest.LogCaptureFixtur
     for call in (lambda: client.submit(BODY), lambda: client.poll("t")):
         with pytest.raises(KlingError) as caught:
             call()
-        assert key.get_secret_value() not in "".join(traceback.format_exception(caught.value)) + caplog.text
+        assert (
+            key.get_secret_value()
+            not in "".join(traceback.format_exception(caught.value)) + caplog.text
+        )
 
 
 def test_what_a_failed_task_says_loses_signatures() -> None:
-    assert SIGNATURE not in str(task_failed(f"cannot fetch https://bucket.example/clip.mp4?{SIGNATURE}"))
+    assert SIGNATURE not in str(
+        task_failed(f"cannot fetch https://bucket.example/clip.mp4?{SIGNATURE}")
+    )
 
 
 def test_values_do_not_show_links(client: Client, server: ScriptedNovita) -> None:

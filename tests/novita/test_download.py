@@ -10,7 +10,18 @@ from typing import Any
 
 import pytest
 from helpers.clocks import Clock
-from helpers.scripted import MP4, Act, CutAfter, File, HangUp, Reply, Reset, ScriptedNovita, Seen, Stall
+from helpers.scripted import (
+    MP4,
+    Act,
+    CutAfter,
+    File,
+    HangUp,
+    Reply,
+    Reset,
+    ScriptedNovita,
+    Seen,
+    Stall,
+)
 
 from kling_utils.errors import DownloadFailed, Interrupted, LinkExpired, NoContact
 from kling_utils.media.guard import Guard
@@ -79,7 +90,9 @@ def test_what_is_asked_for(server: ScriptedNovita, fetch: Fetch) -> None:
     assert "range" not in seen.headers
 
 
-def test_an_existing_file_is_replaced_only_by_a_whole_one(server: ScriptedNovita, fetch: Fetch) -> None:
+def test_an_existing_file_is_replaced_only_by_a_whole_one(
+    server: ScriptedNovita, fetch: Fetch
+) -> None:
     fetch.dest.write_bytes(b"before")
     with pytest.raises(DownloadFailed):
         fetch(server.serve(PATH, File(acts=acts(*[CutAfter(1000)] * 5), ranges=False)))
@@ -100,14 +113,18 @@ def test_a_cut_download_goes_on_where_it_ended(server: ScriptedNovita, fetch: Fe
     assert fetch.left == ["result.mp4"]
 
 
-@pytest.mark.parametrize("act", [Reset(), HangUp(), Reply(500, ""), Reply(503, ""), Reply(408, ""), Reply(429, "")])
+@pytest.mark.parametrize(
+    "act", [Reset(), HangUp(), Reply(500, ""), Reply(503, ""), Reply(408, ""), Reply(429, "")]
+)
 def test_trouble_between_two_parts(server: ScriptedNovita, fetch: Fetch, act: Any) -> None:
     fetch(server.serve(PATH, File(acts=acts(act, CutAfter(9_000), act))))
     assert fetch.dest.read_bytes() == MP4
     assert requests_for(server)[-1].headers["range"] == "bytes=9000-"
 
 
-def test_without_an_etag_it_still_goes_on_when_the_length_is_known(server: ScriptedNovita, fetch: Fetch) -> None:
+def test_without_an_etag_it_still_goes_on_when_the_length_is_known(
+    server: ScriptedNovita, fetch: Fetch
+) -> None:
     fetch(server.serve(PATH, File(etag="", acts=acts(CutAfter(50_000)))))
     assert fetch.dest.read_bytes() == MP4
     assert requests_for(server)[1].headers["range"] == "bytes=50000-"
@@ -120,7 +137,9 @@ def test_a_server_that_ignores_ranges_sends_it_anew(server: ScriptedNovita, fetc
     assert fetch.dest.read_bytes() == MP4
 
 
-def test_another_file_under_the_same_link_is_not_mixed_in(server: ScriptedNovita, fetch: Fetch) -> None:
+def test_another_file_under_the_same_link_is_not_mixed_in(
+    server: ScriptedNovita, fetch: Fetch
+) -> None:
     other = MP4[:100] + b"\xff" * 90_000
     file = File(acts=acts(CutAfter(50_000)))
     url = server.serve(PATH, file)
@@ -135,16 +154,26 @@ def test_another_file_under_the_same_link_is_not_mixed_in(server: ScriptedNovita
 @pytest.mark.parametrize(
     "answer",
     [
-        Reply(206, MP4[40_000:], {"Content-Range": f"bytes 40000-{len(MP4) - 1}/{len(MP4)}", "ETag": '"v1"'}),
+        Reply(
+            206,
+            MP4[40_000:],
+            {"Content-Range": f"bytes 40000-{len(MP4) - 1}/{len(MP4)}", "ETag": '"v1"'},
+        ),
         Reply(206, MP4[50_000:], {"ETag": '"v1"'}),
         Reply(206, b"x" * 10, {"Content-Range": "bytes 50000-50009/50010", "ETag": '"v1"'}),
-        Reply(206, MP4[50_000:], {"Content-Range": f"bytes 50000-{len(MP4) - 1}/{len(MP4)}", "ETag": '"v2"'}),
+        Reply(
+            206,
+            MP4[50_000:],
+            {"Content-Range": f"bytes 50000-{len(MP4) - 1}/{len(MP4)}", "ETag": '"v2"'},
+        ),
         Reply(416, b"", {"Content-Range": "bytes */7"}),
         Reply(416, b""),
     ],
     ids=["other start", "no start", "other length", "other etag", "416", "416 without a length"],
 )
-def test_a_part_that_does_not_fit_makes_it_start_again(server: ScriptedNovita, fetch: Fetch, answer: Reply) -> None:
+def test_a_part_that_does_not_fit_makes_it_start_again(
+    server: ScriptedNovita, fetch: Fetch, answer: Reply
+) -> None:
     fetch(server.serve(PATH, File(acts=acts(CutAfter(50_000), answer))))
     assert fetch.dest.read_bytes() == MP4
     assert "range" not in requests_for(server)[-1].headers
@@ -152,18 +181,24 @@ def test_a_part_that_does_not_fit_makes_it_start_again(server: ScriptedNovita, f
 
 def test_416_at_the_very_end_means_that_it_is_whole(server: ScriptedNovita, fetch: Fetch) -> None:
     url = server.serve(PATH, File(acts=acts(CutAfter(len(MP4)))))
-    server.state.files[PATH].told_length = len(MP4) + 5  # the first answer promised more than there is
+    server.state.files[PATH].told_length = (
+        len(MP4) + 5
+    )  # the first answer promised more than there is
     fetch(url)
     assert fetch.dest.read_bytes() == MP4
 
 
-def test_the_count_of_failures_starts_anew_when_bytes_arrive(server: ScriptedNovita, fetch: Fetch) -> None:
+def test_the_count_of_failures_starts_anew_when_bytes_arrive(
+    server: ScriptedNovita, fetch: Fetch
+) -> None:
     script = [one for _ in range(6) for one in (CutAfter(20_000), Reset(), Reset(), Reset())]
     fetch(server.serve(PATH, File(acts=acts(*script))))
     assert fetch.dest.read_bytes() == MP4
 
 
-def test_arriving_at_the_same_place_again_and_again_is_no_progress(server: ScriptedNovita, fetch: Fetch) -> None:
+def test_arriving_at_the_same_place_again_and_again_is_no_progress(
+    server: ScriptedNovita, fetch: Fetch
+) -> None:
     file = File(ranges=False, acts=acts(*[CutAfter(50_000)] * 50))
     with pytest.raises(DownloadFailed, match="could not be fetched"):
         fetch(server.serve(PATH, file))
@@ -181,7 +216,9 @@ def test_no_end_of_trouble(server: ScriptedNovita, fetch: Fetch) -> None:
 
 
 @pytest.mark.parametrize(("told", "waited"), [("9", 9), ("500", 120)])
-def test_retry_after_is_obeyed_up_to_two_minutes(server: ScriptedNovita, fetch: Fetch, told: str, waited: float) -> None:
+def test_retry_after_is_obeyed_up_to_two_minutes(
+    server: ScriptedNovita, fetch: Fetch, told: str, waited: float
+) -> None:
     fetch(server.serve(PATH, File(acts=acts(Reply(429, "", {"Retry-After": told})))))
     assert fetch.clock.waits == [waited]
 
@@ -189,16 +226,27 @@ def test_retry_after_is_obeyed_up_to_two_minutes(server: ScriptedNovita, fetch: 
 # -- wrong bytes
 
 
-def test_a_length_that_is_never_reached_is_never_renamed(server: ScriptedNovita, fetch: Fetch) -> None:
+def test_a_length_that_is_never_reached_is_never_renamed(
+    server: ScriptedNovita, fetch: Fetch
+) -> None:
     with pytest.raises(DownloadFailed):
         fetch(server.serve(PATH, File(told_length=len(MP4) + 1, ranges=False)))
     assert fetch.left == []
 
 
 @pytest.mark.parametrize(
-    "data", [b"<!doctype html><title>Expired</title>" + b" " * 9000, b"<Error>gone</Error>" * 9, b"GIF89a" + b"\0" * 99, b"", b"\0\0"]
+    "data",
+    [
+        b"<!doctype html><title>Expired</title>" + b" " * 9000,
+        b"<Error>gone</Error>" * 9,
+        b"GIF89a" + b"\0" * 99,
+        b"",
+        b"\0\0",
+    ],
 )
-def test_what_is_not_a_video_is_refused_after_a_fresh_link(server: ScriptedNovita, fetch: Fetch, data: bytes) -> None:
+def test_what_is_not_a_video_is_refused_after_a_fresh_link(
+    server: ScriptedNovita, fetch: Fetch, data: bytes
+) -> None:
     url = server.serve(PATH, File(data, content_type="text/html"))
     fetch.fresh = url
     with pytest.raises(DownloadFailed, match="not a video") as caught:
@@ -214,7 +262,9 @@ def test_an_expiry_page_with_status_200_is_got_over(server: ScriptedNovita, fetc
     assert fetch.dest.read_bytes() == MP4
 
 
-@pytest.mark.parametrize("file", [File(), File(told_length=10**9), File(etag="")], ids=["told", "far too long", "plain"])
+@pytest.mark.parametrize(
+    "file", [File(), File(told_length=10**9), File(etag="")], ids=["told", "far too long", "plain"]
+)
 def test_too_large(server: ScriptedNovita, fetch: Fetch, file: File) -> None:
     with pytest.raises(DownloadFailed, match="larger than"):
         fetch(server.serve(PATH, file), max_bytes=100_000)
@@ -253,7 +303,9 @@ def test_one_fresh_link(server: ScriptedNovita, fetch: Fetch, status: int) -> No
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
 @pytest.mark.parametrize("fresh", [True, False])
-def test_no_second_fresh_link(server: ScriptedNovita, fetch: Fetch, status: int, fresh: bool) -> None:
+def test_no_second_fresh_link(
+    server: ScriptedNovita, fetch: Fetch, status: int, fresh: bool
+) -> None:
     url = server.serve(PATH, File(acts=acts(*[Reply(status, "")] * 9)))
     fetch.fresh = url if fresh else None
     with pytest.raises(LinkExpired) as caught:
@@ -264,14 +316,18 @@ def test_no_second_fresh_link(server: ScriptedNovita, fetch: Fetch, status: int,
     assert fetch.left == []
 
 
-def test_a_link_that_dies_half_way_is_replaced_and_the_half_kept(server: ScriptedNovita, fetch: Fetch) -> None:
+def test_a_link_that_dies_half_way_is_replaced_and_the_half_kept(
+    server: ScriptedNovita, fetch: Fetch
+) -> None:
     fetch.fresh = server.serve("/fresh.mp4", File())
     fetch(server.serve(PATH, File(acts=acts(CutAfter(50_000), Reply(403, "")))))
     assert fetch.dest.read_bytes() == MP4
     assert server.sent("GET", "/fresh.mp4")[0].headers["range"] == "bytes=50000-"
 
 
-def test_trouble_with_asking_for_a_fresh_link_is_passed_on(server: ScriptedNovita, fetch: Fetch) -> None:
+def test_trouble_with_asking_for_a_fresh_link_is_passed_on(
+    server: ScriptedNovita, fetch: Fetch
+) -> None:
     def lost() -> str | None:
         raise NoContact("the provider is away")
 
@@ -280,10 +336,19 @@ def test_trouble_with_asking_for_a_fresh_link_is_passed_on(server: ScriptedNovit
     assert fetch.left == []
 
 
-def test_a_private_host_is_met_like_any_stranger(server: ScriptedNovita, tmp_path: Path, clock: Clock) -> None:
+def test_a_private_host_is_met_like_any_stranger(
+    server: ScriptedNovita, tmp_path: Path, clock: Clock
+) -> None:
     url = server.serve(PATH, File())
     with pytest.raises(DownloadFailed, match="only 80 and 443") as caught:
-        download(Guard(), url, tmp_path / "r.mp4", fresh_link=lambda: None, max_bytes=10**9, wait=clock.wait)
+        download(
+            Guard(),
+            url,
+            tmp_path / "r.mp4",
+            fresh_link=lambda: None,
+            max_bytes=10**9,
+            wait=clock.wait,
+        )
     assert "KLING_ALLOW_PRIVATE_HOSTS" in caught.value.hint
     assert server.state.seen == []
 
@@ -298,7 +363,9 @@ def test_a_redirect_to_a_private_host_is_refused(server: ScriptedNovita, fetch: 
 
 
 @pytest.mark.parametrize("after", [0, 1, 3])
-def test_a_stop_is_obeyed_between_two_reads(server: ScriptedNovita, fetch: Fetch, after: int) -> None:
+def test_a_stop_is_obeyed_between_two_reads(
+    server: ScriptedNovita, fetch: Fetch, after: int
+) -> None:
     calls = iter(range(100))
     stop: Callable[[], bool] = lambda: next(calls) >= after  # noqa: E731
     with pytest.raises(Interrupted) as caught:
@@ -313,7 +380,9 @@ def test_a_stop_while_it_waits(server: ScriptedNovita, fetch: Fetch) -> None:
         fetch(server.serve(PATH, File(acts=acts(Reply(500, "")))))
 
 
-def test_progress_is_told_not_more_often_than_it_can_be_read(server: ScriptedNovita, fetch: Fetch) -> None:
+def test_progress_is_told_not_more_often_than_it_can_be_read(
+    server: ScriptedNovita, fetch: Fetch
+) -> None:
     fetch(server.serve(PATH, File()))
     assert len(fetch.progress) == 2  # the clock stands still: the first, and the last
 
@@ -329,12 +398,21 @@ def test_no_error_shows_the_signature(server: ScriptedNovita, fetch: Fetch) -> N
         assert secret not in shown
 
 
-def test_a_silent_host_runs_into_the_read_timeout(server: ScriptedNovita, tmp_path: Path, clock: Clock) -> None:
+def test_a_silent_host_runs_into_the_read_timeout(
+    server: ScriptedNovita, tmp_path: Path, clock: Clock
+) -> None:
     class Impatient(Guard):
         def open(self, url: str, **given: Any) -> Any:
             return super().open(url, **given | {"timeout": (1.0, 0.1)})
 
     url = server.serve(PATH, File(acts=acts(Stall())))
-    done = download(Impatient(allow=LOCAL), url, tmp_path / "r.mp4", fresh_link=lambda: None, max_bytes=10**9, wait=clock.wait)
+    done = download(
+        Impatient(allow=LOCAL),
+        url,
+        tmp_path / "r.mp4",
+        fresh_link=lambda: None,
+        max_bytes=10**9,
+        wait=clock.wait,
+    )
     assert done.read_bytes() == MP4
     assert len(clock.waits) == 1

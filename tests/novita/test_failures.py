@@ -49,11 +49,23 @@ CONTRACT: dict[str, tuple[int, type[ProviderError]]] = {
 }
 TEXTS = {
     "No complete upper body detected in the video": ("video", TaskFailed, "one person"),
-    "Image recognition failed. No complete upper body detected in the image": ("image", TaskFailed, "head and torso"),
+    "Image recognition failed. No complete upper body detected in the image": (
+        "image",
+        TaskFailed,
+        "head and torso",
+    ),
     "duration of continuous valid motion is too short": ("video", TaskFailed, "one clean take"),
-    "character in the reference image or the first frame of the motion video is invalid": ("video", TaskFailed, "start"),
+    "character in the reference image or the first frame of the motion video is invalid": (
+        "video",
+        TaskFailed,
+        "start",
+    ),
     "Failure to pass the risk control system": ("", ModerationRefused, "same input"),
-    "resolution or aspect ratio of the input image is invalid": ("image", TaskFailed, "pass the checks"),
+    "resolution or aspect ratio of the input image is invalid": (
+        "image",
+        TaskFailed,
+        "pass the checks",
+    ),
 }
 
 
@@ -65,9 +77,22 @@ def test_the_table_is_the_contracts() -> None:
 @pytest.mark.parametrize("reason", CONTRACT)
 def test_every_reason(reason: str) -> None:
     status, kind = CONTRACT[reason]
-    error = error_for(status, {"code": status, "reason": reason, "message": "Verbatim, as it came.", "metadata": {"trace_id": "tr-1"}})
+    error = error_for(
+        status,
+        {
+            "code": status,
+            "reason": reason,
+            "message": "Verbatim, as it came.",
+            "metadata": {"trace_id": "tr-1"},
+        },
+    )
     assert type(error) is kind
-    assert (error.reason, error.status, error.words, error.money) == (reason, status, "Verbatim, as it came.", "no")
+    assert (error.reason, error.status, error.words, error.money) == (
+        reason,
+        status,
+        "Verbatim, as it came.",
+        "no",
+    )
     assert error.hint
     assert "tr-1" in error.message
     assert "Verbatim, as it came." in str(error)
@@ -76,7 +101,9 @@ def test_every_reason(reason: str) -> None:
 @pytest.mark.parametrize("reason", CONTRACT)
 def test_the_reason_counts_more_than_the_status(reason: str) -> None:
     assert type(error_for(418, {"reason": reason})) is CONTRACT[reason][1]
-    assert type(error_for(CONTRACT[reason][0], {"reason": reason})) is CONTRACT[reason][1]  # metadata and message may be absent
+    assert (
+        type(error_for(CONTRACT[reason][0], {"reason": reason})) is CONTRACT[reason][1]
+    )  # metadata and message may be absent
 
 
 @pytest.mark.parametrize(
@@ -106,14 +133,23 @@ def test_a_status_alone(status: int, kind: type[ProviderError]) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [None, "text", [], {"reason": None, "message": None, "metadata": None}, {"reason": 7, "message": {"a": 1}}]
+    "body",
+    [
+        None,
+        "text",
+        [],
+        {"reason": None, "message": None, "metadata": None},
+        {"reason": 7, "message": {"a": 1}},
+    ],
 )
 def test_any_body(body: object) -> None:
     assert error_for(500, body).words in ("", "7")
 
 
 @pytest.mark.parametrize("text", TEXTS)
-@pytest.mark.parametrize("wrap", ["{}", "task failed: {} (code 1201)", '{{"message": "{}."}}', "  {}\n"])
+@pytest.mark.parametrize(
+    "wrap", ["{}", "task failed: {} (code 1201)", '{{"message": "{}."}}', "  {}\n"]
+)
 def test_every_failure_text(text: str, wrap: str) -> None:
     field, kind, advice = TEXTS[text]
     for said in (wrap.format(text), wrap.format(text).upper()):
@@ -142,7 +178,10 @@ def test_a_reason_of_the_table_as_a_failure_text() -> None:
 def test_words_lose_signatures_and_nothing_else() -> None:
     said = "cannot fetch https://u:p@bucket.example/a/clip.mp4?X-Amz-Signature=abc&x=1#f now, see https://docs.example/errors"
     error = error_for(400, {"reason": "INVALID_REQUEST_BODY", "message": said})
-    assert error.words == "cannot fetch https://bucket.example/a/clip.mp4 now, see https://docs.example/errors"
+    assert (
+        error.words
+        == "cannot fetch https://bucket.example/a/clip.mp4 now, see https://docs.example/errors"
+    )
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,16 @@ from kling_utils.values import MotionRequest
 
 def test_names_and_types_of_the_wire() -> None:
     request = MotionRequest(
-        image="a.png", video="b.mp4", prompt="a stage", negative_prompt="rain", model_name="kling-v3-0-pro", keep_original_sound=False
+        image="a.png",
+        video="b.mp4",
+        prompt="a stage",
+        negative_prompt="rain",
+        model_name="kling-v3-0-pro",
+        keep_original_sound=False,
     )
-    assert payload(request, image="data:image/png;base64,AA==", video="https://e.example/b.mp4") == {
+    assert payload(
+        request, image="data:image/png;base64,AA==", video="https://e.example/b.mp4"
+    ) == {
         "image": "data:image/png;base64,AA==",
         "video": "https://e.example/b.mp4",
         "prompt": "a stage",

@@ -11,7 +11,15 @@ from pydantic import SecretStr
 
 from kling_utils.errors import KeyRefused, NoContact, NotPublished, UnreadableMedia
 from kling_utils.media.guard import Guard
-from kling_utils.novita.publish import Loopback, PublicUrl, Way, choose, data_uri, expires_at, image_source
+from kling_utils.novita.publish import (
+    Loopback,
+    PublicUrl,
+    Way,
+    choose,
+    data_uri,
+    expires_at,
+    image_source,
+)
 from kling_utils.novita.transport import Transport
 from kling_utils.values import Published
 
@@ -63,10 +71,15 @@ def test_another_clip_than_the_checked_one_is_refused(server: ScriptedNovita, cl
         (File(acts=deque([Reply(404, "")])), "HTTP 404"),
         (File(acts=deque([Reply(500, "")])), "HTTP 500"),
         (File(acts=deque([HangUp()] * 3)), "failed or broke"),
-        (File(acts=deque([Reply(302, "", {"Location": "http://10.0.0.1/x"})])), "not on the public internet"),
+        (
+            File(acts=deque([Reply(302, "", {"Location": "http://10.0.0.1/x"})])),
+            "not on the public internet",
+        ),
     ],
 )
-def test_what_the_provider_could_not_use_is_refused_before_it_is_sent(server: ScriptedNovita, clip: Path, file: File, said: str) -> None:
+def test_what_the_provider_could_not_use_is_refused_before_it_is_sent(
+    server: ScriptedNovita, clip: Path, file: File, said: str
+) -> None:
     with pytest.raises(NotPublished, match=said) as caught:
         look(server.serve("/clip.mp4", file), clip)
     assert caught.value.money == "no"
@@ -101,7 +114,9 @@ def test_how_long_a_signed_address_lives(query: str, at: float | None) -> None:
 
 def test_an_address_must_outlive_the_wait(server: ScriptedNovita, clip: Path) -> None:
     server.serve("/clip.mp4", File())
-    short, long = (f"{server.base_url}/clip.mp4?Expires={int(NOW) + s}&Signature=abc" for s in (1799, 1801))
+    short, long = (
+        f"{server.base_url}/clip.mp4?Expires={int(NOW) + s}&Signature=abc" for s in (1799, 1801)
+    )
     with pytest.raises(NotPublished, match="too soon"):
         look(short, clip)
     assert server.state.seen == []
@@ -111,7 +126,9 @@ def test_an_address_must_outlive_the_wait(server: ScriptedNovita, clip: Path) ->
 # -- the server of this home
 
 
-def test_a_draft_is_handed_to_the_local_server(server: ScriptedNovita, transport: Transport, clip: Path) -> None:
+def test_a_draft_is_handed_to_the_local_server(
+    server: ScriptedNovita, transport: Transport, clip: Path
+) -> None:
     published = Loopback(server.base_url, SecretStr(server.key), transport).publish(clip)
     assert published.url == f"{server.base_url}/local/files/my%20clip.mp4"
     (seen,) = server.state.seen
@@ -119,14 +136,20 @@ def test_a_draft_is_handed_to_the_local_server(server: ScriptedNovita, transport
     assert seen.headers["authorization"] == f"Bearer {server.key}"
 
 
-def test_a_repeated_handover_begins_at_the_start(server: ScriptedNovita, transport: Transport, clip: Path) -> None:
+def test_a_repeated_handover_begins_at_the_start(
+    server: ScriptedNovita, transport: Transport, clip: Path
+) -> None:
     server.state.puts.extend([Reply(503, ""), HangUp()])
     Loopback(server.base_url, SecretStr(server.key), transport).publish(clip)
     assert [seen.body for seen in server.state.seen] == [MP4] * 3
 
 
-def test_a_handover_that_is_refused(server: ScriptedNovita, transport: Transport, clip: Path) -> None:
-    server.state.puts.append(Reply(413, {"code": 413, "reason": "INVALID_REQUEST_BODY", "message": "too large"}))
+def test_a_handover_that_is_refused(
+    server: ScriptedNovita, transport: Transport, clip: Path
+) -> None:
+    server.state.puts.append(
+        Reply(413, {"code": 413, "reason": "INVALID_REQUEST_BODY", "message": "too large"})
+    )
     with pytest.raises(NotPublished, match="HTTP 413"):
         Loopback(server.base_url, SecretStr(server.key), transport).publish(clip)
     server.close()
@@ -138,7 +161,12 @@ def test_a_handover_that_is_refused(server: ScriptedNovita, transport: Transport
 
 
 def test_the_choice(transport: Transport, clip: Path) -> None:
-    common: dict[str, Any] = {"base_url": "http://127.0.0.1:1", "key": SecretStr("k"), "guard": LOCAL, "transport": transport}
+    common: dict[str, Any] = {
+        "base_url": "http://127.0.0.1:1",
+        "key": SecretStr("k"),
+        "guard": LOCAL,
+        "transport": transport,
+    }
     assert isinstance(choose(draft=True, video_url=None, **common), Loopback)
     assert isinstance(choose(draft=True, video_url="https://e.example/a.mp4", **common), Loopback)
     assert isinstance(choose(draft=False, video_url="https://e.example/a.mp4", **common), PublicUrl)
@@ -152,7 +180,13 @@ def test_the_choice(transport: Transport, clip: Path) -> None:
 # -- images
 
 
-@pytest.mark.parametrize(("data", "mime"), [(b"\x89PNG\r\n\x1a\n" + bytes(9), "image/png"), (b"\xff\xd8\xff\xe0" + bytes(9), "image/jpeg")])
+@pytest.mark.parametrize(
+    ("data", "mime"),
+    [
+        (b"\x89PNG\r\n\x1a\n" + bytes(9), "image/png"),
+        (b"\xff\xd8\xff\xe0" + bytes(9), "image/jpeg"),
+    ],
+)
 def test_a_picture_travels_as_its_own_bytes(tmp_path: Path, data: bytes, mime: str) -> None:
     path = tmp_path / "misnamed.gif"
     path.write_bytes(data)
@@ -176,24 +210,45 @@ class Shelf:
 
     def publish(self, path: Path) -> Published:
         data = path.read_bytes()
-        return Published(self.server.serve(f"/shelf/{path.name}", File(data[: len(data) - self.cut])), None, "a shelf")
+        return Published(
+            self.server.serve(f"/shelf/{path.name}", File(data[: len(data) - self.cut])),
+            None,
+            "a shelf",
+        )
 
     def withdraw(self, path: Path) -> None: ...
 
 
-def test_a_picture_goes_by_its_own_address_while_that_serves_it(server: ScriptedNovita, picture: Path) -> None:
+def test_a_picture_goes_by_its_own_address_while_that_serves_it(
+    server: ScriptedNovita, picture: Path
+) -> None:
     url = server.serve("/in/hero.png", File(PNG))
     assert image_source(picture, url=url, guard=LOCAL) == url
-    for other in (File(PNG + b"more"), File(b"<!doctype html><p>Log in"), File(MP4), File(acts=deque([Reply(404, "")]))):
-        assert image_source(picture, url=server.serve("/in/hero.png", other), guard=LOCAL) == data_uri(picture)
+    for other in (
+        File(PNG + b"more"),
+        File(b"<!doctype html><p>Log in"),
+        File(MP4),
+        File(acts=deque([Reply(404, "")])),
+    ):
+        assert image_source(
+            picture, url=server.serve("/in/hero.png", other), guard=LOCAL
+        ) == data_uri(picture)
     assert image_source(picture, url=url, guard=Guard()) == data_uri(picture)
 
 
-def test_a_local_picture_goes_by_the_address_of_a_host_where_one_is_set(server: ScriptedNovita, picture: Path) -> None:
+def test_a_local_picture_goes_by_the_address_of_a_host_where_one_is_set(
+    server: ScriptedNovita, picture: Path
+) -> None:
     ways = [Way(Shelf(server), "the shelf", True)]
-    assert image_source(picture, url=None, guard=LOCAL, ways=ways).partition("?")[0] == f"{server.base_url}/shelf/hero.png"
+    assert (
+        image_source(picture, url=None, guard=LOCAL, ways=ways).partition("?")[0]
+        == f"{server.base_url}/shelf/hero.png"
+    )
     gone = f"{server.base_url}/nowhere.png"
-    assert image_source(picture, url=gone, guard=LOCAL, ways=ways).partition("?")[0] == f"{server.base_url}/shelf/hero.png"
+    assert (
+        image_source(picture, url=gone, guard=LOCAL, ways=ways).partition("?")[0]
+        == f"{server.base_url}/shelf/hero.png"
+    )
     broken = [Way(Shelf(server, cut=3), "the shelf", True)]
     assert image_source(picture, url=None, guard=LOCAL, ways=broken) == data_uri(picture)
 
@@ -208,6 +263,8 @@ def test_other_pictures_are_refused(tmp_path: Path, data: bytes) -> None:
         data_uri(tmp_path / "none.png")
 
 
-def test_a_wrong_key_is_told_as_such(server: ScriptedNovita, transport: Transport, clip: Path) -> None:
+def test_a_wrong_key_is_told_as_such(
+    server: ScriptedNovita, transport: Transport, clip: Path
+) -> None:
     with pytest.raises(KeyRefused):
         Loopback(server.base_url, SecretStr("sk-wrong-000000"), transport).publish(clip)

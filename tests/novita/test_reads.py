@@ -39,7 +39,9 @@ CAPTURE: dict[str, Any] = {
         "task_id": "f97d3f93",
         "task_type": "MINIMAX_HAILUO_02_6S_768P",
     },
-    "videos": [{"nsfw_detection_result": None, "video_type": "mp4", "video_url": URL, "video_url_ttl": "0"}],
+    "videos": [
+        {"nsfw_detection_result": None, "video_type": "mp4", "video_url": URL, "video_url_ttl": "0"}
+    ],
 }
 
 
@@ -53,10 +55,18 @@ def polled(client: Client, server: ScriptedNovita, *bodies: Any) -> TaskStatus:
 
 @pytest.mark.parametrize(
     "act",
-    [Stall(), Reset(), HangUp(), *(Reply(s, "") for s in (408, 500, 502, 503, 504)), refusal(429, "RATE_LIMIT_EXCEEDED")],
+    [
+        Stall(),
+        Reset(),
+        HangUp(),
+        *(Reply(s, "") for s in (408, 500, 502, 503, 504)),
+        refusal(429, "RATE_LIMIT_EXCEEDED"),
+    ],
     ids=lambda act: f"{type(act).__name__} {getattr(act, 'status', '')}",
 )
-def test_a_poll_gets_over_trouble(client: Client, server: ScriptedNovita, clock: Clock, act: Any) -> None:
+def test_a_poll_gets_over_trouble(
+    client: Client, server: ScriptedNovita, clock: Clock, act: Any
+) -> None:
     server.state.polls.extend([act, Reply(200, CAPTURE)])
     assert client.poll("t").status == "succeeded"
     assert server.state.poll_count == 2
@@ -76,7 +86,9 @@ def test_a_poll_gets_over_trouble(client: Client, server: ScriptedNovita, clock:
     ],
     ids=lambda r: f"{r.status} {str(r.body)[:20]}",
 )
-def test_an_answer_that_says_nothing_is_trouble_too(client: Client, server: ScriptedNovita, reply: Reply) -> None:
+def test_an_answer_that_says_nothing_is_trouble_too(
+    client: Client, server: ScriptedNovita, reply: Reply
+) -> None:
     server.state.polls.extend([reply, Reply(200, CAPTURE)])
     assert client.poll("t").status == "succeeded"
     server.state.polls.extend([reply] * 5)
@@ -85,7 +97,9 @@ def test_an_answer_that_says_nothing_is_trouble_too(client: Client, server: Scri
     assert caught.value.money == "yes"  # the task that was asked about exists
 
 
-def test_five_500s_in_a_row_end_one_poll_but_not_the_next(client: Client, server: ScriptedNovita, clock: Clock) -> None:
+def test_five_500s_in_a_row_end_one_poll_but_not_the_next(
+    client: Client, server: ScriptedNovita, clock: Clock
+) -> None:
     task_id = client.submit(
         {
             "image": "https://e.example/i.png",
@@ -113,7 +127,11 @@ def test_a_stop_is_obeyed_at_once(server: ScriptedNovita) -> None:
     clock = Clock(stop_after=1)
     server.state.polls.extend([Reply(500, "")] * 5)
     with pytest.raises(Interrupted):
-        Client(server.base_url, SecretStr(server.key), transport=Transport(wait=clock.wait, clock=clock)).poll("t")
+        Client(
+            server.base_url,
+            SecretStr(server.key),
+            transport=Transport(wait=clock.wait, clock=clock),
+        ).poll("t")
     assert server.state.poll_count == 1
 
 
@@ -125,13 +143,19 @@ def test_waits_grow_with_full_jitter(server: ScriptedNovita) -> None:
 
     clock = Clock()
     server.state.polls.extend([Reply(500, "")] * 5)
-    client = Client(server.base_url, SecretStr(server.key), transport=Transport(wait=clock.wait, clock=clock, rng=Highest()))
+    client = Client(
+        server.base_url,
+        SecretStr(server.key),
+        transport=Transport(wait=clock.wait, clock=clock, rng=Highest()),
+    )
     with pytest.raises(ProviderDown):
         client.poll("t")
     assert clock.waits == [0.5, 1, 2, 4]
 
 
-@pytest.mark.parametrize(("told", "waited"), [("7", 7), ("119.5", 119.5), ("120", 120), ("600", 120)])
+@pytest.mark.parametrize(
+    ("told", "waited"), [("7", 7), ("119.5", 119.5), ("120", 120), ("600", 120)]
+)
 def test_retry_after_in_seconds_is_obeyed_up_to_two_minutes(
     client: Client, server: ScriptedNovita, clock: Clock, told: str, waited: float
 ) -> None:
@@ -141,7 +165,12 @@ def test_retry_after_in_seconds_is_obeyed_up_to_two_minutes(
 
 
 def test_retry_after_as_a_date(client: Client, server: ScriptedNovita, clock: Clock) -> None:
-    server.state.polls.extend([Reply(503, "", {"Retry-After": formatdate(clock.wall() + 30, usegmt=True)}), Reply(200, CAPTURE)])
+    server.state.polls.extend(
+        [
+            Reply(503, "", {"Retry-After": formatdate(clock.wall() + 30, usegmt=True)}),
+            Reply(200, CAPTURE),
+        ]
+    )
     client.poll("t")
     assert clock.waits == [pytest.approx(30)]
 
@@ -164,7 +193,9 @@ def test_the_last_429_tells_its_pace(client: Client, server: ScriptedNovita) -> 
         (Reply(401, {"code": 401}), KeyRefused),
     ],
 )
-def test_a_considered_no_is_not_repeated(client: Client, server: ScriptedNovita, reply: Reply, error: type[KlingError]) -> None:
+def test_a_considered_no_is_not_repeated(
+    client: Client, server: ScriptedNovita, reply: Reply, error: type[KlingError]
+) -> None:
     server.state.polls.append(reply)
     with pytest.raises(error) as caught:
         client.poll("t")
@@ -172,7 +203,9 @@ def test_a_considered_no_is_not_repeated(client: Client, server: ScriptedNovita,
     assert caught.value.money == "yes"
 
 
-def test_a_404_page_of_a_gateway_says_nothing_about_the_task(client: Client, server: ScriptedNovita) -> None:
+def test_a_404_page_of_a_gateway_says_nothing_about_the_task(
+    client: Client, server: ScriptedNovita
+) -> None:
     server.state.polls.append(Reply(404, "<html>404</html>"))
     with pytest.raises(ProviderDown):
         client.poll("t")
@@ -183,7 +216,13 @@ def test_a_404_page_of_a_gateway_says_nothing_about_the_task(client: Client, ser
 
 def test_the_captured_answer(client: Client, server: ScriptedNovita) -> None:
     status = polled(client, server, CAPTURE)
-    assert (status.status, status.video_url, status.eta, status.progress, status.place) == ("succeeded", URL, None, 0, None)
+    assert (status.status, status.video_url, status.eta, status.progress, status.place) == (
+        "succeeded",
+        URL,
+        None,
+        0,
+        None,
+    )
     assert "q-signature" not in repr(status)
 
 
@@ -199,7 +238,17 @@ def test_the_documented_answer(client: Client, server: ScriptedNovita) -> None:
 
 
 @pytest.mark.parametrize(
-    "absent", ["extra", "images", "audios", "task.eta", "task.progress_percent", "task.reason", "task.task_type", "task.task_id"]
+    "absent",
+    [
+        "extra",
+        "images",
+        "audios",
+        "task.eta",
+        "task.progress_percent",
+        "task.reason",
+        "task.task_type",
+        "task.task_id",
+    ],
 )
 def test_whatever_may_be_absent(client: Client, server: ScriptedNovita, absent: str) -> None:
     body = {**CAPTURE, "task": dict(CAPTURE["task"])}
@@ -210,7 +259,9 @@ def test_whatever_may_be_absent(client: Client, server: ScriptedNovita, absent: 
 
 @pytest.mark.parametrize("ttl", ["3600", "0", 3600, 0, None])
 def test_any_lifetime(client: Client, server: ScriptedNovita, ttl: Any) -> None:
-    video = {"video_url": URL, "video_type": "mp4"} | ({} if ttl is None else {"video_url_ttl": ttl})
+    video = {"video_url": URL, "video_type": "mp4"} | (
+        {} if ttl is None else {"video_url_ttl": ttl}
+    )
     assert polled(client, server, {**CAPTURE, "videos": [video]}).video_url == URL
 
 
@@ -228,14 +279,25 @@ def test_any_lifetime(client: Client, server: ScriptedNovita, ttl: Any) -> None:
     ],
 )
 def test_numbers_as_they_come(
-    client: Client, server: ScriptedNovita, given: dict[str, Any], progress: int | None, eta: float | None
+    client: Client,
+    server: ScriptedNovita,
+    given: dict[str, Any],
+    progress: int | None,
+    eta: float | None,
 ) -> None:
     status = polled(client, server, {"task": {"status": "TASK_STATUS_PROCESSING", **given}})
     assert (status.progress, status.eta) == (progress, eta)
 
 
 def test_the_place_in_the_queue_where_it_is_told(client: Client, server: ScriptedNovita) -> None:
-    assert polled(client, server, {"task": {"status": "TASK_STATUS_QUEUED"}, "extra": {"queue_position": 3}}).place == 3
+    assert (
+        polled(
+            client,
+            server,
+            {"task": {"status": "TASK_STATUS_QUEUED"}, "extra": {"queue_position": 3}},
+        ).place
+        == 3
+    )
 
 
 @pytest.mark.parametrize("word", ["TASK_STATUS_PAUSED", "", None, 7])
@@ -246,7 +308,16 @@ def test_an_unknown_word_is_kept(client: Client, server: ScriptedNovita, word: A
 
 
 def test_failed_is_an_answer_not_an_error(client: Client, server: ScriptedNovita) -> None:
-    status = polled(client, server, {"task": {"status": "TASK_STATUS_FAILED", "reason": "Failure to pass the risk control system"}})
+    status = polled(
+        client,
+        server,
+        {
+            "task": {
+                "status": "TASK_STATUS_FAILED",
+                "reason": "Failure to pass the risk control system",
+            }
+        },
+    )
     assert (status.status, status.reason) == ("failed", "Failure to pass the risk control system")
 
 
@@ -264,14 +335,19 @@ def test_failed_is_an_answer_not_an_error(client: Client, server: ScriptedNovita
         [{"video_url": "/x.mp4"}],
     ],
 )
-def test_success_without_a_usable_link_is_an_error(client: Client, server: ScriptedNovita, videos: Any) -> None:
+def test_success_without_a_usable_link_is_an_error(
+    client: Client, server: ScriptedNovita, videos: Any
+) -> None:
     with pytest.raises(DownloadFailed) as caught:
         polled(client, server, {**CAPTURE, "videos": videos})
     assert caught.value.money == "yes"
 
 
 def test_an_mp4_is_taken_before_a_gif(client: Client, server: ScriptedNovita) -> None:
-    videos = [{"video_url": "https://storage.example/a.gif", "video_type": "gif"}, {"video_url": URL, "video_type": "mp4"}]
+    videos = [
+        {"video_url": "https://storage.example/a.gif", "video_type": "gif"},
+        {"video_url": URL, "video_type": "mp4"},
+    ]
     assert polled(client, server, {**CAPTURE, "videos": videos}).video_url == URL
 
 
@@ -288,8 +364,14 @@ def test_the_task_id_is_opaque(client: Client, server: ScriptedNovita) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["", "/", "/v3", "/v3/", "//"])
-def test_the_base_address_may_end_as_it_likes(server: ScriptedNovita, transport: Transport, suffix: str) -> None:
-    assert Client(server.base_url + suffix, SecretStr(server.key), transport=transport).balance().available
+def test_the_base_address_may_end_as_it_likes(
+    server: ScriptedNovita, transport: Transport, suffix: str
+) -> None:
+    assert (
+        Client(server.base_url + suffix, SecretStr(server.key), transport=transport)
+        .balance()
+        .available
+    )
 
 
 # -- balance
@@ -302,9 +384,19 @@ def test_the_balance_is_in_ten_thousandths(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "amount"), [("0", "0"), ("1", "0.0001"), (" 99 ", "0.0099"), (20000, "2"), ("-5000", "-0.5"), ("123456.5", "12.34565")]
+    ("said", "amount"),
+    [
+        ("0", "0"),
+        ("1", "0.0001"),
+        (" 99 ", "0.0099"),
+        (20000, "2"),
+        ("-5000", "-0.5"),
+        ("123456.5", "12.34565"),
+    ],
 )
-def test_amounts_as_they_come(client: Client, server: ScriptedNovita, said: Any, amount: str) -> None:
+def test_amounts_as_they_come(
+    client: Client, server: ScriptedNovita, said: Any, amount: str
+) -> None:
     server.state.balance = {"availableBalance": said}
     assert client.balance().available.amount == Decimal(amount)
     assert client.balance().cash is None

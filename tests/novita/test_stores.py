@@ -25,7 +25,9 @@ from kling_utils.novita.publish import PublicUrl, expires_at
 from kling_utils.novita.stores import LIFE, ObjectStore
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+    "ignore::DeprecationWarning",
+    "ignore::ResourceWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
 )
 
 
@@ -60,7 +62,9 @@ def clip(tmp_path: Path) -> Path:
     return path
 
 
-def test_what_is_published_is_what_the_provider_gets(bucket: str, clip: Path, endpoint: str) -> None:
+def test_what_is_published_is_what_the_provider_gets(
+    bucket: str, clip: Path, endpoint: str
+) -> None:
     store = ObjectStore(f"s3://{bucket}/motion/in", wall=lambda: 1000.0)
     published = store.publish(clip)
     with urllib.request.urlopen(published.url) as answer:
@@ -70,10 +74,14 @@ def test_what_is_published_is_what_the_provider_gets(bucket: str, clip: Path, en
     assert "motion/in/" in published.url
     assert "N%C3%A4cken" not in published.url  # the name is made from the content
     assert published.url not in repr(published)
-    PublicUrl(published.url, Guard(allow=frozenset({"127.0.0.1", "localhost"}))).publish(clip)  # and passes the look before money is spent
+    PublicUrl(published.url, Guard(allow=frozenset({"127.0.0.1", "localhost"}))).publish(
+        clip
+    )  # and passes the look before money is spent
 
 
-def test_publishing_again_uploads_nothing_new_and_withdrawing_takes_it_away(bucket: str, clip: Path) -> None:
+def test_publishing_again_uploads_nothing_new_and_withdrawing_takes_it_away(
+    bucket: str, clip: Path
+) -> None:
     store, client = ObjectStore(f"s3://{bucket}/again"), boto3.client("s3")
     store.publish(clip)
     (first,) = client.list_objects_v2(Bucket=bucket, Prefix="again/")["Contents"]
@@ -93,7 +101,9 @@ ObjectStore("s3://clips/killed").publish(Path(sys.argv[1]))
 """
 
 
-def test_an_upload_that_is_cut_by_a_kill_leaves_nothing_and_the_next_one_is_whole(bucket: str, endpoint: str, tmp_path: Path) -> None:
+def test_an_upload_that_is_cut_by_a_kill_leaves_nothing_and_the_next_one_is_whole(
+    bucket: str, endpoint: str, tmp_path: Path
+) -> None:
     clip, client = tmp_path / "clip.mp4", boto3.client("s3")
     clip.write_bytes(bytes(9_000_000))
     half_way, over = threading.Event(), threading.Event()
@@ -102,7 +112,9 @@ def test_an_upload_that_is_cut_by_a_kill_leaves_nothing_and_the_next_one_is_whol
         """Passes on what it gets until half of the clip went by, and then nothing any more."""
 
         def handle(self) -> None:
-            with socket.create_connection((urlsplit(endpoint).hostname, urlsplit(endpoint).port)) as store:
+            with socket.create_connection(
+                (urlsplit(endpoint).hostname, urlsplit(endpoint).port)
+            ) as store:
                 threading.Thread(target=self.back, args=(store,), daemon=True).start()
                 passed = 0
                 while passed < len(clip.read_bytes()) // 2 and (data := self.request.recv(65536)):
@@ -120,7 +132,9 @@ def test_an_upload_that_is_cut_by_a_kill_leaves_nothing_and_the_next_one_is_whol
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Proxy) as proxy:
         threading.Thread(target=proxy.serve_forever, daemon=True).start()
         env = {**os.environ, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{proxy.server_address[1]}"}
-        with subprocess.Popen([sys.executable, "-c", UPLOAD, str(clip)], env=env, stderr=subprocess.DEVNULL) as upload:
+        with subprocess.Popen(
+            [sys.executable, "-c", UPLOAD, str(clip)], env=env, stderr=subprocess.DEVNULL
+        ) as upload:
             assert half_way.wait(60)
             upload.kill()
         over.set()

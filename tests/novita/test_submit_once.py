@@ -84,7 +84,9 @@ def test_a_submit_returns_the_task_id(client: Client, server: ScriptedNovita) ->
     assert server.state.tasks[task_id] == BODY
 
 
-@pytest.mark.parametrize("act", [Stall(), Reset(), HangUp()], ids=["read time-out", "reset", "closed"])
+@pytest.mark.parametrize(
+    "act", [Stall(), Reset(), HangUp()], ids=["read time-out", "reset", "closed"]
+)
 def test_no_answer_is_unconfirmed_and_never_resent(
     client: Client, server: ScriptedNovita, clock: Clock, act: Stall | Reset | HangUp
 ) -> None:
@@ -116,7 +118,9 @@ def test_no_answer_is_unconfirmed_and_never_resent(
     ],
     ids=lambda r: f"{r.status} {str(r.body)[:20]}",
 )
-def test_an_answer_that_settles_nothing_is_unconfirmed(client: Client, server: ScriptedNovita, reply: Reply) -> None:
+def test_an_answer_that_settles_nothing_is_unconfirmed(
+    client: Client, server: ScriptedNovita, reply: Reply
+) -> None:
     if reply.headers:
         reply.headers["Connection"] = "close"
     server.state.submits.append(reply)
@@ -165,7 +169,9 @@ def test_a_considered_no_costs_nothing_and_is_not_repeated(
 
 
 def test_the_refused_field_is_named(client: Client, server: ScriptedNovita) -> None:
-    server.state.submits.append(refusal(400, "INVALID_REQUEST_BODY", "negative_prompt: at most 2500 characters"))
+    server.state.submits.append(
+        refusal(400, "INVALID_REQUEST_BODY", "negative_prompt: at most 2500 characters")
+    )
     with pytest.raises(InputRefused) as caught:
         client.submit(BODY)
     assert caught.value.field == "negative_prompt"
@@ -174,7 +180,9 @@ def test_the_refused_field_is_named(client: Client, server: ScriptedNovita) -> N
 # -- never sent: safe to repeat, and money "no"
 
 
-def test_a_refused_connection_is_repeated_and_costs_nothing(transport: Transport, clock: Clock, closed_port: int) -> None:
+def test_a_refused_connection_is_repeated_and_costs_nothing(
+    transport: Transport, clock: Clock, closed_port: int
+) -> None:
     with pytest.raises(NoContact, match="refused") as caught:
         Client(f"http://127.0.0.1:{closed_port}", KEY, transport=transport).submit(BODY)
     assert caught.value.money == "no"
@@ -188,7 +196,9 @@ def test_a_name_that_does_not_resolve_costs_nothing(transport: Transport) -> Non
     assert caught.value.money == "no"
 
 
-def test_a_stalled_tls_handshake_was_never_sent_though_it_is_a_read_timeout(clock: Clock, deaf: Deaf) -> None:
+def test_a_stalled_tls_handshake_was_never_sent_though_it_is_a_read_timeout(
+    clock: Clock, deaf: Deaf
+) -> None:
     transport = Transport(wait=clock.wait, clock=clock, connect_timeout=0.1)
     with pytest.raises(NoContact) as caught:
         Client(f"https://127.0.0.1:{deaf.port}", KEY, transport=transport).submit(BODY)
@@ -196,7 +206,9 @@ def test_a_stalled_tls_handshake_was_never_sent_though_it_is_a_read_timeout(cloc
     assert deaf.connections == 5
 
 
-def test_a_server_that_takes_plain_http_and_stays_silent_may_have_got_it(clock: Clock, deaf: Deaf) -> None:
+def test_a_server_that_takes_plain_http_and_stays_silent_may_have_got_it(
+    clock: Clock, deaf: Deaf
+) -> None:
     transport = Transport(wait=clock.wait, clock=clock, submit_timeout=0.1)
     with pytest.raises(SubmitUnconfirmed):
         Client(f"http://127.0.0.1:{deaf.port}", KEY, transport=transport).submit(BODY)
@@ -204,25 +216,41 @@ def test_a_server_that_takes_plain_http_and_stays_silent_may_have_got_it(clock: 
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_proxy_that_cannot_be_reached_was_never_passed(clock: Clock, closed_port: int, scheme: str) -> None:
-    transport = Transport(proxies={scheme: f"http://127.0.0.1:{closed_port}"}, wait=clock.wait, clock=clock)
+def test_a_proxy_that_cannot_be_reached_was_never_passed(
+    clock: Clock, closed_port: int, scheme: str
+) -> None:
+    transport = Transport(
+        proxies={scheme: f"http://127.0.0.1:{closed_port}"}, wait=clock.wait, clock=clock
+    )
     with pytest.raises(NoContact, match="proxy") as caught:
         Client(f"{scheme}://provider.example", KEY, transport=transport).submit(BODY)
     assert caught.value.money == "no"
     assert len(clock.waits) == 4
 
 
-def test_a_proxy_that_refuses_to_connect_was_never_passed(clock: Clock, server: ScriptedNovita) -> None:
-    transport = Transport(proxies={"https": server.base_url}, wait=clock.wait, clock=clock)  # it does not know CONNECT
+def test_a_proxy_that_refuses_to_connect_was_never_passed(
+    clock: Clock, server: ScriptedNovita
+) -> None:
+    transport = Transport(
+        proxies={"https": server.base_url}, wait=clock.wait, clock=clock
+    )  # it does not know CONNECT
     with pytest.raises(NoContact, match="proxy"):
         Client("https://provider.example", KEY, transport=transport).submit(BODY)
     assert server.state.submit_count == 0
 
 
-def test_a_proxy_is_used_and_spares_named_hosts(clock: Clock, server: ScriptedNovita, closed_port: int) -> None:
+def test_a_proxy_is_used_and_spares_named_hosts(
+    clock: Clock, server: ScriptedNovita, closed_port: int
+) -> None:
     through = Transport(proxies={"http": server.base_url}, wait=clock.wait, clock=clock)
-    assert Client("http://provider.example", KEY, transport=through).submit(BODY) in server.state.tasks
-    around = Transport(proxies={"http": f"http://127.0.0.1:{closed_port}", "no": "provider.invalid"}, wait=clock.wait, clock=clock)
+    assert (
+        Client("http://provider.example", KEY, transport=through).submit(BODY) in server.state.tasks
+    )
+    around = Transport(
+        proxies={"http": f"http://127.0.0.1:{closed_port}", "no": "provider.invalid"},
+        wait=clock.wait,
+        clock=clock,
+    )
     with pytest.raises(NoContact, match="name could not be resolved"):
         Client("http://api.provider.invalid", KEY, transport=around).submit(BODY)
 
@@ -237,7 +265,9 @@ def test_the_server_comes_back_between_two_tries(closed_port: int) -> None:
             return super().wait(seconds)
 
     clock = Starts()
-    client = Client(f"http://127.0.0.1:{closed_port}", KEY, transport=Transport(wait=clock.wait, clock=clock))
+    client = Client(
+        f"http://127.0.0.1:{closed_port}", KEY, transport=Transport(wait=clock.wait, clock=clock)
+    )
     try:
         assert client.submit(BODY) in started[0].state.tasks
         assert started[0].state.submit_count == 1
@@ -249,15 +279,27 @@ def test_the_server_comes_back_between_two_tries(closed_port: int) -> None:
 def test_stopping_while_it_waits_to_try_again_sends_nothing(closed_port: int) -> None:
     clock = Clock(stop_after=1)
     with pytest.raises(Interrupted) as caught:
-        Client(f"http://127.0.0.1:{closed_port}", KEY, transport=Transport(wait=clock.wait, clock=clock)).submit(BODY)
+        Client(
+            f"http://127.0.0.1:{closed_port}",
+            KEY,
+            transport=Transport(wait=clock.wait, clock=clock),
+        ).submit(BODY)
     assert caught.value.money == "no"
 
 
 # -- 429: refused before work
 
 
-def test_429_is_sent_again_after_what_it_asks_for(client: Client, server: ScriptedNovita, clock: Clock) -> None:
-    server.state.submits.append(Reply(429, {"code": 429, "reason": "RATE_LIMIT_EXCEEDED", "message": "slow down"}, {"Retry-After": "3"}))
+def test_429_is_sent_again_after_what_it_asks_for(
+    client: Client, server: ScriptedNovita, clock: Clock
+) -> None:
+    server.state.submits.append(
+        Reply(
+            429,
+            {"code": 429, "reason": "RATE_LIMIT_EXCEEDED", "message": "slow down"},
+            {"Retry-After": "3"},
+        )
+    )
     client.submit(BODY)
     assert clock.waits == [3]
     assert server.state.submit_count == 2
@@ -271,8 +313,16 @@ def test_429_with_a_date(client: Client, server: ScriptedNovita, clock: Clock) -
 
 
 @pytest.mark.parametrize("told", ["61", "3600"])
-def test_429_that_asks_for_more_than_a_minute_stops(client: Client, server: ScriptedNovita, clock: Clock, told: str) -> None:
-    server.state.submits.append(Reply(429, {"code": 429, "reason": "RATE_LIMIT_EXCEEDED", "message": "slow down"}, {"Retry-After": told}))
+def test_429_that_asks_for_more_than_a_minute_stops(
+    client: Client, server: ScriptedNovita, clock: Clock, told: str
+) -> None:
+    server.state.submits.append(
+        Reply(
+            429,
+            {"code": 429, "reason": "RATE_LIMIT_EXCEEDED", "message": "slow down"},
+            {"Retry-After": told},
+        )
+    )
     with pytest.raises(RateLimited) as caught:
         client.submit(BODY)
     assert caught.value.retry_after == float(told)
@@ -281,14 +331,18 @@ def test_429_that_asks_for_more_than_a_minute_stops(client: Client, server: Scri
     assert clock.waits == []
 
 
-def test_all_waits_of_a_submit_fit_into_a_minute(client: Client, server: ScriptedNovita, clock: Clock) -> None:
+def test_all_waits_of_a_submit_fit_into_a_minute(
+    client: Client, server: ScriptedNovita, clock: Clock
+) -> None:
     server.state.submits.extend(Reply(429, "", {"Retry-After": "25"}) for _ in range(9))
     with pytest.raises(RateLimited):
         client.submit(BODY)
     assert clock.waits == [25, 25]
 
 
-def test_429_without_a_pace_backs_off_and_gives_up(client: Client, server: ScriptedNovita, clock: Clock) -> None:
+def test_429_without_a_pace_backs_off_and_gives_up(
+    client: Client, server: ScriptedNovita, clock: Clock
+) -> None:
     server.state.submits.extend(refusal(429, "RATE_LIMIT_EXCEEDED") for _ in range(9))
     with pytest.raises(RateLimited) as caught:
         client.submit(BODY)
@@ -296,7 +350,9 @@ def test_429_without_a_pace_backs_off_and_gives_up(client: Client, server: Scrip
     assert server.state.submit_count == 5
 
 
-def test_an_unknown_outcome_after_a_429_is_not_repeated(client: Client, server: ScriptedNovita) -> None:
+def test_an_unknown_outcome_after_a_429_is_not_repeated(
+    client: Client, server: ScriptedNovita
+) -> None:
     server.state.submits.extend([refusal(429, "RATE_LIMIT_EXCEEDED"), Reset()])
     with pytest.raises(SubmitUnconfirmed):
         client.submit(BODY)
@@ -336,7 +392,9 @@ def test_keys_are_counted_apart(server: ScriptedNovita, clock: Clock) -> None:
 
 def test_stopping_while_the_pace_holds_it_sends_nothing(server: ScriptedNovita) -> None:
     clock = Clock(stop_after=1)
-    client = Client(server.base_url, KEY, transport=Transport(per_minute=1, wait=clock.wait, clock=clock))
+    client = Client(
+        server.base_url, KEY, transport=Transport(per_minute=1, wait=clock.wait, clock=clock)
+    )
     client.submit(BODY)
     with pytest.raises(Interrupted):
         client.submit(BODY)

@@ -92,7 +92,12 @@ VIDEO: list[tuple[dict[str, Any], str, str, str]] = [
     ({"frame_rate": Fraction(120)}, "video", "video.frame_rate", "advice"),
     ({"frame_rate": Fraction(12)}, "video", "video.frame_rate", "advice"),
     ({"size": Size(961, 720), "coded": Size(720, 720)}, "video", "video.pixel_aspect", "advice"),
-    ({"size": Size(720, 1280), "coded": Size(1280, 720), "rotation": 90}, "video", "video.pixel_aspect", "pass"),
+    (
+        {"size": Size(720, 1280), "coded": Size(1280, 720), "rotation": 90},
+        "video",
+        "video.pixel_aspect",
+        "pass",
+    ),
     ({"size": Size(720, 1278), "coded": Size(720, 1280)}, "video", "video.pixel_aspect", "pass"),
     ({"size": Size(721, 1280)}, "video", "video.sides_even", "advice"),
     ({"path": Path("a.mov")}, "video", "video.name", "advice"),
@@ -123,7 +128,11 @@ def test_video_rules(facts: dict[str, Any], orientation: Any, code: str, severit
 
 def test_legal_files_pass_every_rule() -> None:
     for orientation in ("image", "video"):
-        report = check(MotionRequest("figure.png", "dance.mp4", character_orientation=orientation), image_info(), video_info(duration=5.0))
+        report = check(
+            MotionRequest("figure.png", "dance.mp4", character_orientation=orientation),
+            image_info(),
+            video_info(duration=5.0),
+        )
         assert {finding.severity for finding in report.findings} == {"pass"}
         assert report.ok
     assert report.image == image_info()
@@ -131,9 +140,20 @@ def test_legal_files_pass_every_rule() -> None:
 
 
 def test_everything_wrong_is_told_at_once() -> None:
-    image = image_info(format="WEBP", size_bytes=11_000_000, size=Size(200, 2000), mode="CMYK", turned=True)
-    video = video_info(container="webm", size_bytes=40_000_000, size=Size(200, 100), duration=1.0, codec="vp8", interlaced=True)
-    report = check(MotionRequest("a", "b", prompt="x" * 2501, negative_prompt="y" * 2501), image, video)
+    image = image_info(
+        format="WEBP", size_bytes=11_000_000, size=Size(200, 2000), mode="CMYK", turned=True
+    )
+    video = video_info(
+        container="webm",
+        size_bytes=40_000_000,
+        size=Size(200, 100),
+        duration=1.0,
+        codec="vp8",
+        interlaced=True,
+    )
+    report = check(
+        MotionRequest("a", "b", prompt="x" * 2501, negative_prompt="y" * 2501), image, video
+    )
     assert {finding.code for finding in report.errors} == {
         "image.format",
         "image.bytes",
@@ -161,7 +181,12 @@ def test_one_breach_is_told_once() -> None:
 @pytest.mark.parametrize(("count", "severity"), [(0, "pass"), (2500, "pass"), (2501, "error")])
 @pytest.mark.parametrize("letter", ["a", "é", "舞", "🕺"])
 def test_prompts_are_counted_in_characters(count: int, severity: str, letter: str) -> None:
-    request = MotionRequest("a.png", "b.mp4", prompt=letter * count, negative_prompt=letter * (2500 - count if count < 2500 else count))
+    request = MotionRequest(
+        "a.png",
+        "b.mp4",
+        prompt=letter * count,
+        negative_prompt=letter * (2500 - count if count < 2500 else count),
+    )
     assert check_text(request)[0].severity == severity
     assert check_text(request)[0].measured == f"{count} characters"
 
@@ -176,20 +201,39 @@ def test_prompts_are_counted_in_characters(count: int, severity: str, letter: st
     ],
 )
 def test_the_ending_of_an_address_is_sent_as_it_is(source: str, severity: str | None) -> None:
-    found = by_code(check_image(image_info(path=Path("fetched.tmp")), source=source)).get("image.name")
+    found = by_code(check_image(image_info(path=Path("fetched.tmp")), source=source)).get(
+        "image.name"
+    )
     assert (found.severity if found else None) == severity
-    report = check(MotionRequest(source, "b.mp4"), image_info(path=Path("fetched.tmp")), video_info(path=Path("copy.bin")))
+    report = check(
+        MotionRequest(source, "b.mp4"),
+        image_info(path=Path("fetched.tmp")),
+        video_info(path=Path("copy.bin")),
+    )
     assert (by_code(report.findings)["image.name"].severity if severity else None) == severity
     assert "sig" not in str(report)
 
 
 def test_numbers_are_shown_so_that_a_breach_can_be_seen() -> None:
-    assert by_code(check_image(image_info(size_bytes=10_000_001)))["image.bytes"].measured == "10.01 MB"
-    assert by_code(check_image(image_info(size=Size(400, 1001))))["image.aspect"].measured == "1:2.503"
-    assert by_code(check_image(image_info(size=Size(622, 913))))["image.side"].measured == "622x913 px"
-    assert by_code(check_video(video_info(duration=30.0625), "video"))["video.duration"].measured == "30.062 s"
     assert (
-        by_code(check_video(video_info(frame_rate=Fraction(30000, 1001)), "video"))["video.frame_rate"].measured == "29.97 frames a second"
+        by_code(check_image(image_info(size_bytes=10_000_001)))["image.bytes"].measured
+        == "10.01 MB"
+    )
+    assert (
+        by_code(check_image(image_info(size=Size(400, 1001))))["image.aspect"].measured == "1:2.503"
+    )
+    assert (
+        by_code(check_image(image_info(size=Size(622, 913))))["image.side"].measured == "622x913 px"
+    )
+    assert (
+        by_code(check_video(video_info(duration=30.0625), "video"))["video.duration"].measured
+        == "30.062 s"
+    )
+    assert (
+        by_code(check_video(video_info(frame_rate=Fraction(30000, 1001)), "video"))[
+            "video.frame_rate"
+        ].measured
+        == "29.97 frames a second"
     )
 
 
@@ -229,18 +273,25 @@ def test_every_rule_has_its_words_and_no_words_are_left_over() -> None:
         ("image", 8.0, "advice", "5 s of a clip of 8 s"),
     ],
 )
-def test_length_of_the_result(orientation: Any, duration: float, severity: str, measured: str) -> None:
+def test_length_of_the_result(
+    orientation: Any, duration: float, severity: str, measured: str
+) -> None:
     request = MotionRequest("a.png", "b.mp4", character_orientation=orientation)
-    found = by_code(check(request, image_info(), video_info(duration=duration)).findings)["request.length"]
+    found = by_code(check(request, image_info(), video_info(duration=duration)).findings)[
+        "request.length"
+    ]
     assert (found.severity, found.measured) == (severity, measured)
 
 
 @pytest.mark.parametrize(
-    ("keep", "audio", "severity"), [(True, "aac", "pass"), (True, None, "advice"), (False, None, "pass"), (False, "aac", "pass")]
+    ("keep", "audio", "severity"),
+    [(True, "aac", "pass"), (True, None, "advice"), (False, None, "pass"), (False, "aac", "pass")],
 )
 def test_sound_that_is_wanted_and_not_there(keep: bool, audio: str | None, severity: str) -> None:
     request = MotionRequest("a.png", "b.mp4", keep_original_sound=keep)
-    found = by_code(check(request, image_info(), video_info(audio_codec=audio)).findings)["request.sound"]
+    found = by_code(check(request, image_info(), video_info(audio_codec=audio)).findings)[
+        "request.sound"
+    ]
     assert found.severity == severity
     assert ("no sound, so the result has none" in found.fix) == (severity == "advice")
 
@@ -249,7 +300,13 @@ def test_sound_that_is_wanted_and_not_there(keep: bool, audio: str | None, sever
 
 
 def test_an_unreadable_file_is_one_error() -> None:
-    error = UnreadableMedia("figure.png is empty (0 bytes).", hint="Choose it again.", what="empty (0 bytes)", found="empty", field="image")
+    error = UnreadableMedia(
+        "figure.png is empty (0 bytes).",
+        hint="Choose it again.",
+        what="empty (0 bytes)",
+        found="empty",
+        field="image",
+    )
     report = check(MotionRequest("figure.png", "b.mp4"), error, video_info())
     (finding,) = report.of("image")
     assert (finding.code, finding.severity, finding.measured, finding.fix) == (
@@ -269,10 +326,27 @@ def test_a_refusal_is_a_sentence() -> None:
     gone = UnreadableMedia("nothere.mp4 is not there.", hint="Choose it again.", found="missing")
     page = AddressRefused("This is a YouTube page, not a video file.", hint="Download the clip.")
     request = MotionRequest("a.png", "b.mp4")
-    assert Refused(check(request, image_info(), gone)).message == "Not sent. Video file: nothere.mp4 is not there."
-    assert Refused(check(request, image_info(), page)).message == "Not sent. Video file: This is a YouTube page, not a video file."
-    nowhere = Finding("request.address", "request", "error", "Address of the clip", "b.mp4 is a file here.", "", "Publish it.")
-    assert Refused(Report((nowhere,))).message == "Not sent. Address of the clip: b.mp4 is a file here."
+    assert (
+        Refused(check(request, image_info(), gone)).message
+        == "Not sent. Video file: nothere.mp4 is not there."
+    )
+    assert (
+        Refused(check(request, image_info(), page)).message
+        == "Not sent. Video file: This is a YouTube page, not a video file."
+    )
+    nowhere = Finding(
+        "request.address",
+        "request",
+        "error",
+        "Address of the clip",
+        "b.mp4 is a file here.",
+        "",
+        "Publish it.",
+    )
+    assert (
+        Refused(Report((nowhere,))).message
+        == "Not sent. Address of the clip: b.mp4 is a file here."
+    )
     wide = image_info(format="WEBP", size=Size(3000, 400))
     told = "Not sent: the image format is WebP, allowed is JPEG or PNG"
     assert Refused(check(request, wide, video_info())).message == f"{told} (and 1 more error)."
@@ -281,14 +355,22 @@ def test_a_refusal_is_a_sentence() -> None:
 
 def test_any_other_trouble_with_a_file_is_an_error_too() -> None:
     (finding,) = check_video(FfmpegFailed("ffmpeg failed: no idea.", hint="Try another."), "video")
-    assert (finding.code, finding.measured, finding.fix) == ("video.unreadable", "ffmpeg failed: no idea", "Try another.")
+    assert (finding.code, finding.measured, finding.fix) == (
+        "video.unreadable",
+        "ffmpeg failed: no idea",
+        "Try another.",
+    )
     (finding,) = check_image(FfmpegFailed("ffmpeg failed."))
     assert finding.fix  # never an error without a next step
 
 
 def test_files_in_each_others_place() -> None:
-    picture = UnreadableMedia("a.png is a picture (PNG), not a video.", what="a picture (PNG), not a video", found="image")
-    clip = UnreadableMedia("b.mp4 is a clip (MP4), not a picture.", what="a clip (MP4), not a picture", found="video")
+    picture = UnreadableMedia(
+        "a.png is a picture (PNG), not a video.", what="a picture (PNG), not a video", found="image"
+    )
+    clip = UnreadableMedia(
+        "b.mp4 is a clip (MP4), not a picture.", what="a clip (MP4), not a picture", found="video"
+    )
     report = check(MotionRequest("b.mp4", "a.png"), clip, picture)
     told = by_code(report.findings)
     assert "picture in the video's place" in told["video.is_image"].fix
@@ -312,7 +394,12 @@ def test_errors_are_novitas_documented_rules_and_nothing_else(
         image_info(size=size, size_bytes=size_bytes),
         video_info(size=size, size_bytes=size_bytes, duration=duration),
     )
-    legal = min(size) >= 300 and 2 * height <= 5 * width and 2 * width <= 5 * height and size_bytes <= 10_485_760
+    legal = (
+        min(size) >= 300
+        and 2 * height <= 5 * width
+        and 2 * width <= 5 * height
+        and size_bytes <= 10_485_760
+    )
     assert report.ok == (legal and 2.95 - 1e-6 <= duration <= 30.05 + 1e-6)
     for finding in report.findings:
         assert finding.severity != "error" or "Novita" in finding.source

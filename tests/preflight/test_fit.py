@@ -16,7 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from kling_utils.errors import FfmpegFailed, Interrupted, InvalidRequest, UnreadableMedia, Unrepairable
+from kling_utils.errors import (
+    FfmpegFailed,
+    Interrupted,
+    InvalidRequest,
+    UnreadableMedia,
+    Unrepairable,
+)
 from kling_utils.media.probe import probe_image, probe_video
 from kling_utils.preflight import fit_image, fit_video, fit_words
 from kling_utils.preflight.check import check, check_image, check_video
@@ -26,8 +32,21 @@ from kling_utils.preflight.plan import Impossible
 from kling_utils.review.compare import compare
 from kling_utils.values import MotionRequest, Report, Size, VideoInfo
 
-FAST_IMAGES = ("heic", "cmyk", "16-bit grey", "see-through", "turned 6", "small", "wide", "tall", "webp, see-through, wide", "gif, tall")
-FAST_CLIPS = [kind for kind in fit_zoo.FAST_CLIPS if kind not in ("mov", "silent")]  # fine as it is; and nothing to be in sync
+FAST_IMAGES = (
+    "heic",
+    "cmyk",
+    "16-bit grey",
+    "see-through",
+    "turned 6",
+    "small",
+    "wide",
+    "tall",
+    "webp, see-through, wide",
+    "gif, tall",
+)
+FAST_CLIPS = [
+    kind for kind in fit_zoo.FAST_CLIPS if kind not in ("mov", "silent")
+]  # fine as it is; and nothing to be in sync
 
 
 def codes(steps: object) -> list[str]:
@@ -87,7 +106,9 @@ def test_colours_metadata_and_orientation(tmp_path: Path) -> None:
     exif[0x0112], exif[0x010F], exif[0x0132] = 6, "a camera", "2020:01:01 00:00:00"
     picture = Image.new("RGB", (600, 400), "blue")
     picture.paste("red", (0, 0, 300, 400))
-    source = fit_zoo.saved(picture, tmp_path / "a.jpg", exif=exif, icc_profile=profile, comment=b"secret", quality=95)
+    source = fit_zoo.saved(
+        picture, tmp_path / "a.jpg", exif=exif, icc_profile=profile, comment=b"secret", quality=95
+    )
     fitted = fit(plan_file(source), tmp_path)
     assert fitted.image is not None
     with Image.open(fitted.image) as made:
@@ -100,7 +121,9 @@ def test_colours_metadata_and_orientation(tmp_path: Path) -> None:
 
 
 def test_sixteen_bits_are_scaled_and_not_clipped(tmp_path: Path) -> None:
-    source = fit_zoo.saved(Image.fromarray(np.full((400, 400), 32_768, np.uint16)), tmp_path / "a.png")
+    source = fit_zoo.saved(
+        Image.fromarray(np.full((400, 400), 32_768, np.uint16)), tmp_path / "a.png"
+    )
     fitted = fit(plan_file(source), tmp_path)
     assert fitted.image is not None
     with Image.open(fitted.image) as made:
@@ -179,9 +202,17 @@ def test_a_heavy_clip_fills_its_size(tmp_path: Path, seconds: float) -> None:
     assert fit_checks.shift(fitted.video) <= fit_checks.IN_SYNC
 
 
-@pytest.mark.parametrize("preset", ["ultrafast", "veryfast"])  # without pictures that lean on later ones, and with
+@pytest.mark.parametrize(
+    "preset", ["ultrafast", "veryfast"]
+)  # without pictures that lean on later ones, and with
 def test_a_cut_at_a_key_picture_keeps_the_packets(tmp_path: Path, preset: str) -> None:
-    source = fit_zoo.clip(tmp_path, seconds=34, rate="12", video=("libx264", "-preset", preset), after=("-g", "24", "-sc_threshold", "0"))
+    source = fit_zoo.clip(
+        tmp_path,
+        seconds=34,
+        rate="12",
+        video=("libx264", "-preset", preset),
+        after=("-g", "24", "-sc_threshold", "0"),
+    )
     at_key = plan_file(source, choices=FitChoices(start=2.0))
     assert at_key.video is not None
     assert at_key.video.way == "copy"
@@ -199,17 +230,32 @@ def test_a_cut_at_a_key_picture_keeps_the_packets(tmp_path: Path, preset: str) -
 def test_a_chosen_length_is_kept_to_the_picture(tmp_path: Path, rate: str) -> None:
     """Also at a key picture, and where the pictures, which lean on later ones, cannot be parted at that length without encoding."""
     gop = round(Fraction(rate))
-    source = fit_zoo.clip(tmp_path, seconds=9, size="360x360", rate=rate, video=("libx264", "-preset", "veryfast"), after=("-g", str(gop)))
+    source = fit_zoo.clip(
+        tmp_path,
+        seconds=9,
+        size="360x360",
+        rate=rate,
+        video=("libx264", "-preset", "veryfast"),
+        after=("-g", str(gop)),
+    )
     key = float(gop / Fraction(rate))
     for start, length in ((key, 5.01), (key, 5.08), (key, 5.12), (1.2345, 3.3337), (0.0, 7.77)):
-        info = fit(plan_file(source, choices=FitChoices(start=start, length=length)), tmp_path / "out").report.video
+        info = fit(
+            plan_file(source, choices=FitChoices(start=start, length=length)), tmp_path / "out"
+        ).report.video
         assert info is not None
         assert 0 <= length - info.duration + 1e-6 <= 1 / info.frame_rate, (start, length)
         assert fit_checks.shift(info.path) <= fit_checks.IN_SYNC
 
 
 def test_a_clip_that_is_too_long_stays_as_it_is_and_loses_little(tmp_path: Path) -> None:
-    source = fit_zoo.clip(tmp_path, seconds=31, size="360x360", rate="30000/1001", video=("libx264", "-preset", "veryfast"))
+    source = fit_zoo.clip(
+        tmp_path,
+        seconds=31,
+        size="360x360",
+        rate="30000/1001",
+        video=("libx264", "-preset", "veryfast"),
+    )
     plan = plan_file(source)
     assert plan.video is not None
     assert plan.video.way == "copy"
@@ -232,9 +278,16 @@ def test_the_in_point_is_where_it_was_chosen(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "tags", ["transfer=smpte2084:colormatrix=bt2020nc", "transfer=arib-std-b67", "colorprim=bt2020:colormatrix=bt2020nc"]
+    "tags",
+    [
+        "transfer=smpte2084:colormatrix=bt2020nc",
+        "transfer=arib-std-b67",
+        "colorprim=bt2020:colormatrix=bt2020nc",
+    ],
 )
-def test_what_does_not_say_all_about_its_colours_is_fitted_and_compared(tmp_path: Path, tags: str) -> None:
+def test_what_does_not_say_all_about_its_colours_is_fitted_and_compared(
+    tmp_path: Path, tags: str
+) -> None:
     video = (*fit_zoo.X265[:4], f"log-level=error:{tags}", "-tag:v", "hvc1")
     source = fit_zoo.clip(tmp_path, video=video, pixels="yuv420p10le")
     fitted = fit(plan_file(source), tmp_path / "out")
@@ -258,7 +311,9 @@ def test_a_short_clip_is_refused_or_slowed_when_asked(tmp_path: Path) -> None:
     assert fitted.video is not None
     assert fit_checks.wrong(fitted.video) == []
     assert fit_checks.shift(fitted.video) <= fit_checks.IN_SYNC
-    much_too_short = plan_file(fit_zoo.clip(tmp_path, "b.mp4", seconds=1.2), choices=FitChoices(slow=True))
+    much_too_short = plan_file(
+        fit_zoo.clip(tmp_path, "b.mp4", seconds=1.2), choices=FitChoices(slow=True)
+    )
     assert much_too_short.impossible
 
 
@@ -284,7 +339,9 @@ def test_any_size_of_clip_has_a_legal_size_or_a_reason(width: int, height: int) 
         (Fraction(25), 0, Fraction(25)),
     ],
 )
-def test_too_many_pictures_a_second_are_divided(rate: Fraction, usual: float, expected: Fraction) -> None:
+def test_too_many_pictures_a_second_are_divided(
+    rate: Fraction, usual: float, expected: Fraction
+) -> None:
     assert fit_video._rate(video_info(frame_rate=rate), None) == expected  # type: ignore[arg-type]
 
 
@@ -292,7 +349,9 @@ def test_too_many_pictures_a_second_are_divided(rate: Fraction, usual: float, ex
 
 
 def test_a_plan_for_both_files_answers_each_row(tmp_path: Path) -> None:
-    request = MotionRequest(fit_zoo.IMAGES["webp, see-through, wide"](tmp_path), fit_zoo.CLIPS["mkv, opus"](tmp_path))
+    request = MotionRequest(
+        fit_zoo.IMAGES["webp, see-through, wide"](tmp_path), fit_zoo.CLIPS["mkv, opus"](tmp_path)
+    )
     report = check(request, probe_image(Path(request.image)), probe_video(Path(request.video)))
     assert not report.ok
     plan = plan_fit(report)
@@ -324,7 +383,9 @@ def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
 
 def test_every_step_and_reason_has_words() -> None:
     for what, cost in fit_words.STEPS.values():
-        assert re.match(r"(\w+ed|Brought|Cut|Given|Made|Put|Tone-mapped)\b", what), "a participle, as it is also told ahead"
+        assert re.match(r"(\w+ed|Brought|Cut|Given|Made|Put|Tone-mapped)\b", what), (
+            "a participle, as it is also told ahead"
+        )
         assert not what.endswith(".")
         assert not cost.endswith(".")
 
@@ -384,16 +445,23 @@ def test_a_clip_that_breaks_in_the_middle_leaves_nothing(tmp_path: Path) -> None
 def test_thumbnails_show_the_clip_in_order(tmp_path: Path) -> None:
     fade = "fade=t=in:st=0:d=4"
     for gop in ("10", "999"):
-        source = fit_zoo.clip(tmp_path, seconds=4, filters=f"drawbox=c=white:t=fill,{fade}", after=("-g", gop))
+        source = fit_zoo.clip(
+            tmp_path, seconds=4, filters=f"drawbox=c=white:t=fill,{fade}", after=("-g", gop)
+        )
         made = thumbnails(source, 5, height=60)
-        light = [float(np.asarray(Image.open(io.BytesIO(each)).convert("L")).mean()) for each in made]
+        light = [
+            float(np.asarray(Image.open(io.BytesIO(each)).convert("L")).mean()) for each in made
+        ]
         assert len(made) == 5
         assert light == sorted(light)
         assert light[0] < 40 < 150 < light[-1]
         assert Image.open(io.BytesIO(made[0])).height == 60
 
 
-@pytest.mark.parametrize("wrong", [{"start": -1}, {"length": 0}, {"ground": "bluish"}, {"behind": "blur"}, {"longest_side": 100}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"start": -1}, {"length": 0}, {"ground": "bluish"}, {"behind": "blur"}, {"longest_side": 100}],
+)
 def test_choices_that_make_no_sense(wrong: dict[str, object]) -> None:
     with pytest.raises(InvalidRequest):
         FitChoices(**wrong)  # type: ignore[arg-type]

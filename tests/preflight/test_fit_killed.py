@@ -70,7 +70,9 @@ print(plan.video.way, flush=True)
 
 
 @contextmanager
-def waiting(moment: str, source: Path, out: Path, *, way: str = "encode", start: float = 0.0) -> Iterator[subprocess.Popen[bytes]]:
+def waiting(
+    moment: str, source: Path, out: Path, *, way: str = "encode", start: float = 0.0
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process that fits ``source`` into ``out`` and has stopped to wait at the moment. Killed at the end, if it was not."""
     command = [sys.executable, "-c", CHILD, moment, str(source), str(out), str(start)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
@@ -105,7 +107,9 @@ def too_heavy(folder: Path) -> Path:
 def heavy_at_its_end(folder: Path) -> Path:
     """So unlike its beginning that one pass cannot hit the size."""
     grain = "noise=alls=100:allf=t:enable='gt(t\\,8.4)'"
-    return fit_zoo.clip(folder, seconds=9, size="540x720", filters=grain, video=(*fit_zoo.X264, "-crf", "0"))
+    return fit_zoo.clip(
+        folder, seconds=9, size="540x720", filters=grain, video=(*fit_zoo.X264, "-crf", "0")
+    )
 
 
 @pytest.mark.parametrize(
@@ -123,7 +127,9 @@ def heavy_at_its_end(folder: Path) -> Path:
         pytest.param(heavy_at_its_end, "second pass", marks=pytest.mark.matrix),
     ],
 )
-def test_a_kill_leaves_nothing_after_the_next_start(tmp_path: Path, make: Callable[[Path], Path], moment: str) -> None:
+def test_a_kill_leaves_nothing_after_the_next_start(
+    tmp_path: Path, make: Callable[[Path], Path], moment: str
+) -> None:
     source, out = make(tmp_path), tmp_path / "out"
     with waiting(moment, source, out) as child:
         if moment != "begun":
@@ -139,7 +145,10 @@ def test_a_kill_leaves_nothing_after_the_next_start(tmp_path: Path, make: Callab
 
 
 def test_a_kill_while_packets_are_copied(tmp_path: Path) -> None:
-    source, out = fit_zoo.clip(tmp_path, seconds=6, rate="12", after=("-g", "24", "-sc_threshold", "0")), tmp_path / "out"
+    source, out = (
+        fit_zoo.clip(tmp_path, seconds=6, rate="12", after=("-g", "24", "-sc_threshold", "0")),
+        tmp_path / "out",
+    )
     with waiting("before it is renamed", source, out, way="copy", start=2.0) as child:
         child.kill()
     assert names(out, hidden=False) == []
@@ -196,8 +205,14 @@ def ffmpegs_of(pid: int) -> list[int]:
     return found
 
 
-@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux, where one can wait for a process that is not one's own")
-@pytest.mark.parametrize(("door", "end"), [("run_to_end", signal.SIGKILL), ("run_to_end", signal.SIGTERM), ("run", signal.SIGKILL)])
+@pytest.mark.skipif(
+    not hasattr(os, "pidfd_open"),
+    reason="needs Linux, where one can wait for a process that is not one's own",
+)
+@pytest.mark.parametrize(
+    ("door", "end"),
+    [("run_to_end", signal.SIGKILL), ("run_to_end", signal.SIGTERM), ("run", signal.SIGKILL)],
+)
 def test_ffmpeg_does_not_go_on_alone(tmp_path: Path, door: str, end: signal.Signals) -> None:
     command = [sys.executable, "-c", AT_WORK, door, str(tmp_path / "a.mp4")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
@@ -208,7 +223,9 @@ def test_ffmpeg_does_not_go_on_alone(tmp_path: Path, door: str, end: signal.Sign
         try:
             child.send_signal(end)
             child.wait()
-            assert select.select([watched], [], [], 60)[0], "ffmpeg, which has an hour to do, is still at work"
+            assert select.select([watched], [], [], 60)[0], (
+                "ffmpeg, which has an hour to do, is still at work"
+            )
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -221,7 +238,9 @@ def test_who_has_ended_by_then_is_not_touched() -> None:
     with (
         subprocess.Popen(wait, stdin=subprocess.PIPE) as ended,
         subprocess.Popen(wait, stdin=subprocess.PIPE) as left,
-        subprocess.Popen([sys.executable, "-I", "-S", "-c", processes._REAPER], stdin=subprocess.PIPE) as reaper,
+        subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", processes._REAPER], stdin=subprocess.PIPE
+        ) as reaper,
     ):
         reaper.communicate(b"%d\n%d\n%d\n" % (ended.pid, left.pid, -ended.pid))
         assert left.wait() != 0
@@ -232,5 +251,7 @@ def test_who_has_ended_by_then_is_not_touched() -> None:
 
 def test_a_process_that_ends_well_ends_at_once_and_without_a_word() -> None:
     code = "from kling_utils.media import ffmpeg, processes; ffmpeg.run(['-version'], timeout=100); assert processes._reapers"
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60
+    )
     assert (done.returncode, done.stderr) == (0, "")

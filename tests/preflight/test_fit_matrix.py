@@ -15,7 +15,10 @@ from helpers.served import chromium
 
 from kling_utils.preflight.fit import fit, plan_file
 
-CLIPS = [pytest.param(kind, marks=() if kind in fit_zoo.FAST_CLIPS else pytest.mark.matrix) for kind in fit_zoo.CLIPS]
+CLIPS = [
+    pytest.param(kind, marks=() if kind in fit_zoo.FAST_CLIPS else pytest.mark.matrix)
+    for kind in fit_zoo.CLIPS
+]
 
 
 @pytest.fixture(scope="module")
@@ -72,10 +75,14 @@ def test_a_clip_is_legal_in_sync_and_plays(tmp_path: Path, kind: str, page: Any)
     assert [step.code for step in fitted.done] == [step.code for step in plan.steps]
     if kind != "silent":
         assert fit_checks.shift(made) <= fit_checks.IN_SYNC
-    if plan.video and plan.video.fill and kind != "prores, too long":  # drawn shapes: almost without loss they still need less
+    if (
+        plan.video and plan.video.fill and kind != "prores, too long"
+    ):  # drawn shapes: almost without loss they still need less
         assert 9_200_000 <= made.stat().st_size <= 10_000_000
     assert source.read_bytes() == before
-    assert sorted(each.name for each in (tmp_path / "out").glob("*")) == ([made.name] if fitted.video else [])
+    assert sorted(each.name for each in (tmp_path / "out").glob("*")) == (
+        [made.name] if fitted.video else []
+    )
     with stagehand.serving(made.parent) as site:
         page.goto(site.url)
         ready, width, height, frames = page.evaluate(PLAYS, f"/{made.name}")

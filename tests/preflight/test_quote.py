@@ -18,9 +18,20 @@ from kling_utils.values import LIST_PRO, LIST_STD, Quote
 
 
 def ask(
-    duration: float, *, provider: Any = "novita", model: Any = "kling-v3-0-std", orientation: Any = "video", rates: RateCard | None = None
+    duration: float,
+    *,
+    provider: Any = "novita",
+    model: Any = "kling-v3-0-std",
+    orientation: Any = "video",
+    rates: RateCard | None = None,
 ) -> Quote:
-    return quote(provider=provider, model_name=model, character_orientation=orientation, duration=duration, rates=rates or RateCard())
+    return quote(
+        provider=provider,
+        model_name=model,
+        character_orientation=orientation,
+        duration=duration,
+        rates=rates or RateCard(),
+    )
 
 
 @pytest.mark.parametrize(
@@ -37,9 +48,15 @@ def ask(
         (5.333333333, "kling-v3-0-std", "video", "5.333", "0.630", "0.756"),
     ],
 )
-def test_seconds_times_rate(duration: float, model: str, orientation: str, seconds: str, low: str, high: str) -> None:
+def test_seconds_times_rate(
+    duration: float, model: str, orientation: str, seconds: str, low: str, high: str
+) -> None:
     found = ask(duration, model=model, orientation=orientation)
-    assert (str(found.seconds), found.low.amount, found.high.amount) == (seconds, Decimal(low), Decimal(high))
+    assert (str(found.seconds), found.low.amount, found.high.amount) == (
+        seconds,
+        Decimal(low),
+        Decimal(high),
+    )
     assert found.rate.amount == Decimal("0.168" if model.endswith("pro") else "0.126")
     assert not found.free
 
@@ -84,7 +101,10 @@ def test_a_rate_of_nothing_is_no_draft() -> None:
 def test_the_readme_names_the_rates() -> None:
     readme = Path(__file__).resolve().parents[2].joinpath("README.md").read_text("utf-8")
     assert f"{LIST_STD} USD (std) and {LIST_PRO} USD (pro)" in readme
-    assert tuple(Settings.model_fields[name].default for name in ("rate_std", "rate_pro")) == (RateCard().std, RateCard().pro)
+    assert tuple(Settings.model_fields[name].default for name in ("rate_std", "rate_pro")) == (
+        RateCard().std,
+        RateCard().pro,
+    )
 
 
 @pytest.mark.parametrize("rate", ["-0.1", "NaN", "Infinity"])
@@ -106,7 +126,9 @@ def test_no_price(rate: str) -> None:
         ("video", 30.04, "novita", 30.0),
     ],
 )
-def test_length_of_the_result(orientation: Any, duration: float, provider: Any, seconds: float) -> None:
+def test_length_of_the_result(
+    orientation: Any, duration: float, provider: Any, seconds: float
+) -> None:
     assert expected_seconds(orientation, duration, provider=provider) == seconds
     assert provider == "local" or expected_seconds(orientation, duration) == seconds
 
@@ -116,7 +138,9 @@ def test_length_of_the_result(orientation: Any, duration: float, provider: Any, 
     orientation=st.sampled_from(["image", "video"]),
     model=st.sampled_from(["kling-v3-0-std", "kling-v3-0-pro"]),
 )
-def test_the_measured_seconds_lie_between_low_and_high(duration: float, orientation: str, model: str) -> None:
+def test_the_measured_seconds_lie_between_low_and_high(
+    duration: float, orientation: str, model: str
+) -> None:
     found = ask(duration, orientation=orientation, model=model)
     assert found.low.amount <= found.seconds * found.rate.amount <= found.high.amount
     assert found.high.amount - found.low.amount in (0, found.rate.amount)

@@ -54,8 +54,21 @@ def look() -> Look:
         from kling_utils.media.probe import probe_video
 
         size = probe_video(path).size
-        args = [*ffmpeg.source(path), "-ss", f"{at:.3f}", "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]
-        return np.frombuffer(ffmpeg.run(args, timeout=30).stdout, np.uint8).reshape(size.height, size.width, 3)
+        args = [
+            *ffmpeg.source(path),
+            "-ss",
+            f"{at:.3f}",
+            "-frames:v",
+            "1",
+            "-f",
+            "rawvideo",
+            "-pix_fmt",
+            "rgb24",
+            "pipe:1",
+        ]
+        return np.frombuffer(ffmpeg.run(args, timeout=30).stdout, np.uint8).reshape(
+            size.height, size.width, 3
+        )
 
     return frame
 

@@ -20,16 +20,43 @@ def dance(shared_media: Path) -> Path:
     return shared_media / "video" / "dance_woman_4s.mp4"
 
 
-def spoiled(source: Path, out: Path, *, video: str = "null", sound: str = "anull", extra: tuple[str, ...] = ()) -> Path:
+def spoiled(
+    source: Path,
+    out: Path,
+    *,
+    video: str = "null",
+    sound: str = "anull",
+    extra: tuple[str, ...] = (),
+) -> Path:
     """The clip encoded again, smaller, with filters over its picture and sound."""
     filters = ["-vf", f"scale=480:720,{video}", "-af", sound]
-    ffmpeg.run([*ffmpeg.source(source), *filters, *ffmpeg.H264, "-preset", "veryfast", "-c:a", "aac", *extra, f"file:{out}"], timeout=60)
+    ffmpeg.run(
+        [
+            *ffmpeg.source(source),
+            *filters,
+            *ffmpeg.H264,
+            "-preset",
+            "veryfast",
+            "-c:a",
+            "aac",
+            *extra,
+            f"file:{out}",
+        ],
+        timeout=60,
+    )
     return out
 
 
-def judged(result: Path, reference: Path, *, expected: float | None = None, **request: object) -> Report:
+def judged(
+    result: Path, reference: Path, *, expected: float | None = None, **request: object
+) -> Report:
     asked = MotionRequest(image="https://example.com/a.png", video=reference, **request)  # type: ignore[arg-type]
-    return audit(result, reference, request=asked, expected_seconds=expected or probe_video(reference).duration)
+    return audit(
+        result,
+        reference,
+        request=asked,
+        expected_seconds=expected or probe_video(reference).duration,
+    )
 
 
 def faults(report: Report) -> dict[str, Finding]:
@@ -60,19 +87,34 @@ def test_cut_short_at_the_end(dance: Path, tmp_path: Path) -> None:
 def test_cut_short_at_the_beginning(dance: Path, tmp_path: Path, kept: bool) -> None:
     cut = tmp_path / "cut.mp4"
     silent = () if kept else ("-an",)
-    spoiled(dance, cut, video="trim=start=1.4,setpts=PTS-STARTPTS", sound="atrim=start=1.4,asetpts=PTS-STARTPTS", extra=silent)
+    spoiled(
+        dance,
+        cut,
+        video="trim=start=1.4,setpts=PTS-STARTPTS",
+        sound="atrim=start=1.4,asetpts=PTS-STARTPTS",
+        extra=silent,
+    )
     report = judged(cut, dance, keep_original_sound=kept)
     found = faults(report)["length"]
     assert found.severity == "warning"
     begin = re.search(r"begins at ([\d.]+) s", found.measured)
     assert begin is not None, found.measured
     assert float(begin[1]) == pytest.approx(1.4, abs=0.1)
-    assert "sound_offset" not in faults(report)  # the sound fits the picture, which begins later, too
+    assert "sound_offset" not in faults(
+        report
+    )  # the sound fits the picture, which begins later, too
 
 
 def test_a_few_frames_are_no_warning(dance: Path, tmp_path: Path) -> None:
-    assert faults(judged(spoiled(dance, tmp_path / "a.mp4", extra=("-t", "3.8")), dance))["length"].severity == "advice"
-    assert "length" not in faults(judged(spoiled(dance, tmp_path / "b.mp4", extra=("-t", "4.04")), dance))
+    assert (
+        faults(judged(spoiled(dance, tmp_path / "a.mp4", extra=("-t", "3.8")), dance))[
+            "length"
+        ].severity
+        == "advice"
+    )
+    assert "length" not in faults(
+        judged(spoiled(dance, tmp_path / "b.mp4", extra=("-t", "4.04")), dance)
+    )
 
 
 def test_image_orientation_ends_where_documented(dance: Path, tmp_path: Path) -> None:
@@ -95,11 +137,21 @@ def test_silent(dance: Path, tmp_path: Path) -> None:
     assert "sound" not in faults(judged(without, dance, keep_original_sound=False))
     mute = spoiled(dance, tmp_path / "b.mp4", sound="volume=0")
     assert "silent" in faults(judged(mute, dance))["sound"].measured
-    assert faults(judged(spoiled(dance, tmp_path / "c.mp4"), dance, keep_original_sound=False))["sound"].severity == "advice"
-    assert "sound" not in faults(judged(spoiled(dance, tmp_path / "d.mp4"), without))  # there was nothing to keep
+    assert (
+        faults(judged(spoiled(dance, tmp_path / "c.mp4"), dance, keep_original_sound=False))[
+            "sound"
+        ].severity
+        == "advice"
+    )
+    assert "sound" not in faults(
+        judged(spoiled(dance, tmp_path / "d.mp4"), without)
+    )  # there was nothing to keep
 
 
-@pytest.mark.parametrize(("ms", "severity"), [(200, "warning"), (-200, "warning"), (150, "advice"), (60, "pass"), (-20, "pass")])
+@pytest.mark.parametrize(
+    ("ms", "severity"),
+    [(200, "warning"), (-200, "warning"), (150, "advice"), (60, "pass"), (-20, "pass")],
+)
 def test_sound_out_of_step(dance: Path, tmp_path: Path, ms: int, severity: str) -> None:
     move = f"adelay={ms}:all=1" if ms > 0 else f"atrim=start={-ms / 1000},asetpts=PTS-STARTPTS"
     result = spoiled(dance, tmp_path / "a.mp4", sound=f"{move},volume=0.4", extra=("-t", "4.12"))
@@ -113,13 +165,21 @@ def test_sound_out_of_step(dance: Path, tmp_path: Path, ms: int, severity: str) 
 
 
 def test_a_steady_tone_cannot_be_placed(make) -> None:  # type: ignore[no-untyped-def]
-    tone, other = make("tone", seconds=3, sound="sine=f=440"), make("other", seconds=3, sound="sine=f=660")
+    tone, other = (
+        make("tone", seconds=3, sound="sine=f=440"),
+        make("other", seconds=3, sound="sine=f=660"),
+    )
     (found,) = (f for f in judged(other, tone).findings if f.code == "result.sound_offset")
     assert (found.severity, found.measured) == ("pass", "cannot be told")
 
 
 def test_frozen_tail(dance: Path, tmp_path: Path) -> None:
-    result = spoiled(dance, tmp_path / "a.mp4", video="trim=end=2.4,tpad=stop_mode=clone:stop_duration=1.72", extra=("-g", "12"))
+    result = spoiled(
+        dance,
+        tmp_path / "a.mp4",
+        video="trim=end=2.4,tpad=stop_mode=clone:stop_duration=1.72",
+        extra=("-g", "12"),
+    )
     found = faults(judged(result, dance))["frozen"]
     begin = re.fullmatch(r"from ([\d.]+) s to its end", found.measured)
     assert begin is not None, found.measured
@@ -128,19 +188,28 @@ def test_frozen_tail(dance: Path, tmp_path: Path) -> None:
 
 
 def test_frozen_altogether(dance: Path, tmp_path: Path) -> None:
-    result = spoiled(dance, tmp_path / "a.mp4", video="trim=end_frame=1,tpad=stop_mode=clone:stop_duration=4.08")
+    result = spoiled(
+        dance, tmp_path / "a.mp4", video="trim=end_frame=1,tpad=stop_mode=clone:stop_duration=4.08"
+    )
     assert faults(judged(result, dance))["frozen"].measured == "all of it"
 
 
 def test_a_pause_of_the_reference_is_no_fault(dance: Path, tmp_path: Path) -> None:
-    pause = spoiled(dance, tmp_path / "a.mp4", video="trim=end=2.4,tpad=stop_mode=clone:stop_duration=1.72")
+    pause = spoiled(
+        dance, tmp_path / "a.mp4", video="trim=end=2.4,tpad=stop_mode=clone:stop_duration=1.72"
+    )
     report = judged(spoiled(pause, tmp_path / "b.mp4"), pause)
     assert "frozen" not in faults(report)
-    assert next(f for f in report.findings if f.code == "result.frozen").measured == "only where the reference has them"
+    assert (
+        next(f for f in report.findings if f.code == "result.frozen").measured
+        == "only where the reference has them"
+    )
 
 
 def test_black_start(dance: Path, tmp_path: Path) -> None:
-    black = spoiled(dance, tmp_path / "a.mp4", video="drawbox=color=black:t=fill:enable='lt(t,0.6)'")
+    black = spoiled(
+        dance, tmp_path / "a.mp4", video="drawbox=color=black:t=fill:enable='lt(t,0.6)'"
+    )
     report = faults(judged(black, dance))
     assert report["black"].measured == "0.6 s at its start"
     assert "cuts" not in report  # told once
@@ -154,7 +223,14 @@ def test_a_cut_that_the_reference_has_not(shared_media: Path, tmp_path: Path) ->
     common = [*ffmpeg.H264, "-preset", "ultrafast", "-an", "-t", "4"]
     ffmpeg.run([*ffmpeg.source(man), "-vf", "scale=360:640", *common, f"file:{whole}"], timeout=60)
     ffmpeg.run(
-        [*ffmpeg.source(man), "-vf", "select='lt(t,2)+gte(t,7)',setpts=N/30/TB,scale=360:640", *common, f"file:{jumped}"], timeout=60
+        [
+            *ffmpeg.source(man),
+            "-vf",
+            "select='lt(t,2)+gte(t,7)',setpts=N/30/TB,scale=360:640",
+            *common,
+            f"file:{jumped}",
+        ],
+        timeout=60,
     )
     assert faults(judged(jumped, whole))["cuts"].measured == "2 s"
     assert "cuts" not in faults(judged(whole, whole))
@@ -164,7 +240,16 @@ def test_a_cut_that_the_reference_has_not(shared_media: Path, tmp_path: Path) ->
 def test_rate_shape_and_bits(dance: Path, tmp_path: Path) -> None:
     result = tmp_path / "a.mp4"
     args = [*ffmpeg.H264, "-preset", "veryfast", "-crf", "51", "-r", "12", "-an"]
-    ffmpeg.run([*ffmpeg.source(dance), "-vf", "crop=720:720,hue=s=0,gblur=8,scale=960:960", *args, f"file:{result}"], timeout=60)
+    ffmpeg.run(
+        [
+            *ffmpeg.source(dance),
+            "-vf",
+            "crop=720:720,hue=s=0,gblur=8,scale=960:960",
+            *args,
+            f"file:{result}",
+        ],
+        timeout=60,
+    )
     found = faults(judged(result, dance, keep_original_sound=False))
     assert found["frame_rate"].measured == "12 fps"
     assert found["shape"].measured == "960x960"
@@ -174,7 +259,18 @@ def test_rate_shape_and_bits(dance: Path, tmp_path: Path) -> None:
 
 def test_the_image_s_shape_is_right_too(dance: Path, shared_media: Path, tmp_path: Path) -> None:
     result = tmp_path / "a.mp4"
-    ffmpeg.run([*ffmpeg.source(dance), "-vf", "crop=720:720", *ffmpeg.H264, "-preset", "ultrafast", f"file:{result}"], timeout=60)
+    ffmpeg.run(
+        [
+            *ffmpeg.source(dance),
+            "-vf",
+            "crop=720:720",
+            *ffmpeg.H264,
+            "-preset",
+            "ultrafast",
+            f"file:{result}",
+        ],
+        timeout=60,
+    )
     asked = MotionRequest(image=shared_media / "image" / "portrait_woman.png", video=dance)
     assert "shape" not in faults(audit(result, dance, request=asked, expected_seconds=4.12))
 

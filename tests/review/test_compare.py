@@ -25,7 +25,9 @@ STATIC = "color={c}:s={{s}}:r={{r}}:d={{d}}"
 
 
 @pytest.mark.parametrize("transfer", ["smpte2084", "arib-std-b67"])
-def test_a_bright_clip_looks_as_it_does_when_it_is_fitted(make, look, tmp_path: Path, transfer: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_bright_clip_looks_as_it_does_when_it_is_fitted(
+    make, look, tmp_path: Path, transfer: str
+) -> None:  # type: ignore[no-untyped-def]
     """One colour in PQ and in HLG, which would be duller as it is."""
     patch = "drawbox=c=0x806048:t=fill"
     bright = fit_zoo.hdr(tmp_path, transfer, filters=patch, sound=None, seconds=3)
@@ -37,9 +39,13 @@ def test_a_bright_clip_looks_as_it_does_when_it_is_fitted(make, look, tmp_path: 
         made = compare(bright, plain, tmp_path / f"made{ending}", labels=("", ""))
         picture = look(made) if ending == ".mp4" else np.asarray(Image.open(made).convert("RGB"))
         height, width = picture.shape[:2]
-        seen = picture[height // 2 - 40 : height // 2 + 40, width // 4 - 40 : width // 4 + 40].mean((0, 1))
+        seen = picture[height // 2 - 40 : height // 2 + 40, width // 4 - 40 : width // 4 + 40].mean(
+            (0, 1)
+        )
         assert seen == pytest.approx(wanted, abs=4), ending
-    seen = np.asarray(Image.open(poster(bright, tmp_path / "poster.png")))[200:280, 140:220].mean((0, 1))
+    seen = np.asarray(Image.open(poster(bright, tmp_path / "poster.png")))[200:280, 140:220].mean(
+        (0, 1)
+    )
     assert seen == pytest.approx(wanted, abs=4)
 
 
@@ -65,16 +71,32 @@ def test_film_of_different_sizes_and_rates(make, tmp_path: Path, layout: Layout)
     assert info.audio_codec == "aac"
 
 
-@pytest.mark.parametrize("sizes", [("320x180", "180x320"), ("180x320", "320x180"), ("321x241", "200x200")])
+@pytest.mark.parametrize(
+    "sizes", [("320x180", "180x320"), ("180x320", "320x180"), ("321x241", "200x200")]
+)
 @pytest.mark.parametrize("layout", ["side", "stack", "wipe"])
-def test_circles_stay_circles(make, look, circle: str, tmp_path: Path, layout: Layout, sizes: tuple[str, str]) -> None:  # type: ignore[no-untyped-def]
+def test_circles_stay_circles(
+    make, look, circle: str, tmp_path: Path, layout: Layout, sizes: tuple[str, str]
+) -> None:  # type: ignore[no-untyped-def]
     even = ("-vf", "scale=trunc(iw/2)*2:trunc(ih/2)*2")
-    clips = [make(f"disc{s}", size=s, seconds=0.4, source=circle, sound=None, extra=even if s == "321x241" else ()) for s in sizes]
+    clips = [
+        make(
+            f"disc{s}",
+            size=s,
+            seconds=0.4,
+            source=circle,
+            sound=None,
+            extra=even if s == "321x241" else (),
+        )
+        for s in sizes
+    ]
     out = compare(*clips, tmp_path / "a.mp4", layout=layout)
     frame = look(out)
     bar = max(22, round(max(probe_video(c).size.height for c in clips) * 0.062 / 2) * 2)
     picture = frame[bar:]
-    if layout == "wipe":  # three quarters into its sweep the line lies at the left edge, and the whole result is seen
+    if (
+        layout == "wipe"
+    ):  # three quarters into its sweep the line lies at the left edge, and the whole result is seen
         parts = [look(out, 0.3)[bar:, frame.shape[1] // 20 :]]
     elif layout == "side":
         cut = round((picture.shape[0]) * float(probe_video(clips[0]).size.aspect))
@@ -99,8 +121,12 @@ def test_wipe_letterboxes_on_ground(make, look, tmp_path: Path) -> None:  # type
 
 
 def test_wipe_sweeps_over_both(make, look, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    reference = make("red4", size="200x200", rate=10, seconds=4, source=STATIC.format(c="red"), sound=None)
-    result = make("blue4", size="200x200", rate=10, seconds=4, source=STATIC.format(c="blue"), sound=None)
+    reference = make(
+        "red4", size="200x200", rate=10, seconds=4, source=STATIC.format(c="red"), sound=None
+    )
+    result = make(
+        "blue4", size="200x200", rate=10, seconds=4, source=STATIC.format(c="blue"), sound=None
+    )
     out = compare(reference, result, tmp_path / "a.mp4", layout="wipe")
     share = [float((look(out, t)[30:, :, 0] > 128).mean()) for t in (0.0, 1.0, 2.0, 3.0)]
     assert share[0] == pytest.approx(0.5, abs=0.05)
@@ -111,20 +137,34 @@ def test_wipe_sweeps_over_both(make, look, tmp_path: Path) -> None:  # type: ign
 
 def test_the_shorter_holds_its_last_frame(make, look, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     reference = make("long", size="200x200", seconds=3, sound=None)
-    result = make("counts", size="200x200", seconds=1, source="color=black:s={s}:r={r}:d={d},geq=lum='16+N*8':cb=128:cr=128", sound=None)
+    result = make(
+        "counts",
+        size="200x200",
+        seconds=1,
+        source="color=black:s={s}:r={r}:d={d},geq=lum='16+N*8':cb=128:cr=128",
+        sound=None,
+    )
     out = compare(reference, result, tmp_path / "a.mp4")
     right = [float(look(out, t)[60:180, 240:380].mean()) for t in (0.5, 0.96, 2.9)]
     assert right[0] < right[1] - 60
     assert right[2] == pytest.approx(right[1], abs=3)  # neither black nor the first frame again
-    assert not np.array_equal(look(out, 1.5)[60:, :200], look(out, 2.9)[60:, :200])  # the longer goes on
+    assert not np.array_equal(
+        look(out, 1.5)[60:, :200], look(out, 2.9)[60:, :200]
+    )  # the longer goes on
 
 
 @pytest.mark.parametrize(("chosen", "late"), [("reference", 0.0), ("result", 0.3)])
-def test_sound_is_the_chosen_side_s_and_in_step(make, tmp_path: Path, chosen: str, late: float) -> None:  # type: ignore[no-untyped-def]
+def test_sound_is_the_chosen_side_s_and_in_step(
+    make, tmp_path: Path, chosen: str, late: float
+) -> None:  # type: ignore[no-untyped-def]
     reference = make("ref-sound", seconds=6, size="160x120", rate=24)
-    result = make("res-sound", seconds=5, size="160x120", rate=30, extra=("-af", "adelay=300:all=1"))
+    result = make(
+        "res-sound", seconds=5, size="160x120", rate=30, extra=("-af", "adelay=300:all=1")
+    )
     out = compare(reference, result, tmp_path / "a.mp4", sound=chosen)  # type: ignore[arg-type]
-    found = sound.offset(sound.envelope(reference, seconds=6), sound.envelope(out, seconds=6), most=1)
+    found = sound.offset(
+        sound.envelope(reference, seconds=6), sound.envelope(out, seconds=6), most=1
+    )
     assert found is not None
     assert found.sure
     assert found.seconds == pytest.approx(late, abs=0.02)
@@ -142,7 +182,19 @@ def test_sound_that_begins_late_stays_late(make, tmp_path: Path) -> None:  # typ
 
     plain, late = make("plain", seconds=4), tmp_path / "late.mp4"
     ffmpeg.run(
-        [*ffmpeg.source(plain), "-itsoffset", "0.5", *ffmpeg.source(plain), "-map", "0:v", "-map", "1:a", "-c", "copy", f"file:{late}"],
+        [
+            *ffmpeg.source(plain),
+            "-itsoffset",
+            "0.5",
+            *ffmpeg.source(plain),
+            "-map",
+            "0:v",
+            "-map",
+            "1:a",
+            "-c",
+            "copy",
+            f"file:{late}",
+        ],
         timeout=30,
     )
     out = compare(plain, late, tmp_path / "a.mp4")
@@ -152,13 +204,29 @@ def test_sound_that_begins_late_stays_late(make, tmp_path: Path) -> None:  # typ
 
 
 def test_triptych_of_real_media(shared_media: Path, look, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    video, image = shared_media / "video" / "dance_woman_4s.mp4", shared_media / "image" / "painting_halfbody.jpg"
-    out = compare(video, shared_media / "video" / "dog_16fps.mp4", tmp_path / "a.jpg", layout="triptych", image=image, draft=True)
+    video, image = (
+        shared_media / "video" / "dance_woman_4s.mp4",
+        shared_media / "image" / "painting_halfbody.jpg",
+    )
+    out = compare(
+        video,
+        shared_media / "video" / "dog_16fps.mp4",
+        tmp_path / "a.jpg",
+        layout="triptych",
+        image=image,
+        draft=True,
+    )
     with Image.open(out) as picture, Image.open(image) as original:
         assert picture.width > 3 * 700
-        panel = picture.convert("RGB").crop((0, picture.height - 1080, 606, picture.height)).resize((60, 107))
+        panel = (
+            picture.convert("RGB")
+            .crop((0, picture.height - 1080, 606, picture.height))
+            .resize((60, 107))
+        )
         wanted = original.convert("RGB").resize((60, 107))
-    assert np.abs(np.asarray(panel, float) - np.asarray(wanted, float)).mean() < 6  # the image is the leftmost picture, unstretched
+    assert (
+        np.abs(np.asarray(panel, float) - np.asarray(wanted, float)).mean() < 6
+    )  # the image is the leftmost picture, unstretched
 
 
 def test_colours_are_those_of_the_clips(make, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -166,26 +234,65 @@ def test_colours_are_those_of_the_clips(make, tmp_path: Path) -> None:  # type: 
     pure = "color=0x20c040:s={s}:r={r}:d={d}"
     to709 = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709")
     to601 = ("-colorspace", "smpte170m", "-color_primaries", "smpte170m", "-color_trc", "smpte170m")
-    one = make("c709", source=pure, seconds=0.4, video_filter="scale=out_color_matrix=bt709", extra=to709, sound=None)
-    two = make("c601", source=pure, seconds=0.4, video_filter="scale=out_color_matrix=bt601", extra=to601, sound=None)
-    untagged = make("cnone", source=pure, seconds=0.4, video_filter="scale=out_color_matrix=bt601,setparams=colorspace=unknown", sound=None)
+    one = make(
+        "c709",
+        source=pure,
+        seconds=0.4,
+        video_filter="scale=out_color_matrix=bt709",
+        extra=to709,
+        sound=None,
+    )
+    two = make(
+        "c601",
+        source=pure,
+        seconds=0.4,
+        video_filter="scale=out_color_matrix=bt601",
+        extra=to601,
+        sound=None,
+    )
+    untagged = make(
+        "cnone",
+        source=pure,
+        seconds=0.4,
+        video_filter="scale=out_color_matrix=bt601,setparams=colorspace=unknown",
+        sound=None,
+    )
     full = make(
-        "cfull", source=pure, seconds=0.4, video_filter="scale=out_color_matrix=bt709:out_range=pc,format=yuvj420p", extra=to709, sound=None
+        "cfull",
+        source=pure,
+        seconds=0.4,
+        video_filter="scale=out_color_matrix=bt709:out_range=pc,format=yuvj420p",
+        extra=to709,
+        sound=None,
     )
     for other in (two, untagged, full):
         for ending in (".png", ".webp", ".gif", ".jpg"):
             with Image.open(compare(one, other, tmp_path / f"a{ending}")) as picture:
                 rgb = np.asarray(picture.convert("RGB"), int)
-            for at in (rgb.shape[1] // 4, rgb.shape[1] * 3 // 4):  # a wrong matrix is off by 20 and more
-                assert np.abs(rgb[rgb.shape[0] // 2, at] - (0x20, 0xC0, 0x40)).max() <= 9, (other.name, ending)
+            for at in (
+                rgb.shape[1] // 4,
+                rgb.shape[1] * 3 // 4,
+            ):  # a wrong matrix is off by 20 and more
+                assert np.abs(rgb[rgb.shape[0] // 2, at] - (0x20, 0xC0, 0x40)).max() <= 9, (
+                    other.name,
+                    ending,
+                )
 
 
 @pytest.mark.parametrize("ending", [".gif", ".webp"])
 @pytest.mark.parametrize("most", [400_000, 60_000])
 def test_animations_keep_to_the_size(make, tmp_path: Path, ending: str, most: int) -> None:  # type: ignore[no-untyped-def]
     told: list[float] = []
-    out = compare(make("a25"), make("b30", rate=30, seconds=1.4), tmp_path / f"a{ending}", max_bytes=most, on_progress=told.append)
-    assert 0.3 * most < out.stat().st_size <= most or (most == 400_000 and out.stat().st_size <= most)
+    out = compare(
+        make("a25"),
+        make("b30", rate=30, seconds=1.4),
+        tmp_path / f"a{ending}",
+        max_bytes=most,
+        on_progress=told.append,
+    )
+    assert 0.3 * most < out.stat().st_size <= most or (
+        most == 400_000 and out.stat().st_size <= most
+    )
     with Image.open(out) as picture:
         frames, lasts = getattr(picture, "n_frames", 1), 0.0
         for n in range(frames):
@@ -202,7 +309,9 @@ def test_animations_keep_to_the_size(make, tmp_path: Path, ending: str, most: in
 def test_a_film_keeps_to_the_size(make, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     free = compare(make("a25"), make("b30", rate=30, seconds=1.4), tmp_path / "free.mp4")
     most = free.stat().st_size // 3
-    small = compare(make("a25"), make("b30", rate=30, seconds=1.4), tmp_path / "small.mp4", max_bytes=most)
+    small = compare(
+        make("a25"), make("b30", rate=30, seconds=1.4), tmp_path / "small.mp4", max_bytes=most
+    )
     assert 0.4 * most < small.stat().st_size <= most
     assert plays(probe_video(small))
 
@@ -216,7 +325,14 @@ def test_what_cannot_fit_is_said_and_nothing_is_left(make, tmp_path: Path, endin
 
 
 def test_stop_leaves_no_file_and_keeps_the_old_one(make, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    clip = make("minute", size="640x480", seconds=20, rate=30, source="color=red:s={s}:r={r}:d={d}", sound=None)
+    clip = make(
+        "minute",
+        size="640x480",
+        seconds=20,
+        rate=30,
+        source="color=red:s={s}:r={r}:d={d}",
+        sound=None,
+    )
     told: list[float] = []
     old = tmp_path / "a.mp4"
     old.write_bytes(b"what was there before")
@@ -250,7 +366,9 @@ def test_hostile_labels_are_only_text(make, tmp_path: Path, label: str) -> None:
         assert Size(*picture.size).height == 128 + 22
         strip = np.asarray(picture.convert("RGB"), int)[:22]
     assert (np.abs(strip - GROUND).max(2) > 60).any()
-    assert (np.abs(strip[:, -132:] - (255, 180, 84)).max(2) < 8).sum() > 100  # the draft's chip is whatever the label says
+    assert (
+        np.abs(strip[:, -132:] - (255, 180, 84)).max(2) < 8
+    ).sum() > 100  # the draft's chip is whatever the label says
 
 
 def test_hostile_names_of_files(make, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -276,7 +394,12 @@ def test_sheet_shows_twelve_pairs_with_the_end_held(make, tmp_path: Path) -> Non
     for n in range(12):
         left = 24 + (n % grid.columns) * (grid.cell.width + 18)
         middle = 64 + (n // grid.columns) * (grid.cell.height + 18) + 30 + grid.height // 2
-        seen.append((int(grey[middle, left + grid.widths[0] // 2]), int(grey[middle, left + grid.widths[0] + 2 + grid.widths[1] // 2])))
+        seen.append(
+            (
+                int(grey[middle, left + grid.widths[0] // 2]),
+                int(grey[middle, left + grid.widths[0] + 2 + grid.widths[1] // 2]),
+            )
+        )
     reference_seen, result_seen = zip(*seen, strict=True)
     assert all(a < b for a, b in itertools.pairwise(reference_seen))
     assert all(abs(a - b) <= 3 for a, b in seen[:6])  # pairs are aligned
@@ -285,7 +408,12 @@ def test_sheet_shows_twelve_pairs_with_the_end_held(make, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "sizes", [(Size(1080, 1920), Size(1080, 1920)), (Size(1920, 1080), Size(720, 1280)), (Size(2000, 400), Size(2000, 400))]
+    "sizes",
+    [
+        (Size(1080, 1920), Size(1080, 1920)),
+        (Size(1920, 1080), Size(720, 1280)),
+        (Size(2000, 400), Size(2000, 400)),
+    ],
 )
 def test_sheet_is_a_page(sizes: tuple[Size, Size]) -> None:
     from kling_utils.review import sheet
@@ -297,7 +425,11 @@ def test_sheet_is_a_page(sizes: tuple[Size, Size]) -> None:
 
 def test_still_at_a_moment(make, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     flips = make(
-        "flips", size="200x200", seconds=2, source="color=red:s={s}:r={r}:d={d},geq=r='255*lt(T,1)':g=0:b='255*gte(T,1)'", sound=None
+        "flips",
+        size="200x200",
+        seconds=2,
+        source="color=red:s={s}:r={r}:d={d},geq=r='255*lt(T,1)':g=0:b='255*gte(T,1)'",
+        sound=None,
     )
     for at, channel in ((0.2, 0), (1.5, 2), (99.0, 2)):
         with Image.open(compare(flips, flips, tmp_path / "a.png", at=at)) as picture:

@@ -23,13 +23,35 @@ def joined(path: Path, *parts: tuple[Path, float, float]) -> Path:
     ]
     names = "".join(f"[p{n}]" for n in range(len(parts)))
     graph = ";".join([*chains, f"{names}concat=n={len(parts)}[v]"])
-    ffmpeg.run([*inputs, "-filter_complex", graph, "-map", "[v]", *ffmpeg.H264, "-preset", "ultrafast", f"file:{path}"], timeout=60)
+    ffmpeg.run(
+        [
+            *inputs,
+            "-filter_complex",
+            graph,
+            "-map",
+            "[v]",
+            *ffmpeg.H264,
+            "-preset",
+            "ultrafast",
+            f"file:{path}",
+        ],
+        timeout=60,
+    )
     return path
 
 
 @pytest.mark.parametrize("rate", [12, 25, 60])
 def test_where_it_moves(make, rate: int) -> None:  # type: ignore[no-untyped-def]
-    seen = motion.activity(make(f"rests{rate}", size="200x200", rate=rate, seconds=2, source=MOVES_THEN_RESTS, sound=None))
+    seen = motion.activity(
+        make(
+            f"rests{rate}",
+            size="200x200",
+            rate=rate,
+            seconds=2,
+            source=MOVES_THEN_RESTS,
+            sound=None,
+        )
+    )
     times, values = np.array(seen.times), np.array(seen.values)
     assert values[times < 0.9].min() > 0.5
     assert values[times > 1.25].max() < 0.15
@@ -40,7 +62,18 @@ def test_where_it_moves(make, rate: int) -> None:  # type: ignore[no-untyped-def
 
 def test_the_same_curve_at_any_frame_rate(make) -> None:  # type: ignore[no-untyped-def]
     slow, fast = (
-        motion.scan(probe_video(make(f"rests{r}", size="200x200", rate=r, seconds=2, source=MOVES_THEN_RESTS, sound=None)))
+        motion.scan(
+            probe_video(
+                make(
+                    f"rests{r}",
+                    size="200x200",
+                    rate=r,
+                    seconds=2,
+                    source=MOVES_THEN_RESTS,
+                    sound=None,
+                )
+            )
+        )
         for r in (12, 60)
     )
     n = min(len(slow.energy), len(fast.energy))
@@ -48,14 +81,24 @@ def test_the_same_curve_at_any_frame_rate(make) -> None:  # type: ignore[no-unty
 
 
 def test_noise_is_not_motion(make) -> None:  # type: ignore[no-untyped-def]
-    still = make("still", size="640x480", seconds=2, source="smptebars=s={s}:r={r}:d={d},noise=alls=4:allf=t", sound=None)
+    still = make(
+        "still",
+        size="640x480",
+        seconds=2,
+        source="smptebars=s={s}:r={r}:d={d},noise=alls=4:allf=t",
+        sound=None,
+    )
     assert max(motion.activity(still).values) < 0.5
 
 
 def test_rate_is_that_of_the_samples(make) -> None:  # type: ignore[no-untyped-def]
     clip = make("rests25", size="200x200", rate=25, seconds=2, source=MOVES_THEN_RESTS, sound=None)
     assert motion.activity(clip, rate=5).times == (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6, 1.8)
-    assert len(motion.activity(clip, rate=100).values) == len(motion.activity(clip, rate=100).times) >= 190
+    assert (
+        len(motion.activity(clip, rate=100).values)
+        == len(motion.activity(clip, rate=100).times)
+        >= 190
+    )
     with pytest.raises(ValueError, match="above 0"):
         motion.activity(clip, rate=0)
 
@@ -67,14 +110,27 @@ def test_a_single_frame_has_no_motion(make) -> None:  # type: ignore[no-untyped-
 
 def test_hard_and_jump_cuts_are_found(shared_media: Path, tmp_path: Path) -> None:
     video = shared_media / "video"
-    dance, man, woman = video / "dance_woman_4s.mp4", video / "talking_man_portrait.mp4", video / "sitting_woman_5s.mp4"
+    dance, man, woman = (
+        video / "dance_woman_4s.mp4",
+        video / "talking_man_portrait.mp4",
+        video / "sitting_woman_5s.mp4",
+    )
     cut = joined(tmp_path / "cut.mp4", (dance, 0, 1.5), (man, 0, 1.5), (woman, 0, 1.5))
     assert motion.activity(cut).cuts == pytest.approx((1.5, 3.0), abs=0.05)
     jump = joined(tmp_path / "jump.mp4", (man, 0, 2), (man, 6, 8))
     assert motion.activity(jump).cuts == pytest.approx((2.0,), abs=0.05)
 
 
-@pytest.mark.parametrize("name", ["dance_woman_4s", "talking_man_portrait", "sitting_woman_5s", "face_expressions_7s", "dog_16fps"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "dance_woman_4s",
+        "talking_man_portrait",
+        "sitting_woman_5s",
+        "face_expressions_7s",
+        "dog_16fps",
+    ],
+)
 def test_no_cut_in_one_shot(shared_media: Path, name: str) -> None:
     seen = motion.activity(shared_media / "video" / f"{name}.mp4")
     assert seen.cuts == ()

@@ -17,7 +17,17 @@ from kling_utils.errors import AlreadyHave, KeyRefused, KlingError, Refused, Tas
 from kling_utils.media import ffmpeg
 from kling_utils.preflight.fit import fit, plan_file
 from kling_utils.show import cards, proxies, reports, words
-from kling_utils.values import Finding, Job, Jobs, Money, MotionRequest, Quote, Report, Result, Trouble
+from kling_utils.values import (
+    Finding,
+    Job,
+    Jobs,
+    Money,
+    MotionRequest,
+    Quote,
+    Report,
+    Result,
+    Trouble,
+)
 
 HOSTILE = """<img src=x onerror="alert(1)">'"&{{constructor}}${alert(2)}`</script><script>alert(3)</script>"""
 HARMLESS = {
@@ -69,12 +79,34 @@ def job(tmp_path: Path, text: str = "a") -> Job:
     request = MotionRequest(tmp_path / "image.png", tmp_path / "video.mp4")
     trouble = Trouble(text, text, text, "unknown", text, text)
     return Job(
-        "01J", "home", "local", 2, "failed", request, "f", 0.0, 0.0, tmp_path, text, text, 4.1, price(), task_id=text, trouble=trouble
+        "01J",
+        "home",
+        "local",
+        2,
+        "failed",
+        request,
+        "f",
+        0.0,
+        0.0,
+        tmp_path,
+        text,
+        text,
+        4.1,
+        price(),
+        task_id=text,
+        trouble=trouble,
     )
 
 
 def price(low: str = "0.50", high: str = "0.63", basis: str = "b") -> Quote:
-    return Quote(Decimal("4.13"), Money(Decimal("0.126")), Money(Decimal(low)), Money(Decimal(high)), basis, ("unknown",))
+    return Quote(
+        Decimal("4.13"),
+        Money(Decimal("0.126")),
+        Money(Decimal(low)),
+        Money(Decimal(high)),
+        basis,
+        ("unknown",),
+    )
 
 
 def hostile_values(tmp_path: Path) -> dict[str, object]:
@@ -83,7 +115,9 @@ def hostile_values(tmp_path: Path) -> dict[str, object]:
     failed = TaskFailed(HOSTILE, hint=HOSTILE, words=HOSTILE)
     failed.task_id = HOSTILE
     doomed = job(tmp_path, HOSTILE)
-    result = Result(doomed, tmp_path / "gone.mp4", tmp_path / "gone too.mp4", tmp_path / "gone.png", report)
+    result = Result(
+        doomed, tmp_path / "gone.mp4", tmp_path / "gone too.mp4", tmp_path / "gone.png", report
+    )
     return {
         "report": report,
         "quote": price(basis=HOSTILE),
@@ -96,7 +130,9 @@ def hostile_values(tmp_path: Path) -> dict[str, object]:
     }
 
 
-@pytest.mark.parametrize("kind", ["report", "quote", "job", "jobs", "result", "refused", "have", "failed"])
+@pytest.mark.parametrize(
+    "kind", ["report", "quote", "job", "jobs", "result", "refused", "have", "failed"]
+)
 def test_hostile_text_stays_text(kind: str, tmp_path: Path) -> None:
     html = cards.html(hostile_values(tmp_path)[kind])
     seen = Tags(html)
@@ -137,11 +173,20 @@ def test_an_error_says_all_five_things() -> None:
     error = TaskFailed("It failed.", hint="Crop the clip.", words="No upper body")
     error.task_id = "task-17"
     text = Tags(cards.error(error)).text
-    for part in ("It failed.", "Crop the clip.", "No upper body", words.MONEY["unknown"], "task-17"):
+    for part in (
+        "It failed.",
+        "Crop the clip.",
+        "No upper body",
+        words.MONEY["unknown"],
+        "task-17",
+    ):
         assert part in text
 
 
-@pytest.mark.parametrize(("money", "said"), [("no", "Nothing was spent"), ("yes", "Money was spent"), ("unknown", "not known")])
+@pytest.mark.parametrize(
+    ("money", "said"),
+    [("no", "Nothing was spent"), ("yes", "Money was spent"), ("unknown", "not known")],
+)
 def test_the_money_state_is_told(money: str, said: str) -> None:
     assert said in cards.error(KlingError("x", money=money))  # type: ignore[arg-type]
 
@@ -169,24 +214,41 @@ def test_prices_are_said_with_their_width() -> None:
     assert "0.50 to 0.63 USD" in words.span(price())
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(4.13, "4.1 s"), (5.0, "5 s"), (59.94, "59.9 s"), (125, "2 min 05 s")])
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(4.13, "4.1 s"), (5.0, "5 s"), (59.94, "59.9 s"), (125, "2 min 05 s")]
+)
 def test_lengths(seconds: float, said: str) -> None:
     assert words.seconds(seconds) == said
 
 
-@pytest.mark.parametrize(("gone", "said"), [(3, "just now"), (60, "1 minute ago"), (7200, "2 hours ago"), (200_000, "2 days ago")])
+@pytest.mark.parametrize(
+    ("gone", "said"),
+    [(3, "just now"), (60, "1 minute ago"), (7200, "2 hours ago"), (200_000, "2 days ago")],
+)
 def test_ages(gone: float, said: str) -> None:
     assert words.age(1000.0, 1000.0 + gone) == said
 
 
 def clip(path: Path, size: str, seconds: float) -> Path:
-    source = ["-f", "lavfi", "-i", f"testsrc2=s={size}:r=24:d={seconds}", "-f", "lavfi", "-i", f"sine=d={seconds}"]
+    source = [
+        "-f",
+        "lavfi",
+        "-i",
+        f"testsrc2=s={size}:r=24:d={seconds}",
+        "-f",
+        "lavfi",
+        "-i",
+        f"sine=d={seconds}",
+    ]
     ffmpeg.run([*source, *ffmpeg.H264, "-c:a", "aac", str(path)], timeout=60)
     return path
 
 
 def test_a_result_embeds_a_small_pair_and_never_the_original(tmp_path: Path) -> None:
-    reference, video = clip(tmp_path / "r.mp4", "360x640", 3), clip(tmp_path / "v.mp4", "640x360", 2)
+    reference, video = (
+        clip(tmp_path / "r.mp4", "360x640", 3),
+        clip(tmp_path / "v.mp4", "640x360", 2),
+    )
     result = Result(job(tmp_path), video, reference, tmp_path / "i.png")
     html = result._repr_html_()
     found = re.search(r'src="data:video/mp4;base64,([A-Za-z0-9+/=]+)"', html)
@@ -196,25 +258,36 @@ def test_a_result_embeds_a_small_pair_and_never_the_original(tmp_path: Path) -> 
 
     pair = tmp_path / "pair.mp4"
     pair.write_bytes(base64.b64decode(found[1]))
-    said = ffmpeg.run([*ffmpeg.source(pair), "-f", "null", "-"], timeout=60, check=False, quiet=False).stderr
+    said = ffmpeg.run(
+        [*ffmpeg.source(pair), "-f", "null", "-"], timeout=60, check=False, quiet=False
+    ).stderr
     assert "h264" in said
     assert "748x320" in said, "180 and 568 pixels wide, beside each other"
-    assert re.search(r"Duration: 00:00:02", said), "as long as the result; the longer reference is cut"
+    assert re.search(r"Duration: 00:00:02", said), (
+        "as long as the result; the longer reference is cut"
+    )
 
 
 def test_a_still_stands_in_when_the_pair_cannot_be_made(tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"not a clip")
-    assert 'src="data:image/jpeg;base64,' in proxies.embedded(broken, clip(tmp_path / "v.mp4", "320x320", 1))
+    assert 'src="data:image/jpeg;base64,' in proxies.embedded(
+        broken, clip(tmp_path / "v.mp4", "320x320", 1)
+    )
     assert "cannot be shown" in proxies.embedded(broken, broken)
     assert "not here any more" in proxies.embedded(tmp_path / "gone.mp4", broken)
 
 
 def test_cards_import_nothing_heavy() -> None:
-    script = (
-        "import sys; import kling_utils.show.cards; print([m for m in ('gradio', 'cv2', 'numpy', 'PIL', 'moviepy') if m in sys.modules])"
+    heavy = "('gradio', 'cv2', 'numpy', 'PIL', 'moviepy')"
+    script = f"import sys; import kling_utils.show.cards; print([m for m in {heavy} if m in sys.modules])"
+    out = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
     )
-    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
     assert out.stdout.strip() == "[]"
 
 
@@ -234,21 +307,29 @@ def test_cards_import_nothing_heavy() -> None:
         ("LinkExpired", "yes", "t", "Made, but not saved"),
     ],
 )
-def test_an_error_says_at_which_point_it_happened(code: str, money: str, task: str | None, said: str) -> None:
+def test_an_error_says_at_which_point_it_happened(
+    code: str, money: str, task: str | None, said: str
+) -> None:
     assert words.when(code, money=money, task_id=task) == said
 
 
 def test_a_card_leads_to_the_field_and_a_notebooks_card_does_not() -> None:
     error = TaskFailed("It failed.", field="video")
     assert 'data-goto="video"' in cards.error(error)
-    assert "<button" not in error._repr_html_() if hasattr(error, "_repr_html_") else "<button" not in cards.html(error)
+    assert (
+        "<button" not in error._repr_html_()
+        if hasattr(error, "_repr_html_")
+        else "<button" not in cards.html(error)
+    )
     assert 'data-goto="key"' in cards.error(KeyRefused("No."))
     assert "data-goto" not in cards.error(KlingError("x", field="request"))
 
 
 def test_a_report_to_send_tells_no_secret(tmp_path: Path) -> None:
     words = "Bearer abc.def sk_live_0123456789 https://u:pw@host.example/clip.mp4?X-Sig=deadbeef /home/me/private/clip.mp4"
-    told = reports.of_job(job(tmp_path), Trouble("TaskFailed", "It failed.", "Crop it.", "unknown", words, "video"))
+    told = reports.of_job(
+        job(tmp_path), Trouble("TaskFailed", "It failed.", "Crop it.", "unknown", words, "video")
+    )
     for secret in ("abc.def", "sk_live", "deadbeef", "pw@", "/home/me", "private", str(tmp_path)):
         assert secret not in told
     for fact in ("It failed.", "Crop it.", "clip.mp4", "01J", "unknown", "host.example"):
@@ -256,7 +337,10 @@ def test_a_report_to_send_tells_no_secret(tmp_path: Path) -> None:
 
 
 def test_the_audit_is_two_lines_until_it_is_opened() -> None:
-    passed, short = Finding("a", "result", "pass", "Sound", "there", ""), Finding("b", "result", "warning", "Length", "4 s", "5 s", "fix")
+    passed, short = (
+        Finding("a", "result", "pass", "Sound", "there", ""),
+        Finding("b", "result", "warning", "Length", "4 s", "5 s", "fix"),
+    )
     folded = cards.audit(Report((passed, short)))
     assert "1 thing to know about the result" in folded
     assert "Length; 1 of 2 checks passed" in folded
@@ -266,7 +350,11 @@ def test_the_audit_is_two_lines_until_it_is_opened() -> None:
 
 
 def test_a_failed_job_does_not_show_a_price_that_was_not_paid(tmp_path: Path) -> None:
-    paid = dataclasses.replace(job(tmp_path), provider="novita", trouble=Trouble("c", "m", "h", "no"))
+    paid = dataclasses.replace(
+        job(tmp_path), provider="novita", trouble=Trouble("c", "m", "h", "no")
+    )
     assert words.spent(paid) == "nothing spent"
-    assert words.spent(dataclasses.replace(paid, state="succeeded", trouble=None)) == "about 0.52 USD"
+    assert (
+        words.spent(dataclasses.replace(paid, state="succeeded", trouble=None)) == "about 0.52 USD"
+    )
     assert words.spent(job(tmp_path)) == "free"

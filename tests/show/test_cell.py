@@ -28,12 +28,29 @@ def result(tmp_path: Path) -> Result:
     )
     Image.new("RGB", (900, 1200), "teal").save(image)
     request = MotionRequest(image, reference)
-    job = Job("01J", "home", "local", 1, "succeeded", request, "f", 0.0, 0.0, tmp_path, "<i>.png", "r.mp4", 3.0, video=video)
+    job = Job(
+        "01J",
+        "home",
+        "local",
+        1,
+        "succeeded",
+        request,
+        "f",
+        0.0,
+        0.0,
+        tmp_path,
+        "<i>.png",
+        "r.mp4",
+        3.0,
+        video=video,
+    )
     return Result(job, video, reference, image)
 
 
 def paid(result: Result) -> Result:
-    return dataclasses.replace(result, job=dataclasses.replace(result.job, job_id="01K", provider="novita"))
+    return dataclasses.replace(
+        result, job=dataclasses.replace(result.job, job_id="01K", provider="novita")
+    )
 
 
 def test_a_cell_holds_the_page_in_a_frame_and_names_a_draft(result: Result) -> None:
@@ -61,7 +78,9 @@ def test_the_saved_page_has_the_clips_as_they_are(result: Result, tmp_path: Path
 
 
 def test_results_of_two_references_do_not_share_a_stage(result: Result, tmp_path: Path) -> None:
-    other = dataclasses.replace(result, reference=burnt.clip(tmp_path / "other.mp4", fps=25, frames=75))
+    other = dataclasses.replace(
+        result, reference=burnt.clip(tmp_path / "other.mp4", fps=25, frames=75)
+    )
     with pytest.raises(InvalidRequest, match="one reference"):
         Stage(result, other)
 

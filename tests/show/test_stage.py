@@ -23,7 +23,9 @@ def test_the_markup_is_inert(sign: str) -> None:
     assert sign not in stage.template()
 
 
-@pytest.mark.parametrize("sign", ["innerHTML", "insertAdjacentHTML", "eval(", "http:", "https:", "document.write"])
+@pytest.mark.parametrize(
+    "sign", ["innerHTML", "insertAdjacentHTML", "eval(", "http:", "https:", "document.write"]
+)
 def test_the_script_writes_no_markup_and_loads_nothing(sign: str) -> None:
     assert sign not in stage.script()
 
@@ -50,15 +52,30 @@ def test_a_draft_is_named_on_the_stage(tmp_path: Path) -> None:
 def test_a_value_says_only_what_it_was_given(tmp_path: Path) -> None:
     assert stage.of(job(tmp_path), {"url": "a"}, {"url": "b"}).keys() == stage.nothing().keys()
     motion = stage.Motions(a=stage.strip(Activity((0.1,), (0.5,), ())))
-    takes = [stage.Take(id="01J", label="std", b={"url": "b"}), stage.Take(id="02J", label="pro", b={"url": "c"})]
-    full = stage.of(job(tmp_path), {"url": "a"}, {"url": "b"}, fps=25.0, image={"url": "i"}, motion=motion, takes=takes)
+    takes = [
+        stage.Take(id="01J", label="std", b={"url": "b"}),
+        stage.Take(id="02J", label="pro", b={"url": "c"}),
+    ]
+    full = stage.of(
+        job(tmp_path),
+        {"url": "a"},
+        {"url": "b"},
+        fps=25.0,
+        image={"url": "i"},
+        motion=motion,
+        takes=takes,
+    )
     assert full["take"] == "01J"
     assert full["fps"] == 25.0
     assert full["motion"] == {"a": {"times": (0.1,), "values": (0.5,), "cuts": ()}}
-    assert "takes" not in stage.of(job(tmp_path), {"url": "a"}, None, takes=takes), "a job that has no result yet shows none"
+    assert "takes" not in stage.of(job(tmp_path), {"url": "a"}, None, takes=takes), (
+        "a job that has no result yet shows none"
+    )
 
 
 def test_every_element_that_the_script_looks_for_is_in_the_markup() -> None:
     looked = set(re.findall(r"\$\('\.(stage-[a-z-]+)", stage.script()))
     assert len(looked) > 20
-    assert [name for name in looked if not re.search(rf'class="[^"]*\b{name}\b', stage.template())] == []
+    assert [
+        name for name in looked if not re.search(rf'class="[^"]*\b{name}\b', stage.template())
+    ] == []

@@ -42,16 +42,29 @@ class StandIn:
     def look(self, *, key: Any = None, draft: bool = False, **asked: Any) -> Any:
         key = None if draft else key
         self.looked.append(asked)
-        return SimpleNamespace(report=Report(self.findings), quote=self.price(asked, key), seconds=1.0, provider=self.provider_for(key))
+        return SimpleNamespace(
+            report=Report(self.findings),
+            quote=self.price(asked, key),
+            seconds=1.0,
+            provider=self.provider_for(key),
+        )
 
     def price(self, asked: dict[str, Any], key: Any) -> Quote:
         """Free here; with a key 0.126 or 0.168 a second."""
-        rate = Decimal("0" if key is None else "0.168" if asked["model_name"].endswith("pro") else "0.126")
+        rate = Decimal(
+            "0" if key is None else "0.168" if asked["model_name"].endswith("pro") else "0.126"
+        )
         return Quote(Decimal(10), Money(rate), Money(10 * rate), Money(10 * rate), "a test's price")
 
     def submit(self, request: MotionRequest, **how: Any) -> Job:
         self.done.append(("submit", request, how))
-        made = replace(next(iter(self.kept.values())), job_id="NEW", state="checked", request=request, owner=how["owner"])
+        made = replace(
+            next(iter(self.kept.values())),
+            job_id="NEW",
+            state="checked",
+            request=request,
+            owner=how["owner"],
+        )
         self.kept["NEW"] = made
         return made
 
@@ -88,7 +101,9 @@ class StandIn:
         self.done.append(("adopt_task", request, task_id, how))
         return replace(next(iter(self.kept.values())), job_id="NEW")
 
-    def adopt(self, job_id: str, task_id: str, *, owner: str | None = None, key: Any = None) -> Job | None:
+    def adopt(
+        self, job_id: str, task_id: str, *, owner: str | None = None, key: Any = None
+    ) -> Job | None:
         self.done.append(("adopt", job_id, task_id, owner))
         return self.kept.get(job_id)
 
@@ -117,7 +132,9 @@ def picture(tmp_path: Path) -> Path:
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
     path = tmp_path / "moves.mp4"
-    ffmpeg.run(["-f", "lavfi", "-i", "testsrc2=s=320x480:r=24:d=1", *ffmpeg.H264, str(path)], timeout=60)
+    ffmpeg.run(
+        ["-f", "lavfi", "-i", "testsrc2=s=320x480:r=24:d=1", *ffmpeg.H264, str(path)], timeout=60
+    )
     return path
 
 
@@ -125,7 +142,13 @@ def clip(tmp_path: Path) -> Path:
 def job(tmp_path: Path, picture: Path, clip: Path) -> Callable[..., Job]:
     def make(job_id: str = "A", owner: str = "home", **more: Any) -> Job:
         request = MotionRequest(picture, clip)
-        facts: dict[str, Any] = {"provider": "local", "take": 1, "state": "processing", "created": 100.0, "updated": 100.0} | more
+        facts: dict[str, Any] = {
+            "provider": "local",
+            "take": 1,
+            "state": "processing",
+            "created": 100.0,
+            "updated": 100.0,
+        } | more
         return Job(
             job_id=job_id,
             owner=owner,

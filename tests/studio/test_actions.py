@@ -73,7 +73,9 @@ def test_a_paid_result_says_what_pro_costs_more_and_offers_a_draft(at: Make) -> 
 
 def test_what_the_checks_refuse_is_not_for_sale(at: Make) -> None:
     runner, actions, _ = at()
-    runner.findings = (Finding("video.duration", "video", "error", "Length of the clip", "20 s", "3 to 10 s"),)
+    runner.findings = (
+        Finding("video.duration", "video", "error", "Length of the clip", "20 s", "3 to 10 s"),
+    )
     value = actions.value(runner.kept["A"])
     assert all(offer["blocked"] for offer in value["items"])
     assert {offer["note"] for offer in value["items"]} == {"cannot be sent"}
@@ -104,7 +106,9 @@ def test_as_pro_sends_the_same_files_under_their_names(at: Make, picture: Path) 
     assert desk.job_id == "NEW"
 
 
-def test_a_clip_that_was_given_by_its_address_goes_by_it_again_where_kling_makes_it(at: Make) -> None:
+def test_a_clip_that_was_given_by_its_address_goes_by_it_again_where_kling_makes_it(
+    at: Make,
+) -> None:
     runner, actions, desk = at(provider="novita")
     address = "https://clips.example/dance.mp4?signed=s3cret"
     runner.addresses = {"video": address}
@@ -135,7 +139,9 @@ def test_what_is_not_offered_is_not_done(at: Make, name: Any) -> None:
     assert runner.done == []
 
 
-def test_another_visitors_job_is_neither_used_nor_deleted(stand_in: Make, job: Make, built: Make) -> None:
+def test_another_visitors_job_is_neither_used_nor_deleted(
+    stand_in: Make, job: Make, built: Make
+) -> None:
     runner, mine = stand_in(space_id="me/space"), visitor.known("")
     runner.kept["A"] = job("A", "somebody else", state="succeeded")
     actions, desk = built(lambda: Actions(runner)), Desk()
@@ -155,12 +161,20 @@ def test_deleting_the_open_job_empties_the_desk(at: Make) -> None:
 def test_a_trimmed_clip_fills_the_form(at: Make, tmp_path: Path) -> None:
     runner, actions, desk = at()
     long = tmp_path / "long.mp4"
-    ffmpeg.run(["-f", "lavfi", "-i", "testsrc2=s=360x640:r=24:d=6", *ffmpeg.H264, str(long)], timeout=60)
+    ffmpeg.run(
+        ["-f", "lavfi", "-i", "testsrc2=s=360x640:r=24:d=6", *ffmpeg.H264, str(long)], timeout=60
+    )
     before = runner.kept["A"]
-    runner.kept["A"] = replace(before, video_name="dance.mp4", request=replace(before.request, video=long))
-    first, (said, image, _, video, _, *rest) = actions.trim(event(**{"from": 1.5, "to": 5.0}), desk, "")
+    runner.kept["A"] = replace(
+        before, video_name="dance.mp4", request=replace(before.request, video=long)
+    )
+    first, (said, image, _, video, _, *rest) = actions.trim(
+        event(**{"from": 1.5, "to": 5.0}), desk, ""
+    )
     assert "Trimming the clip" in first[0], "at once"
-    assert not any(isinstance(value, str) for value in first[1:]), "the form stays as it is until then"
+    assert not any(isinstance(value, str) for value in first[1:]), (
+        "the form stays as it is until then"
+    )
     assert "Nothing was sent" in said
     assert "data-filled" in said
     assert probe_video(Path(video)).duration == pytest.approx(3.5, abs=0.1)
@@ -170,8 +184,19 @@ def test_a_trimmed_clip_fills_the_form(at: Make, tmp_path: Path) -> None:
     assert runner.done == []
 
 
-@pytest.mark.parametrize("sent", [{"from": 3, "to": 3}, {"from": 5, "to": 2}, {"from": "x", "to": None}, {}, {"from": 2, "to": 3.5}])
-def test_a_part_that_is_none_or_too_short_leaves_the_form_alone(at: Make, sent: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"from": 3, "to": 3},
+        {"from": 5, "to": 2},
+        {"from": "x", "to": None},
+        {},
+        {"from": 2, "to": 3.5},
+    ],
+)
+def test_a_part_that_is_none_or_too_short_leaves_the_form_alone(
+    at: Make, sent: dict[str, Any]
+) -> None:
     _, actions, desk = at()
     *_, (said, *form) = actions.trim(event(**sent), desk, "")
     assert "kc-error-card" in said
@@ -195,25 +220,39 @@ HOSTILE = """a'); import os; os.system("rm -rf /") # $(touch x) `touch y`\n"""
 
 def hostile(job: Make) -> Job:
     made: Job = job(state="succeeded")
-    request = MotionRequest(made.request.image, made.request.video, prompt=HOSTILE, negative_prompt="it's")
+    request = MotionRequest(
+        made.request.image, made.request.video, prompt=HOSTILE, negative_prompt="it's"
+    )
     return replace(made, request=request, image_name=HOSTILE + ".png", video_name=HOSTILE + ".mp4")
 
 
 def test_as_python_it_is_one_request_with_the_typed_texts(job: Make) -> None:
     for text in (snippets.python(hostile(job)), snippets.cell(hostile(job))):
-        calls = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "MotionRequest"]
+        calls = [
+            n
+            for n in ast.walk(ast.parse(text))
+            if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "MotionRequest"
+        ]
         named = {k.arg: ast.literal_eval(k.value) for k in calls[0].keywords}
         assert named["prompt"] == HOSTILE
         assert named["image"] == HOSTILE + ".png"
         assert named["model_name"] == "kling-v3-0-std"
-        assert "system" not in {n.attr for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Attribute)}
+        assert "system" not in {
+            n.attr for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Attribute)
+        }
 
 
 def test_as_curl_it_carries_no_key_and_runs_nothing_else(job: Make, tmp_path: Path) -> None:
     text = snippets.curl(hostile(job))
     assert "$NOVITA_API_KEY" in text
     tools = "base64() { cat >/dev/null; }\ntr() { cat; }\ncurl() { :; }\njq() { printf '%s' \"$3\" >body; }\n"
-    ran = subprocess.run(["/bin/bash", "-c", tools + text], cwd=tmp_path, capture_output=True, timeout=10, check=False)
+    ran = subprocess.run(
+        ["/bin/bash", "-c", tools + text],
+        cwd=tmp_path,
+        capture_output=True,
+        timeout=10,
+        check=False,
+    )
     assert sorted(p.name for p in tmp_path.iterdir() if p.name in ("x", "y")) == []
     assert b"syntax" not in ran.stderr
 

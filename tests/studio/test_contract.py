@@ -23,14 +23,18 @@ async def inside_a_loop(runner: Runner) -> gr.Blocks:
 
 @pytest.fixture
 def config(tmp_path: Path) -> dict[str, Any]:
-    with Runner(load(home=tmp_path / "home", novita_api_key="sk-owner-secret-0123456789")) as runner:
+    with Runner(
+        load(home=tmp_path / "home", novita_api_key="sk-owner-secret-0123456789")
+    ) as runner:
         page = asyncio.run(inside_a_loop(runner))
         assert isinstance(page, gr.Blocks)
         return dict(page.get_config_file())
 
 
 def by_id(config: dict[str, Any]) -> dict[str, int]:
-    return {c["props"]["elem_id"]: c["id"] for c in config["components"] if c["props"].get("elem_id")}
+    return {
+        c["props"]["elem_id"]: c["id"] for c in config["components"] if c["props"].get("elem_id")
+    }
 
 
 def test_no_event_is_public(config: dict[str, Any]) -> None:

@@ -27,7 +27,9 @@ def test_a_file_of_the_home_is_handed_out_as_a_copy(picture: Path) -> None:
     assert files.data(picture.with_name("gone.png")) is None
 
 
-def test_what_came_from_an_address_is_shown_under_a_name_that_browsers_know(picture: Path, tmp_path: Path) -> None:
+def test_what_came_from_an_address_is_shown_under_a_name_that_browsers_know(
+    picture: Path, tmp_path: Path
+) -> None:
     nameless = tmp_path / "0123abcd"
     nameless.write_bytes(picture.read_bytes())
     for kind, suffix in (("image", ".png"), ("video", ".mp4")):
@@ -60,7 +62,19 @@ def test_a_clip_that_browsers_refuse_gets_a_preview(tmp_path: Path, clip: Path) 
     assert files.clip(probe.probe_video(clip)) == clip
     deep = tmp_path / "deep.mp4"
     ffmpeg.run(
-        ["-f", "lavfi", "-i", "testsrc2=s=320x480:r=24:d=1", "-c:v", "libx265", "-pix_fmt", "yuv420p10le", "-tag:v", "hvc1", str(deep)],
+        [
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc2=s=320x480:r=24:d=1",
+            "-c:v",
+            "libx265",
+            "-pix_fmt",
+            "yuv420p10le",
+            "-tag:v",
+            "hvc1",
+            str(deep),
+        ],
         timeout=60,
     )
     shown = probe.probe_video(files.clip(probe.probe_video(deep)))
@@ -69,7 +83,20 @@ def test_a_clip_that_browsers_refuse_gets_a_preview(tmp_path: Path, clip: Path) 
 
 def test_a_recording_becomes_an_mp4_with_a_length(tmp_path: Path) -> None:
     live = tmp_path / "sample.webm"
-    ffmpeg.run(["-f", "lavfi", "-i", "testsrc2=s=320x240:r=30:d=1", "-c:v", "libvpx", "-live", "1", str(live)], timeout=60)
+    ffmpeg.run(
+        [
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc2=s=320x240:r=30:d=1",
+            "-c:v",
+            "libvpx",
+            "-live",
+            "1",
+            str(live),
+        ],
+        timeout=60,
+    )
     made = probe.probe_video(files.recording(live))
     assert (made.codec, made.container) == ("h264", "mp4")
     assert made.duration == pytest.approx(1.0, abs=0.1)

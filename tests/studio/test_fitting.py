@@ -47,7 +47,9 @@ def test_nothing_is_shown_while_nothing_is_wrong(panel: Any, tmp_path: Path) -> 
 
 
 def test_what_will_be_done_and_its_cost_are_told_before(panel: Any, tmp_path: Path) -> None:
-    (shown, plan, start, shape, slow, button, colour), _ = judged(panel, form(zoo.image(tmp_path, size=(900, 300))))
+    (shown, plan, start, shape, slow, button, colour), _ = judged(
+        panel, form(zoo.image(tmp_path, size=(900, 300)))
+    )
     assert shown["visible"]
     assert "ground" in plan.lower()
     assert "The person takes up less of the picture" in plan
@@ -74,7 +76,10 @@ def test_a_long_clip_asks_where_to_begin_with_pictures(panel: Any, tmp_path: Pat
 def test_a_thumbnail_chooses_where_the_clip_begins(panel: Any, tmp_path: Path) -> None:
     asked = form(video=zoo.clip(tmp_path, seconds=36.0, rate="10"))
     _, desk = judged(panel, asked)
-    frames = re.findall(r'<button type="button" data-begin="([0-9.]+)"[^>]* aria-label="([^"]+)"', panel[1].frames(desk)["value"])
+    frames = re.findall(
+        r'<button type="button" data-begin="([0-9.]+)"[^>]* aria-label="([^"]+)"',
+        panel[1].frames(desk)["value"],
+    )
     assert [float(at) for at, _ in frames] == pytest.approx([4.5 * n for n in range(8)])
     assert frames[1][1] == "Begin at 4.5 s"
     assert frames[7][1] == "Begin at 6 s, the latest"
@@ -87,7 +92,9 @@ def test_a_thumbnail_chooses_where_the_clip_begins(panel: Any, tmp_path: Path) -
         assert not isinstance(panel[1].begun(SimpleNamespace(at=nonsense), *rest)[1], str)
 
 
-def test_the_colour_of_the_ground_is_asked_for_where_one_is_needed(panel: Any, tmp_path: Path) -> None:
+def test_the_colour_of_the_ground_is_asked_for_where_one_is_needed(
+    panel: Any, tmp_path: Path
+) -> None:
     asked = form(zoo.image(tmp_path, size=(900, 300)))
     (*_, colour), desk = judged(panel, asked)
     assert colour["choices"][0][0] == "Blurred picture (usual)"
@@ -99,7 +106,9 @@ def test_the_colour_of_the_ground_is_asked_for_where_one_is_needed(panel: Any, t
     assert colour["visible"]
     assert colour["label"] == "Colour behind what is see-through"
     assert "#00b140" in panel[1].replan(*vars_of(through), 0.0, PAD, False, "#00b140", desk)[0]
-    assert "white" in panel[1].replan(*vars_of(through), 0.0, PAD, False, "url(x)", desk)[0], "only what is offered"
+    assert "white" in panel[1].replan(*vars_of(through), 0.0, PAD, False, "url(x)", desk)[0], (
+        "only what is offered"
+    )
     (*_, colour), _ = judged(panel, form(zoo.image(tmp_path, "photo.webp", kind="WEBP")))
     assert colour["visible"] is False
 
@@ -107,7 +116,9 @@ def test_the_colour_of_the_ground_is_asked_for_where_one_is_needed(panel: Any, t
 def test_what_cannot_be_read_is_told_by_its_own_card_alone(panel: Any, tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no clip")
-    (shown, plan, *_, button, _), desk = judged(panel, form(zoo.image(tmp_path, "photo.webp", kind="WEBP"), broken))
+    (shown, plan, *_, button, _), desk = judged(
+        panel, form(zoo.image(tmp_path, "photo.webp", kind="WEBP"), broken)
+    )
     assert shown["visible"]
     assert "Cannot be fixed" not in plan
     assert button["value"] == "Fix the picture"
@@ -158,19 +169,31 @@ def test_one_click_fixes_both_and_shows_before_and_after(panel: Any, tmp_path: P
     assert "WEBP" in done["value"]
 
 
-@pytest.mark.parametrize(("made", "needed"), [(zoo.rotated_clip, False), (zoo.streamed_webm, True)], ids=["only advised", "refused"])
+@pytest.mark.parametrize(
+    ("made", "needed"),
+    [(zoo.rotated_clip, False), (zoo.streamed_webm, True)],
+    ids=["only advised", "refused"],
+)
 def test_what_is_at_an_address_is_changed_only_when_it_would_be_refused(
-    made: Callable[[Path], Path], needed: bool, tmp_path: Path, built: Callable[[Callable[[], Any]], Any]
+    made: Callable[[Path], Path],
+    needed: bool,
+    tmp_path: Path,
+    built: Callable[[Callable[[], Any]], Any],
 ) -> None:
     clip = made(tmp_path)
-    with ScriptedNovita() as server, Runner(load(home=tmp_path / "home", private_hosts=frozenset({"127.0.0.1"}))) as runner:
+    with (
+        ScriptedNovita() as server,
+        Runner(load(home=tmp_path / "home", private_hosts=frozenset({"127.0.0.1"}))) as runner,
+    ):
         panel = runner, built(lambda: Fitting(runner))
         address = server.serve("/in/dance.mp4", File(clip.read_bytes()))
         (of_file, *_), _ = judged(panel, form(video=clip))
         (of_address, *_), _ = judged(panel, form(video=address))
         assert of_file["visible"] is True
         assert of_address["visible"] is needed
-        assert runner.plan_fit(MotionRequest(zoo.image(tmp_path), address)).needed is needed  # code and page agree
+        assert (
+            runner.plan_fit(MotionRequest(zoo.image(tmp_path), address)).needed is needed
+        )  # code and page agree
 
 
 class Patient(Runner):
@@ -188,7 +211,9 @@ class Patient(Runner):
         raise Interrupted("Stopped.")
 
 
-def test_a_closed_page_ends_the_repair(tmp_path: Path, built: Callable[[Callable[[], Any]], Any]) -> None:
+def test_a_closed_page_ends_the_repair(
+    tmp_path: Path, built: Callable[[Callable[[], Any]], Any]
+) -> None:
     asked, desk = form(zoo.image(tmp_path, "photo.webp", kind="WEBP")), Desk()
 
     async def leave(runner: Patient, fitting: Fitting) -> bool:

@@ -25,9 +25,19 @@ def test_the_balance_is_shown_and_warned_about_when_it_is_below(
         settings = load(home=tmp_path / "home", novita_base_url=novita.base_url)
         with Runner(settings) as runner:
             panel, desk = built(lambda: Generate(runner)), Desk()
-            form = Form(str(zoo.image(tmp_path)), str(zoo.clip(tmp_path)), "video", "kling-v3-0-std", "", "", True)
+            form = Form(
+                str(zoo.image(tmp_path)),
+                str(zoo.clip(tmp_path)),
+                "video",
+                "kling-v3-0-std",
+                "",
+                "",
+                True,
+            )
             desk.check(runner, form, None)
-            assert "value" not in panel.funds("", desk)  # a draft costs nothing, and nobody is asked
+            assert "value" not in panel.funds(
+                "", desk
+            )  # a draft costs nothing, and nobody is asked
             assert novita.state.balance_count == 0
             desk.check(runner, form, clean_key(novita.key))
             said = panel.funds(novita.key, desk)
@@ -45,8 +55,18 @@ def test_another_take_is_not_made_at_another_price_than_the_one_on_its_button(
         settings = load(home=tmp_path / "home", novita_base_url=novita.base_url)
         with Runner(settings) as runner:
             panel, desk = built(lambda: Generate(runner)), Desk()
-            fields = (str(zoo.image(tmp_path)), str(zoo.clip(tmp_path)), "video", "kling-v3-0-std", "", "", True)
-            desk.check(runner, Form(*fields), clean_key(novita.key))  # a key was typed after the offer of a free take
+            fields = (
+                str(zoo.image(tmp_path)),
+                str(zoo.clip(tmp_path)),
+                "video",
+                "kling-v3-0-std",
+                "",
+                "",
+                True,
+            )
+            desk.check(
+                runner, Form(*fields), clean_key(novita.key)
+            )  # a key was typed after the offer of a free take
             *_, last = panel.submit_again(("JOB", "free"), *fields, novita.key, desk, "")
             assert "The price is another one now" in last[1]
             assert runner.jobs() == []

@@ -26,8 +26,18 @@ def runner(novita: ScriptedNovita, tmp_path: Path) -> Iterator[Any]:
     made: list[Runner] = []
 
     def one(**settings: Any) -> Runner:
-        known = {"home": tmp_path / "home", "novita_base_url": novita.base_url, "private_hosts": frozenset({"127.0.0.1"})}
-        made.append(Runner(load(**(known | settings)), transport=Transport(wait=lambda seconds: False), clock=lambda: one.now))
+        known = {
+            "home": tmp_path / "home",
+            "novita_base_url": novita.base_url,
+            "private_hosts": frozenset({"127.0.0.1"}),
+        }
+        made.append(
+            Runner(
+                load(**(known | settings)),
+                transport=Transport(wait=lambda seconds: False),
+                clock=lambda: one.now,
+            )
+        )
         return made[-1]
 
     one.now = 1000.0
@@ -44,7 +54,9 @@ def test_it_says_what_is_there_and_what_to_set(runner: Any, built: Any, tmp_path
     assert "set NOVITA_API_KEY" in said
 
 
-def test_the_typed_key_is_tried_and_never_shown(runner: Any, built: Any, novita: ScriptedNovita) -> None:
+def test_the_typed_key_is_tried_and_never_shown(
+    runner: Any, built: Any, novita: ScriptedNovita
+) -> None:
     health = built(lambda: Health(runner()))
     assert "12.50 USD" in health.look(novita.key)
     said = health.look("sk_wrong_s3cret")
@@ -53,7 +65,9 @@ def test_the_typed_key_is_tried_and_never_shown(runner: Any, built: Any, novita:
     assert "kc-error-card" in health.look("två")
 
 
-def test_a_visitor_of_a_hosted_page_is_not_told_where_things_lie(runner: Any, built: Any, tmp_path: Path) -> None:
+def test_a_visitor_of_a_hosted_page_is_not_told_where_things_lie(
+    runner: Any, built: Any, tmp_path: Path
+) -> None:
     said = built(lambda: Health(runner(space_id="me/space"))).look("")
     assert "a local disk" in said
     assert str(tmp_path) not in said

@@ -26,7 +26,9 @@ class Page:
     def __init__(self, ledger: Path) -> None:
         self.now = 1000.0
         self.media = MediaRoute("http://unset", GUARD, ledger, wall=lambda: self.now, life=3600.0)
-        config = uvicorn.Config(Starlette(routes=[self.media.route()]), port=0, log_level="error", lifespan="off")
+        config = uvicorn.Config(
+            Starlette(routes=[self.media.route()]), port=0, log_level="error", lifespan="off"
+        )
         self.server, self.up = uvicorn.Server(config), threading.Event()
         self.thread = threading.Thread(target=self.server.run, daemon=True)
         self.thread.start()

@@ -36,11 +36,19 @@ FORM = Form("a.png", "b.mp4", "video", "kling-v3-0-std", "", "", True)
 
 @pytest.mark.parametrize(
     ("orientation", "take", "says"),
-    [("video", 1, "Standard"), ("image", 1, "Standard, like the picture"), ("image", 2, "Standard, like the picture, take 2")],
+    [
+        ("video", 1, "Standard"),
+        ("image", 1, "Standard, like the picture"),
+        ("image", 2, "Standard, like the picture, take 2"),
+    ],
 )
-def test_a_poster_says_what_tells_it_from_the_others(orientation: Any, take: int, says: str, stand_in: Make, job: Make) -> None:
+def test_a_poster_says_what_tells_it_from_the_others(
+    orientation: Any, take: int, says: str, stand_in: Make, job: Make
+) -> None:
     runner, made = stand_in(), job("A", state="succeeded", take=take)
-    runner.kept["A"] = replace(made, request=replace(made.request, character_orientation=orientation))
+    runner.kept["A"] = replace(
+        made, request=replace(made.request, character_orientation=orientation)
+    )
     assert history.value(runner, "")["items"][0]["state"] == says
 
 
@@ -52,7 +60,9 @@ def test_a_poster_says_what_tells_it_from_the_others(orientation: Any, take: int
         ("1-2 s.mp4", "who × 1-2 s", ""),
     ],
 )
-def test_the_part_of_a_clip_is_never_cut_off(name: str, title: str, part: str, stand_in: Make, job: Make) -> None:
+def test_the_part_of_a_clip_is_never_cut_off(
+    name: str, title: str, part: str, stand_in: Make, job: Make
+) -> None:
     runner = stand_in()
     runner.kept["A"] = replace(job("A"), video_name=name)
     (item,) = history.value(runner, "")["items"]
@@ -69,7 +79,9 @@ def test_the_part_of_a_clip_is_never_cut_off(name: str, title: str, part: str, s
         ({"state": "failed"}, "yes", "about 1.26 USD"),
     ],
 )
-def test_a_price_that_nobody_knows_was_charged_is_no_price(facts: Any, money: Any, says: str, stand_in: Make, job: Make) -> None:
+def test_a_price_that_nobody_knows_was_charged_is_no_price(
+    facts: Any, money: Any, says: str, stand_in: Make, job: Make
+) -> None:
     runner = stand_in()
     cost = runner.price({"model_name": "std"}, "a key")
     trouble = None if facts["state"] == "succeeded" else Trouble("TaskFailed", "m", "h", money)
@@ -81,7 +93,18 @@ def test_a_price_that_nobody_knows_was_charged_is_no_price(facts: Any, money: An
 
 
 @pytest.mark.parametrize(
-    "stranger", [None, "", 7, {"a": 1}, "home", "v1_short", "v1_" + "a" * 31 + "/", "v1_" + "a" * 33, ["v1_" + "a" * 32]]
+    "stranger",
+    [
+        None,
+        "",
+        7,
+        {"a": 1},
+        "home",
+        "v1_short",
+        "v1_" + "a" * 31 + "/",
+        "v1_" + "a" * 33,
+        ["v1_" + "a" * 32],
+    ],
 )
 def test_an_id_that_is_not_ours_is_replaced(stranger: Any) -> None:
     fresh = visitor.known(stranger)
@@ -126,7 +149,9 @@ class Slow:
         self.count += 1
         self.began.set()
         assert self.go.wait(10)
-        return SimpleNamespace(report=Report(()), quote=None, seconds=None, provider="local", asked=asked)
+        return SimpleNamespace(
+            report=Report(()), quote=None, seconds=None, provider="local", asked=asked
+        )
 
 
 def test_a_submit_waits_for_the_running_check() -> None:
@@ -162,7 +187,9 @@ def test_the_report_that_was_shown_is_the_one_that_is_sent() -> None:
     assert look.asked["image"] == "c.png"  # type: ignore[attr-defined]
 
 
-def test_a_price_that_was_not_on_the_button_is_not_agreed_to(stand_in: Make, picture: Path, clip: Path) -> None:
+def test_a_price_that_was_not_on_the_button_is_not_agreed_to(
+    stand_in: Make, picture: Path, clip: Path
+) -> None:
     from decimal import Decimal
 
     from kling_utils.values import Money, Quote
@@ -174,7 +201,12 @@ def test_a_price_that_was_not_on_the_button_is_not_agreed_to(stand_in: Make, pic
         def look(self, **asked: Any) -> Any:
             money = Money(Decimal(self.amount))
             cost = Quote(Decimal(1), money, money, money, "")
-            return SimpleNamespace(report=Report(()), quote=cost, seconds=1.0, provider="novita" if money.amount else "local")
+            return SimpleNamespace(
+                report=Report(()),
+                quote=cost,
+                seconds=1.0,
+                provider="novita" if money.amount else "local",
+            )
 
     runner, desk = Priced(), Desk()
     desk.check(runner, FORM, None)  # type: ignore[arg-type]
@@ -212,12 +244,16 @@ def test_a_key_that_cannot_be_used_is_not_repeated() -> None:
 # -- following
 
 
-async def drained(follow: Follow, desk: Desk, who: str, each: Callable[[dict[Any, Any]], None]) -> None:
+async def drained(
+    follow: Follow, desk: Desk, who: str, each: Callable[[dict[Any, Any]], None]
+) -> None:
     async for news in follow.watch(desk, who):
         each(news)
 
 
-def test_watching_shows_the_job_until_it_ends(stand_in: Make, job: Make, clip: Path, built: Make) -> None:
+def test_watching_shows_the_job_until_it_ends(
+    stand_in: Make, job: Make, clip: Path, built: Make
+) -> None:
     runner = stand_in()
     runner.kept["A"] = job("A", progress=10)
     follow, desk = built(lambda: Follow(runner)), Desk()
@@ -230,14 +266,20 @@ def test_watching_shows_the_job_until_it_ends(stand_in: Make, job: Make, clip: P
             runner.kept["A"] = job("A", state="succeeded", video=clip, finished_at=120.0)
 
     asyncio.run(drained(follow, desk, "", next_state))
-    assert [news[follow.panel]["mode"] for news in seen if follow.panel in news] == ["run", "run", "done"]
+    assert [news[follow.panel]["mode"] for news in seen if follow.panel in news] == [
+        "run",
+        "run",
+        "done",
+    ]
     assert list(seen[0]) == [follow.panel], "what is known at once comes first"
     assert seen[1][follow.stage]["b"] is None
     last = {where: what for news in seen for where, what in news.items()}
     assert last[follow.stage]["b"]["path"].startswith(str(Path(get_upload_folder())))
     assert last[follow.stage]["autoplay"] is True
     assert last[follow.download]["visible"] is True
-    assert Path(last[follow.download]["value"]).name == "who-moves-draft.mp4", "what is saved says what it is"
+    assert Path(last[follow.download]["value"]).name == "who-moves-draft.mp4", (
+        "what is saved says what it is"
+    )
     assert follow.rescue.doubt not in seen[-1], "only what changed"
 
 
@@ -254,7 +296,9 @@ def test_stop_watching_stops_only_the_watching(stand_in: Make, job: Make, built:
     assert runner.done == []
 
 
-def test_the_gallery_goes_on_when_nobody_watches(stand_in: Make, job: Make, clip: Path, built: Make) -> None:
+def test_the_gallery_goes_on_when_nobody_watches(
+    stand_in: Make, job: Make, clip: Path, built: Make
+) -> None:
     runner, desk = stand_in(), Desk()
     runner.kept["A"] = job("A", progress=10)
     follow = built(lambda: Follow(runner))
@@ -328,9 +372,14 @@ def test_the_panel_says_that_the_page_may_be_closed(job: Make) -> None:
 
 
 def test_the_orientation_cards_say_consequence_and_length() -> None:
-    blank, measured = options.orientation_choices({}), options.orientation_choices({"video": 4.13, "image": 5.0})
+    blank, measured = (
+        options.orientation_choices({}),
+        options.orientation_choices({"video": 4.13, "image": 5.0}),
+    )
     assert dict((value, label) for label, value in blank)["image"].endswith("5 s")
-    assert "4.1 s, as long as the clip" in dict((value, label) for label, value in measured)["video"]
+    assert (
+        "4.1 s, as long as the clip" in dict((value, label) for label, value in measured)["video"]
+    )
 
 
 def test_the_numbers_of_the_page_are_those_of_the_table() -> None:
@@ -343,7 +392,10 @@ def test_the_numbers_of_the_page_are_those_of_the_table() -> None:
     assert seconds.low == actions.SHORTEST
 
 
-@pytest.mark.parametrize(("key", "says"), [("", "No key is set"), ("sk-mine", "Your key is not tested"), ("sk mine", "cannot be used")])
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [("", "No key is set"), ("sk-mine", "Your key is not tested"), ("sk mine", "cannot be used")],
+)
 def test_the_line_says_whose_key_is_used(key: str, says: str, stand_in: Make, built: Make) -> None:
     line = built(lambda: Account(stand_in(), gr.State(Desk()))).says(key, Desk())
     assert says in line
@@ -372,7 +424,9 @@ class Banker(StandIn):
         return SimpleNamespace(available="12.50 USD")
 
 
-def test_a_key_counts_as_used_only_when_the_provider_answered_to_it(tmp_path: Path, built: Make) -> None:
+def test_a_key_counts_as_used_only_when_the_provider_answered_to_it(
+    tmp_path: Path, built: Make
+) -> None:
     runner, desk = Banker(tmp_path), Desk()
     account = built(lambda: Account(runner, gr.State(desk)))
     runner.refuses = NoContact("Nobody answers.", hint="Look at the network.")
@@ -390,7 +444,9 @@ def test_a_key_counts_as_used_only_when_the_provider_answered_to_it(tmp_path: Pa
     assert "No key is set" in line
 
 
-def test_what_is_said_at_the_button_goes_when_it_is_about_something_else(stand_in: Make, job: Make, built: Make) -> None:
+def test_what_is_said_at_the_button_goes_when_it_is_about_something_else(
+    stand_in: Make, job: Make, built: Make
+) -> None:
     runner, desk = stand_in(), Desk()
     runner.kept["A"] = job("A")
     generate = built(lambda: Generate(runner))
@@ -416,11 +472,19 @@ class Picky(StandIn):
         raise Refused(how["report"])
 
 
-def test_a_refusal_by_the_checks_is_short_and_leads_on(tmp_path: Path, picture: Path, clip: Path, built: Make) -> None:
+def test_a_refusal_by_the_checks_is_short_and_leads_on(
+    tmp_path: Path, picture: Path, clip: Path, built: Make
+) -> None:
     runner = Picky(tmp_path)
-    runner.findings = (Finding("image.format", "image", "error", "Image format", "WebP", "JPEG or PNG", "Save it anew."),)
+    runner.findings = (
+        Finding(
+            "image.format", "image", "error", "Image format", "WebP", "JPEG or PNG", "Save it anew."
+        ),
+    )
     generate = built(lambda: Generate(runner))
-    *_, last = generate.submit(str(picture), str(clip), "video", "kling-v3-0-std", "", "", True, "", Desk(), "")
+    *_, last = generate.submit(
+        str(picture), str(clip), "video", "kling-v3-0-std", "", "", True, "", Desk(), ""
+    )
     assert "1 thing has to change first" in last[1]
     assert "nothing was spent" in last[1]
     assert 'data-goto="image"' in last[1]
@@ -445,7 +509,9 @@ def test_an_unfinished_job_is_found_again(stand_in: Make, job: Make, built: Make
         assert desk.job_id == opened
 
 
-def test_the_files_of_a_job_fill_the_form_again(stand_in: Make, job: Make, built: Make, picture: Path) -> None:
+def test_the_files_of_a_job_fill_the_form_again(
+    stand_in: Make, job: Make, built: Make, picture: Path
+) -> None:
     runner = stand_in(space_id="me/space")
     mine = visitor.known("")
     runner.kept = {"A": job("A", mine), "B": job("B", "someone else")}

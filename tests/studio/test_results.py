@@ -41,14 +41,19 @@ async def drained(asked: Exports, kind: str, desk: Desk, who: Any = "", **more: 
     return [value async for value in asked.make(event, desk, who)]  # type: ignore[arg-type]
 
 
-def test_an_animation_keeps_to_the_size_that_was_named(stand_in: Make, built: Make, finished: Job) -> None:
+def test_an_animation_keeps_to_the_size_that_was_named(
+    stand_in: Make, built: Make, finished: Job
+) -> None:
     runner, desk = stand_in(), Desk()
     runner.kept["A"] = finished
     desk.open("A")
     asked = built(lambda: Exports(runner))
     usual = asyncio.run(drained(asked, "gif", desk, most="nonsense"))[-1]
     small = asyncio.run(drained(asked, "gif", desk, most="0.2"))[-1]
-    assert (usual["name"], small["name"]) == ("who-moves-animation-draft.gif", "who-moves-animation-0-2-MB-draft.gif")
+    assert (usual["name"], small["name"]) == (
+        "who-moves-animation-draft.gif",
+        "who-moves-animation-0-2-MB-draft.gif",
+    )
     assert (finished.folder / "exports" / small["name"]).stat().st_size <= 200_000
 
 
@@ -74,7 +79,9 @@ def test_a_stopped_file_leaves_nothing(finished: Job) -> None:
     assert not list(finished.folder.glob("exports/*"))
 
 
-def test_a_failure_is_told_and_the_page_goes_on(stand_in: Make, built: Make, finished: Job, tmp_path: Path) -> None:
+def test_a_failure_is_told_and_the_page_goes_on(
+    stand_in: Make, built: Make, finished: Job, tmp_path: Path
+) -> None:
     runner, desk, broken = stand_in(), Desk(), tmp_path / "broken.mp4"
     broken.write_bytes(b"no clip")
     runner.kept["A"] = replace(finished, video=broken)
@@ -86,7 +93,9 @@ def test_a_failure_is_told_and_the_page_goes_on(stand_in: Make, built: Make, fin
 
 
 @pytest.mark.parametrize("kind", ["", "nonsense", "../side", None])
-def test_an_unknown_kind_makes_nothing(kind: Any, stand_in: Make, built: Make, finished: Job) -> None:
+def test_an_unknown_kind_makes_nothing(
+    kind: Any, stand_in: Make, built: Make, finished: Job
+) -> None:
     runner, desk = stand_in(), Desk()
     runner.kept["A"] = finished
     desk.open("A")
@@ -151,12 +160,19 @@ def test_a_job_without_a_result_has_nothing_to_look_into(job: Make) -> None:
 def test_takes_are_results_of_the_same_two_files(finished: Job, tmp_path: Path) -> None:
     other = tmp_path / "other.png"
     other.write_bytes(Path(finished.request.image).read_bytes()[:-1] + b"x")
-    pro = replace(finished, job_id="B", request=replace(finished.request, model_name="kling-v3-0-pro"))
+    pro = replace(
+        finished, job_id="B", request=replace(finished.request, model_name="kling-v3-0-pro")
+    )
     stranger = replace(finished, job_id="C", request=replace(finished.request, image=other))
     running = replace(finished, job_id="D", video=None, state="processing")
     shown = takes.of(finished, [running, stranger, pro, finished], lambda job: None)
-    assert [(take["id"], take["label"]) for take in shown] == [("A", "Standard draft"), ("B", "Pro draft")]
-    assert takes.of(finished, [stranger, finished], lambda job: None) == [], "one alone is nothing to choose from"
+    assert [(take["id"], take["label"]) for take in shown] == [
+        ("A", "Standard draft"),
+        ("B", "Pro draft"),
+    ]
+    assert takes.of(finished, [stranger, finished], lambda job: None) == [], (
+        "one alone is nothing to choose from"
+    )
 
 
 def test_labels_say_what_tells_takes_apart(finished: Job) -> None:
@@ -164,7 +180,10 @@ def test_labels_say_what_tells_takes_apart(finished: Job) -> None:
     paid = replace(finished, provider="novita")
     assert words.takes([finished, finished]) == ["Standard draft 1", "Standard draft 2"]
     assert words.takes([finished, paid]) == ["Standard draft", "Standard"]
-    assert words.takes([finished, turned]) == ["Standard draft, like the clip", "Standard draft, like the picture"]
+    assert words.takes([finished, turned]) == [
+        "Standard draft, like the clip",
+        "Standard draft, like the picture",
+    ]
 
 
 # -- a task id
@@ -179,7 +198,9 @@ def test_a_known_task_id_opens_its_job(stand_in: Make, built: Make, finished: Jo
     assert desk.job_id == "A"
 
 
-def test_an_unknown_one_is_adopted_only_by_the_open_job_in_doubt(stand_in: Make, built: Make, job: Make) -> None:
+def test_an_unknown_one_is_adopted_only_by_the_open_job_in_doubt(
+    stand_in: Make, built: Make, job: Make
+) -> None:
     runner, desk = stand_in(), Desk()
     runner.kept["A"] = job("A", state="unconfirmed")
     adopt = built(lambda: Adopt(runner))
@@ -190,7 +211,9 @@ def test_an_unknown_one_is_adopted_only_by_the_open_job_in_doubt(stand_in: Make,
     assert runner.done == [("adopt", "A", "task-8", None)]
 
 
-def test_one_that_was_sent_from_elsewhere_becomes_a_job_of_the_forms_files(stand_in: Make, built: Make, finished: Job) -> None:
+def test_one_that_was_sent_from_elsewhere_becomes_a_job_of_the_forms_files(
+    stand_in: Make, built: Make, finished: Job
+) -> None:
     runner, desk = stand_in(), Desk()
     runner.kept["A"] = finished
     adopt = built(lambda: Adopt(runner))
@@ -200,7 +223,11 @@ def test_one_that_was_sent_from_elsewhere_becomes_a_job_of_the_forms_files(stand
     assert "Here it is" in adopt.find(desk, "", "task-9", "sk-typed", *form)
     ((_, request, task_id, how),) = runner.done
     assert task_id == "task-9"
-    assert (request.model_name, request.character_orientation, request.prompt) == ("kling-v3-0-pro", "image", "a studio")
+    assert (request.model_name, request.character_orientation, request.prompt) == (
+        "kling-v3-0-pro",
+        "image",
+        "a studio",
+    )
     assert how["key"].get_secret_value() == "sk-typed"
     assert desk.job_id == "NEW"
 
@@ -208,7 +235,9 @@ def test_one_that_was_sent_from_elsewhere_becomes_a_job_of_the_forms_files(stand
 def test_a_task_of_somebody_else_is_not_found(stand_in: Make, built: Make, finished: Job) -> None:
     runner, desk = stand_in(space_id="me/space"), Desk()
     runner.kept["A"] = replace(finished, task_id="task-7", owner="somebody")
-    assert "No job here" in built(lambda: Adopt(runner)).find(desk, visitor.known(""), "task-7", "", *EMPTY)
+    assert "No job here" in built(lambda: Adopt(runner)).find(
+        desk, visitor.known(""), "task-7", "", *EMPTY
+    )
     assert desk.job_id == ""
 
 
@@ -216,7 +245,13 @@ def test_a_task_of_somebody_else_is_not_found(stand_in: Make, built: Make, finis
 
 
 def test_notes_are_shown_once_and_the_newest_stay(job: Make) -> None:
-    told = ["A local draft exists.", "The state could not be read.", "A local draft exists.", "Odd state.", "Saved later."]
+    told = [
+        "A local draft exists.",
+        "The state could not be read.",
+        "A local draft exists.",
+        "Odd state.",
+        "Saved later.",
+    ]
     asked: list[int] = []
 
     def history(job_id: str, *, after: int) -> list[tuple[int, Any]]:
@@ -224,7 +259,11 @@ def test_notes_are_shown_once_and_the_newest_stay(job: Make) -> None:
         return [(n, Note(text=text)) for n, text in enumerate(told, 1) if n > after]
 
     notes = _Notes(SimpleNamespace(history=history), "01J")  # type: ignore[arg-type]
-    assert notes.read() == notes.read() == ["The state could not be read.", "A local draft exists.", "Odd state.", "Saved later."]
+    assert (
+        notes.read()
+        == notes.read()
+        == ["The state could not be read.", "A local draft exists.", "Odd state.", "Saved later."]
+    )
     assert asked == [0, 5], "what was read is not read again"
     shown = panel(job(), 0.0, None, notes.read())
     assert shown["notes"] == ["A local draft exists.", "Odd state.", "Saved later."]

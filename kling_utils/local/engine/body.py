@@ -14,8 +14,27 @@ import numpy as np
 from kling_utils.local.engine.matte import fill
 from kling_utils.local.engine.parts import Labels, divide, joined_legs, outline, pelvis_or_edge
 from kling_utils.local.engine.retarget import Pose
-from kling_utils.local.engine.skeleton import CHAINS, NECK, PELVIS, TORSO, Limb, Part, chain, is_arm, joints, trunk_length
-from kling_utils.local.engine.warp import Layer, bone, fitted_affine, grid_mesh, segment_distance, similarity, skin
+from kling_utils.local.engine.skeleton import (
+    CHAINS,
+    NECK,
+    PELVIS,
+    TORSO,
+    Limb,
+    Part,
+    chain,
+    is_arm,
+    joints,
+    trunk_length,
+)
+from kling_utils.local.engine.warp import (
+    Layer,
+    bone,
+    fitted_affine,
+    grid_mesh,
+    segment_distance,
+    similarity,
+    skin,
+)
 from kling_utils.media.arrays import Bools, Floats, Floats32, Frame, Ints, f32, u8
 
 CAP = {"arm": 0.12, "leg": 0.30}
@@ -45,7 +64,9 @@ class Puppet:
     ``cut_off``: the figure leaves the picture at the lower edge, which is pinned so that the cut does not turn into view.
     """
 
-    def __init__(self, image: Frame, color: Frame, alpha: Frame, points: Floats, *, cut_off: bool = False) -> None:
+    def __init__(
+        self, image: Frame, color: Frame, alpha: Frame, points: Floats, *, cut_off: bool = False
+    ) -> None:
         self._joints = joints(points)
         self._length = float(trunk_length(points))
         self._cut_off, self._bottom = cut_off, float(alpha.shape[0])
@@ -53,7 +74,10 @@ class Puppet:
         inside = alpha > 20
         labels = divide(image, alpha, self._joints, self._length)
         self._limbs = labels.limbs
-        found = (self._piece(name, limbs, labels, image, color, alpha, inside) for name, limbs in self._order(labels, inside))
+        found = (
+            self._piece(name, limbs, labels, image, color, alpha, inside)
+            for name, limbs in self._order(labels, inside)
+        )
         self._pieces = [piece for piece in found if piece is not None]
 
     def _order(self, labels: Labels, inside: Bools) -> list[tuple[Part, tuple[Limb, ...]]]:
@@ -64,7 +88,14 @@ class Puppet:
         return [*((x, (x,)) for x in legs), ("trunk", ()), *((x, (x,)) for x in arms)]
 
     def _piece(
-        self, name: Part, limbs: tuple[Limb, ...], labels: Labels, image: Frame, color: Frame, alpha: Frame, inside: Bools
+        self,
+        name: Part,
+        limbs: tuple[Limb, ...],
+        labels: Labels,
+        image: Frame,
+        color: Frame,
+        alpha: Frame,
+        inside: Bools,
     ) -> _Piece | None:
         mask = labels.where(limbs or ("trunk",))
         for limb in limbs:
@@ -74,7 +105,11 @@ class Puppet:
             hidden &= labels.where([x for x in labels.limbs if is_arm(x)])
             color = _under(image, color, mask & inside, hidden)
             mask |= hidden
-        soft = f32(cv2.GaussianBlur(cv2.dilate(mask.astype(np.float32), np.ones((3, 3), np.uint8)), (0, 0), 1.2))
+        soft = f32(
+            cv2.GaussianBlur(
+                cv2.dilate(mask.astype(np.float32), np.ones((3, 3), np.uint8)), (0, 0), 1.2
+            )
+        )
         own = np.clip(alpha * soft, 0, 255).astype(np.uint8)
         if not (own > 8).any():
             return None
@@ -84,7 +119,9 @@ class Puppet:
         if len(limbs) == 1:
             low = weights[:, 1:3].sum(1)[tris]
             halves = [tris[low.min(1) < 0.75], tris[low.max(1) > 0.4]]
-        return _Piece(name, limbs, tuple(Layer(color, own, verts, t) for t in halves if len(t)), weights)
+        return _Piece(
+            name, limbs, tuple(Layer(color, own, verts, t) for t in halves if len(t)), weights
+        )
 
     def _cap(self, limb: Limb, shape: tuple[int, ...]) -> Bools:
         x, y = self._joints[CHAINS[limb][0], :2]
@@ -94,8 +131,12 @@ class Puppet:
     def _trunk_weights(self, verts: Floats32 | Floats) -> Floats:
         """(n, 3): chest, head, pinned lower edge."""
         neck = self._joints[NECK, :2]
-        up = self._joints[[9, 10], :2].mean(0) - neck  # the mouth: the head goes as one from there on
-        head = _smooth(np.clip(((verts - neck) @ up / max(float(up @ up), 1e-3) - 0.1) / 0.75, 0, 1))
+        up = (
+            self._joints[[9, 10], :2].mean(0) - neck
+        )  # the mouth: the head goes as one from there on
+        head = _smooth(
+            np.clip(((verts - neck) @ up / max(float(up @ up), 1e-3) - 0.1) / 0.75, 0, 1)
+        )
         pin = np.zeros(len(verts))
         if self._cut_off:
             hip = pelvis_or_edge(self._joints, self._bottom, self._length)
@@ -107,7 +148,10 @@ class Puppet:
         columns: list[Floats] = []
         for limb in limbs:
             c, sharp = chain(self._joints, limb), 4 if is_arm(limb) else 3
-            near = [segment_distance(verts.astype(np.float64), c[k], c[k + 1]) / self._length for k in range(3)]
+            near = [
+                segment_distance(verts.astype(np.float64), c[k], c[k + 1]) / self._length
+                for k in range(3)
+            ]
             columns += [1 / (d + 0.03) ** sharp for d in near]
         trunk = np.zeros(len(verts))
         if not is_arm(limbs[0]):  # the waist end of trousers and skirts stays with the trunk
@@ -129,7 +173,9 @@ class Puppet:
         limbs: dict[Limb, Floats] = {}
         for limb in self._limbs:
             c, d = chain(self._joints, limb), pose.chains[limb]
-            d = d + (trunk[:, :2] @ c[0] + trunk[:, 2] - d[0])  # the root sits on the trunk as it is drawn
+            d = d + (
+                trunk[:, :2] @ c[0] + trunk[:, 2] - d[0]
+            )  # the root sits on the trunk as it is drawn
             limbs[limb] = np.stack([bone(c[k], c[k + 1], d[k], d[k + 1]) for k in range(3)])
         return Moves(np.stack([trunk, head, pinned]), limbs)
 
@@ -140,8 +186,14 @@ class Puppet:
     def draw(self, out: Frame, pose: Pose) -> Moves:
         """Draw the figure onto ``out`` in place; returns where the bones went."""
         moves = self.moves(pose)
-        for piece in sorted(self._pieces, key=lambda p: not (p.name in CHAINS and pose.behind[p.limbs[0]])):
-            mats = np.concatenate([*(moves.limbs[x] for x in piece.limbs), moves.trunk[:1]]) if piece.limbs else moves.trunk
+        for piece in sorted(
+            self._pieces, key=lambda p: not (p.name in CHAINS and pose.behind[p.limbs[0]])
+        ):
+            mats = (
+                np.concatenate([*(moves.limbs[x] for x in piece.limbs), moves.trunk[:1]])
+                if piece.limbs
+                else moves.trunk
+            )
             verts = skin(piece.layers[0].verts, piece.weights, mats)
             for layer in piece.layers:
                 layer.draw(out, verts)
@@ -158,7 +210,11 @@ def _under(image: Frame, color: Frame, mask: Bools, hidden: Bools) -> Frame:
         return color
     keep = u8(cv2.erode(mask.astype(np.uint8), np.ones((5, 5), np.uint8)))
     pulled = fill(image, keep.astype(np.float32))
-    grown = f32(cv2.GaussianBlur(cv2.dilate(hidden.astype(np.float32), np.ones((9, 9), np.uint8)), (0, 0), 2))[..., None]
+    grown = f32(
+        cv2.GaussianBlur(
+            cv2.dilate(hidden.astype(np.float32), np.ones((9, 9), np.uint8)), (0, 0), 2
+        )
+    )[..., None]
     return np.asarray(pulled * grown + color * (1 - grown)).astype(np.uint8)
 
 

@@ -76,7 +76,11 @@ def study(
     on_progress: Callable[[float], None] | None = None,
 ) -> Clip:
     """Follow the person through the part of the clip that is used; ``on_progress`` gets 0..1. Raises ``EngineError`` without one."""
-    limit = min(info.duration, LONGEST[character_orientation]) if info.duration > 0 else LONGEST[character_orientation]
+    limit = (
+        min(info.duration, LONGEST[character_orientation])
+        if info.duration > 0
+        else LONGEST[character_orientation]
+    )
     rate, size = working_rate(info), working_size(info.size)
     expected = max(1.0, limit * float(rate))
 
@@ -90,7 +94,13 @@ def study(
     _demand_person(track)
     bodies = bridge(track.bodies) if track.body_ratio >= FOLLOWED else None
     faces = bridge(track.faces) if track.face_ratio > FOLLOWED else None
-    return Clip(size, rate, len(track), savgol(bodies, 7) if bodies is not None else None, savgol(faces, 5) if faces is not None else None)
+    return Clip(
+        size,
+        rate,
+        len(track),
+        savgol(bodies, 7) if bodies is not None else None,
+        savgol(faces, 5) if faces is not None else None,
+    )
 
 
 def _demand_person(track: PoseTrack) -> None:

@@ -41,7 +41,9 @@ def partial_path(out: Path) -> Path:
 
 
 @contextlib.contextmanager
-def film(out: Path, size: Size, rate: Fraction, *, sound: Path | None = None, seconds: float = 0.0) -> Iterator[Film]:
+def film(
+    out: Path, size: Size, rate: Fraction, *, sound: Path | None = None, seconds: float = 0.0
+) -> Iterator[Film]:
     """Write ``out``: it appears whole when the block ends well, and not at all otherwise.
 
     ``sound`` is a file whose first audio stream is kept for ``seconds``: padded with silence when it is shorter, so that it never cuts
@@ -49,13 +51,55 @@ def film(out: Path, size: Size, rate: Fraction, *, sound: Path | None = None, se
     """
     partial = partial_path(out)
     fraction = f"{rate.numerator}/{rate.denominator}"
-    video_in = ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", str(size), "-framerate", fraction, "-color_range", "tv", "-i", "pipe:0"]
+    video_in = [
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "yuv420p",
+        "-s",
+        str(size),
+        "-framerate",
+        fraction,
+        "-color_range",
+        "tv",
+        "-i",
+        "pipe:0",
+    ]
     audio_in, audio_out = [], ["-an"]
     if sound is not None:
         audio_in = ["-t", f"{seconds:.3f}", *ffmpeg.source(sound)]
-        audio_out = ["-map", "0:v:0", "-map", "1:a:0", "-af", "apad", "-t", f"{seconds:.6f}", "-c:a", "aac", "-b:a", "128k", "-ac", "2"]
+        audio_out = [
+            "-map",
+            "0:v:0",
+            "-map",
+            "1:a:0",
+            "-af",
+            "apad",
+            "-t",
+            f"{seconds:.6f}",
+            "-c:a",
+            "aac",
+            "-b:a",
+            "128k",
+            "-ac",
+            "2",
+        ]
     gop = max(1, round(rate * ffmpeg.GOP_SECONDS))
-    video_out = [*ffmpeg.H264, "-preset", PRESET, "-crf", str(CRF), "-g", str(gop), "-r", fraction, "-f", "mp4", "-y", f"file:{partial}"]
+    video_out = [
+        *ffmpeg.H264,
+        "-preset",
+        PRESET,
+        "-crf",
+        str(CRF),
+        "-g",
+        str(gop),
+        "-r",
+        fraction,
+        "-f",
+        "mp4",
+        "-y",
+        f"file:{partial}",
+    ]
     try:
         with ffmpeg.start([*video_in, *audio_in, *audio_out, *video_out], stdin=True) as running:
             yield Film(running)

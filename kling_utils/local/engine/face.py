@@ -14,17 +14,107 @@ from kling_utils.local.engine.retarget import Place
 from kling_utils.media.arrays import Floats
 
 # Points that hardly move with the expression: they carry the head's pose.
-STABLE = [10, 151, 9, 8, 168, 6, 197, 195, 5, 4, 33, 133, 362, 263, 127, 356, 234, 454, 21, 251, 103, 332, 67, 297]
+STABLE = [
+    10,
+    151,
+    9,
+    8,
+    168,
+    6,
+    197,
+    195,
+    5,
+    4,
+    33,
+    133,
+    362,
+    263,
+    127,
+    356,
+    234,
+    454,
+    21,
+    251,
+    103,
+    332,
+    67,
+    297,
+]
 OVAL = [
     *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377),
     *(152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),
 ]
-LIPS_INSIDE = [78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95]
+LIPS_INSIDE = [
+    78,
+    191,
+    80,
+    81,
+    82,
+    13,
+    312,
+    311,
+    310,
+    415,
+    308,
+    324,
+    318,
+    402,
+    317,
+    14,
+    87,
+    178,
+    88,
+    95,
+]
 LIPS = sorted(
     {
         *LIPS_INSIDE,
-        *(61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 185, 40, 39, 37, 0, 267, 269, 270, 409),
-        *(76, 62, 77, 90, 180, 85, 16, 315, 404, 320, 307, 306, 292, 184, 74, 73, 72, 11, 302, 303, 304, 408),
+        *(
+            61,
+            146,
+            91,
+            181,
+            84,
+            17,
+            314,
+            405,
+            321,
+            375,
+            291,
+            185,
+            40,
+            39,
+            37,
+            0,
+            267,
+            269,
+            270,
+            409,
+        ),
+        *(
+            76,
+            62,
+            77,
+            90,
+            180,
+            85,
+            16,
+            315,
+            404,
+            320,
+            307,
+            306,
+            292,
+            184,
+            74,
+            73,
+            72,
+            11,
+            302,
+            303,
+            304,
+            408,
+        ),
     }
 )
 CHIN = 152
@@ -45,8 +135,18 @@ class Eye(NamedTuple):
 
 Side = Literal["r", "l"]
 EYES: dict[Side, Eye] = {
-    "r": Eye((246, 161, 160, 159, 158, 157, 173), (7, 163, 144, 145, 153, 154, 155), (33, 133), (159, 145)),
-    "l": Eye((466, 388, 387, 386, 385, 384, 398), (249, 390, 373, 374, 380, 381, 382), (263, 362), (386, 374)),
+    "r": Eye(
+        (246, 161, 160, 159, 158, 157, 173),
+        (7, 163, 144, 145, 153, 154, 155),
+        (33, 133),
+        (159, 145),
+    ),
+    "l": Eye(
+        (466, 388, 387, 386, 385, 384, 398),
+        (249, 390, 373, 374, 380, 381, 382),
+        (263, 362),
+        (386, 374),
+    ),
 }
 
 
@@ -90,7 +190,10 @@ def gentle(turn: Floats, limit: float = TURN_LIMIT) -> Floats:
     n = float(np.linalg.norm(vector))
     if n <= limit:
         return turn
-    return np.asarray(cv2.Rodrigues(vector * (limit * (1 + 0.3 * np.tanh((n - limit) / limit)) / n))[0], np.float64)
+    return np.asarray(
+        cv2.Rodrigues(vector * (limit * (1 + 0.3 * np.tanh((n - limit) / limit)) / n))[0],
+        np.float64,
+    )
 
 
 class MovedFace(NamedTuple):
@@ -108,9 +211,14 @@ class FaceRetarget:
     ``gain`` scales the expression.
     """
 
-    def __init__(self, still: Floats, track: Floats, *, place: Place | None = None, gain: float = 1.0) -> None:
+    def __init__(
+        self, still: Floats, track: Floats, *, place: Place | None = None, gain: float = 1.0
+    ) -> None:
         self.still, self.track, self._place, self._gain = still, track, place, gain
-        self.size, self.clip_size = head_size(still), float(np.median([head_size(p) for p in track]))
+        self.size, self.clip_size = (
+            head_size(still),
+            float(np.median([head_size(p) for p in track])),
+        )
         self._centre = still[STABLE].mean(0)
         self._reference = self._most_alike()
         self._to_still = procrustes(self._reference[STABLE], still[STABLE])
@@ -127,21 +235,39 @@ class FaceRetarget:
         gaps = np.array([(opening(p, "r") + opening(p, "l")) / 2 for p in self.track])
         mouths = np.array([mouth_open(p) for p in self.track])
         wanted = np.clip(mouth_open(self.still), *np.percentile(mouths, (10, 60)))
-        best = np.argsort(np.abs(mouths - wanted) + 0.7 * np.maximum(np.percentile(gaps, 70) - gaps, 0))[:7]
+        best = np.argsort(
+            np.abs(mouths - wanted) + 0.7 * np.maximum(np.percentile(gaps, 70) - gaps, 0)
+        )[:7]
         one = self.track[best[0]]
-        return np.asarray(np.mean([_undone(procrustes(one[STABLE], self.track[i][STABLE]), self.track[i]) for i in best], 0))
+        return np.asarray(
+            np.mean(
+                [
+                    _undone(procrustes(one[STABLE], self.track[i][STABLE]), self.track[i])
+                    for i in best
+                ],
+                0,
+            )
+        )
 
     def _usual_head(self) -> Floats:
         """The frame whose head pose is nearest to the clip's median."""
         first = self.track[0][STABLE]
-        turns = np.array([cv2.Rodrigues(procrustes(first, p[STABLE]).turn)[0].ravel() for p in self.track])
-        return np.asarray(self.track[int(np.argmin(np.linalg.norm(turns - np.median(turns, 0), axis=1)))])
+        turns = np.array(
+            [cv2.Rodrigues(procrustes(first, p[STABLE]).turn)[0].ravel() for p in self.track]
+        )
+        return np.asarray(
+            self.track[int(np.argmin(np.linalg.norm(turns - np.median(turns, 0), axis=1)))]
+        )
 
     def expression(self, i: int) -> Floats:
         """The still's face with the expression of frame ``i``, in the still's own place and head pose."""
         d = self.track[i]
         canonical = _undone(procrustes(self._reference[STABLE], d[STABLE]), d)
-        delta = (canonical - self._reference) @ self._to_still.turn.T * (self._to_still.scale * self._gain)
+        delta = (
+            (canonical - self._reference)
+            @ self._to_still.turn.T
+            * (self._to_still.scale * self._gain)
+        )
         middle = delta[LIPS].mean(0)
         delta[LIPS] = middle + (delta[LIPS] - middle) * self._mouth_gain
         delta[:, 2] *= 0.5
@@ -152,12 +278,16 @@ class FaceRetarget:
 
     def _lids(self, out: Floats, canonical: Floats, delta: Floats, side: Side, eye: Eye) -> None:
         """Lids close by the clip's ratio, from the still's own opening: drawn eyes are larger than the clip's."""
-        ratio = float(np.clip(opening(canonical, side) / max(opening(self._reference, side), 1e-3), 0.0, 1.35))
+        ratio = float(
+            np.clip(opening(canonical, side) / max(opening(self._reference, side), 1e-3), 0.0, 1.35)
+        )
         if ratio < 1:  # a shut eye still measures about a third
             ratio = max(0.0, (ratio - 0.35) / 0.65)
         up, low = list(eye.up), list(eye.low)
         span = self.still[up] - self.still[low]
-        out[low] = self.still[low] + delta[list(eye.ends)].mean(0) + 0.15 * (1 - min(ratio, 1.0)) * span
+        out[low] = (
+            self.still[low] + delta[list(eye.ends)].mean(0) + 0.15 * (1 - min(ratio, 1.0)) * span
+        )
         out[up] = out[low] + span * ratio
 
     def __call__(self, i: int) -> MovedFace:
@@ -175,7 +305,9 @@ class FaceRetarget:
         else:
             scale = float(np.clip(head_size(self.track[i]) / self.clip_size, 0.75, 1.35))
             to, depth = self._place(stable.mean(0)[:2]), 0.0
-        return MovedFace((out - self._centre) @ turn.T * scale + np.array([*to, depth]), turn, scale)
+        return MovedFace(
+            (out - self._centre) @ turn.T * scale + np.array([*to, depth]), turn, scale
+        )
 
 
 def _undone(moved: Similarity, face: Floats) -> Floats:

@@ -44,7 +44,9 @@ class Seed(NamedTuple):
 def seeds(body: Body) -> list[Seed]:
     """Segments along the body's clearly visible bones."""
     p = body.points
-    width = 0.05 * max(float(np.linalg.norm(p[[11, 12], :2].mean(0) - p[[23, 24], :2].mean(0))), 1.0)
+    width = 0.05 * max(
+        float(np.linalg.norm(p[[11, 12], :2].mean(0) - p[[23, 24], :2].mean(0))), 1.0
+    )
     return [Seed(p[a, :2], p[b, :2], width) for a, b in _BONES if min(p[a, 3], p[b, 3]) > 0.6]
 
 
@@ -55,8 +57,16 @@ def person_matte(image: Frame, body: Body | None = None) -> Floats32:
     """
     height, width = image.shape[:2]
     scale = min(1.0, WORK / max(height, width))
-    small = u8(cv2.resize(image, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA))
-    hard = keep_main(_grab_cut(small, _probability(small, body, scale), seeds(body) if body is not None else (), scale))
+    small = u8(
+        cv2.resize(
+            image, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA
+        )
+    )
+    hard = keep_main(
+        _grab_cut(
+            small, _probability(small, body, scale), seeds(body) if body is not None else (), scale
+        )
+    )
     soft = f32(cv2.resize(hard.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR))
     grey = f32(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)) / np.float32(255)
     alpha = guided(grey, soft, max(2, round(max(height, width) / 300)), 1e-4)
@@ -77,14 +87,27 @@ def _grab_cut(small: Frame, probability: Floats32, sure: Sequence[Seed], scale: 
     """1 where the person is, at the small picture's size."""
     trimap = np.full(small.shape[:2], cv2.GC_PR_BGD, np.uint8)
     trimap[probability > 0.5] = cv2.GC_PR_FGD
-    trimap[cv2.dilate((probability > 0.3).astype(np.uint8), _CROSS, iterations=max(4, small.shape[0] // 60)) == 0] = cv2.GC_BGD
+    trimap[
+        cv2.dilate(
+            (probability > 0.3).astype(np.uint8), _CROSS, iterations=max(4, small.shape[0] // 60)
+        )
+        == 0
+    ] = cv2.GC_BGD
     trimap[cv2.erode((probability > 0.85).astype(np.uint8), _CROSS, iterations=3) > 0] = cv2.GC_FGD
     for seed in sure:
         a, b = ((int(x * scale), int(y * scale)) for x, y in (seed.a, seed.b))
         cv2.line(trimap, a, b, int(cv2.GC_FGD), max(1, int(seed.width * scale)))
     if (trimap == cv2.GC_FGD).any() and (trimap == cv2.GC_BGD).any():
         cv2.setRNGSeed(0)  # the same picture gives the same matte
-        cv2.grabCut(small, trimap, (0, 0, 0, 0), np.zeros((1, 65)), np.zeros((1, 65)), 4, cv2.GC_INIT_WITH_MASK)
+        cv2.grabCut(
+            small,
+            trimap,
+            (0, 0, 0, 0),
+            np.zeros((1, 65)),
+            np.zeros((1, 65)),
+            4,
+            cv2.GC_INIT_WITH_MASK,
+        )
     hard = ((trimap == cv2.GC_FGD) | (trimap == cv2.GC_PR_FGD)).astype(np.uint8)
     return u8(cv2.morphologyEx(hard, cv2.MORPH_OPEN, _CROSS))
 
@@ -118,7 +141,9 @@ def guided(guide: Floats32, source: Floats32, radius: int, eps: float) -> Floats
         return f32(cv2.boxFilter(x, -1, (2 * radius + 1, 2 * radius + 1)))
 
     mean, target = box(guide), box(source)
-    a = f32((box(guide * source) - mean * target) / (box(guide * guide) - mean * mean + np.float32(eps)))
+    a = f32(
+        (box(guide * source) - mean * target) / (box(guide * guide) - mean * mean + np.float32(eps))
+    )
     return box(a) * guide + box(target - a * mean)
 
 
@@ -152,7 +177,13 @@ def feet(body: Body, shape: tuple[int, ...]) -> Frame:
             ankle, heel, toe = (p[k, :2] for k in foot)
             for start in (ankle, heel):
                 tip = toe + 0.4 * (toe - start)  # shoes go on past the last landmark
-                cv2.line(out, (int(start[0]), int(start[1])), (int(tip[0]), int(tip[1])), 1, max(1, int(0.26 * length)))
+                cv2.line(
+                    out,
+                    (int(start[0]), int(start[1])),
+                    (int(tip[0]), int(tip[1])),
+                    1,
+                    max(1, int(0.26 * length)),
+                )
     return out
 
 
@@ -172,7 +203,11 @@ def background(image: Frame, alpha: Floats32, body: Body | None = None) -> Frame
 
 def foreground(image: Frame, alpha: Floats32) -> Frame:
     """The person's colours pulled outwards over the soft edge, so that no colour of the background travels along."""
-    core = u8(cv2.erode((alpha > 0.9).astype(np.uint8), _CROSS, iterations=max(1, max(image.shape[:2]) // 700)))
+    core = u8(
+        cv2.erode(
+            (alpha > 0.9).astype(np.uint8), _CROSS, iterations=max(1, max(image.shape[:2]) // 700)
+        )
+    )
     return fill(image, core.astype(np.float32)) if core.any() else image
 
 

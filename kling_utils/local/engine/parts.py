@@ -64,7 +64,9 @@ class _Scores:
 def seen_limbs(joints: Floats, height: int) -> tuple[Limb, ...]:
     """The limbs whose middle joint is visible in the still."""
     return tuple(
-        x for x, (_, middle, *_) in CHAINS.items() if joints[middle, 3] >= SEEN and -0.1 * height < joints[middle, 1] < 1.05 * height
+        x
+        for x, (_, middle, *_) in CHAINS.items()
+        if joints[middle, 3] >= SEEN and -0.1 * height < joints[middle, 1] < 1.05 * height
     )
 
 
@@ -74,15 +76,21 @@ def divide(image: Frame, alpha: Frame, joints: Floats, length: float) -> Labels:
     limbs = seen_limbs(joints, height)
     names = ("trunk", *limbs)
     label = _cut(image, alpha, _measure(joints, length, limbs, width, height), _skin(image, joints))
-    return Labels(u8(cv2.resize(label, (width, height), interpolation=cv2.INTER_NEAREST)), names, limbs)
+    return Labels(
+        u8(cv2.resize(label, (width, height), interpolation=cv2.INTER_NEAREST)), names, limbs
+    )
 
 
-def _measure(joints: Floats, length: float, limbs: Sequence[Limb], width: int, height: int) -> _Scores:
+def _measure(
+    joints: Floats, length: float, limbs: Sequence[Limb], width: int, height: int
+) -> _Scores:
     ys, xs = np.mgrid[0:height:SHRINK, 0:width:SHRINK].astype(np.float32)
     points = np.stack([xs, ys], -1).astype(np.float64)
     trunk = np.zeros(xs.shape, np.uint8)
     cv2.fillConvexPoly(trunk, hull(joints[[11, 12, 24, 23], :2] / SHRINK).astype(np.int32), 1)
-    score = [f32(0.55 + cv2.distanceTransform(1 - trunk, cv2.DIST_L2, 3) * (SHRINK / (0.13 * length)))]
+    score = [
+        f32(0.55 + cv2.distanceTransform(1 - trunk, cv2.DIST_L2, 3) * (SHRINK / (0.13 * length)))
+    ]
     head = joints[[0, 7, 8], :2].mean(0)
     radius = 0.75 * max(float(np.linalg.norm(joints[7, :2] - joints[8, :2])), 0.3 * length)
     from_head = np.maximum(np.hypot(xs - head[0], ys - head[1]) - 1.1 * radius, 0) / (0.7 * radius)
@@ -91,7 +99,12 @@ def _measure(joints: Floats, length: float, limbs: Sequence[Limb], width: int, h
     for k, limb in enumerate(limbs, 1):
         kind, c = limb[:3], chain(joints, limb)
         c[3] = c[2] + (c[3] - c[2]) * REACH[kind]
-        near = np.stack([f32(segment_distance(points, c[n], c[n + 1]) / (RADII[kind][n] * length)) for n in range(3)])
+        near = np.stack(
+            [
+                f32(segment_distance(points, c[n], c[n + 1]) / (RADII[kind][n] * length))
+                for n in range(3)
+            ]
+        )
         if is_arm(limb):
             nearest = np.argmin(near, 0)
             segments += [_Segment(k, n == 0, n == 2, near[n], nearest == n) for n in range(3)]
@@ -109,7 +122,9 @@ def _skin(image: Frame, joints: Floats) -> Floats:
     pixels = image[mask > 0].reshape(-1, 1, 3)
     if not len(pixels):
         return np.zeros(3)
-    return np.asarray(np.median(cv2.cvtColor(pixels, cv2.COLOR_BGR2LAB).reshape(-1, 3), 0), np.float64)
+    return np.asarray(
+        np.median(cv2.cvtColor(pixels, cv2.COLOR_BGR2LAB).reshape(-1, 3), 0), np.float64
+    )
 
 
 def _cut(image: Frame, alpha: Frame, parts: _Scores, skin: Floats, sure: float = 0.35) -> Frame:
@@ -128,12 +143,20 @@ def _cut(image: Frame, alpha: Frame, parts: _Scores, skin: Floats, sure: float =
     label: Ints = np.where(marks >= 2, marks - 2, near).astype(np.int32)
     for k in arms:  # wide skirts and robes are not part of an arm
         _give(label, (label == k) & (score[k] > 1.7), parts)
-    if len(parts.rest) > 1:  # between the legs: it would hang from the trunk as a thread when they part
+    if (
+        len(parts.rest) > 1
+    ):  # between the legs: it would hang from the trunk as a thread when they part
         whole = (label == _TRUNK).astype(np.uint8)
-        opened = cv2.morphologyEx(whole, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (parts.thin, parts.thin)))
+        opened = cv2.morphologyEx(
+            whole,
+            cv2.MORPH_OPEN,
+            cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (parts.thin, parts.thin)),
+        )
         thread = parts.low & (whole > opened)
         label[thread] = np.array(parts.rest[1:])[np.argmin(score[parts.rest[1:]][:, thread], 0)]
-    label = u8(cv2.medianBlur(label.astype(np.uint8), 9)).astype(np.int32)  # before the colours: it would take the fingers off
+    label = u8(cv2.medianBlur(label.astype(np.uint8), 9)).astype(
+        np.int32
+    )  # before the colours: it would take the fingers off
     lab = f32(cv2.cvtColor(small, cv2.COLOR_BGR2LAB).astype(np.float32))
     for piece in parts.segments:
         _sort_by_colour(label, lab, inside, piece, parts, skin)
@@ -142,7 +165,9 @@ def _cut(image: Frame, alpha: Frame, parts: _Scores, skin: Floats, sure: float =
         _give(out, _shreds((out == k) & inside), parts)
     if arms:  # an arm's rim is mixed with what lies behind it, and may look like cloth: it would hang in the air as a contour
         nearest = np.argmin(score[arms], 0)
-        rim = _shreds(np.isin(out, parts.rest) & inside) & (score[arms].min(0) < score[parts.rest].min(0))
+        rim = _shreds(np.isin(out, parts.rest) & inside) & (
+            score[arms].min(0) < score[parts.rest].min(0)
+        )
         out[rim] = np.array(arms)[nearest[rim]]
     return u8(out)
 
@@ -156,7 +181,9 @@ def _shreds(mask: Bools) -> Bools:
     return np.asarray(np.isin(islands, small), np.bool_)
 
 
-def _sort_by_colour(label: Ints, lab: Floats32, inside: Bools, piece: _Segment, parts: _Scores, skin: Floats) -> None:
+def _sort_by_colour(
+    label: Ints, lab: Floats32, inside: Bools, piece: _Segment, parts: _Scores, skin: Floats
+) -> None:
     """Where an arm or a hand rests on cloth, colour tells them apart, where the colours differ: in place.
 
     What looks like the cloth goes back to it; what looks like the hand, and hangs together with it, comes to the hand.
@@ -167,17 +194,31 @@ def _sort_by_colour(label: Ints, lab: Floats32, inside: Bools, piece: _Segment, 
     if core.sum() <= 10 or around.sum() <= 30:
         return
     own, other = np.median(lab[core], 0), np.median(lab[around], 0)
-    if piece.hand and _differ(skin, other) and not _differ(own, other):  # the landmarks lie on the cloth beside the hand
+    if (
+        piece.hand and _differ(skin, other) and not _differ(own, other)
+    ):  # the landmarks lie on the cloth beside the hand
         own = skin
         core &= np.linalg.norm(lab - own, axis=2) < np.linalg.norm(lab - other, axis=2)
-    if not _differ(own, other) or (piece.upper and _differ(own, skin)):  # a sleeve's upper part goes over into the shoulder
+    if not _differ(own, other) or (
+        piece.upper and _differ(own, skin)
+    ):  # a sleeve's upper part goes over into the shoulder
         return
     to_own, to_other = np.linalg.norm(lab - own, axis=2), np.linalg.norm(lab - other, axis=2)
-    cloth = arm & inside & piece.mine & ((distance > 0.4) | ~core) & (to_other < (0.9 if piece.hand else 0.7) * to_own)
-    cloth = u8(cv2.morphologyEx(cloth.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))) > 0  # threads stay where they are
+    cloth = (
+        arm
+        & inside
+        & piece.mine
+        & ((distance > 0.4) | ~core)
+        & (to_other < (0.9 if piece.hand else 0.7) * to_own)
+    )
+    cloth = (
+        u8(cv2.morphologyEx(cloth.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))) > 0
+    )  # threads stay where they are
     _give(label, cloth, parts)
     beside = np.isin(label, parts.rest) & inside & (distance < 3.0) & (distance > 1.0)
-    bare = beside.any() and float(np.mean(to_own[beside] < 0.7 * to_other[beside])) > 0.25  # a bare leg would come along
+    bare = (
+        beside.any() and float(np.mean(to_own[beside] < 0.7 * to_other[beside])) > 0.25
+    )  # a bare leg would come along
     if piece.hand and not bare:
         alike = ((distance < 3.0) & inside & (to_own < 0.8 * to_other)).astype(np.uint8)
         _, islands = cv2.connectedComponents(alike)
@@ -202,7 +243,9 @@ def joined_legs(joints: Floats, inside: Bools, length: float) -> bool:
         return False
     height, width = inside.shape
     line = np.linspace(a, b, 19)[2:-2].astype(int)
-    return bool(inside[np.clip(line[:, 1], 0, height - 1), np.clip(line[:, 0], 0, width - 1)].mean() > 0.95)
+    return bool(
+        inside[np.clip(line[:, 1], 0, height - 1), np.clip(line[:, 0], 0, width - 1)].mean() > 0.95
+    )
 
 
 def outline(mask: Bools, joints: Floats, *, trunk: bool) -> Bools:

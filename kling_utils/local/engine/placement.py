@@ -45,7 +45,9 @@ def canvas_size(model_name: ModelName, aspect: float) -> Size:
 def as_in_picture(size: Size, canvas: Size) -> Placement:
     """The picture fills the canvas."""
     cover = _cover(size, canvas)
-    framing = _scaled(cover, (canvas.width - size.width * cover) / 2, (canvas.height - size.height * cover) / 2)
+    framing = _scaled(
+        cover, (canvas.width - size.width * cover) / 2, (canvas.height - size.height * cover) / 2
+    )
     return Placement(framing, framing, None)
 
 
@@ -56,7 +58,10 @@ def as_in_clip(still: Still, clip: Clip, kind: Kind, canvas: Size, *, cut_off: b
     """
     height, width = still.image.shape[:2]
     to_canvas = canvas.width / clip.size.width
-    fall, floors = 0.0, None  # how far the hips are moved down; the floor's height in the still and on the canvas
+    fall, floors = (
+        0.0,
+        None,
+    )  # how far the hips are moved down; the floor's height in the still and on the canvas
     if kind == "portrait":
         assert still.face is not None and clip.faces is not None  # noqa: S101, PT018 - choose() has seen to it
         usual = np.median(clip.faces, 0)
@@ -64,23 +69,44 @@ def as_in_clip(still: Still, clip: Clip, kind: Kind, canvas: Size, *, cut_off: b
         centre, to = still.face.points[STABLE, :2].mean(0), usual[STABLE, :2].mean(0) * to_canvas
     else:
         assert still.body is not None and clip.bodies is not None  # noqa: S101, PT018
-        own, theirs = float(trunk_length(still.body.points)), float(np.percentile(trunk_length(clip.bodies), 80))
+        own, theirs = (
+            float(trunk_length(still.body.points)),
+            float(np.percentile(trunk_length(clip.bodies), 80)),
+        )
         scale, parts = to_canvas * theirs / own, list(TORSO)
-        own_legs, their_legs = leg_length(still.body.points[None], height), leg_length(clip.bodies, clip.size.height)
-        if own_legs and their_legs and not cut_off:  # from the shoulders to the floor, and the feet on it
-            scale *= float(np.clip((theirs + their_legs) / (own + own_legs) * own / theirs, *_UNLIKE))
+        own_legs, their_legs = (
+            leg_length(still.body.points[None], height),
+            leg_length(clip.bodies, clip.size.height),
+        )
+        if (
+            own_legs and their_legs and not cut_off
+        ):  # from the shoulders to the floor, and the feet on it
+            scale *= float(
+                np.clip((theirs + their_legs) / (own + own_legs) * own / theirs, *_UNLIKE)
+            )
             fall, parts = to_canvas * their_legs - scale * own_legs, list(HIPS)
             floors = _floor(still.body.points[None]), to_canvas * _floor(clip.bodies)
-        centre, to = still.body.points[parts, :2].mean(0), np.median(clip.bodies, 0)[parts, :2].mean(0) * to_canvas
+        centre, to = (
+            still.body.points[parts, :2].mean(0),
+            np.median(clip.bodies, 0)[parts, :2].mean(0) * to_canvas,
+        )
     if cut_off:  # never show where the picture ends: a little larger first, then lower in the frame
         below = height - float(centre[1])
-        scale = min(max(scale, (canvas.height - float(to[1])) / max(below, 1.0) * 1.02), 1.2 * scale)
+        scale = min(
+            max(scale, (canvas.height - float(to[1])) / max(below, 1.0) * 1.02), 1.2 * scale
+        )
         fall = max(0.0, canvas.height * 1.01 - (float(to[1]) + scale * below))
     shift = np.array([0.0, fall])
     placed = to + shift
     figure = _scaled(scale, *(placed - scale * centre))
     here, there = (float(centre[1]), float(placed[1])) if floors is None else floors
-    ground = _ground(Size(width, height), canvas, scale, np.array([centre[0], here]), np.array([placed[0], there]))
+    ground = _ground(
+        Size(width, height),
+        canvas,
+        scale,
+        np.array([centre[0], here]),
+        np.array([placed[0], there]),
+    )
     return Placement(figure, ground, lambda p: np.asarray(p * to_canvas + shift))
 
 
@@ -111,7 +137,9 @@ def _ground(size: Size, canvas: Size, scale: float, anchor: Floats, to: Floats) 
     It always fills the canvas; it is enlarged a little more where that brings the floor to the feet.
     """
     cover = _cover(size, canvas)
-    level = max(to[1] / max(anchor[1], 1.0), (canvas.height - to[1]) / max(size.height - anchor[1], 1.0))
+    level = max(
+        to[1] / max(anchor[1], 1.0), (canvas.height - to[1]) / max(size.height - anchor[1], 1.0)
+    )
     scale = float(np.clip(max(scale, level), cover, _CLOSER * cover))
     free = np.minimum(np.array(canvas) - scale * np.array(size), 0.0)
     return _scaled(scale, *np.clip(to - scale * anchor, free, 0.0))

@@ -69,7 +69,13 @@ class Retarget:
         cut: bool = False,
     ) -> None:
         self.s, self.v = joints(still), joints(track)
-        self._rate, self._relative, self._settle, self._place, self._cut = frame_rate, relative, settle, place, cut
+        self._rate, self._relative, self._settle, self._place, self._cut = (
+            frame_rate,
+            relative,
+            settle,
+            place,
+            cut,
+        )
         s, v = self.s, self.v
         # half bodies have no reliable hips: then the shoulders give the scale
         self.hips = bool(v[:, [23, 24], 3].mean() > 0.5 and s[[23, 24], 3].mean() > 0.5)
@@ -82,8 +88,13 @@ class Retarget:
         for limb, other in MIRROR.items():
             # true bone lengths: of the still the longer side, of the clip a high percentile of both: bones are never longer than true
             self._bones[limb] = np.maximum(*(spans(s, x) for x in (limb, other)))
-            self._clip_bones[limb] = np.maximum(*(np.percentile(spans(v, x), 92, axis=0) for x in (limb, other)))
-        self._widths = {a: max(float(np.percentile(_lengths(v, a, b), 85)), 1e-3) for a, b in ((11, 12), (23, 24))}
+            self._clip_bones[limb] = np.maximum(
+                *(np.percentile(spans(v, x), 92, axis=0) for x in (limb, other))
+            )
+        self._widths = {
+            a: max(float(np.percentile(_lengths(v, a, b), 85)), 1e-3)
+            for a, b in ((11, 12), (23, 24))
+        }
         self._head_offset = np.median(_head_offset(v), 0)
         self._behind = {limb: self._goes_behind(limb) for limb in CHAINS}
 
@@ -96,22 +107,36 @@ class Retarget:
 
     def pose(self, i: int) -> Pose:
         """The character in frame ``i`` of the clip."""
-        w = max(0.0, 1 - i / self._rate / self._settle) ** 2 if self._relative else 0.0  # how much of the still's own pose is left
+        w = (
+            max(0.0, 1 - i / self._rate / self._settle) ** 2 if self._relative else 0.0
+        )  # how much of the still's own pose is left
         torso = self._torso(i, w)
         chains = {limb: self._limb(i, limb, torso[root], w) for limb, (root, *_) in CHAINS.items()}
         turn, shift = self._head(i, w)
-        return Pose(chains, np.stack([torso[j] for j in TORSO]), turn, shift, {limb: self._behind[limb][i] for limb in CHAINS})
+        return Pose(
+            chains,
+            np.stack([torso[j] for j in TORSO]),
+            turn,
+            shift,
+            {limb: self._behind[limb][i] for limb in CHAINS},
+        )
 
     def _torso(self, i: int, w: float) -> dict[int, Floats]:
         s, v, first, k = self.s[:, :2], self.v[i, :, :2], self.v[0, :, :2], self.scale
         base = PELVIS if self.hips else NECK
-        root = self._place(v[base]) if self._place is not None and not self._relative else s[base] + k * (v[base] - first[base])
+        root = (
+            self._place(v[base])
+            if self._place is not None and not self._relative
+            else s[base] + k * (v[base] - first[base])
+        )
         torso: dict[int, Floats] = {}
         for pair in ((11, 12), (23, 24)) if self.hips else ((11, 12),):
             middle = (v[pair[0]] + v[pair[1]]) / 2
             widen = float(np.linalg.norm(s[pair[0]] - s[pair[1]])) / self._widths[pair[0]]
             for j in pair:
-                own = k * (middle - v[base]) + (v[j] - middle) * widen  # the clip's shape at the still's widths
+                own = (
+                    k * (middle - v[base]) + (v[j] - middle) * widen
+                )  # the clip's shape at the still's widths
                 relative = s[j] - s[base] + k * ((v[j] - v[base]) - (first[j] - first[base]))
                 torso[j] = root + w * relative + (1 - w) * own
         if self._cut:
@@ -136,9 +161,13 @@ class Retarget:
             if seen if n == 0 else seen_end:
                 wanted = float(angle(now[n]))
                 direction = wanted + w * float(wrap(direction - float(angle(first[n]))))
-                short = float(np.linalg.norm(now[n])) / max(float(self._clip_bones[limb][n]), 1e-3)  # foreshortening
+                short = float(np.linalg.norm(now[n])) / max(
+                    float(self._clip_bones[limb][n]), 1e-3
+                )  # foreshortening
                 if n == 2:
-                    true = length * float(np.clip(short, 0.8, 1.0) if is_arm(limb) else np.clip(short, 0.5, 1.1))
+                    true = length * float(
+                        np.clip(short, 0.8, 1.0) if is_arm(limb) else np.clip(short, 0.5, 1.1)
+                    )
                 else:
                     true = float(self._bones[limb][n]) * float(np.clip(short, 0.3, 1.05))
                 length = true + w * (length - true)
@@ -165,4 +194,6 @@ def _length(points: Floats, a: int, b: int) -> float:
 
 def _head_offset(points: Floats) -> Floats:
     """Where the head is on its neck: middle of nose and ears, from the neck."""
-    return np.asarray((points[..., 0, :2] + points[..., 7, :2] + points[..., 8, :2]) / 3 - points[..., NECK, :2])
+    return np.asarray(
+        (points[..., 0, :2] + points[..., 7, :2] + points[..., 8, :2]) / 3 - points[..., NECK, :2]
+    )

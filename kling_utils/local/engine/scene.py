@@ -46,9 +46,17 @@ def choose(still: Still, clip: Clip) -> Kind:
     Raises ``EngineError`` when one side has only a face and the other none.
     """
     height = still.image.shape[0]
-    if still.face is not None and clip.faces is not None and np.ptp(still.face.points[:, 1]) > 0.1 * height:
+    if (
+        still.face is not None
+        and clip.faces is not None
+        and np.ptp(still.face.points[:, 1]) > 0.1 * height
+    ):
         hips = still.body is not None and still.body.points[list(HIPS), 3].min() > 0.5
-        hips = hips and still.body is not None and bool(still.body.points[list(HIPS), 1].max() < 0.98 * height)
+        hips = (
+            hips
+            and still.body is not None
+            and bool(still.body.points[list(HIPS), 1].max() < 0.98 * height)
+        )
         if not hips or not _arms_in_view(clip):
             return "portrait"
     if still.body is None:
@@ -63,7 +71,9 @@ def _arms_in_view(clip: Clip) -> bool:
     if clip.bodies is None:
         return False
     elbows = clip.bodies[:, list(ELBOWS)]
-    return bool(np.mean((elbows[..., 3].max(1) > 0.5) & (elbows[..., 1].min(1) < clip.size.height)) > 0.5)
+    return bool(
+        np.mean((elbows[..., 3].max(1) > 0.5) & (elbows[..., 1].min(1) < clip.size.height)) > 0.5
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,22 +93,37 @@ class Setting:
     """Clip -> canvas, in video orientation."""
 
 
-def set_up(still: Still, clip: Clip, kind: Kind, *, character_orientation: CharacterOrientation, model_name: ModelName) -> Setting:
+def set_up(
+    still: Still,
+    clip: Clip,
+    kind: Kind,
+    *,
+    character_orientation: CharacterOrientation,
+    model_name: ModelName,
+) -> Setting:
     """Matte the figure, fill the background, and put both on the canvas."""
     alpha = matte.person_matte(still.image, still.body)
     height, width = still.image.shape[:2]
     cut_off = matte.leaves_below(alpha)
     by_clip = character_orientation == "video"
-    canvas = canvas_size(model_name, clip.size.width / clip.size.height if by_clip else width / height)
+    canvas = canvas_size(
+        model_name, clip.size.width / clip.size.height if by_clip else width / height
+    )
     figure, ground, place = (
-        as_in_clip(still, clip, kind, canvas, cut_off=cut_off) if by_clip else as_in_picture(Size(width, height), canvas)
+        as_in_clip(still, clip, kind, canvas, cut_off=cut_off)
+        if by_clip
+        else as_in_picture(Size(width, height), canvas)
     )
     sheet = canvas if cut_off else _with_room(canvas, alpha, figure)
     image = _laid(still.image, figure, sheet, cv2.BORDER_REPLICATE)
-    alpha8 = u8(cv2.warpAffine((alpha * 255).astype(np.uint8), figure, sheet, flags=cv2.INTER_LINEAR))
+    alpha8 = u8(
+        cv2.warpAffine((alpha * 255).astype(np.uint8), figure, sheet, flags=cv2.INTER_LINEAR)
+    )
     return Setting(
         canvas,
-        _laid(matte.background(still.image, alpha, still.body), ground, canvas, cv2.BORDER_REPLICATE),
+        _laid(
+            matte.background(still.image, alpha, still.body), ground, canvas, cv2.BORDER_REPLICATE
+        ),
         image,
         matte.foreground(image, f32(alpha8.astype(np.float32) / 255)),
         alpha8,
@@ -117,7 +142,15 @@ def _with_room(canvas: Size, alpha: Floats32, figure: Floats) -> Size:
 
 
 def _laid(image: Frame, m: Floats, canvas: Size, border: int) -> Frame:
-    return u8(cv2.warpAffine(image, m, canvas, flags=cv2.INTER_CUBIC if m[0, 0] > 1 else cv2.INTER_AREA, borderMode=border))
+    return u8(
+        cv2.warpAffine(
+            image,
+            m,
+            canvas,
+            flags=cv2.INTER_CUBIC if m[0, 0] > 1 else cv2.INTER_AREA,
+            borderMode=border,
+        )
+    )
 
 
 class PortraitScene:
@@ -125,13 +158,25 @@ class PortraitScene:
 
     def __init__(self, s: Setting, clip: Clip) -> None:
         assert s.face is not None and clip.faces is not None  # noqa: S101, PT018 - choose() has seen to it
-        shoulders = s.body[list(SHOULDERS), :2] if s.body is not None and s.body[list(SHOULDERS), 3].min() > 0.5 else None
+        shoulders = (
+            s.body[list(SHOULDERS), :2]
+            if s.body is not None and s.body[list(SHOULDERS), 3].min() > 0.5
+            else None
+        )
         self._background = s.background
         self._portrait = Portrait(s.color, s.alpha, s.face, shoulders)
         self._face = FaceRetarget(s.face, clip.faces, place=s.place)
-        where = clip.bodies[:, list(SHOULDERS), :2].mean(1) if clip.bodies is not None else clip.faces[:, STABLE, :2].mean(1)
+        where = (
+            clip.bodies[:, list(SHOULDERS), :2].mean(1)
+            if clip.bodies is not None
+            else clip.faces[:, STABLE, :2].mean(1)
+        )
         scale = self._face.size / self._face.clip_size
-        self._sway = scale * (where - np.median(where, 0)) if s.place is not None else 0.8 * scale * (where - where[0])
+        self._sway = (
+            scale * (where - np.median(where, 0))
+            if s.place is not None
+            else 0.8 * scale * (where - where[0])
+        )
         if s.cut_off:
             self._sway[:, 1] = np.maximum(self._sway[:, 1], 0)
 
@@ -150,14 +195,23 @@ class BodyScene:
         self._background, self._color, self._still_face = s.background, s.color, s.face
         self._puppet = Puppet(s.image, s.color, s.alpha, s.body, cut_off=s.cut_off)
         relative = s.place is None
-        self._retarget = Retarget(s.body, clip.bodies, frame_rate=float(clip.frame_rate), relative=relative, place=s.place, cut=s.cut_off)
+        self._retarget = Retarget(
+            s.body,
+            clip.bodies,
+            frame_rate=float(clip.frame_rate),
+            relative=relative,
+            place=s.place,
+            cut=s.cut_off,
+        )
         self._face: FaceRetarget | None = None
         if s.face is not None and clip.faces is not None and _legible(s.face, clip.faces):
             self._face = FaceRetarget(s.face, clip.faces, gain=0.9)
             self._shut = mouth_open(s.face) < SHUT
             mask = np.minimum(_feathered(s.alpha.shape, s.face), s.alpha).astype(np.uint8)
             verts = f32(s.face[:, :2])
-            self._layer = Layer(s.color, mask, verts, delaunay(verts, s.canvas.width, s.canvas.height))
+            self._layer = Layer(
+                s.color, mask, verts, delaunay(verts, s.canvas.width, s.canvas.height)
+            )
 
     def draw(self, i: int) -> Frame:
         out = self._background.copy()
@@ -167,7 +221,9 @@ class BodyScene:
             verts = self._puppet.carry(self._still_face, points, moves)
             self._layer.draw(out, verts, step=1)
             if self._shut and mouth_open(points) > 0.05:
-                paint_mouth(out, np.column_stack([verts, points[:, 2]]), self._color, self._still_face)
+                paint_mouth(
+                    out, np.column_stack([verts, points[:, 2]]), self._color, self._still_face
+                )
         stamp(out)
         return out
 
@@ -186,8 +242,16 @@ def _feathered(shape: tuple[int, ...], face: Floats) -> Floats32:
     return f32(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), float(np.ptp(face[:, 1])) / 40))
 
 
-def build(still: Still, clip: Clip, *, character_orientation: CharacterOrientation, model_name: ModelName) -> tuple[Kind, Size, Scene]:
+def build(
+    still: Still, clip: Clip, *, character_orientation: CharacterOrientation, model_name: ModelName
+) -> tuple[Kind, Size, Scene]:
     """Everything between looking and drawing: which path, how large, and the scene itself."""
     kind = choose(still, clip)
-    setting = set_up(still, clip, kind, character_orientation=character_orientation, model_name=model_name)
-    return kind, setting.canvas, PortraitScene(setting, clip) if kind == "portrait" else BodyScene(setting, clip)
+    setting = set_up(
+        still, clip, kind, character_orientation=character_orientation, model_name=model_name
+    )
+    return (
+        kind,
+        setting.canvas,
+        PortraitScene(setting, clip) if kind == "portrait" else BodyScene(setting, clip),
+    )

@@ -40,7 +40,11 @@ def joints(points: Floats) -> Floats:
 def chain(points: Floats, limb: Limb) -> Floats:
     """(..., n, 4) -> (..., 4, 2): root, middle, end of a limb, and its hand (between the knuckles) or toe."""
     a, b, c, end = CHAINS[limb]
-    tip = (points[..., end, :2] + points[..., end - 2, :2]) / 2 if is_arm(limb) else points[..., end, :2]
+    tip = (
+        (points[..., end, :2] + points[..., end - 2, :2]) / 2
+        if is_arm(limb)
+        else points[..., end, :2]
+    )
     return np.stack([points[..., a, :2], points[..., b, :2], points[..., c, :2], tip], -2)
 
 
@@ -51,7 +55,10 @@ def spans(points: Floats, limb: Limb) -> Floats:
 
 def trunk_length(points: Floats) -> Floats:
     """Length of the trunk of (..., 33, 4) in the picture; never under 0.9 of the shoulders' width, so that a bow does not shrink it."""
-    neck, pelvis = (points[..., 11, :2] + points[..., 12, :2]) / 2, (points[..., 23, :2] + points[..., 24, :2]) / 2
+    neck, pelvis = (
+        (points[..., 11, :2] + points[..., 12, :2]) / 2,
+        (points[..., 23, :2] + points[..., 24, :2]) / 2,
+    )
     shoulders = np.linalg.norm(points[..., 11, :2] - points[..., 12, :2], axis=-1)
     return np.asarray(np.maximum(np.linalg.norm(neck - pelvis, axis=-1), 0.9 * shoulders))
 

@@ -41,10 +41,16 @@ def load_picture(path: Path) -> Frame:
                 picture = Image.alpha_composite(Image.new("RGBA", rgba.size, (*NEUTRAL, 255)), rgba)
             pixels = np.asarray(picture.convert("RGB"), np.uint8)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise EngineError("The reference image cannot be read: it is damaged or not a picture") from error
+        raise EngineError(
+            "The reference image cannot be read: it is damaged or not a picture"
+        ) from error
     frame = np.ascontiguousarray(pixels[:, :, ::-1])
     scale = LONGEST / max(frame.shape[:2])
-    return u8(cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)) if scale < 1 else frame
+    return (
+        u8(cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
+        if scale < 1
+        else frame
+    )
 
 
 def look_at(image: Frame, *, threads: int = 2) -> Still:

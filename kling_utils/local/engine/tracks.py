@@ -19,7 +19,9 @@ def savgol(x: Floats, window: int = 7, order: int = 2) -> Floats:
         return x
     kernel = np.linalg.pinv(np.vander(np.arange(-half, half + 1), order + 1, increasing=True))[0]
     flat = x.reshape(n, -1)
-    padded = np.concatenate([2 * flat[:1] - flat[half:0:-1], flat, 2 * flat[-1:] - flat[-2 : -half - 2 : -1]])
+    padded = np.concatenate(
+        [2 * flat[:1] - flat[half:0:-1], flat, 2 * flat[-1:] - flat[-2 : -half - 2 : -1]]
+    )
     out = np.zeros_like(flat)
     for i, k in enumerate(kernel):
         out += k * padded[i : i + n]

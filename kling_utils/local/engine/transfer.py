@@ -67,10 +67,14 @@ def render(
             info,
             character_orientation,
             threads=threads,
-            on_progress=lambda done: report(_LOOKED + done * (_FOLLOWED - _LOOKED), "following the motion"),
+            on_progress=lambda done: report(
+                _LOOKED + done * (_FOLLOWED - _LOOKED), "following the motion"
+            ),
         )
         report(_FOLLOWED, "cutting out the character")
-        kind, canvas, scene = build(still, clip, character_orientation=character_orientation, model_name=model_name)
+        kind, canvas, scene = build(
+            still, clip, character_orientation=character_orientation, model_name=model_name
+        )
         sound = video if keep_original_sound and info.audio_codec is not None else None
         with film(out, canvas, clip.frame_rate, sound=sound, seconds=clip.seconds) as reel:
             for i, frame in enumerate(drawn(scene, clip.frames, threads=threads)):

@@ -17,20 +17,34 @@ class Layer:
     """A textured mesh: ``color`` BGR (pulled outwards past its edge), ``alpha`` bytes, ``verts`` (n, 2) pixels of both, ``tris`` (m, 3)."""
 
     def __init__(self, color: Frame, alpha: Frame, verts: Floats32, tris: Ints) -> None:
-        self.color, self.alpha, self.verts, self.tris = color, alpha, f32(verts), np.asarray(tris, np.int32)
+        self.color, self.alpha, self.verts, self.tris = (
+            color,
+            alpha,
+            f32(verts),
+            np.asarray(tris, np.int32),
+        )
         self._used = np.unique(self.tris)
         self._corners = self.verts[self.tris]
-        self._edges = np.stack([self._corners[:, 1] - self._corners[:, 0], self._corners[:, 2] - self._corners[:, 0]], 2)
+        self._edges = np.stack(
+            [self._corners[:, 1] - self._corners[:, 0], self._corners[:, 2] - self._corners[:, 0]],
+            2,
+        )
 
-    def draw(self, out: Frame, verts: Floats32, *, order: Ints | None = None, step: int = STEP) -> None:
+    def draw(
+        self, out: Frame, verts: Floats32, *, order: Ints | None = None, step: int = STEP
+    ) -> None:
         """Composite the layer onto ``out`` in place, its vertices moved to ``verts``; ``order`` draws triangles back to front."""
         found = self._maps(f32(verts), out.shape[1], out.shape[0], order, step)
         if found is None:
             return
         uv, (x0, y0, x1, y1) = found
         xy, fraction = cv2.convertMaps(uv, np.empty(0), cv2.CV_16SC2)
-        color = cv2.remap(self.color, xy, fraction, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        alpha = cv2.remap(self.alpha, xy, fraction, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        color = cv2.remap(
+            self.color, xy, fraction, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        alpha = cv2.remap(
+            self.alpha, xy, fraction, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+        )
         weight = f32(alpha) * np.float32(1 / 255)
         view = out[y0:y1, x0:x1]
         view[:] = cv2.blendLinear(color, np.ascontiguousarray(view), weight, 1 - weight)
@@ -45,7 +59,9 @@ class Layer:
         if x1 - x0 < 2 * step or y1 - y0 < 2 * step:
             return None
         cells_x, cells_y = -(-(x1 - x0) // step), -(-(y1 - y0) // step)
-        corners = f32((dst - np.array([x0, y0], np.float32)) / np.float32(step))[self.tris]  # (m, 3, 2) in the small grid
+        corners = f32((dst - np.array([x0, y0], np.float32)) / np.float32(step))[
+            self.tris
+        ]  # (m, 3, 2) in the small grid
         coefficients, flat = self._affines(corners)
         ids = np.zeros((cells_y, cells_x), np.int32)
         outlines = np.round(corners * 16).astype(np.int32)
@@ -53,11 +69,30 @@ class Layer:
         for i in sequence[~flat[sequence]]:
             cv2.fillConvexPoly(ids, outlines[i], int(i) + 1, cv2.LINE_8, 4)
         c = coefficients[ids]
-        gx, gy = np.arange(cells_x, dtype=np.float32)[None], np.arange(cells_y, dtype=np.float32)[:, None]
-        uv = np.stack([c[..., 0] * gx + c[..., 1] * gy + c[..., 4], c[..., 2] * gx + c[..., 3] * gy + c[..., 5]], -1)
-        if step > 1:  # sample k of the small grid sits at k * step, which plain resizing would shift by half a cell
+        gx, gy = (
+            np.arange(cells_x, dtype=np.float32)[None],
+            np.arange(cells_y, dtype=np.float32)[:, None],
+        )
+        uv = np.stack(
+            [
+                c[..., 0] * gx + c[..., 1] * gy + c[..., 4],
+                c[..., 2] * gx + c[..., 3] * gy + c[..., 5],
+            ],
+            -1,
+        )
+        if (
+            step > 1
+        ):  # sample k of the small grid sits at k * step, which plain resizing would shift by half a cell
             enlarge = np.array([[step, 0, 0], [0, step, 0]], np.float32)
-            uv = f32(cv2.warpAffine(uv, enlarge, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+            uv = f32(
+                cv2.warpAffine(
+                    uv,
+                    enlarge,
+                    (x1 - x0, y1 - y0),
+                    flags=cv2.INTER_LINEAR,
+                    borderMode=cv2.BORDER_REPLICATE,
+                )
+            )
         return uv, (x0, y0, x1, y1)
 
     def _affines(self, corners: Floats32) -> tuple[Floats32, Bools]:
@@ -66,11 +101,19 @@ class Layer:
         det = e1[:, 0] * e2[:, 1] - e1[:, 1] * e2[:, 0]
         flat = np.abs(det) <= 1e-4
         d = np.where(flat, np.float32(1), det)
-        inverse = np.stack([np.stack([e2[:, 1] / d, -e2[:, 0] / d], 1), np.stack([-e1[:, 1] / d, e1[:, 0] / d], 1)], 1)
+        inverse = np.stack(
+            [
+                np.stack([e2[:, 1] / d, -e2[:, 0] / d], 1),
+                np.stack([-e1[:, 1] / d, e1[:, 0] / d], 1),
+            ],
+            1,
+        )
         m = np.einsum("nij,njk->nik", self._edges, inverse)
         offset = self._corners[:, 0] - np.einsum("nij,nj->ni", m, corners[:, 0])
         outside = np.array([[0, 0, 0, 0, -1e4, -1e4]], np.float32)
-        return np.vstack([outside, np.concatenate([m.reshape(-1, 4), offset], 1)]).astype(np.float32), flat
+        return np.vstack([outside, np.concatenate([m.reshape(-1, 4), offset], 1)]).astype(
+            np.float32
+        ), flat
 
 
 def grid_mesh(mask: Bools, step: int) -> tuple[Floats32, Ints]:
@@ -90,7 +133,9 @@ def grid_mesh(mask: Bools, step: int) -> tuple[Floats32, Ints]:
     index = np.full((down + 1, across + 1), -1, np.int32)
     index[vy, vx] = np.arange(len(vy))
     a, b, c, d = index[ys, xs], index[ys, xs + 1], index[ys + 1, xs + 1], index[ys + 1, xs]
-    return np.column_stack([vx, vy]).astype(np.float32) * step, np.concatenate([np.column_stack([a, b, c]), np.column_stack([a, c, d])])
+    return np.column_stack([vx, vy]).astype(np.float32) * step, np.concatenate(
+        [np.column_stack([a, b, c]), np.column_stack([a, c, d])]
+    )
 
 
 def delaunay(points: Floats32, width: int, height: int) -> Ints:
@@ -100,7 +145,10 @@ def delaunay(points: Floats32, width: int, height: int) -> Ints:
     for i, p in enumerate(np.round(points.astype(np.float64), 2)):
         mesh.insert((float(p[0]), float(p[1])))
         index[_key(np.float32(p[0]), np.float32(p[1]))] = i
-    found = ([index.get(_key(t[j], t[j + 1])) for j in (0, 2, 4)] for t in np.asarray(mesh.getTriangleList(), np.float32))
+    found = (
+        [index.get(_key(t[j], t[j + 1])) for j in (0, 2, 4)]
+        for t in np.asarray(mesh.getTriangleList(), np.float32)
+    )
     return np.array([t for t in found if None not in t], np.int32).reshape(-1, 3)
 
 
