@@ -22,7 +22,7 @@ if (
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in list(os.environ):
-        wanted = name in ("KLING_REQUIRE_BROWSER",)
+        wanted = name in ("KLING_REQUIRE_BROWSER", "KLING_REQUIRE_FFPROBE")
         if not wanted and (name.startswith(CLEARED) or name.upper() in PROXIES):
             monkeypatch.delenv(name)
     monkeypatch.setenv("KLING_HOME", str(tmp_path / "home"))

@@ -9,16 +9,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
+import os
+import queue
 import subprocess
-import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from kling_utils.errors import FfmpegFailed, Interrupted
-from kling_utils.media.processes import opened
+from kling_utils.media.processes import Log, Watchdog, opened
 
 # A playlist named .mp4 would make ffmpeg open other files; a protocol list alone does not stop it, the format list does.
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi"
@@ -29,6 +30,11 @@ _QUIET = ("-hide_banner", "-nostdin", "-loglevel", "error")
 H264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-movflags", "+faststart", "-map_metadata", "-1")
 GOP_SECONDS = 1
 
+MOST_BYTES = 64_000_000
+"""Bytes of output that a run may keep in memory, unless its caller says another number."""
+_BLOCK, _LINE = 65536, 4096
+_ASKED = 0.5
+"""Seconds between two looks at a run that says nothing."""
 _LOOK = 60.0
 """Seconds of time-out up to which a run is a look at a file, which is over before anybody could end it."""
 _INSTALL = "Install imageio-ffmpeg again, and unset IMAGEIO_FFMPEG_EXE."
@@ -56,7 +62,7 @@ def _begun(
     *,
     brief: bool = False,
     stdin: int = subprocess.DEVNULL,
-    stderr: int | IO[bytes],
+    stderr: int,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A started ffmpeg, as ``processes.opened``. Raises ``FfmpegFailed`` when it is not there, or cannot be run."""
     with contextlib.ExitStack() as stack:
@@ -85,11 +91,15 @@ def source(path: Path) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a run of ffmpeg left behind."""
+    """What a run of ffmpeg left behind. Of a long ``log`` the beginning and the end."""
 
     code: int
     stdout: bytes
-    stderr: str
+    log: bytes
+
+    @property
+    def stderr(self) -> str:
+        return self.log.decode("utf-8", "replace")
 
 
 def run(
@@ -99,31 +109,51 @@ def run(
     check: bool = True,
     quiet: bool = True,
     meanwhile: Callable[[], object] | None = None,
+    sink: Callable[[bytes], object] | None = None,
+    most: int = MOST_BYTES,
 ) -> Finished:
     """Run ffmpeg to its end. ``timeout`` in seconds.
 
-    Raises ``FfmpegFailed`` when there is no ffmpeg, on a time-out, and on a failure when ``check``.
+    Raises ``FfmpegFailed`` when there is no ffmpeg, on a time-out, on more than ``most`` bytes of output, and on a failure when ``check``.
 
-    ``meanwhile`` is called once, here, while ffmpeg works.
+    ``meanwhile`` is called once, here, while ffmpeg works. ``sink`` gets the output block by block, and none is kept then; what it raises
+    ends the run.
     """
     told = _QUIET if quiet else ("-hide_banner", "-nostdin")
-    with _begun([*told, *args], brief=timeout <= _LOOK, stderr=subprocess.PIPE) as process:
+    out = bytearray()
+    with (
+        Log() as log,
+        _begun([*told, *args], brief=timeout <= _LOOK, stderr=log.writer) as process,
+        Watchdog(process, timeout) as watchdog,
+    ):
+        assert process.stdout is not None  # noqa: S101 - a pipe
+        log.handed_over()
         if meanwhile is not None:
             meanwhile()
-        try:
-            stdout, stderr = process.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired as error:
-            raise TimedOut(
-                f"ffmpeg did not finish within {timeout:.0f} s.",
-                hint="Try a shorter or smaller file.",
-            ) from error
-    out = Finished(process.returncode, stdout, stderr.decode("utf-8", "replace"))
-    if check and out.code:
+        with watchdog.waiting():
+            while block := os.read(process.stdout.fileno(), _BLOCK):
+                if sink is not None:
+                    sink(block)
+                    continue
+                out += block
+                if len(out) > most:
+                    raise FfmpegFailed(
+                        f"ffmpeg wrote more than the {most / 1e6:.0f} MB that are read.",
+                        hint="Try a shorter or smaller file.",
+                    )
+            process.wait()
+    if watchdog.bit:
+        raise TimedOut(
+            f"ffmpeg did not finish within {timeout:.0f} s.",
+            hint="Try a shorter or smaller file.",
+        )
+    done = Finished(process.returncode, bytes(out), log.text())
+    if check and done.code:
         raise FfmpegFailed(
-            f"ffmpeg failed: {last_line(out.stderr)}",
+            f"ffmpeg failed: {last_line(done.stderr)}",
             hint="The file may be damaged; export it again.",
         )
-    return out
+    return done
 
 
 def run_to_end(
@@ -137,16 +167,32 @@ def run_to_end(
     """Run a long job, with progress from ffmpeg's own report.
 
     ``seconds`` is the length of what is written; ``on_progress`` gets 0..1; ``stop`` is asked about twice a second and ends the run
-    with ``Interrupted``. ``patience`` seconds without progress, or any failure, raise ``FfmpegFailed``.
+    with ``Interrupted``. ``patience`` seconds without progress, or any failure, raise ``FfmpegFailed``, also of a silent ffmpeg.
     """
     with start(["-stats_period", "0.5", "-progress", "pipe:1", *args], stdin=False) as running:
         assert running.stdout is not None  # noqa: S101 - start() opens it
+        lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        reports = running.stdout
+
+        def read() -> None:
+            with contextlib.suppress(OSError, ValueError):  # closed, because the run was given up
+                while line := reports.readline(_LINE):
+                    lines.put(line)
+            lines.put(b"")
+
+        threading.Thread(target=read, daemon=True).start()
         moved, best = time.monotonic(), -1.0
-        for raw in running.stdout:
+        while True:
+            try:
+                raw = lines.get(timeout=min(_ASKED, patience))
+            except queue.Empty:
+                raw = b"\n"
             if stop is not None and stop():
                 raise Interrupted(
                     "Stopped.", hint="Nothing was kept of it; start it again when you like."
                 )
+            if not raw:
+                break
             key, _, value = raw.decode("ascii", "replace").strip().partition("=")
             if key == "out_time_us" and value.lstrip("-").isdigit():
                 at = max(0, int(value)) / 1e6
@@ -167,8 +213,8 @@ def run_to_end(
 class Running:
     """A started ffmpeg with its pipes. ``finish()`` waits for a clean end and raises ``FfmpegFailed`` otherwise."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
-        self._process, self._log = process, log
+    def __init__(self, process: subprocess.Popen[bytes], log: Log) -> None:
+        self.process, self._log = process, log
         self.stdin, self.stdout = process.stdin, process.stdout
 
     def finish(self, timeout: float = 120.0) -> None:
@@ -176,7 +222,7 @@ class Running:
             with contextlib.suppress(BrokenPipeError):
                 self.stdin.close()
         try:
-            code = self._process.wait(timeout)
+            code = self.process.wait(timeout)
         except subprocess.TimeoutExpired as error:
             raise TimedOut(
                 f"ffmpeg did not finish within {timeout:.0f} s.",
@@ -189,31 +235,37 @@ class Running:
 
     def said(self) -> str:
         """The last line of its error output."""
-        self._log.seek(0)
-        return last_line(self._log.read().decode("utf-8", "replace"))
+        return last_line(self._log.text().decode("utf-8", "replace"))
 
 
 @contextlib.contextmanager
 def start(args: Sequence[str], *, stdin: bool) -> Iterator[Running]:
     """Start ffmpeg with pipes: stdout always, stdin when asked. Whatever happens inside, nothing is left running."""
-    with tempfile.TemporaryFile() as log:
-        pipe = subprocess.PIPE if stdin else subprocess.DEVNULL
-        with _begun([*_QUIET, *args], stdin=pipe, stderr=log) as process:
-            yield Running(process, log)
+    pipe = subprocess.PIPE if stdin else subprocess.DEVNULL
+    with Log() as log, _begun([*_QUIET, *args], stdin=pipe, stderr=log.writer) as process:
+        log.handed_over()
+        yield Running(process, log)
 
 
 def raw_frames(
-    path: Path, filters: str, frame_bytes: int, *, limit: float, pixel_format: str = "bgr24"
+    path: Path,
+    filters: str,
+    frame_bytes: int,
+    *,
+    limit: float,
+    pixel_format: str = "bgr24",
+    patience: float = 60.0,
 ) -> Iterator[bytes]:
     """Decoded frames of a clip, one ``bytes`` of ``frame_bytes`` each, streamed: memory does not grow with the length.
 
     ``filters`` is an ffmpeg filter chain that ends in the wanted size and rate; ``limit`` is in seconds. ffmpeg applies the rotation.
+    Raises ``TimedOut`` when no frame comes for ``patience`` seconds.
     """
     tail = [
         "-t",
         f"{limit:.3f}",
         "-map",
-        "0:v:0",
+        "0:V:0",
         "-vf",
         filters,
         "-f",
@@ -222,9 +274,21 @@ def raw_frames(
         pixel_format,
         "pipe:1",
     ]
-    with start([*source(path), *tail], stdin=False) as running:
+    with (
+        start([*source(path), *tail], stdin=False) as running,
+        Watchdog(running.process, patience) as watchdog,
+    ):
         assert running.stdout is not None  # noqa: S101 - start() opens it
-        while len(frame := running.stdout.read(frame_bytes)) == frame_bytes:
+        while True:
+            with watchdog.waiting():
+                frame = running.stdout.read(frame_bytes)
+            if watchdog.bit:
+                raise TimedOut(
+                    f"ffmpeg gave no picture for {patience:.0f} s.",
+                    hint="Try a shorter or smaller file.",
+                )
+            if len(frame) < frame_bytes:
+                return
             yield frame
 
 

@@ -51,17 +51,14 @@ def make_playable(source: Path, info: VideoInfo, dest: Path, *, timeout: float =
         with beside(dest) as part, contextlib.suppress(FfmpegFailed):
             tail = ["-c:v", "copy", *sound, "-movflags", "+faststart", "-f", "mp4", f"file:{part}"]
             ffmpeg.run(
-                [*ffmpeg.source(source), "-map", "0:v:0", "-map", "0:a:0?", *tail], timeout=timeout
+                [*ffmpeg.source(source), "-map", "0:V:0", "-map", "0:a:0?", *tail], timeout=timeout
             )
             os.replace(part, dest)
             return True
     from kling_utils.media.encode import for_screen  # numpy: only what is encoded again needs it
-    from kling_utils.media.streams import colour_of
+    from kling_utils.media.streams import colour
 
-    said = ffmpeg.run(ffmpeg.source(source), timeout=30, check=False, quiet=False).stderr
-    screen = for_screen(
-        colour_of(next((line for line in said.splitlines() if " Video: " in line), ""))
-    )
+    screen = for_screen(colour(source))
     even = "scale=trunc(iw*sar/2)*2:trunc(ih/2)*2,setsar=1"
     with beside(dest) as part:
         gop = str(max(1, round(ffmpeg.GOP_SECONDS * info.frame_rate)))
@@ -80,7 +77,7 @@ def make_playable(source: Path, info: VideoInfo, dest: Path, *, timeout: float =
             [
                 *ffmpeg.source(source),
                 "-map",
-                "0:v:0",
+                "0:V:0",
                 "-map",
                 "0:a:0?",
                 *video,

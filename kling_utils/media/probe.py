@@ -13,12 +13,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from PIL import Image
 
 from kling_utils.errors import UnreadableMedia
 from kling_utils.media import ffmpeg, packets
+from kling_utils.media.listing import by_moviepy
+from kling_utils.media.listing import read as listing_of
 from kling_utils.media.sniff import HEAD_BYTES, Kind, sniff
 from kling_utils.values import ImageInfo, Size, VideoInfo
 
@@ -263,14 +265,14 @@ def _list_packets(
         )
     except ffmpeg.TimedOut as error:
         raise _unreadable(path, "video", "not measured in time", _AS_CLIP, "slow") from error
-    text = listing.stderr
-    # Complaints begin at the margin, while tags, in which anything can stand, are indented.
-    if kind.container in ("mp4", "mov", "3gp") and re.search(
-        r"^\[.*(partial file|moov atom not found)", text, re.MULTILINE
+    described = listing_of(listing.log, path)
+    complaints = [line for line in listing.stderr.split("\n") if line.startswith("[")]
+    if kind.container in ("mp4", "mov", "3gp") and any(
+        cut in line for line in complaints for cut in ("partial file", "moov atom not found")
     ):
         raise _unreadable(path, "video", "cut off: a part of the file is missing", _AGAIN, "broken")
-    if re.search(r"^Stream map .*matches no streams", text, re.MULTILINE):
-        sound = re.search(r"^  Stream #0:\d.*: Audio:", text, re.MULTILINE)
+    if described.streams and described.output(0) is None:
+        sound = described.of("Audio")
         what = "sound only, without a picture" if sound else "without a video stream"
         raise _unreadable(
             path,
@@ -279,9 +281,9 @@ def _list_packets(
             "Choose a clip that shows the motion.",
             "audio" if sound else "other",
         )
-    if listing.code or "\nStream mapping:" not in text:
+    if listing.code or described.output(0) is None:
         what = (
-            f"not readable as a video (ffmpeg: {_reason(text)})"
+            f"not readable as a video (ffmpeg: {_reason(listing.stderr)})"
             if kind.container
             else f"{kind.phrase}, which is not read here"
         )
@@ -312,44 +314,26 @@ class _Stream:
     audio_codec: str | None
 
 
-def _describe(path: Path, listing: ffmpeg.Finished) -> _Stream:
+def _describe(path: Path, run: ffmpeg.Finished) -> _Stream:
     """The header's facts: moviepy's parser for what it knows; pixel format, pixel aspect and display matrix from beside it."""
-    from moviepy.video.io.ffmpeg_reader import (
-        FFmpegInfosParser,
-    )  # half a second, because it imports all of moviepy
-
-    # The name is taken out, as it may hold line breaks; of the rest, only the lines that count: moviepy stumbles over subtitles,
-    # covers and odd tags, and would go on into the description of the output.
-    text = listing.stderr.replace(f"file:{path}", "")
-    header, _, mapping = text.partition("\nStream mapping:")
-    header = header[max(0, header.find("Input #0,")) :]
-    mapped = re.search(r"Stream #0:(\d+) -> #0:0", mapping)
-    blocks = re.split(r"\n(?=  Stream #0:)", header)
-    video = next((b for b in blocks if mapped and re.match(rf"  Stream #0:{mapped[1]}\b", b)), "")
-    sound = next((b for b in blocks if re.match(r"  Stream #0:\d+\b.*?: Audio:", b)), "")
-    first = video.partition("\n")[0]
-    if " fps" not in first and " tbr" not in first:
-        first += ", 0 tbr"  # one frame has no rate, and the parser insists on one
-    lines = ["Input", "  Duration: N/A", first, *([sound.partition("\n")[0]] if sound else [])]
+    described = listing_of(run.log, path)
+    video, sound = described.output(0), next(iter(described.of("Audio")), None)
+    assert video is not None  # noqa: S101 - as was seen when it was listed
     try:
-        known: dict[str, Any] = FFmpegInfosParser(
-            "\n".join(lines), path.name, check_duration=False
-        ).parse()
-        width, height = known["video_size"]
-    except (AttributeError, IndexError, KeyError, OSError, TypeError, ValueError) as error:
+        known = by_moviepy(described, video, sound, path.name)
+    except ValueError as error:
         raise _unreadable(
             path, "video", "a clip whose header says too little", _AS_CLIP, "broken"
         ) from error
-    pixels = re.search(r"Video: \w+(?: \([^)]*\))*, (\w+)(?:\(([^)]*))?", first)
-    matrix = re.search(r"Display Matrix: rotation of (-?[\d.]+) degrees", video, re.IGNORECASE)
+    width, height = known["video_size"]
+    pixels = re.search(r"^\w+(?: \([^)]*\))*, (\w+)(?:\(([^)]*))?", video.words)
+    matrix = re.search(r"rotation of (-?[\d.]+) degrees", video.detail("Display Matrix"))
     aspect = re.search(
-        r"^#sar 0: (\d+)/(\d+)", listing.stdout[:2000].decode("ascii", "replace"), re.MULTILINE
+        r"^#sar 0: (\d+)/(\d+)", run.stdout[:2000].decode("ascii", "replace"), re.MULTILINE
     )
     square = aspect is None or int(aspect[1]) == 0 or int(aspect[2]) == 0
-    audio = re.search(r": Audio: (\w+)", sound)
-    container = re.match(r"Input #0, (\w+)", header)
     return _Stream(
-        container=container[1] if container else "",
+        container=described.container,
         codec=known["video_codec_name"] or "unknown",
         pixel_format=pixels[1] if pixels else "unknown",
         interlaced=bool(pixels and pixels[2] and "first" in pixels[2]),
@@ -359,7 +343,7 @@ def _describe(path: Path, listing: ffmpeg.Finished) -> _Stream:
         else Fraction(int(aspect[1]), int(aspect[2])),
         rotation=round(float(matrix[1]) / 90) * 90 % 360 if matrix else 0,
         rate=float(known["video_fps"]),
-        audio_codec=audio[1] if audio else None,
+        audio_codec=sound.codec if sound else None,
     )
 
 

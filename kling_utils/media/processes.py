@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from typing import IO
 
@@ -101,16 +102,97 @@ def opened(
     try:
         yield process
     finally:
+        if process.poll() is None:
+            process.kill()  # first, so that nobody waits in a pipe that is closed here
+        process.wait()
         for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe is not None:
                 with contextlib.suppress(BrokenPipeError):
                     pipe.close()
-        if process.poll() is None:
-            process.kill()
-        process.wait()
         _running.discard(process)
         if reaper is not None:
             reaper.tell(-process.pid)
+
+
+class Log:
+    """What a process says, read while it runs, so that it never waits; of much the beginning and the end are kept."""
+
+    HEAD, TAIL = 256_000, 1_000_000
+    """Bytes. A file with a million edits makes ffmpeg say 129 MB."""
+
+    def __init__(self) -> None:
+        self._head, self._tail, self._cut = bytearray(), bytearray(), False
+        reader, self._writer = os.pipe()
+        self._thread = threading.Thread(target=self._read, args=(reader,), daemon=True)
+
+    def __enter__(self) -> Log:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.handed_over()
+
+    @property
+    def writer(self) -> int:
+        """What the process gets as its standard error."""
+        return self._writer
+
+    def handed_over(self) -> None:
+        """The process has it: its end is the end of the log."""
+        if self._writer >= 0:
+            os.close(self._writer)
+            self._writer = -1
+
+    def text(self) -> bytes:
+        """All of it, once the process has ended."""
+        self._thread.join(10)
+        return bytes(self._head) + (b"\n" if self._cut else b"") + bytes(self._tail)
+
+    def _read(self, reader: int) -> None:
+        with open(reader, "rb", buffering=0) as pipe:
+            while block := pipe.read(65536):
+                room = self.HEAD - len(self._head)
+                self._head += block[:room] if room > 0 else b""
+                self._tail += block[max(0, room) :]
+                if len(self._tail) > 2 * self.TAIL:
+                    del self._tail[: -self.TAIL]
+                    self._cut = True
+
+
+class Watchdog:
+    """Kills a process for which somebody has waited longer than ``patience`` seconds at a stretch; ``bit`` tells so."""
+
+    def __init__(self, process: subprocess.Popen[bytes], patience: float) -> None:
+        self._process, self._patience = process, patience
+        self._since: float | None = None
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self.bit = False
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        self._since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._since = None
+
+    def __enter__(self) -> Watchdog:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+
+    def _watch(self) -> None:
+        left = self._patience
+        while not self._over.wait(max(left, 0.005)):
+            since = self._since
+            left = self._patience - (time.monotonic() - since if since is not None else 0)
+            if left <= 0:
+                self.bit = True
+                self._process.kill()
+                return
 
 
 def end_all() -> None:

@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from kling_utils.errors import UnreadableMedia
-from kling_utils.media import ffmpeg
+from kling_utils.media import ffmpeg, listing
 from kling_utils.media.arrays import Floats
+from kling_utils.media.listing import Stream
 
 _DISCARD, _KEY = 0x4, 0x1
 _NO_TIME = -(2**63)
@@ -102,10 +103,8 @@ def look(path: Path) -> Streams:
         timeout=30 + path.stat().st_size / 20e6,
         quiet=False,
     )
-    header = done.stderr.replace(f"file:{path}", "").partition("\nStream mapping:")[0]
-    mapped = dict(re.findall(r"Stream #0:(\d+) -> #0:([01])", done.stderr))
-    blocks = {m[1]: m[0] for m in re.finditer(r"^  Stream #0:(\d+)\b.*$", header, re.MULTILINE)}
-    lines = {mapped[number]: text for number, text in blocks.items() if number in mapped}
+    described = listing.read(done.log, path)
+    picture, heard = described.output(0), described.output(1)
     ticks = {
         int(i): float(Fraction(t))
         for i, t in re.findall(
@@ -140,26 +139,34 @@ def look(path: Path) -> Streams:
         sizes=np.array([row[2] for row in rows[0]], np.int64),
         keys=np.array([row[3] for row in rows[0]], np.bool_),
         timed=timed,
-        colour=colour_of(lines.get("0", "")),
-        sound=_sound(lines.get("1", ""), rows[1], ticks.get(1, 0.0)) if rows[1] else None,
+        colour=colour_of(picture.words if picture else ""),
+        sound=_sound(heard, rows[1], ticks.get(1, 0.0)) if rows[1] and heard else None,
     )
 
 
-def colour_of(line: str) -> Colour:
+def colour(path: Path) -> Colour:
+    """The colour tags of a clip, by its header. Raises ``FfmpegFailed``."""
+    args = [*ffmpeg.source(path), "-map", "0:V:0", "-c", "copy", "-t", "0", "-f", "null", "-"]
+    done = ffmpeg.run(args, timeout=30, check=False, quiet=False)
+    picture = listing.read(done.log, path).output(0)
+    return colour_of(picture.words if picture else "")
+
+
+def colour_of(words: str) -> Colour:
     """From ``yuv420p10le(tv, bt2020nc/bt2020/smpte2084, progressive)``; one word stands for three that are alike."""
-    found = re.search(r"Video: \w+(?: \([^)]*\))*, \w+\(([^)]*)\)", line)
-    words = [word.strip() for word in found[1].split(",")] if found else []
-    levels = next((w for w in words if w in ("tv", "pc")), "")
-    space = next((w for w in words if "/" in w), "")
+    found = re.search(r"^\w+(?: \([^)]*\))*, \w+\(([^)]*)\)", words)
+    tags = [word.strip() for word in found[1].split(",")] if found else []
+    levels = next((tag for tag in tags if tag in ("tv", "pc")), "")
+    space = next((tag for tag in tags if "/" in tag), "")
     if not space:
-        one = next((w for w in words if w.startswith(("bt", "smpte"))), "")
+        one = next((tag for tag in tags if tag.startswith(("bt", "smpte"))), "")
         space = f"{one}/{one}/{one}"
     known = ["" if each in ("unknown", "reserved") else each for each in space.split("/")]
     return Colour(levels, *known) if len(known) == 3 else Colour(levels)
 
 
-def _sound(line: str, rows: list[tuple[int, int, int, bool]], tick: float) -> Sound:
-    codec, rate = re.search(r"Audio: (\w+)", line), re.search(r"(\d+) Hz(?:, ([^,]+))?", line)
+def _sound(heard: Stream, rows: list[tuple[int, int, int, bool]], tick: float) -> Sound:
+    rate = re.search(r"(\d+) Hz(?:, ([^,]+))?", heard.words)
     layout = (rate[2] or "").strip() if rate else ""
     counted = re.match(r"(\d+) channels", layout) or re.match(r"(\d+)\.(\d)", layout)
     channels = (
@@ -169,7 +176,7 @@ def _sound(line: str, rows: list[tuple[int, int, int, bool]], tick: float) -> So
     )
     first, last = rows[0], rows[-1]
     return Sound(
-        codec=codec[1] if codec else "unknown",
+        codec=heard.codec,
         rate=int(rate[1]) if rate else 0,
         channels=channels,
         start=first[0] * tick,

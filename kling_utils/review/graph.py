@@ -7,7 +7,6 @@ to one matrix and range, so that a difference of colour is one of the pictures a
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,7 +16,7 @@ from PIL import Image
 
 from kling_utils.media import ffmpeg
 from kling_utils.media.encode import for_screen
-from kling_utils.media.streams import colour_of
+from kling_utils.media.streams import colour
 from kling_utils.review.labels import GROUND, Role, strip
 from kling_utils.review.layout import Board, Panel
 from kling_utils.values import Size, VideoInfo
@@ -67,17 +66,13 @@ class Graph:
 
 def clip(info: VideoInfo) -> Clip:
     """Ask ffmpeg for the colour tags. Where there are none, guess as players do: BT.709 from 720 lines on, BT.601 below."""
-    said = ffmpeg.run(ffmpeg.source(info.path), timeout=30, check=False, quiet=False).stderr
-    found = re.search(
-        r"Stream #0:\d+.*?: Video: .*?\b" + re.escape(info.pixel_format) + r"\(([^)]*)\)", said
+    tags = colour(info.path)
+    tagged = tags.matrix in _MATRICES
+    return Clip(
+        info,
+        "auto" if tagged else "bt709" if info.size.height >= 720 else "bt601",
+        for_screen(tags),
     )
-    tagged = (
-        bool(found) and any(word.split("/")[0].strip() in _MATRICES for word in found[1].split(","))
-        if found
-        else False
-    )
-    screen = for_screen(colour_of(found[0])) if found else ""
-    return Clip(info, "auto" if tagged else "bt709" if info.size.height >= 720 else "bt601", screen)
 
 
 def common_rate(

@@ -120,7 +120,7 @@ def _pair(reference: Path, video: Path, out: Path, bits: int) -> list[str]:
     """Side by side at one height and one constant rate; the shorter holds its last frame; the result's sound, if it has any."""
     one = f"scale=-2:{HEIGHT},setsar=1,fps=24,tpad=stop_mode=clone:stop_duration={LONGEST:.0f}"
     longest = (
-        f"[0:v:0]{one}[a];[1:v:0]{one.partition(',tpad')[0]}[b];[a][b]hstack=inputs=2:shortest=1[v]"
+        f"[0:V:0]{one}[a];[1:V:0]{one.partition(',tpad')[0]}[b];[a][b]hstack=inputs=2:shortest=1[v]"
     )
     rate = [
         "-b:v",

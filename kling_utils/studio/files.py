@@ -149,7 +149,7 @@ def recording(path: Path) -> Path:
                 "-t",
                 "60",
                 "-map",
-                "0:v:0",
+                "0:V:0",
                 "-map",
                 "0:a:0?",
                 *how,

@@ -214,3 +214,43 @@ def sound_with_cover(folder: Path) -> Path:
     ]
     ffmpeg.run(["-y", "-i", str(song), "-i", str(art), *maps, str(path)], timeout=60)
     return path
+
+
+HDR = ("-color_primaries", "bt2020", "-color_trc", "smpte2084", "-colorspace", "bt2020nc")
+_X265 = "log-level=none:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc"
+HEVC_10 = ("libx265", "-pix_fmt", "yuv420p10le", "-tag:v", "hvc1", "-x265-params", _X265)
+
+
+def timecode(
+    folder: Path,
+    name: str,
+    *,
+    sound: float = 0,
+    codec: tuple[str, ...] = ("libx264", "-pix_fmt", "yuv420p"),
+    after: tuple[str, ...] = (),
+) -> Path:
+    """What action cameras and editors write: 640x480, 4 s, 25 pictures a second, and a track of timecodes."""
+    more = ("-timecode", "01:00:00:00", *after)
+    return clip(
+        folder, name, seconds=4, size="640x480", rate="25", sound=sound, codec=codec, after=more
+    )
+
+
+def cover_first(folder: Path) -> Path:
+    """Cover art lies before the film."""
+    film = clip(folder, "film.mp4", seconds=4, size="640x480", rate="25", sound=4)
+    art = image(folder, "art.jpg", size=(320, 320), kind="JPEG")
+    path = folder / "cover_first.mp4"
+    maps = ["-map", "1:v", "-map", "0", "-c", "copy", "-disposition:v:0", "attached_pic"]
+    ffmpeg.run(["-y", "-i", str(film), "-i", str(art), *maps, str(path)], timeout=60)
+    return path
+
+
+def two_pictures(folder: Path) -> Path:
+    """Two films in one file, as some cameras write a small one beside the large one."""
+    large = clip(folder, "large.mp4", seconds=4, size="640x480", rate="25", sound=4)
+    small = clip(folder, "small.mp4", seconds=4, size="160x120", rate="25")
+    path = folder / "two.mp4"
+    maps = ["-map", "0", "-map", "1", "-c", "copy"]
+    ffmpeg.run(["-y", "-i", str(large), "-i", str(small), *maps, str(path)], timeout=60)
+    return path

@@ -1,0 +1,99 @@
+"""A zoo of clips, made on the spot: the right values are those that each was made with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from helpers import zoo
+
+from kling_utils.media import ffmpeg
+from kling_utils.media.probe import probe_video
+from kling_utils.media.streams import look
+from kling_utils.values import Size
+
+FFMPEG = "n9.0.2-17-g2a571b6068-20260930"
+"""The bundled ffmpeg that this zoo was run with. Another one may print its listing in another form: run these tests with it first."""
+
+
+def test_the_bundled_ffmpeg_is_the_one_that_the_zoo_was_run_with() -> None:
+    version = ffmpeg.run(["-version"], timeout=20).stdout.decode().split()[2]
+    if not os.environ.get("KLING_REQUIRE_FFPROBE") and version != FFMPEG:
+        pytest.skip(f"another ffmpeg is bundled here: {version}")
+    assert version == FFMPEG
+
+
+@pytest.fixture(scope="session")
+def ffprobe() -> str:
+    """Debian's ffprobe: a reader of clips that is not ours."""
+    found = shutil.which("ffprobe")
+    if not found:
+        if os.environ.get("KLING_REQUIRE_FFPROBE"):
+            pytest.fail("needs ffprobe, which KLING_REQUIRE_FFPROBE says must be there")
+        pytest.skip("needs ffprobe, which Debian's package ffmpeg has")
+    return found
+
+
+def asked(ffprobe: str, path: Path, entries: str) -> list[str]:
+    """The values of the first video stream, in ffprobe's own order."""
+    args = ["-v", "error", "-select_streams", "V:0", "-show_entries", f"stream={entries}"]
+    form = ["-of", "default=noprint_wrappers=1:nokey=1", f"file:{path}"]
+    done = subprocess.run([ffprobe, *args, *form], capture_output=True, check=True, timeout=60)
+    return done.stdout.decode().split()
+
+
+GROUPED: list[tuple[str, Callable[[Path], Path]]] = [
+    ("timecode in mp4", lambda to: zoo.timecode(to, "tc.mp4")),
+    ("timecode in mov", lambda to: zoo.timecode(to, "tc.mov")),
+    ("timecode with sound", lambda to: zoo.timecode(to, "tc.mp4", sound=4)),
+    ("cover art first", zoo.cover_first),
+    ("two pictures", zoo.two_pictures),
+]
+
+
+@pytest.mark.parametrize("make", [row[1] for row in GROUPED], ids=[row[0] for row in GROUPED])
+def test_other_tracks_beside_the_picture(
+    tmp_path: Path, ffprobe: str, make: Callable[[Path], Path]
+) -> None:
+    path = make(tmp_path)
+    info, streams = probe_video(path), look(path)
+    assert (info.size, info.coded, info.rotation) == (Size(640, 480), Size(640, 480), 0)
+    assert (info.duration, info.frames, info.frame_rate) == (4.0, 100, 25)
+    assert (info.codec, info.pixel_format, info.variable_rate) == ("h264", "yuv420p", False)
+    assert len(streams.times) == 100
+    assert asked(ffprobe, path, "codec_name,width,height,r_frame_rate") == [
+        "h264",
+        "640",
+        "480",
+        "25/1",
+    ]
+
+
+def test_a_timecode_track_keeps_the_tags_of_hdr(tmp_path: Path, ffprobe: str) -> None:
+    path = zoo.timecode(tmp_path, "hdr.mp4", after=zoo.HDR, codec=zoo.HEVC_10)
+    colour, info = look(path).colour, probe_video(path)
+    assert colour.hdr
+    assert (colour.matrix, colour.primaries, colour.transfer) == (
+        "bt2020nc",
+        "bt2020",
+        "smpte2084",
+    )
+    assert (info.pixel_format, info.size, info.frame_rate) == ("yuv420p10le", Size(640, 480), 25)
+    assert asked(ffprobe, path, "color_space,color_transfer,color_primaries") == [
+        "bt2020nc",
+        "smpte2084",
+        "bt2020",
+    ]
+
+
+def test_a_turned_clip_with_a_timecode(tmp_path: Path) -> None:
+    turned = zoo.copied(
+        zoo.timecode(tmp_path, "tc.mov"), "turned.mov", before=("-display_rotation", "90")
+    )
+    info = probe_video(turned)
+    assert (info.size, info.rotation, info.frame_rate) == (Size(480, 640), 90, Fraction(25))
