@@ -29,7 +29,7 @@ from kling_utils.values import (
     VideoInfo,
 )
 
-_SIGN: dict[Severity, str] = {"error": "!", "warning": "!", "advice": "i", "pass": ""}
+_SIGN: dict[Severity, str] = {"error": "!", "warning": "!", "advice": "i", "pass": "✓"}
 _SEVERE: tuple[Severity, ...] = ("error", "warning", "advice", "pass")
 _SPOKEN: dict[Severity, str] = {
     "error": "Error",
@@ -53,7 +53,10 @@ def style() -> str:
 
 
 def html(value: object) -> str:
-    """A card for a notebook: the value with its own style sheet. Values without a card of their own become preformatted text."""
+    """A card for a notebook, its style in style attributes, so that it looks the same in a cell that is not trusted.
+
+    Values without a card of their own become preformatted text.
+    """
     match value:
         case Report():
             body = report(value)
@@ -73,7 +76,15 @@ def html(value: object) -> str:
             body = repairs.html(value)
         case _:
             body = f"<pre>{escape(value)}</pre>"
-    return f"<style>{style()}</style>{body}"
+    return inlined(body)
+
+
+def inlined(body: str) -> str:
+    """The HTML of a card with the style sheet written into its style attributes."""
+    import css_inline  # late: the page needs the style sheet alone
+
+    styled = css_inline.inline_fragment(body, style())
+    return styled.translate(_TEMPLATE)  # the inliner resolves what ``escape`` wrote for these signs
 
 
 def report(value: Report, *fields: str, ready: str = "Ready to send") -> str:
@@ -132,7 +143,9 @@ def video_facts(info: VideoInfo) -> str:
 def quote(value: Quote) -> str:
     """What it will cost, its width, its source, and what is not known."""
     price = words.price(value)
-    unknown = "".join(f"<li>{_icon('advice')}<span>{escape(u)}</span></li>" for u in value.unknown)
+    unknown = "".join(
+        f"<li class='kc-row'>{_icon('advice')}<span>{escape(u)}</span></li>" for u in value.unknown
+    )
     return _card(
         "quote",
         _head(price[:1].upper() + price[1:]),
@@ -185,11 +198,7 @@ def jobs(value: Jobs, *, now: float | None = None) -> str:
         )
         for j in value
     )
-    body = "".join(
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
-    )
-    head = "".join(f'<th scope="col">{name}</th>' for name in names)
-    return _card("jobs", f'<table class="kc-beside"><tr>{head}</tr>{body}</table>')
+    return _card("jobs", grid(names, rows))
 
 
 def result(value: Result, *, proxy: bool = True) -> str:
@@ -287,6 +296,15 @@ def audit(value: Report | None, *, waiting: bool = False) -> str:
     )
 
 
+def grid(names: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """Rows under a row of names, as a grid: notebooks give tables rules of their own."""
+    named = list(names)
+    cells = [f'<span class="kc-name">{escape(name)}</span>' for name in named]
+    cells += [f'<span class="kc-cell">{escape(cell)}</span>' for row in rows for cell in row]
+    columns = f"grid-template-columns: repeat({len(named)}, auto)"
+    return f'<div class="kc-beside" style="{columns}">{"".join(cells)}</div>'
+
+
 def note(head: str, text: str = "", *, severity: Severity = "advice") -> str:
     """A short message of our own."""
     return _card(
@@ -326,7 +344,7 @@ def _findings(findings: Iterable[Finding]) -> str:
         fix = f'<br><span class="kc-fix">{escape(f.fix)}</span>' if f.fix else ""
         number = f'<span class="kc-number">: {escape(f.measured)}</span>' if f.measured else ""
         items.append(
-            f'<li>{_icon(f.severity)}<span><span class="kc-what">{escape(f.title)}</span>{number}{allowed}{fix}</span></li>'
+            f'<li class="kc-row">{_icon(f.severity)}<span><span class="kc-what">{escape(f.title)}</span>{number}{allowed}{fix}</span></li>'
         )
     return f'<ul class="kc-list">{"".join(items)}</ul>' if items else ""
 
@@ -380,7 +398,8 @@ def _ids(task_id: str | None) -> str:
 
 
 def _table(rows: Iterable[tuple[str, object]]) -> str:
-    return f'<dl class="kc-table">{"".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in rows)}</dl>'
+    cells = (f'<span class="kc-key">{escape(k)}</span><span>{escape(v)}</span>' for k, v in rows)
+    return f'<div class="kc-table">{"".join(cells)}</div>'
 
 
 def _draft(value: Job) -> str:

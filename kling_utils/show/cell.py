@@ -20,6 +20,11 @@ from kling_utils.values import Result
 HEIGHT = 720
 """Pixels of the frame, until the page in it has said how high it is."""
 
+NO_PLAYER = (
+    "The player needs scripts. If it is not shown, trust this notebook or run the cell again; "
+    "save() writes the player as a page."
+)
+
 
 class Stage:
     """Reference and result in step, in a cell: ``Stage(result)``, or ``Stage(one, another)`` for several takes of one reference.
@@ -75,12 +80,15 @@ class Stage:
                     clips.append(proxies.small(path, room / f"{n}.mp4"))
                     bar((n + 1) / len(sources))
             image = proxies.small_image(first.image, room / "image.jpg")
+            still = proxies.still(clips[0], clips[1])
             foot = "Small copies of the clips, inside this cell; save() writes a page with the clips as they are."
             page = self._write(room / "page.html", clips[0], clips[1:], image, foot=foot).read_text(
                 "utf-8"
             )
         shown = f'title="Reference and result, in step" allow="fullscreen" style="width:100%;height:{HEIGHT}px;border:0"'
-        return f'<iframe {shown} srcdoc="{html.escape(page)}"></iframe>'
+        # The page in the frame hides the still before it. A notebook that is not trusted drops the frame.
+        stand_in = cards.inlined(f'<div class="kc">{still}<p class="kc-do">{NO_PLAYER}</p></div>')
+        return f'<div>{stand_in}<iframe {shown} srcdoc="{html.escape(page)}"></iframe></div>'
 
     def _write(
         self,

@@ -28,6 +28,7 @@ function dark(frame) {                                                    // is 
 if (window.location.protocol === 'about:') {                               // a frame in a notebook's cell: as high as what is in it
   document.documentElement.classList.add('in-cell');
   const frame = window.frameElement;                                      // null where the notebook keeps its cells apart
+  if (frame && frame.previousElementSibling) frame.previousElementSibling.style.display = 'none'; // the still
   const is = frame && dark(frame);
   // the frame, too: where both differ browsers put a ground of their own behind it
   if (frame && is !== null) document.documentElement.style.colorScheme = frame.style.colorScheme = is ? 'dark' : 'light';

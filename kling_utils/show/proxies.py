@@ -14,7 +14,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from kling_utils.errors import FfmpegFailed
+from kling_utils.errors import FfmpegFailed, KlingError
 from kling_utils.media import ffmpeg
 from kling_utils.media.encode import Clip, Recipe
 from kling_utils.media.probe import probe_video
@@ -62,6 +62,25 @@ def small(source: Path, out: Path) -> Path:
         )
         made.make(out)
     return out
+
+
+def still(reference: Path, video: Path) -> str:
+    """Both clips at half of the shorter one's length, beside each other, as an ``<img>``; empty when they cannot be read."""
+    with tempfile.TemporaryDirectory(prefix="still-") as folder:
+        out = Path(folder) / "still.jpg"
+        try:
+            middle = min(probe_video(reference).duration, probe_video(video).duration) / 2
+            seek = ["-ss", f"{middle:.3f}"]
+            both = f"[0:V:0]scale=-2:{HEIGHT}[a];[1:V:0]scale=-2:{HEIGHT}[b];[a][b]hstack"
+            inputs = [*seek, *ffmpeg.source(reference), *seek, *ffmpeg.source(video)]
+            ffmpeg.run(
+                [*inputs, "-filter_complex", both, "-frames:v", "1", "-q:v", "5", str(out)],
+                timeout=30,
+            )
+            alt = "Reference and result, half way"
+            return f'<img class="kc-still" alt="{alt}" src="{_data(out, "image/jpeg")}">'
+        except (KlingError, OSError):
+            return ""
 
 
 def small_image(source: Path, out: Path) -> Path:

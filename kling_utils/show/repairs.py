@@ -34,24 +34,25 @@ def plan(value: Plan) -> str:
 
 def fitted(value: Fitted) -> str:
     """Before and after beside each other, with sizes, and what was done."""
-    rows, before = "", value.before
+    rows, before = list[tuple[str, str, str]](), value.before
     if before.image is not None and value.image is not None and value.report.image is not None:
-        rows += _row(
-            "Picture", cards.image_facts(before.image), cards.image_facts(value.report.image)
+        rows.append(
+            (
+                "Picture",
+                cards.image_facts(before.image),
+                cards.image_facts(value.report.image),
+            )
         )
     if before.video is not None and value.video is not None and value.report.video is not None:
-        rows += _row("Clip", cards.video_facts(before.video), cards.video_facts(value.report.video))
+        rows.append(
+            ("Clip", cards.video_facts(before.video), cards.video_facts(value.report.video))
+        )
     if not value.done:
         return cards.listing(fit_words.NOTHING, (), severity="pass")
-    head = '<tr><td></td><th scope="col">Before</th><th scope="col">After</th></tr>'
     done = [Finding(s.code, s.field, "pass", s.text, "", "") for s in value.done]
     return cards.listing(
         "Fixed; your own files are as they were",
         done,
         severity="pass",
-        extra=f'<table class="kc-beside">{head}{rows}</table>',
+        extra=cards.grid(("", "Before", "After"), rows),
     )
-
-
-def _row(name: str, before: str, after: str) -> str:
-    return f'<tr><th scope="row">{name}</th><td>{cards.escape(before)}</td><td>{cards.escape(after)}</td></tr>'

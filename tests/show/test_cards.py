@@ -36,22 +36,14 @@ HARMLESS = {
     "p",
     "ul",
     "li",
-    "dl",
-    "dt",
-    "dd",
     "br",
     "code",
     "details",
     "summary",
     "blockquote",
-    "style",
     "video",
     "img",
     "pre",
-    "table",
-    "tr",
-    "th",
-    "td",
 }
 
 
@@ -138,10 +130,9 @@ def test_hostile_text_stays_text(kind: str, tmp_path: Path) -> None:
     seen = Tags(html)
     assert {tag for tag, _ in seen.tags} <= HARMLESS
     assert not [names for _, names in seen.tags if any(name.startswith("on") for name in names)]
-    body = html.partition("</style>")[2]
-    assert "${" not in body
-    assert "{{" not in body
-    assert "`" not in body
+    assert "${" not in html
+    assert "{{" not in html
+    assert "`" not in html
     if kind not in ("result", "jobs"):
         assert HOSTILE in seen.text, "what was said is shown, as it was said"
 
@@ -149,7 +140,7 @@ def test_hostile_text_stays_text(kind: str, tmp_path: Path) -> None:
 def test_a_list_of_jobs_has_a_row_for_each(tmp_path: Path) -> None:
     one = job(tmp_path)
     seen = Tags(Jobs([one, dataclasses.replace(one, job_id="01K")])._repr_html_())
-    assert [tag for tag, _ in seen.tags].count("tr") == 3
+    assert "01J" in seen.text
     assert "01K" in seen.text
     assert "Local draft, standard" in seen.text
     assert "No jobs yet" in Jobs()._repr_html_()

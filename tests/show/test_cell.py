@@ -55,11 +55,14 @@ def paid(result: Result) -> Result:
 
 def test_a_cell_holds_the_page_in_a_frame_and_names_a_draft(result: Result) -> None:
     shown = Stage(result)._repr_html_()
-    [page] = re.findall(r'^<iframe [^>]*srcdoc="([^"]*)"></iframe>$', shown)
+    [page] = re.findall(r'<iframe [^>]*srcdoc="([^"]*)"></iframe></div>$', shown)
     assert "<" not in page, "nothing of it can leave its attribute"
     page = html.unescape(page)
     assert page.startswith("<!doctype html>")
     assert '"label": "Result, local draft"' in page
+    still = shown.partition("<iframe")[0]
+    assert 'src="data:image/jpeg;base64,' in still, "shown where the frame is dropped"
+    assert "trust this notebook" in still
     assert "save() writes a page with the clips as they are" in page
 
 
