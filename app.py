@@ -97,6 +97,16 @@ def build(runner: Runner) -> gr.Blocks:
             )
         ]
         asks += [
+            generate.sure.click(
+                generate.submit_surely,
+                [generate.twin, *form, account.box, desk, who],
+                generate.outputs,
+                **PRIVATE,
+                **HIDDEN,
+                **MANY,
+            )
+        ]
+        asks += [
             generate.draft.click(
                 generate.submit_draft,
                 [*form, account.box, desk, who],

@@ -78,6 +78,8 @@ class Note:
     """Something worth a line that changes nothing."""
 
     text: str
+    lasting: bool = False
+    """Still true when the job has ended. Other notes are about the moment: the next event makes them history."""
     kind: Literal["note"] = "note"
 
 

@@ -24,6 +24,8 @@ class Memory:
 
     polls: int = 0
     said: str = ""
+    unread: bool = False
+    """It was told that the state could not be read, and not yet that it can be again."""
     gone_since: float | None = None
     """When the provider first said that the task, or the link to its result, is not there."""
     task_id: str | None = None
@@ -45,7 +47,7 @@ class Diary:
     def take_back(self, job: Job) -> None:
         """Nobody gets the job's files any more."""
         for sentence in self._outbox.take_back(job, self._store.private(job.job_id, self._clock())):
-            self.change(job, ev.Note(text=sentence))
+            self.change(job, ev.Note(text=sentence, lasting=True))
 
     def remember(self, job_id: str) -> Memory:
         """What is only in this process; of a job that was not met before, nothing."""

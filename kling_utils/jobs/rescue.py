@@ -132,7 +132,8 @@ class Rescue(Views):
         self._access.remember(job_id, key)
         self._access.require(job)
         note = ev.Note(
-            text="Sent again on request: if the first one arrived after all, both are billed."
+            text="Sent again on request: if the first one arrived after all, both are billed.",
+            lasting=True,
         )
         if self._store.change(
             job_id, note, now=self._clock(), states=DOUBT, state="checked", trouble=None

@@ -174,7 +174,9 @@ class Runner(Rescue):
         if not job.draft and any(
             twin.state == "succeeded" for twin in self._store.twins(owner, "local", mark)
         ):
-            self._store.change(job.job_id, ev.Note(text=DRAFT_EXISTS), now=self._clock())
+            self._store.change(
+                job.job_id, ev.Note(text=DRAFT_EXISTS, lasting=True), now=self._clock()
+            )
         self._after("stored")
         self._watcher.add(job.job_id)
         return job

@@ -101,11 +101,12 @@ def _notes(job: Job, result: Path) -> list[ev.Note]:
     try:
         got = probe_video(result).duration
     except KlingError:
-        return [ev.Note(text="The result is saved, but it could not be read here.")]
+        return [ev.Note(text="The result is saved, but it could not be read here.", lasting=True)]
     if got < job.duration - MISSED:
         return [
             ev.Note(
-                text=f"The result is {got:.1f} s long, {job.duration:.1f} s were expected: the motion may have been cut short."
+                text=f"The result is {got:.1f} s long, {job.duration:.1f} s were expected: the motion may have been cut short.",
+                lasting=True,
             )
         ]
     return []

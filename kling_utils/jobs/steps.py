@@ -36,6 +36,7 @@ from kling_utils.novita.transport import Transport
 from kling_utils.values import Job
 
 LOG = logging.getLogger(__name__)
+READ_AGAIN = "The state can be read again."
 
 
 class Steps:
@@ -241,6 +242,9 @@ class Steps:
         except KlingError as error:
             return self._hiccup(job, error)
         memory.gone_since = None
+        if memory.unread:
+            memory.unread = False
+            self._diary.change(job, ev.Note(text=READ_AGAIN))  # once for each trouble that was told
         wait = self._heard(job, memory, status, now)
         self._after("polled")
         return wait
@@ -372,8 +376,11 @@ class Steps:
         return next_wait(self._pace, memory.polls - 1, eta, self._rng, near=job.draft)
 
     def _hiccup(self, job: Job, error: KlingError) -> float:
+        memory = self._diary.remember(job.job_id)
+        before = memory.said
         self._diary.say(
             job,
             f"The state could not be read: {error.message} The job goes on at the provider; asking again.",
         )
+        memory.unread |= memory.said != before
         return self._wait(job, None)

@@ -74,6 +74,8 @@ class Account:
         self.test.click(
             self.tested, [self.box, desk], [self.result, self.line], **PRIVATE, **HIDDEN
         )
+        # What was found out is about the key that was in the box. The key itself stays in the browser here.
+        self.box.input(None, None, [self.result], js="() => ''", **PRIVATE, **HIDDEN)
         self.forget.click(
             self.emptied,
             [self.forgotten],

@@ -36,7 +36,19 @@ _OTHER_MODEL: dict[ModelName, ModelName] = {
     "kling-v3-0-std": "kling-v3-0-pro",
     "kling-v3-0-pro": "kling-v3-0-std",
 }
+CHANGE = {
+    "image": "Change the picture",
+    "video": "Change the clip",
+    "prompt": "Change the scene",
+    "negative_prompt": "Change what is left out",
+    "character_orientation": "Change pose and framing",
+    "model_name": "Change the model",
+    "keep_original_sound": "Change the sound",
+}
+"""What an offer is called that fills the form and leads to a field of the wire."""
 _OTHER_WAY: dict[CharacterOrientation, CharacterOrientation] = {"video": "image", "image": "video"}
+_REFUSED = ("InputRefused", "ModerationRefused")
+"""Codes of trouble that the same content always has."""
 _NOTHING: dict[str, Any] = {
     "job_id": "",
     "items": [],
@@ -87,16 +99,22 @@ class Actions:
             else []
         )
         length = self._clip_length(job) if ended else 0.0
+        trims = length > SHORTEST + 0.2
+        changes = [
+            {"id": "change", "label": CHANGE[field], "note": "fills the form", "goto": field}
+            for field in _to_change(job)
+        ]
+        if trims and "video" in _to_change(job):
+            trim = {"id": "trim", "label": "Trim the clip", "note": "begin elsewhere"}
+            changes.insert(0, trim)
         return {
             "job_id": job.job_id,
-            "items": items,
+            "items": changes + items,
             "why": list(
                 dict.fromkeys(item["why"] for item in items if item["blocked"])
             ),  # often one reason for all: said once
             "copies": copies,
-            "trim": {"length": int(length * 10) / 10, "least": SHORTEST}
-            if length > SHORTEST + 0.2
-            else None,
+            "trim": {"length": int(length * 10) / 10, "least": SHORTEST} if trims else None,
             "deletable": ended or job.state == "checked",
         }
 
@@ -121,11 +139,21 @@ class Actions:
             return None
         price = words.price(look.quote)
         more = words.difference(look.quote, job.cost) if not job.draft else ""
+        if name == "again" and job.state == "succeeded" and not look.quote.free:
+            more = "paid again"
+        risk = not look.quote.free and name == "again" and refusal.pays_twice(job)
         blocked = look.report.errors[0] if look.report.errors else None
         return {
             "id": name,
             "label": _label(name, job, look.provider == "local"),
             "price": price,
+            "risk": {
+                "ask": refusal.TWICE,
+                "text": refusal.once_more(price),
+                "yes": refusal.twice_label(price),
+            }
+            if risk
+            else None,
             "note": "cannot be sent" if blocked else (f"{price}, {more}" if more else price),
             "blocked": blocked is not None,
             "why": f"{blocked.title}: {blocked.measured.rstrip('.')}. {blocked.fix}".strip()
@@ -152,15 +180,14 @@ class Actions:
                     "Look again: something has changed.",
                     severity="warning",
                 )
-            return self._sent(job, name, shown, given, desk, who)
+            sure = getattr(event, "sure", None) is True
+            return self._sent(job, name, shown, given, desk, who, sure=sure)
         except AlreadyHave as error:
-            if error.job_id and error.money == "no":
-                desk.open(error.job_id)
-                return gr.skip(), about(
-                    error.job_id,
-                    cards.note("You had this one already", "Here it is; nothing was sent."),
-                )
-            return gr.skip(), cards.error(error)
+            if not error.job_id:
+                return gr.skip(), cards.error(error)
+            desk.open(error.job_id)
+            said = cards.note(error.message.rstrip("."), "Here it is; nothing was sent now.")
+            return gr.skip(), about(error.job_id, said)
         except KlingError as error:
             return gr.skip(), cards.error(error)
         except Exception:  # the last door: a visitor must never look at a page that says nothing
@@ -172,8 +199,17 @@ class Actions:
             )
 
     def _sent(
-        self, job: Job, name: str, shown: str, key: SecretStr | None, desk: Desk, who: Any
+        self,
+        job: Job,
+        name: str,
+        shown: str,
+        key: SecretStr | None,
+        desk: Desk,
+        who: Any,
+        *,
+        sure: bool,
     ) -> tuple[Any, str]:
+        """``sure``: the person has said that it shall be sent although it may be paid twice."""
         look = self._look(name, job, key)
         price = words.price(look.quote) if look.quote is not None else ""
         if price != shown:
@@ -181,9 +217,13 @@ class Actions:
             return self.value(job, key), cards.note(
                 "The price is another one now", text, severity="warning"
             )
+        again, free = name == "again", look.quote is None or look.quote.free
+        if again and refusal.pays_twice(job) and not free and not sure:
+            return self.value(job, key), refusal.twice(price)
         owner = visitor.owner(self._runner, who)
         asked = self._request(name, job, key)
-        used, fresh = None if name == "draft" else key, name == "again" and job.state == "succeeded"
+        used = None if name == "draft" else key
+        fresh = again and (job.state == "succeeded" or refusal.pays_twice(job))
         made = self._runner.submit(
             asked, owner=owner, key=used, report=look.report, fresh=fresh, draft=name == "draft"
         )
@@ -357,16 +397,28 @@ def gone() -> str:
 def _names(job: Job, key: SecretStr | None, runner: Runner) -> list[str]:
     """Which offers a job has. A draft on this machine is offered beside results that cost money."""
     paid = runner.provider_for(key) == "novita"
-    names = (
-        ["model", "orientation", "again"]
-        if job.state == "succeeded"
-        else ["again", "model", "orientation"]
-    )
+    names = ["model", "orientation", "again"]
+    if job.state != "succeeded" and not _to_change(job):
+        names = ["again", "model", "orientation"]
+    elif job.trouble is not None and job.trouble.code in _REFUSED:
+        names = []  # the same content would be refused again
     if job.draft and paid:
         names.insert(0, "kling")
     if not job.draft and paid:
         names.append("draft")
     return names
+
+
+def _to_change(job: Job) -> tuple[str, ...]:
+    """Fields that have to change before a failed job can have another end; empty where the content is not to blame."""
+    if job.state != "failed" or job.trouble is None:
+        return ()
+    field, code = job.trouble.field, job.trouble.code
+    if code not in (*_REFUSED, "TaskFailed"):
+        return ()
+    if field in CHANGE:
+        return (field,)
+    return ("image", "video", "prompt") if code in _REFUSED else ()
 
 
 def _label(name: str, job: Job, local: bool) -> str:

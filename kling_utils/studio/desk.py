@@ -57,8 +57,14 @@ class Desk:
         self._checking = threading.Lock()
         self._shown: tuple[Form, Look] | None = None
         self.stop_fit = threading.Event()
+        self.fit_for = ("", "")
+        """Picture and clip that the choices of repair are about."""
+        self.fitted: set[str] = set()
+        """Paths that a repair made in this session."""
         self.job_id = ""
         self._balance: tuple[float, int, Balance] | None = None
+        self.asked_about = ""
+        """The job in doubt that the page has asked about: whether it shall be sent again."""
         self._opened = 0
         self._claimed = 0
         self._aside = -1

@@ -9,7 +9,7 @@ import asyncio
 import base64
 import functools
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,7 +102,16 @@ class Fitting:
     @property
     def judged_outputs(self) -> list[Any]:
         """What ``judged`` changes."""
-        return [self.panel, self.plan, self.start, self.shape, self.slow, self.button, self.colour]
+        return [
+            self.panel,
+            self.plan,
+            self.start,
+            self.shape,
+            self.slow,
+            self.button,
+            self.colour,
+            self.done,
+        ]
 
     @property
     def choices(self) -> list[Any]:
@@ -145,16 +154,29 @@ class Fitting:
             **MANY,
         )
 
-    def judged(
-        self, report: Report, form: Form, start: float, shape: str, slow: bool, colour: str
-    ) -> tuple[Any, ...]:
-        """The panel for a report: hidden when nothing can be or need be done."""
+    def judged(self, report: Report, form: Form, desk: Desk, *choices: Any) -> tuple[Any, ...]:
+        """The panel for a report: hidden when nothing can be or need be done.
+
+        A choice is about one file. For another file, also a fitted one, the choices are the usual ones again.
+        """
+        start, shape, slow, colour = _chosen(form, desk, choices)
+        desk.fit_for = (form.image, form.video)
         plan = _plan(report, form, start, shape, slow, colour)
+        done = gr.skip() if desk.fitted & {form.image, form.video} else gr.update(visible=False)
         short = any(i.field == "video" and i.code == "video.duration" for i in plan.impossible)
         if not (
             plan.needed or short
         ):  # nothing to do, or nothing that can be done: then the cards of the files say why
-            return (gr.update(visible=False), *([gr.skip()] * 6))
+            return (
+                gr.update(visible=False),
+                gr.skip(),
+                gr.update(value=start),
+                gr.update(value=shape),
+                gr.update(value=slow),
+                gr.skip(),
+                gr.update(value=colour),
+                done,
+            )
         spare = (
             _spare(plan) if any(s.code in ("video.trim", "video.cut") for s in plan.steps) else 0.0
         )
@@ -165,10 +187,11 @@ class Fitting:
             gr.update(
                 visible=spare > 0, maximum=max(spare, 0.1), value=min(start, max(spare, 0.0))
             ),
-            gr.update(visible=wide),
-            gr.update(visible=short or slow),
+            gr.update(visible=wide, value=shape),
+            gr.update(visible=short or slow, value=slow),
             _press(plan, value=_fix(report) + ("" if plan.required else " (advised)")),
-            _ground(plan),
+            _ground(plan, value=colour),
+            done,
         )
 
     def replan(self, *values: Any) -> tuple[Any, Any, Any]:
@@ -222,6 +245,7 @@ class Fitting:
         """Do what the plan says, in a thread, telling how far it is; the form then holds the new files."""
         *fields, start, shape, slow, colour, desk = values
         form = Form(*fields)
+        start, shape, slow, colour = _chosen(form, desk, (start, shape, slow, colour))
         told: list[tuple[float, str]] = [(0.0, "image")]
         desk.stop_fit = stop = threading.Event()
 
@@ -272,6 +296,7 @@ class Fitting:
                 gr.update(visible=False),
             )
             return
+        desk.fitted |= {str(path) for path in (fitted.image, fitted.video) if path}
         yield (
             str(fitted.image) if fitted.image else gr.skip(),
             gr.update(value=files.handed(fitted.image)) if fitted.image else gr.skip(),
@@ -286,6 +311,17 @@ class Fitting:
     def stopped(self, desk: Desk) -> None:
         """Nothing of what was begun is kept."""
         desk.stop_fit.set()
+
+
+def _chosen(form: Form, desk: Desk, choices: Sequence[Any]) -> tuple[float, str, bool, str]:
+    """The choices (start, shape, slow, colour) that were made for these files; the usual ones for a file that has come since."""
+    start, shape, slow, colour = choices
+    image, video = desk.fit_for
+    if form.video != video:
+        start, slow = 0.0, False
+    if form.image != image:
+        shape, colour = PAD, USUAL
+    return start, shape, slow, colour
 
 
 def _plan(
@@ -323,7 +359,7 @@ def _fix(report: Report) -> str:
     )
 
 
-def _ground(plan: Plan) -> Any:
+def _ground(plan: Plan, **more: Any) -> Any:
     """The colour is asked for where one is needed: what is added around the picture, and what shows through it."""
     codes = {step.code for step in plan.steps}
     padded, through = "image.pad" in codes, "image.behind" in codes
@@ -331,7 +367,8 @@ def _ground(plan: Plan) -> Any:
         f"Blurred picture{', on white' if through else ''} (usual)" if padded else "White (usual)"
     )
     label = "Colour of the ground" if padded else "Colour behind what is see-through"
-    return gr.update(visible=padded or through, label=label, choices=[(usual, USUAL), *_COLOURS])
+    choices = [(usual, USUAL), *_COLOURS]
+    return gr.update(visible=padded or through, label=label, choices=choices, **more)
 
 
 def _press(plan: Plan, **more: Any) -> Any:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from kling_utils.errors import KlingError
-from kling_utils.events import Note
+from kling_utils.events import Note, StillRunning
 from kling_utils.jobs import waits
 from kling_utils.media.probe import probe_video
 from kling_utils.show import cards, stage
@@ -26,7 +26,7 @@ from kling_utils.studio.desk import Desk, key_or_none
 from kling_utils.studio.exports import Exports, stem
 from kling_utils.studio.history import History
 from kling_utils.studio.insight import Insight, Insights
-from kling_utils.studio.panel import idle, panel, stopped
+from kling_utils.studio.panel import Notes, idle, panel, stopped
 from kling_utils.studio.rescue import Rescue
 from kling_utils.studio.theme import static
 from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
@@ -114,6 +114,7 @@ class Follow:
         filled = [form[0], views[0], form[1], views[1], *form[2:]]
         offers.panel.trim(offers.trim, [desk, who], [offers.answer, *filled], **common)
         self.reuse.click(offers.again, [desk, who, key], filled, **common)
+        offers.panel.refill(offers.again, [desk, who, key], filled, **common)
         gr.on([key.blur, key.submit], offers.refreshed, [desk, who, key], [offers.panel], **common)
         export.panel.make(export.make, [desk, who], [export.panel], **common, **MANY)
         export.panel.halt(export.halt, [desk], None, **common, queue=False)
@@ -205,12 +206,14 @@ class Follow:
                 picture[self.history.panel] = await asyncio.to_thread(
                     history.value, self._runner, who, job.job_id
                 )
-            looks, stood = looks + 1, job.state
+            looks, moved, stood = looks + 1, job.state != stood, job.state
             news = {
                 where: what
                 for where, what in picture.items()
                 if where not in shown or not _same(shown[where], what)
             }
+            if moved:
+                news[self.rescue.answer] = ""  # it was about the state before
             if not desk.holds(mine):
                 return
             if news:
@@ -282,6 +285,7 @@ class Follow:
             self.audit: "",
             self.rescue.doubt: hidden,
             self.rescue.standing: hidden,
+            self.rescue.answer: "",
         }
 
     @staticmethod
@@ -329,16 +333,34 @@ class _Notes:
 
     def __init__(self, runner: Runner, job_id: str) -> None:
         self._runner, self._job_id = runner, job_id
-        self._after, self._said = 0, list[str]()
+        self._after = 0
+        self._lasting, self._now, self._past = list[str](), list[str](), list[str]()
 
-    def read(self) -> list[str]:
+    def read(self) -> Notes:
         """All so far, the newest last."""
         with contextlib.suppress(KlingError):  # deleted meanwhile
             for number, event in self._runner.history(self._job_id, after=self._after):
                 self._after = number
                 if isinstance(event, Note):
-                    self._said = [*(text for text in self._said if text != event.text), event.text]
-        return self._said
+                    self._noted(event)
+                elif not isinstance(event, StillRunning):
+                    self._over()
+        return Notes((*self._lasting, *self._now), tuple(self._past))
+
+    def _noted(self, note: Note) -> None:
+        for told in (self._lasting, self._now, self._past):
+            if note.text in told:
+                told.remove(note.text)
+        if note.lasting:
+            self._lasting.append(note.text)
+        else:
+            self._over()
+            self._now = [note.text]
+
+    def _over(self) -> None:
+        """Something newer was heard: what was said about the moment before is history."""
+        self._past += self._now
+        self._now = []
 
 
 def _same(before: Any, after: Any) -> bool:

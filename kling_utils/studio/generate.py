@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import gradio as gr
@@ -31,6 +32,22 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """A job of the same request that is there already, as the buttons under the notice offer it."""
+
+    job_id: str
+    price: str
+    """Of another take, as it stands on the button."""
+    risk: bool = False
+    """It has no result, and may have been paid for."""
+    asked: bool = False
+    """The page has asked whether it shall be sent all the same."""
+
+
+_NO_TWIN = Twin("", "")
+
+
 class Generate:
     """The button with its price, and the place where a refusal is explained."""
 
@@ -42,6 +59,14 @@ class Generate:
                     "", js_on_load=static("notice.js"), apply_default_css=False, elem_id="notice"
                 )
                 with gr.Row(visible=False, elem_id="have-already") as self.have:
+                    # First in the row: the second press of a double click never lands on it.
+                    self.sure = gr.Button(
+                        "Send it again",
+                        size="sm",
+                        visible=False,
+                        elem_id="send-anyway",
+                        variant="stop",
+                    )
                     self.show = gr.Button("Show it", size="sm", elem_id="show-it")
                     self.again = gr.Button("Make another take", size="sm", elem_id="another-take")
             with gr.Row(elem_id="generate-row", equal_height=True):
@@ -63,8 +88,7 @@ class Generate:
                 )
             self.price = gr.HTML("", elem_id="price", apply_default_css=False)
         self.basis = gr.HTML("", elem_id="price-basis", apply_default_css=False)
-        self.twin = gr.State(("", ""))
-        """The job that is there already, and the price of another take as it stands on the button."""
+        self.twin = gr.State(_NO_TWIN)
 
     def wire(
         self,
@@ -101,31 +125,40 @@ class Generate:
         ]
         outputs += [*fitting.judged_outputs, *self.choice]
 
-        def check(*values: Any) -> tuple[Any, ...]:
+        def check(*values: Any) -> Iterator[tuple[Any, ...]]:
             *fields, start, shape, slow, colour, key, seat = values
             asked = Form(*fields)
+            before = seat.form
+            yield (  # the cards are about the files before, until these are measured
+                image.measuring(asked.image, before.image if before else ""),
+                video.measuring(asked.video, before.video if before else ""),
+                *[gr.skip()] * (len(outputs) - 2),
+            )
+            yield checked_form(asked, (start, shape, slow, colour), key, seat)
+
+        def checked_form(asked: Form, choices: Any, key: Any, seat: Desk) -> tuple[Any, ...]:
             try:
                 look = seat.check(self._runner, asked, key_or_none(key))
             except KlingError as error:
                 return (
-                    gr.skip(),
-                    gr.skip(),
+                    image.empty(),
+                    video.empty(),
                     gr.update(value=cards.error(error), visible=True),
                     *[gr.skip()] * 5,
                     *[gr.skip()] * len(fitting.judged_outputs),
                     *self.still(seat, (asked, hash(key))),
                 )
-            choices = orientation_choices(_lengths(look))
+            lengths = orientation_choices(_lengths(look))
             return (
                 image.judged(look.report, asked.image),
                 video.judged(look.report, asked.video),
                 options.judged(look.report),
-                gr.update(choices=choices),
+                gr.update(choices=lengths),
                 gr.update(value=self.label(look)),
                 self.fine_print(seat),
                 self.whole_price(seat),
                 gr.update(visible=look.provider != "local" and look.quote is not None),
-                *fitting.judged(look.report, asked, start, shape, slow, colour),
+                *fitting.judged(look.report, asked, seat, *choices),
                 *self.still(seat, (asked, hash(key))),
             )
 
@@ -156,7 +189,7 @@ class Generate:
     @property
     def outputs(self) -> list[Any]:
         """What ``submit`` changes."""
-        return [self.button, self.notice, self.have, self.again, self.twin]
+        return [self.button, self.notice, self.have, self.again, self.twin, self.sure]
 
     @property
     def choice(self) -> list[Any]:
@@ -176,15 +209,34 @@ class Generate:
         seat.said_about = None
         return self.cleared()
 
-    def open_twin(self, twin: tuple[str, str], desk: Desk) -> tuple[str, Any]:
+    def open_twin(self, twin: Twin, desk: Desk) -> tuple[str, Any]:
         """Show what is there already."""
-        if twin[0]:
-            desk.open(twin[0])
+        if twin.job_id:
+            desk.open(twin.job_id)
         return "", gr.update(visible=False)
 
-    def submit_again(self, twin: tuple[str, str], *values: Any) -> Iterator[tuple[Any, ...]]:
-        """The same once more, on purpose, at the price that was offered."""
-        yield from self.submit(*values, fresh=True, offered=twin[1])
+    def submit_again(self, twin: Twin, *values: Any) -> Iterator[tuple[Any, ...]]:
+        """The same once more, on purpose, at the price that was offered. Where that may be paid twice, the page asks first."""
+        if not twin.job_id:
+            yield (gr.skip(),) * len(self.outputs)
+        elif not twin.risk:
+            yield from self.submit(*values, fresh=True, offered=twin.price)
+        else:
+            yield (
+                gr.skip(),
+                refusal.twice(twin.price),
+                gr.update(visible=True),
+                gr.update(visible=False),
+                replace(twin, asked=True),
+                gr.update(value=refusal.twice_label(twin.price), visible=True),
+            )
+
+    def submit_surely(self, twin: Twin, *values: Any) -> Iterator[tuple[Any, ...]]:
+        """The answer to the question whether it shall be sent although it may be paid twice."""
+        if twin.job_id and twin.asked:
+            yield from self.submit(*values, fresh=True, offered=twin.price)
+        else:
+            yield (gr.skip(),) * len(self.outputs)
 
     def submit_draft(self, *values: Any) -> Iterator[tuple[Any, ...]]:
         """A draft of the same, made here, where a key would have it made by Kling."""
@@ -237,17 +289,21 @@ class Generate:
     def submit(
         self, *values: Any, fresh: bool = False, draft: bool = False, offered: str = ""
     ) -> Iterator[tuple[Any, ...]]:
-        """One click, one job, which is opened on the desk. Yields (button, notice, the row of choices, its second button, twin)."""
+        """One click, one job, which is opened on the desk.
+
+        Yields (button, notice, the row of choices, its button for another take, twin, its button that confirms).
+        """
         *fields, key, seat, who = values
         yield (
             gr.update(interactive=False),
             cards.note("Getting ready", "Both files are checked once more."),
             gr.update(visible=False),
             gr.skip(),
-            ("", ""),
+            _NO_TWIN,
+            gr.update(visible=False),
         )
         look: Look | None = None
-        said, choose, twin = "", False, ("", "")
+        said, twin = "", _NO_TWIN
         form = Form(*fields)
         seat.said_about = (form, hash(key), seat.job_id)
         try:
@@ -255,11 +311,8 @@ class Generate:
         except Refused as error:
             said = refusal.refused(error, mends=mends(seat))
         except AlreadyHave as error:
-            said, choose, twin = (
-                refusal.already(error),
-                True,
-                (error.job_id or "", self._price(seat)),
-            )
+            twin = self._twin(error, cast(Desk, seat), who)
+            said = refusal.already(error, risk=twin.risk, price=twin.price)
         except KlingError as error:
             said = refusal.closable(cards.error(error))
         except Exception:  # the last door: a visitor must never look at a page that says nothing
@@ -274,10 +327,20 @@ class Generate:
             if look is None
             else gr.update(value=label, interactive=True)
         )
-        another = gr.update(
-            value=f"Make another take — {self._price(seat)}", visible=not draft
-        )  # it is paid for where a key is used
-        yield button, said, gr.update(visible=choose), another, twin
+        take = "Send it again…" if twin.risk else f"Make another take — {self._price(seat)}"
+        another = gr.update(value=take, visible=not draft)  # it is paid for where a key is used
+        hidden = gr.update(visible=False)
+        yield button, said, gr.update(visible=bool(twin.job_id)), another, twin, hidden
+
+    def _twin(self, error: AlreadyHave, seat: Desk, who: Any) -> Twin:
+        """The job that is there already. Only one that has a result, or cost nothing, can be made again without being asked about it."""
+        job_id = error.job_id or ""
+        try:
+            job = self._runner.job(job_id, owner=visitor.sees(self._runner, who))
+            risk = refusal.pays_twice(job)
+        except (KlingError, ValueError):
+            risk = True
+        return Twin(job_id, self._price(seat), risk)
 
     def _price(self, seat: Desk) -> str:
         cost = seat.shown.quote if seat.shown is not None else None

@@ -109,6 +109,10 @@ class Input:
         """The card once the report is there. Where there is no source, the card says why already."""
         return cards.report(report, *self.fields, ready=self.ready) if source else gr.skip()
 
+    def measuring(self, source: str, before: str) -> Any:
+        """The card while a file that was not there ``before`` is checked."""
+        return _MEASURING if source and source != before else gr.skip()
+
     def preview(self, source: str, desk: Desk) -> Any:
         """After the report, since it may take a while: a copy where the browser could not show the file by itself, and an empty place,
         ready for another file, where there is nothing to be shown."""

@@ -6,6 +6,7 @@ Owns the words and facts of waiting, also how long it usually takes here. Refuse
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from kling_utils.jobs.waits import Wait
@@ -13,14 +14,25 @@ from kling_utils.show import words
 from kling_utils.values import Job
 
 NOTES = 3
-"""That are shown, the newest ones."""
+"""That are shown at once, the newest ones."""
+PAST = 20
+"""That are shown when they are unfolded."""
 SAFE = "It is safe to close this page: the job goes on and the result is saved."
 
 
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What is true of a job now, and what was and is over; the newest last."""
+
+    now: Sequence[str] = ()
+    past: Sequence[str] = ()
+
+
 def panel(
-    job: Job, now: float, usual: Wait | None = None, notes: Sequence[str] = ()
+    job: Job, now: float, usual: Wait | None = None, notes: Notes | None = None
 ) -> dict[str, Any]:
     """Facts and words about a job. ``usual`` is what this home's own past jobs say about the wait, ``notes`` what happened on the way."""
+    notes = notes or Notes()
     mode = "done" if job.state == "succeeded" else "failed" if job.state == "failed" else "run"
     note = SAFE
     if job.state == "unconfirmed" or job.waits_for:
@@ -35,7 +47,8 @@ def panel(
         "made": words.maker(job),
         "draft": job.draft,
         "note": note,
-        "notes": list(notes)[-NOTES:],
+        "notes": list(notes.now)[-NOTES:],
+        "past": list(notes.past)[-PAST:],
         "job_id": job.job_id,
         "task_id": job.task_id or "",
         "created": job.created,

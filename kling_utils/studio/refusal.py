@@ -9,8 +9,10 @@ from __future__ import annotations
 from kling_utils.errors import AlreadyHave, Refused
 from kling_utils.show import cards, words
 from kling_utils.studio.desk import Form
+from kling_utils.values import Job
 
 _FIX = '<button type="button" class="kc-act kc-first" data-fix>Fix all</button>'
+TWICE = "Send it again? It may be paid twice"
 _CLOSE = '<button type="button" class="notice-close" data-close aria-label="Close this notice" title="Close"></button>'
 
 
@@ -48,15 +50,44 @@ def missing(form: Form) -> str:
     )
 
 
-def already(error: AlreadyHave) -> str:
-    """It was made before: the buttons under it are the ways on. A doubt is told in full."""
-    if error.money != "no":
-        return closable(cards.error(error))
-    return closable(
-        cards.note(
-            error.message.rstrip("."), "Nothing was sent. Open it, or make another take on purpose."
+def already(error: AlreadyHave, *, risk: bool, price: str) -> str:
+    """The same request is there already: the buttons under the notice are the ways on.
+
+    ``risk``: it may have been paid for, and has no result.
+    """
+    if risk:
+        head = error.message.rstrip(".")
+        text = (
+            f"Nothing was sent now. If it is sent again, it may be paid twice: {price} once more."
         )
+        return closable(cards.note(head, text, severity="warning"))
+    take = "another take is free" if price == "free" else f"another take is paid again, {price}"
+    text = f"Nothing was sent. Open it, or make another take on purpose: {take}."
+    return closable(cards.note(error.message.rstrip("."), text))
+
+
+def pays_twice(job: Job) -> bool:
+    """Would sending the job's request again perhaps pay twice for one result?"""
+    return not job.draft and job.state != "succeeded" and job.money != "no"
+
+
+def twice(price: str, *, close: bool = True) -> str:
+    """The question before a request is sent again that may have been paid for. ``close``: with an x."""
+    card = cards.note(TWICE, once_more(price), severity="warning")
+    return closable(card) if close else card
+
+
+def once_more(price: str) -> str:
+    """Why it may be paid twice, and what the second request costs."""
+    return (
+        f"The first request may have been billed, or may still be running. The second one is {price}. "
+        "Look into your account at the provider first."
     )
+
+
+def twice_label(price: str) -> str:
+    """The button that answers ``twice``."""
+    return f"Yes, send it again and perhaps pay twice — {price}"
 
 
 def closable(card: str) -> str:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from kling_utils.errors import KlingError
-from kling_utils.show import cards
-from kling_utils.studio import visitor
+from kling_utils.show import cards, words
+from kling_utils.studio import refusal, visitor
 from kling_utils.studio.account import key_box
 from kling_utils.studio.desk import Desk, typed_key
 from kling_utils.studio.wire import HIDDEN, PRIVATE
@@ -54,11 +54,11 @@ class Rescue:
                 self.dismiss = gr.Button(
                     "It is not there: dismiss it", size="sm", elem_id="dismiss"
                 )
-                self.resend = gr.Button(
-                    "Send again, at my own risk of paying twice",
-                    size="sm",
-                    elem_id="send-again",
-                    variant="stop",
+                self.resend = gr.Button("Send it again…", size="sm", elem_id="send-again")
+            with gr.Column(visible=False, elem_id="resend-ask") as self.ask:
+                self.question = gr.HTML("", apply_default_css=False)
+                self.sure = gr.Button(
+                    "Send it again", size="sm", elem_id="send-again-sure", variant="stop"
                 )
         with gr.Column(visible=False, elem_id="standing", elem_classes="rescue") as self.standing:
             self.why = gr.HTML("", apply_default_css=False)
@@ -72,7 +72,7 @@ class Rescue:
     @property
     def outputs(self) -> list[Any]:
         """What ``picture`` changes."""
-        return [self.doubt, self.standing, self.why, self.key, self.go_on]
+        return [self.doubt, self.standing, self.why, self.key, self.go_on, self.ask, self.answer]
 
     def picture(self, job: Job) -> dict[Any, Any]:
         """Which questions a job needs answered."""
@@ -89,15 +89,18 @@ class Rescue:
             self.why: f'<p class="hint">{cards.escape(why)}</p>' if why else "",
             self.key: gr.update(visible=waits == "key"),
             self.go_on: gr.update(value=label),
+            self.ask: gr.update(visible=False),
         }
 
     def wire(self, desk: gr.State, who: Any, key: Any) -> list[Any]:
         """``key`` is the page's own box. Returns the events after which the job is to be watched again."""
         common = {**PRIVATE, **HIDDEN}
+        outputs = [self.ask, self.question, self.sure]
+        self.resend.click(self._asked, [desk, who], outputs, **common)
         return [
             self.adopt.click(self._adopt, [desk, who, key, self.task_id], [self.answer], **common),
             self.dismiss.click(self._dismiss, [desk, who], [self.answer], **common),
-            self.resend.click(self._resend, [desk, who, key], [self.answer], **common),
+            self.sure.click(self._resend, [desk, who, key], [self.answer], **common),
             self.go_on.click(
                 self._resume, [desk, who, self.key], [self.answer, self.key], **common
             ),
@@ -116,7 +119,21 @@ class Rescue:
             desk, lambda: self._runner.dismiss(desk.job_id, owner=visitor.sees(self._runner, who))
         )
 
+    def _asked(self, desk: Desk, who: Any) -> tuple[Any, Any, Any]:
+        """Before it is sent again: that it may be paid twice, and what it costs. Returns (panel, question, button)."""
+        try:
+            job = self._runner.job(desk.job_id, owner=visitor.sees(self._runner, who))
+        except (KlingError, ValueError):
+            return gr.skip(), gr.skip(), gr.skip()
+        desk.asked_about = job.job_id
+        price = words.price(job.cost) if job.cost is not None else "price not known"
+        label = gr.update(value=refusal.twice_label(price))
+        return gr.update(visible=True), refusal.twice(price, close=False), label
+
     def _resend(self, desk: Desk, who: Any, key: str) -> str:
+        if not desk.job_id or desk.asked_about != desk.job_id:
+            return ""  # only the answer to the question sends
+        desk.asked_about = ""
         return self._did(
             desk,
             lambda: self._runner.send_again(

@@ -122,6 +122,7 @@ def test_contact_that_stays_lost_is_a_note_and_not_the_end(
     result, seen = run(runner, request_)
     assert result.video.exists()
     assert notes(seen).count("goes on at the provider") == 1
+    assert notes(seen).count("can be read again") == 1, "and its end is told"
 
 
 def test_an_unknown_status_keeps_polling_and_is_said_once(

@@ -13,12 +13,15 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from kling_utils.errors import AlreadyHave
 from kling_utils.media import ffmpeg
 from kling_utils.media.probe import probe_video
 from kling_utils.studio import snippets, visitor
 from kling_utils.studio.actions import Actions, gone
 from kling_utils.studio.desk import Desk
-from kling_utils.values import Finding, Job, MotionRequest
+from kling_utils.values import Finding, Job, MotionRequest, Trouble
+
+from .conftest import StandIn
 
 Make = Callable[..., Any]
 KEY = SecretStr("sk-typed")
@@ -66,7 +69,7 @@ def test_a_paid_result_says_what_pro_costs_more_and_offers_a_draft(at: Make) -> 
     runner.kept["A"] = replace(runner.kept["A"], cost=runner.price({"model_name": "std"}, KEY))
     offers = offered(actions.value(runner.kept["A"], KEY))
     assert offers["model"]["note"] == "about 1.68 USD, 0.42 USD more"
-    assert offers["again"]["note"] == "about 1.26 USD"
+    assert offers["again"]["note"] == "about 1.26 USD, paid again"
     assert offers["draft"]["price"] == "free"
     assert "kling" not in offers
 
@@ -130,6 +133,100 @@ def test_another_price_than_the_one_on_the_button_sends_nothing(at: Make, shown:
     assert runner.done == []
     assert "about 1.26 USD" in said
     assert offered(value)["again"]["price"] == "about 1.26 USD"
+
+
+def failed(code: str = "TaskFailed", money: Any = "unknown", field: str = "") -> dict[str, Any]:
+    trouble = Trouble(code, "It failed.", "Change it.", money, "", field)
+    return {"provider": "novita", "state": "failed", "trouble": trouble}
+
+
+@pytest.mark.parametrize("money", ["unknown", "yes"])
+def test_what_may_be_paid_twice_is_asked_first_with_its_price(at: Make, money: str) -> None:
+    runner, actions, desk = at(**failed(money=money))
+    offer = offered(actions.value(runner.kept["A"], KEY))["again"]
+    assert "paid twice" in offer["risk"]["ask"]
+    assert "about 1.26 USD" in offer["risk"]["text"]
+    assert "pay twice — about 1.26 USD" in offer["risk"]["yes"]
+    for sure in (None, False, "yes", 1):
+        _, said = actions.act(
+            event(id="again", price="about 1.26 USD", sure=sure), desk, "", "sk-typed"
+        )
+        assert "paid twice" in said
+    assert runner.done == []
+    actions.act(event(id="again", price="about 1.26 USD", sure=True), desk, "", "sk-typed")
+    ((_, _, how),) = runner.done
+    assert how["fresh"] is True
+
+
+def test_what_cost_nothing_is_tried_again_without_a_question(at: Make) -> None:
+    runner, actions, desk = at(**failed("ProviderDown", "no"))
+    offer = offered(actions.value(runner.kept["A"], KEY))["again"]
+    assert offer["risk"] is None
+    actions.act(event(id="again", price="about 1.26 USD"), desk, "", "sk-typed")
+    ((_, _, how),) = runner.done
+    assert how["fresh"] is False
+
+
+def test_a_draft_is_never_asked_about(at: Make) -> None:
+    runner, actions, _ = at(**failed())
+    assert offered(actions.value(runner.kept["A"]))["again"]["risk"] is None, "free without a key"
+
+
+class Has(StandIn):
+    """The same request is there already, as another job."""
+
+    def submit(self, request: MotionRequest, **how: Any) -> Job:
+        error = AlreadyHave("It was sent, and its outcome is in doubt.", money="unknown")
+        error.job_id = "B"
+        raise error
+
+
+def test_an_offer_whose_request_is_in_doubt_opens_that_job(
+    tmp_path: Path, job: Make, built: Make
+) -> None:
+    runner, desk = Has(tmp_path / "home"), Desk()
+    runner.kept = {"A": job("A", state="succeeded"), "B": job("B", state="unconfirmed")}
+    desk.open("A")
+    _, said = built(lambda: Actions(runner)).act(event(id="model", price="free"), desk, "", "")
+    assert desk.job_id == "B"
+    assert "in doubt" in said
+    assert "nothing was sent now" in said
+
+
+@pytest.mark.parametrize(
+    ("trouble", "names"),
+    [
+        (failed(field="image"), ["change image", "model", "orientation", "again", "draft"]),
+        (failed(field="video"), ["change video", "model", "orientation", "again", "draft"]),
+        (failed("ModerationRefused", field="prompt"), ["change prompt", "draft"]),
+        (
+            failed("ModerationRefused"),
+            ["change image", "change video", "change prompt", "draft"],
+        ),
+        (failed("InputRefused", "no", "image"), ["change image", "draft"]),
+        (failed(), ["again", "model", "orientation", "draft"]),
+        (failed("ProviderDown", "no"), ["again", "model", "orientation", "draft"]),
+    ],
+)
+def test_the_first_offer_fits_the_failure(
+    at: Make, trouble: dict[str, Any], names: list[str]
+) -> None:
+    runner, actions, desk = at(**trouble)
+    items = actions.value(runner.kept["A"], KEY)["items"]
+    assert [f"{i['id']} {i.get('goto', '')}".strip() for i in items] == names
+    actions.act(event(id="change", price=""), desk, "", "sk-typed")
+    assert runner.done == [], "it fills the form and sends nothing"
+
+
+def test_a_clip_that_failed_can_begin_elsewhere(at: Make, tmp_path: Path) -> None:
+    runner, actions, _ = at(**failed(field="video"))
+    runner.look = lambda **asked: SimpleNamespace(  # a clip that is long enough to be trimmed
+        report=SimpleNamespace(video=SimpleNamespace(duration=8.0), errors=()),
+        quote=runner.price(asked, None),
+        provider="local",
+    )
+    first = actions.value(runner.kept["A"])["items"][0]
+    assert first["id"] == "trim"
 
 
 @pytest.mark.parametrize("name", ["", "nonsense", "draft", None, {"a": 1}])

@@ -16,6 +16,7 @@ from helpers.scripted import File, ScriptedNovita
 
 from kling_utils.errors import Interrupted
 from kling_utils.jobs.runner import Runner
+from kling_utils.media.probe import probe_video
 from kling_utils.preflight.fit import Fitted, Plan
 from kling_utils.settings import load
 from kling_utils.studio.desk import Desk, Form
@@ -38,7 +39,8 @@ def judged(panel: Any, asked: Form, *, slow: bool = False) -> tuple[tuple[Any, .
     runner, fitting = panel
     desk = Desk()
     look = desk.check(runner, asked, None)
-    return fitting.judged(look.report, asked, 0.0, PAD, slow, USUAL), desk
+    desk.fit_for = (asked.image, asked.video)
+    return fitting.judged(look.report, asked, desk, 0.0, PAD, slow, USUAL), desk
 
 
 def test_nothing_is_shown_while_nothing_is_wrong(panel: Any, tmp_path: Path) -> None:
@@ -47,7 +49,7 @@ def test_nothing_is_shown_while_nothing_is_wrong(panel: Any, tmp_path: Path) -> 
 
 
 def test_what_will_be_done_and_its_cost_are_told_before(panel: Any, tmp_path: Path) -> None:
-    (shown, plan, start, shape, slow, button, colour), _ = judged(
+    (shown, plan, start, shape, slow, button, colour, _), _ = judged(
         panel, form(zoo.image(tmp_path, size=(900, 300)))
     )
     assert shown["visible"]
@@ -96,27 +98,27 @@ def test_the_colour_of_the_ground_is_asked_for_where_one_is_needed(
     panel: Any, tmp_path: Path
 ) -> None:
     asked = form(zoo.image(tmp_path, size=(900, 300)))
-    (*_, colour), desk = judged(panel, asked)
+    (*_, colour, _), desk = judged(panel, asked)
     assert colour["choices"][0][0] == "Blurred picture (usual)"
     plan, _, again = panel[1].replan(*vars_of(asked), 0.0, PAD, False, "black", desk)
     assert "black" in plan
     assert again["visible"]
     through = form(zoo.image(tmp_path, "through.png", size=(600, 600), kind="PNG", mode="RGBA"))
-    (*_, colour), desk = judged(panel, through)
+    (*_, colour, _), desk = judged(panel, through)
     assert colour["visible"]
     assert colour["label"] == "Colour behind what is see-through"
     assert "#00b140" in panel[1].replan(*vars_of(through), 0.0, PAD, False, "#00b140", desk)[0]
     assert "white" in panel[1].replan(*vars_of(through), 0.0, PAD, False, "url(x)", desk)[0], (
         "only what is offered"
     )
-    (*_, colour), _ = judged(panel, form(zoo.image(tmp_path, "photo.webp", kind="WEBP")))
+    (*_, colour, _), _ = judged(panel, form(zoo.image(tmp_path, "photo.webp", kind="WEBP")))
     assert colour["visible"] is False
 
 
 def test_what_cannot_be_read_is_told_by_its_own_card_alone(panel: Any, tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no clip")
-    (shown, plan, *_, button, _), desk = judged(
+    (shown, plan, *_, button, _, _), desk = judged(
         panel, form(zoo.image(tmp_path, "photo.webp", kind="WEBP"), broken)
     )
     assert shown["visible"]
@@ -127,11 +129,11 @@ def test_what_cannot_be_read_is_told_by_its_own_card_alone(panel: Any, tmp_path:
 
 def test_a_short_clip_is_slowed_only_when_asked(panel: Any, tmp_path: Path) -> None:
     asked = form(video=zoo.clip(tmp_path, seconds=2.0))
-    (_, plan, _, _, slow, button, _), _ = judged(panel, asked)
+    (_, plan, _, _, slow, button, *_), _ = judged(panel, asked)
     assert "Cannot be fixed with one click" in plan
     assert slow["visible"]
     assert button["visible"] is False, "it cannot be pressed"
-    (_, plan, _, _, _, button, _), _ = judged(panel, asked, slow=True)
+    (_, plan, _, _, _, button, *_), _ = judged(panel, asked, slow=True)
     assert "slowed down" in plan.lower()
     assert button["interactive"] is True
     assert button["visible"] is True
@@ -167,6 +169,55 @@ def test_one_click_fixes_both_and_shows_before_and_after(panel: Any, tmp_path: P
     assert desk.check(panel[0], form(image, video), None).report.ok
     assert "Before" in done["value"]
     assert "WEBP" in done["value"]
+
+
+def pressed(panel: Any, asked: Form, desk: Desk, *choices: Any) -> tuple[Any, ...]:
+    """What the button leaves behind."""
+
+    async def press() -> list[tuple[Any, ...]]:
+        return [out async for out in panel[1].fix(*vars_of(asked), *choices, desk)]
+
+    return asyncio.run(press())[-1]
+
+
+def test_a_chosen_start_is_applied_once_and_to_the_original(panel: Any, tmp_path: Path) -> None:
+    runner, fitting = panel
+    asked, choices = (
+        form(video=zoo.clip(tmp_path, seconds=36.0, rate="10")),
+        (2.5, CROP, True, "black"),
+    )
+    _, desk = judged(panel, asked)
+    _, _, fitted, *_ = pressed(panel, asked, desk, *choices)
+    assert probe_video(Path(fitted)).duration == pytest.approx(30.0, abs=0.2)
+
+    # The page sends the choices as they stand until the check of the new file is there, and after it, if it were asked to.
+    now = form(video=fitted)
+    _, _, again, *_ = pressed(panel, now, desk, *choices)
+    assert not isinstance(again, str), "the fitted clip is left as it is"
+    look = desk.check(runner, now, None)
+    shown, _, start, shape, slow, _, colour, done = fitting.judged(look.report, now, desk, *choices)
+    assert shown["visible"] is False
+    assert (start["value"], slow["value"]) == (0.0, False)
+    assert (shape["value"], colour["value"]) == (CROP, "black"), "the picture is the same as before"
+    assert "visible" not in done, "what was done is still told"
+
+
+def test_choices_do_not_go_over_to_another_file(panel: Any, tmp_path: Path) -> None:
+    runner, fitting = panel
+    first = form(zoo.image(tmp_path, size=(900, 300)), zoo.clip(tmp_path, seconds=36.0, rate="10"))
+    other = form(
+        zoo.image(tmp_path, "other.png", size=(900, 300)),
+        zoo.clip(tmp_path, "other.mp4", seconds=6.0, rate="10"),
+    )
+    _, desk = judged(panel, first)
+    look = desk.check(runner, other, None)
+    _, plan, start, shape, slow, _, colour, done = fitting.judged(
+        look.report, other, desk, 2.5, CROP, True, "black"
+    )
+    assert "from 2.5 s" not in plan
+    assert "black" not in plan
+    assert [each["value"] for each in (start, shape, slow, colour)] == [0.0, PAD, False, USUAL]
+    assert done["visible"] is False, "what was done was about the other files"
 
 
 @pytest.mark.parametrize(

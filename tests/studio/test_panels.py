@@ -347,13 +347,23 @@ def test_a_job_asks_for_what_it_waits_for(
     assert shown[follow.rescue.key]["visible"] is (facts.get("waits_for") == "key")
 
 
-def test_the_three_ways_out_ask_the_runner_as_the_visitor(stand_in: Make, built: Make) -> None:
+def test_the_three_ways_out_ask_the_runner_as_the_visitor(
+    stand_in: Make, job: Make, built: Make
+) -> None:
     who = visitor.known("")
     runner = stand_in(space_id="me/space")
+    runner.kept["A"] = job("A", who, state="unconfirmed")
     rescue, desk = built(lambda: Follow(runner)).rescue, Desk()
     desk.open("A")
     rescue._adopt(desk, who, " sk-box ", "task-1")
     rescue._dismiss(desk, who)
+    rescue._resend(desk, who, "")
+    assert [done[0] for done in runner.done] == ["adopt", "dismiss"], "it is asked first"
+    panel, question, button = rescue._asked(desk, who)
+    assert panel["visible"]
+    assert "may be paid twice" in question
+    assert "price not known" in button["value"]
+    rescue._resend(desk, who, "")
     rescue._resend(desk, who, "")
     _, emptied = rescue._resume(desk, who, " sk-typed ")
     assert [done[0] for done in runner.done] == ["adopt", "dismiss", "send_again", "resume"]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from kling_utils.errors import Interrupted
-from kling_utils.events import Note
+from kling_utils.events import Note, Processing, StillRunning, Succeeded
 from kling_utils.jobs import audits
 from kling_utils.show import words
 from kling_utils.studio import exports, insight, takes, visitor
@@ -244,26 +244,46 @@ def test_a_task_of_somebody_else_is_not_found(stand_in: Make, built: Make, finis
 # -- what happened on the way
 
 
-def test_notes_are_shown_once_and_the_newest_stay(job: Make) -> None:
-    told = [
-        "A local draft exists.",
-        "The state could not be read.",
-        "A local draft exists.",
-        "Odd state.",
-        "Saved later.",
-    ]
+def noted(*events: Any) -> tuple[_Notes, list[int]]:
     asked: list[int] = []
 
     def history(job_id: str, *, after: int) -> list[tuple[int, Any]]:
         asked.append(after)
-        return [(n, Note(text=text)) for n, text in enumerate(told, 1) if n > after]
+        return [(n, event) for n, event in enumerate(events, 1) if n > after]
 
-    notes = _Notes(SimpleNamespace(history=history), "01J")  # type: ignore[arg-type]
-    assert (
-        notes.read()
-        == notes.read()
-        == ["The state could not be read.", "A local draft exists.", "Odd state.", "Saved later."]
-    )
+    return _Notes(SimpleNamespace(history=history), "01J"), asked  # type: ignore[arg-type]
+
+
+def test_notes_are_shown_once_and_the_newest_stay(job: Make) -> None:
+    lasting = [Note(text=text, lasting=True) for text in "ABCBD"]
+    notes, asked = noted(*lasting)
+    assert list(notes.read().now) == list(notes.read().now) == ["A", "C", "B", "D"]
     assert asked == [0, 5], "what was read is not read again"
-    shown = panel(job(), 0.0, None, notes.read())
-    assert shown["notes"] == ["A local draft exists.", "Odd state.", "Saved later."]
+    assert panel(job(), 0.0, None, notes.read())["notes"] == ["C", "B", "D"]
+
+
+UNREAD = Note(text="The state could not be read: asking again.")
+RUNNING = Processing(progress=10, queue_seconds=1.0, run_seconds=1.0)
+DRAFT = Note(text="A local draft exists.", lasting=True)
+
+
+@pytest.mark.parametrize(
+    ("events", "now", "past"),
+    [
+        ([UNREAD], [UNREAD], []),
+        ([UNREAD, StillRunning(hint="Resume it.")], [UNREAD], []),
+        ([UNREAD, Note(text="The state can be read again.")], ["again"], [UNREAD]),
+        ([UNREAD, RUNNING], [], [UNREAD]),
+        ([DRAFT, UNREAD, RUNNING], [DRAFT], [UNREAD]),
+        ([DRAFT, UNREAD, Succeeded(video=Path("v"), draft=False)], [DRAFT], [UNREAD]),
+        ([UNREAD, RUNNING, UNREAD], [UNREAD], []),
+    ],
+)
+def test_trouble_that_is_over_is_history(
+    events: list[Any], now: list[Any], past: list[Any], job: Make
+) -> None:
+    def texts(notes: list[Any]) -> list[str]:
+        return ["The state can be read again." if n == "again" else n.text for n in notes]
+
+    shown = panel(job(), 0.0, None, noted(*events)[0].read())
+    assert (shown["notes"], shown["past"]) == (texts(now), texts(past))

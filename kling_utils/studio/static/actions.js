@@ -1,4 +1,4 @@
-// What next. value: {job_id, items: [{id, label, note, price, blocked}], why: [text], copies: [{id, label, text}], trim: {length, least} or null,
+// What next. value: {job_id, items: [{id, label, note, price, blocked, goto, risk: {ask, text, yes} or null}], why: [text], copies: [{id, label, text}], trim: {length, least} or null,
 // deletable}.
 // Data reaches the page through properties and textContent only.
 const root = element.querySelector('.next');
@@ -23,6 +23,23 @@ function lock(on) {                                                       // one
 function ask(on) {
   sure.hidden = !on; $('.next-delete').hidden = on || !(props.value || {}).deletable;
   if (on) $('.next-no').focus();
+}
+function risk(item) {                                                      // it may be paid twice: that is asked first
+  const asked = $('.next-risk'), buttons = asked.querySelectorAll('button');
+  asked.hidden = !item;
+  if (!item) return;
+  asked.querySelector('.next-risk-head').textContent = item.risk.ask;
+  asked.querySelector('.next-risk-text').textContent = item.risk.text;
+  buttons[0].textContent = item.risk.yes;
+  buttons[0].onclick = () => { risk(null); lock(true); trigger('act', { id: item.id, price: item.price, sure: true }); };
+  buttons[1].onclick = () => { risk(null); offers.querySelector('[data-offer="' + item.id + '"]')?.focus(); };
+  buttons[1].focus();
+}
+function chosen(e, item) {
+  if (item.goto) { trigger('refill', {}); return; }                        // and cards.js leads to the field
+  if (item.id === 'trim') { e.stopPropagation(); trim.open = true; from.focus(); return; }
+  if (item.risk) { risk(item); return; }
+  lock(true); trigger('act', { id: item.id, price: item.price });
 }
 function fits() {                                                          // both ends of the part, and in words what is wrong with them
   const { length, least } = props.value.trim, a = Number(from.value), b = Number(to.value), round = (n) => Math.round(n * 10) / 10;
@@ -68,13 +85,15 @@ function apply() {
     if (document.querySelector('#next-answer .kc')) trigger('moved', { id: job });   // what it says was about another one
   }
   offers.hidden = !items.length;
+  risk(null);
   offers.replaceChildren();
   for (const item of items) {
     const b = button(offers, 'next-offer', '');
     line(b, 'next-label', item.label); line(b, 'next-note', item.note || '');
     b.dataset.blocked = String(!!item.blocked); b.dataset.offer = item.id; b.disabled = !!item.blocked;
     if (item.blocked) b.setAttribute('aria-describedby', why.id);
-    b.addEventListener('click', () => { lock(true); trigger('act', { id: item.id, price: item.price }); });
+    if (item.goto) b.dataset.goto = item.goto;
+    b.addEventListener('click', (e) => chosen(e, item));
   }
   why.replaceChildren(...(v.why || []).map((text) => Object.assign(document.createElement('p'), { textContent: text })));
   why.hidden = !why.children.length;

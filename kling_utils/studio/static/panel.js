@@ -42,8 +42,7 @@ function keep() {                                                          // wh
   wide = now;
   if (root.dataset.mode === 'run') root.style.minHeight = Math.max(parseFloat(root.style.minHeight) || 0, root.offsetHeight) + 'px';
 }
-function noted(notes) {
-  const list = $('.panel-notes');
+function noted(list, notes) {
   if ([...list.children].map((each) => each.textContent).join('\n') === notes.join('\n')) return;
   list.replaceChildren(...notes.map((text) => { const each = document.createElement('li'); each.textContent = text; return each; }));
 }
@@ -52,13 +51,17 @@ function apply() {
   if (v.now) ahead = v.now - Date.now() / 1000;
   root.dataset.mode = v.mode || 'idle';
   const opened = v.job_id && v.job_id !== bestOf;
-  if (v.job_id !== bestOf) { bestOf = v.job_id; best = 0; root.style.minHeight = ''; }
+  if (v.job_id !== bestOf) { bestOf = v.job_id; best = 0; root.style.minHeight = ''; $('.panel-past').open = false; }
   best = Math.max(best, v.progress || 0);                                 // progress never goes back
   $('.panel-title').textContent = (v.title || '') + (running && best ? ' ' + best + ' %' : '');
   $('.panel-badge').hidden = !v.draft;
   $('.panel-made').textContent = (v.made || '') + (v.take > 1 ? ', take ' + v.take : '') + (v.price ? ' · ' + v.price : '');
   $('.panel-note').textContent = v.note || (v.mode === 'done' ? 'The result is saved, and kept below under Your videos.' : '');
-  noted(v.notes || []);
+  noted($('.panel-notes'), v.notes || []);
+  const past = v.past || [], folded = $('.panel-past');                   // what is over is not shown as current
+  noted(folded.querySelector('ul'), past);
+  folded.hidden = !past.length;
+  folded.querySelector('summary').textContent = 'What happened on the way (' + past.length + ')';
   $('.panel-task').hidden = !v.task_id || v.mode === 'failed' || v.mode === 'standing';         // the card below names it
   $('.panel-task code').textContent = v.task_id || '';
   $('.panel-ids').hidden = !v.job_id;
