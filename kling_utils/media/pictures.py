@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageColor, ImageFilter, ImageOps
 
 from kling_utils.errors import UnreadableMedia
-from kling_utils.media.probe import PICTURES, learn_heif
+from kling_utils.media.probe_image import PICTURES, learn_heif
 from kling_utils.values import Size
 
 Saved = Literal["JPEG", "PNG"]
