@@ -6,10 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -76,3 +79,37 @@ def test_the_wheel_has_what_it_needs_and_nothing_else(wheel: Path) -> None:
     assert any(n.endswith("NOTICE") for n in names)
     assert "Requires-Dist: gradio==6.31.0" in metadata
     assert not [n for n in names if "test" in n.lower()]
+
+
+# What reads or writes bytes of files, and the page: the app and the Space get exactly what the tests ran with.
+PINNED = {
+    "ai-edge-litert",
+    "gradio",
+    "imageio-ffmpeg",
+    "moviepy",
+    "opencv-python-headless",
+    "pillow",
+    "pillow-heif",
+}
+
+
+def test_the_app_installs_pins_that_lie_within_the_ranges_of_the_wheel() -> None:
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    wanted = [line for line in lines if line and not line.startswith("#")]
+    app = {each.name: each for each in (Requirement(line.partition(" #")[0]) for line in wanted)}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wheel = {each.name: each for each in map(Requirement, project["dependencies"])}
+    assert app.keys() == wheel.keys()
+    assert all(line.partition(" # ")[2].strip() for line in wanted), "each line has its reason"
+    for name, requirement in app.items():
+        if name in PINNED:
+            (pin,) = requirement.specifier
+            assert pin.operator == "==", requirement
+            assert wheel[name].specifier.contains(pin.version), requirement
+            assert version(name) == pin.version, "the tests run with what the app installs"
+        elif requirement.specifier != wheel[name].specifier:
+            (pin,) = requirement.specifier
+            assert pin.operator == "==", requirement
+            assert wheel[name].specifier.contains(pin.version), requirement
+    for name in ("pillow", "numpy", "opencv-python-headless"):  # what notebooks bring
+        assert all(each.operator != "==" for each in wheel[name].specifier), name
