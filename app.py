@@ -63,7 +63,7 @@ def build(runner: Runner) -> gr.Blocks:
         follow.history.place()
         adopt = Adopt(runner)
         health = Health(runner)
-        arrive = Arrive(runner, image, video, follow)
+        arrive = Arrive(runner, image, video, follow, generate.keeper)
 
         form = [
             image.source,
@@ -75,8 +75,9 @@ def build(runner: Runner) -> gr.Blocks:
             options.sound,
         ]
         health.wire(account.box)
-        generate.wire(form, account, image, video, options, fitting, desk)
+        generate.wire(form, account, image, video, options, fitting, desk, who)
         asks = [
+            generate.keeper.wire(image, video, options, fitting, desk, who),
             generate.button.click(
                 generate.submit,
                 [*form, account.box, desk, who],
@@ -84,7 +85,7 @@ def build(runner: Runner) -> gr.Blocks:
                 **PRIVATE,
                 **HIDDEN,
                 **MANY,
-            )
+            ),
         ]
         asks += [
             generate.again.click(

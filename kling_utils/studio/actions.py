@@ -171,7 +171,7 @@ class Actions:
             str(getattr(event, "price", "")),
         )
         if job is None or not job.done:
-            return gr.skip(), gone()
+            return gr.skip(), gone() if desk.job_id else refusal.restarted()
         try:
             given = typed_key(key)
             if name not in _names(job, given, self._runner):
@@ -250,7 +250,7 @@ class Actions:
         job, begin, end = self._job(desk, who), _number(event, "from"), _number(event, "to")
         keep = (gr.skip(),) * 9
         if job is None:
-            yield gone(), *keep
+            yield gone() if desk.job_id else refusal.restarted(), *keep
             return
         yield (
             about(

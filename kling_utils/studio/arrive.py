@@ -14,6 +14,7 @@ from kling_utils.studio import actions, history, samples, visitor
 from kling_utils.studio.desk import Desk
 from kling_utils.studio.follow import Follow
 from kling_utils.studio.inputs import ImageInput, VideoInput
+from kling_utils.studio.keeper import Keeper
 from kling_utils.studio.panel import idle
 
 if TYPE_CHECKING:
@@ -24,9 +25,15 @@ class Arrive:
     """The load event."""
 
     def __init__(
-        self, runner: Runner, image: ImageInput, video: VideoInput, follow: Follow
+        self,
+        runner: Runner,
+        image: ImageInput,
+        video: VideoInput,
+        follow: Follow,
+        keeper: Keeper,
     ) -> None:
         self._runner, self._image, self._video, self._follow = runner, image, video, follow
+        self._keeper = keeper
 
     def outputs(self, who: Any) -> list[Any]:
         return [
@@ -36,6 +43,7 @@ class Arrive:
             self._follow.panel,
             self._image.strip,
             self._video.strip,
+            self._keeper.panel,
         ]
 
     def greet(self, who: Any, desk: Desk, request: gr.Request) -> tuple[Any, ...]:
@@ -60,4 +68,5 @@ class Arrive:
             {**idle(), "asked": asked} if missing and not desk.job_id else gr.skip(),
             samples.value(self._image.samples, "image"),
             samples.value(self._video.samples, "video"),
+            self._keeper.hello(desk, who),
         )

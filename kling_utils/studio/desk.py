@@ -59,8 +59,14 @@ class Desk:
         self.stop_fit = threading.Event()
         self.fit_for = ("", "")
         """Picture and clip that the choices of repair are about."""
-        self.fitted: set[str] = set()
-        """Paths that a repair made in this session."""
+        self.fit_choices: tuple[Any, ...] = ()
+        """Start, shape, slow and colour, as they were chosen for these files."""
+        self.fitted: dict[str, str] = {}
+        """Paths that a repair made in this session, and what each was made from."""
+        self.arrived = True
+        """False for a session of which no page has arrived: it is the page of a session that is lost."""
+        self.secret = ""
+        """By this name the tab of this session asks for its form after a reload."""
         self.job_id = ""
         self._balance: tuple[float, int, Balance] | None = None
         self.asked_about = ""
@@ -72,7 +78,9 @@ class Desk:
         """Form, hash of the key and open job that the notice at the button is about."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Desk:
-        return Desk()  # a new session begins with nothing
+        made = Desk()  # a new session begins with nothing
+        made.arrived = False
+        return made
 
     def check(self, runner: Runner, form: Form, key: SecretStr | None) -> Look:
         """Look at the form as it is now, one check at a time: whoever comes second waits, and measures nothing twice."""

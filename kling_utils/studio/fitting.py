@@ -65,7 +65,7 @@ class Fitting:
             )
             self.start = gr.Slider(
                 0,
-                1,
+                3600,  # a page that outlives its session sends what was chosen before
                 value=0,
                 step=0.1,
                 label="Begin at (seconds)",
@@ -161,8 +161,11 @@ class Fitting:
         """
         start, shape, slow, colour = _chosen(form, desk, choices)
         desk.fit_for = (form.image, form.video)
+        desk.fit_choices = (start, shape, slow, colour)
         plan = _plan(report, form, start, shape, slow, colour)
-        done = gr.skip() if desk.fitted & {form.image, form.video} else gr.update(visible=False)
+        done = (
+            gr.skip() if {form.image, form.video} & desk.fitted.keys() else gr.update(visible=False)
+        )
         short = any(i.field == "video" and i.code == "video.duration" for i in plan.impossible)
         if not (
             plan.needed or short
@@ -197,6 +200,7 @@ class Fitting:
     def replan(self, *values: Any) -> tuple[Any, Any, Any]:
         """A choice was changed: what would be done now."""
         *fields, start, shape, slow, colour, desk = values
+        desk.fit_choices = (start, shape, slow, colour)
         if desk.shown is None:
             return gr.skip(), gr.skip(), gr.skip()
         plan = _plan(desk.shown.report, Form(*fields), start, shape, slow, colour)
@@ -216,6 +220,7 @@ class Fitting:
         report, form = desk.shown.report, Form(*fields)
         start = min(float(at), _spare(_plan(report, form, 0.0, shape, slow, colour)))
         plan = _plan(report, form, start, shape, slow, colour)
+        desk.fit_choices = (start, shape, slow, colour)
         return start, repairs.plan(plan), _press(plan)
 
     def frames(self, desk: Desk) -> Any:
@@ -296,7 +301,9 @@ class Fitting:
                 gr.update(visible=False),
             )
             return
-        desk.fitted |= {str(path) for path in (fitted.image, fitted.video) if path}
+        for original, path in ((form.image, fitted.image), (form.video, fitted.video)):
+            if path:
+                desk.fitted[str(path)] = desk.fitted.get(original, original)
         yield (
             str(fitted.image) if fitted.image else gr.skip(),
             gr.update(value=files.handed(fitted.image)) if fitted.image else gr.skip(),

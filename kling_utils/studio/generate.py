@@ -20,6 +20,7 @@ from kling_utils.studio.account import Account
 from kling_utils.studio.desk import Desk, Form, key_or_none, typed_key
 from kling_utils.studio.fitting import Fitting, mends
 from kling_utils.studio.inputs import ImageInput, VideoInput
+from kling_utils.studio.keeper import Keeper
 from kling_utils.studio.options import Options, orientation_choices
 from kling_utils.studio.theme import static
 from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
@@ -55,6 +56,7 @@ class Generate:
         self._runner = runner
         with gr.Column(elem_id="generate-panel"):  # stays in sight: only what is needed to press
             with gr.Column(elem_id="said"):  # stands over the button, and moves nothing
+                self.keeper = Keeper(runner)
                 self.notice = gr.HTML(
                     "", js_on_load=static("notice.js"), apply_default_css=False, elem_id="notice"
                 )
@@ -99,6 +101,7 @@ class Generate:
         options: Options,
         fitting: Fitting,
         desk: gr.State,
+        who: Any,
     ) -> None:
         """Check whenever something changes that a rule or the price looks at."""
         changes = [
@@ -123,11 +126,14 @@ class Generate:
             self.basis,
             self.draft,
         ]
-        outputs += [*fitting.judged_outputs, *self.choice]
+        outputs += [*fitting.judged_outputs, *self.choice, self.keeper.panel]
 
         def check(*values: Any) -> Iterator[tuple[Any, ...]]:
-            *fields, start, shape, slow, colour, key, seat = values
+            *fields, start, shape, slow, colour, key, seat, who = values
             asked = Form(*fields)
+            if not seat.arrived:  # the form of a session that is lost: it is filled again first
+                yield (*[gr.skip()] * (len(outputs) - 1), self.keeper.hello(seat, who, lost=True))
+                return
             before = seat.form
             yield (  # the cards are about the files before, until these are measured
                 image.measuring(asked.image, before.image if before else ""),
@@ -147,6 +153,7 @@ class Generate:
                     *[gr.skip()] * 5,
                     *[gr.skip()] * len(fitting.judged_outputs),
                     *self.still(seat, (asked, hash(key))),
+                    gr.skip(),
                 )
             lengths = orientation_choices(_lengths(look))
             return (
@@ -160,9 +167,10 @@ class Generate:
                 gr.update(visible=look.provider != "local" and look.quote is not None),
                 *fitting.judged(look.report, asked, seat, *choices),
                 *self.still(seat, (asked, hash(key))),
+                self.keeper.value(seat),
             )
 
-        inputs = [*form, *fitting.choices, account.box, desk]
+        inputs = [*form, *fitting.choices, account.box, desk, who]
         checked = gr.on(
             changes, check, inputs, outputs, trigger_mode="always_last", **PRIVATE, **HIDDEN, **MANY
         )
@@ -189,7 +197,8 @@ class Generate:
     @property
     def outputs(self) -> list[Any]:
         """What ``submit`` changes."""
-        return [self.button, self.notice, self.have, self.again, self.twin, self.sure]
+        said = [self.keeper.panel, self.keeper.said]
+        return [self.button, self.notice, self.have, self.again, self.twin, self.sure, *said]
 
     @property
     def choice(self) -> list[Any]:
@@ -229,6 +238,8 @@ class Generate:
                 gr.update(visible=False),
                 replace(twin, asked=True),
                 gr.update(value=refusal.twice_label(twin.price), visible=True),
+                gr.skip(),
+                "",
             )
 
     def submit_surely(self, twin: Twin, *values: Any) -> Iterator[tuple[Any, ...]]:
@@ -291,9 +302,13 @@ class Generate:
     ) -> Iterator[tuple[Any, ...]]:
         """One click, one job, which is opened on the desk.
 
-        Yields (button, notice, the row of choices, its button for another take, twin, its button that confirms).
+        Yields (button, notice, the row of choices, its button for another take, twin, its button that confirms, keeper, what it says).
         """
         *fields, key, seat, who = values
+        if not seat.arrived:
+            lost = self.keeper.hello(seat, who, lost=True)
+            yield (*[gr.skip()] * (len(self.outputs) - 2), lost, gr.skip())
+            return
         yield (
             gr.update(interactive=False),
             cards.note("Getting ready", "Both files are checked once more."),
@@ -301,6 +316,8 @@ class Generate:
             gr.skip(),
             _NO_TWIN,
             gr.update(visible=False),
+            gr.skip(),
+            "",
         )
         look: Look | None = None
         said, twin = "", _NO_TWIN
@@ -330,7 +347,8 @@ class Generate:
         take = "Send it again…" if twin.risk else f"Make another take — {self._price(seat)}"
         another = gr.update(value=take, visible=not draft)  # it is paid for where a key is used
         hidden = gr.update(visible=False)
-        yield button, said, gr.update(visible=bool(twin.job_id)), another, twin, hidden
+        row = gr.update(visible=bool(twin.job_id))
+        yield button, said, row, another, twin, hidden, gr.skip(), gr.skip()
 
     def _twin(self, error: AlreadyHave, seat: Desk, who: Any) -> Twin:
         """The job that is there already. Only one that has a result, or cost nothing, can be made again without being asked about it."""

@@ -5,6 +5,7 @@ Owns how a file or an address becomes the source of an input, and what is shown 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -19,6 +20,8 @@ from kling_utils.values import Report, is_url
 
 CAMERA = {"video": {"width": {"ideal": 1280}, "height": {"ideal": 720}, "frameRate": {"ideal": 30}}}
 """What the camera is asked for: left alone it gives all it has, and a slow machine records a second in four."""
+ADDRESS = 4000
+"""Characters of an address that a browser gives back."""
 _MEASURING = cards.note("Measuring", "Size, length and format are being checked.")
 
 
@@ -109,6 +112,33 @@ class Input:
         """The card once the report is there. Where there is no source, the card says why already."""
         return cards.report(report, *self.fields, ready=self.ready) if source else gr.skip()
 
+    def sample(self, source: str) -> int | None:
+        """The number of the example that is the source; None for a file of one's own."""
+        for number, each in enumerate(self.samples):
+            if files.handed(each.path) == source:
+                return number
+        return None
+
+    def restored(self, old: Desk | None, told: dict[str, Any]) -> tuple[str, Any]:
+        """(source, value of the view) of a session before, or of what the browser remembers; ("", None) for a file that is gone."""
+        if old is not None and old.form is not None and old.shown is not None:
+            source = str(getattr(old.form, self.name))
+            if is_url(source) or (source and Path(source).is_file()):
+                return source, self.look(old.shown.report)
+        address, number = told.get("address"), told.get("sample")
+        if isinstance(address, str) and len(address) <= ADDRESS and is_url(address):
+            return address, None
+        path = samples.numbered(self.samples, number)
+        return (str(path), str(path)) if path is not None else ("", None)
+
+    def look(self, report: Report) -> str | None:
+        """What the view shows of a file that was measured."""
+        raise NotImplementedError
+
+    def card_of(self, source: str, *, sent: bool, missing: bool) -> str:
+        """The card of a form that is filled again, until it is checked."""
+        return _MEASURING if source or (missing and sent) else self.empty()
+
     def measuring(self, source: str, before: str) -> Any:
         """The card while a file that was not there ``before`` is checked."""
         return _MEASURING if source and source != before else gr.skip()
@@ -153,6 +183,10 @@ class ImageInput(Input):
         super().__init__(
             view, "Address of the picture", "or paste its address: https://…", samples.images()
         )
+
+    def look(self, report: Report) -> str | None:
+        there = files.picture(report.image) if report.image is not None else None
+        return files.shown(there, "image") if there is not None else None
 
     def shown(self, report: Report, source: str) -> Any:
         info = report.image
@@ -201,6 +235,12 @@ class VideoInput(Input):
         except KlingError as error:
             return "", gr.skip(), "", cards.error(error)
         return str(clip), gr.update(value=str(clip)), "", _MEASURING
+
+    def look(self, report: Report) -> str | None:
+        try:
+            return files.shown(files.clip(report.video), "video") if report.video else None
+        except KlingError:
+            return None
 
     def shown(self, report: Report, source: str) -> Any:
         info = report.video

@@ -90,6 +90,12 @@ def twice_label(price: str) -> str:
     return f"Yes, send it again and perhaps pay twice — {price}"
 
 
+def restarted() -> str:
+    """A button of a job was pressed on a page whose session is gone."""
+    text = "Nothing was sent. Press it again in a moment, or reload the page: your jobs are kept."
+    return closable(cards.note("This page was restarted", text))
+
+
 def closable(card: str) -> str:
     """Any card, with an x in its corner."""
     return f'<div class="notice-box">{card}{_CLOSE}</div>'

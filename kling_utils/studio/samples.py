@@ -66,7 +66,12 @@ def value(samples: list[Sample], kind: str) -> dict[str, Any]:
 def chosen(samples: list[Sample], event: gr.EventData) -> Path | None:
     """The example that was picked; what the browser sends is only believed when it is the number of one."""
     number = str(getattr(event, "id", ""))
-    if not number.isdigit() or int(number) >= len(samples):
+    return numbered(samples, int(number)) if number.isdigit() and len(number) < 4 else None
+
+
+def numbered(samples: list[Sample], number: Any) -> Path | None:
+    """The example of that number, as a file that the browser may fetch."""
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < len(samples):
         return None
-    handed = files.handed(samples[int(number)].path)
+    handed = files.handed(samples[number].path)
     return Path(handed) if handed else None

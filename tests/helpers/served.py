@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ class Served:
     url: str
     log: Path
     home: Path
+    restart: Callable[[], None] = lambda: None
+    """Ends the process, and starts it again with the same port and home."""
 
 
 @dataclass
@@ -84,26 +86,41 @@ def serving(folder: Path, *program: str) -> Iterator[Served]:
         if not k.upper().startswith(("NOVITA_", "KLING_", "SPACE_", "GRADIO_"))
         and "PROXY" not in k.upper()
     }
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-u", *(program or ("app.py",))],
-            cwd=ROOT,
-            env=theirs | ours,
-            stdout=out,
-            stderr=out,
-            start_new_session=True,
-        )
     url = f"http://127.0.0.1:{port}"
-    try:
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start() -> None:
+        with log.open("ab") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-u", *(program or ("app.py",))],
+                cwd=ROOT,
+                env=theirs | ours,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+        running.append(process)
         answers(url, process, log)
-        yield Served(url, log, folder / "home")
-    finally:
+
+    def stop() -> None:
+        process = running.pop()
         os.killpg(process.pid, signal.SIGTERM)
         try:
             process.wait(20)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait(20)
+
+    def restart() -> None:
+        stop()
+        start()
+
+    try:
+        start()
+        yield Served(url, log, folder / "home", restart)
+    finally:
+        if running:
+            stop()
 
 
 def answers(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -92,13 +92,13 @@ def test_a_job_in_doubt_is_sent_again_only_after_the_question_with_the_price(
             (job,) = runner.jobs()
             runner._store.change(job.job_id, now=runner.now(), state="unconfirmed")
 
-            *_, (_, said, row, another, twin, sure) = panel.submit(*fields, *rest)
+            *_, (_, said, row, another, twin, sure, *_) = panel.submit(*fields, *rest)
             assert "may be paid twice: about" in said
             assert "USD" in said
             assert row["visible"] is True
             assert another["value"] == "Send it again…"
             assert sure["visible"] is False
-            *_, (_, said, _, another, asked, sure) = panel.submit_again(twin, *fields, *rest)
+            *_, (_, said, _, another, asked, sure, *_) = panel.submit_again(twin, *fields, *rest)
             assert "It may be paid twice" in said
             assert another["visible"] is False
             assert "pay twice — about" in sure["value"]

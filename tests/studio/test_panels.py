@@ -22,6 +22,7 @@ from kling_utils.studio.desk import Desk, Form, typed_key
 from kling_utils.studio.follow import Follow, panel
 from kling_utils.studio.generate import Generate
 from kling_utils.studio.inputs import ImageInput, VideoInput
+from kling_utils.studio.keeper import Keeper
 from kling_utils.studio.theme import static
 from kling_utils.values import Finding, Job, Report, Trouble
 
@@ -512,7 +513,9 @@ def test_an_unfinished_job_is_found_again(stand_in: Make, job: Make, built: Make
     runner = stand_in()
     finished: Job = job("B", state="succeeded")
     runner.kept = {"B": finished, "A": job("A")}
-    arrive = built(lambda: Arrive(runner, ImageInput(), VideoInput(), Follow(runner)))
+    arrive = built(
+        lambda: Arrive(runner, ImageInput(), VideoInput(), Follow(runner), Keeper(runner))
+    )
     for asked, opened in (({}, "A"), ({"job": "B"}, "B"), ({"job": "nothing"}, "A")):
         desk = Desk()
         arrive.greet("", desk, SimpleNamespace(query_params=asked))

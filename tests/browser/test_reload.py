@@ -1,0 +1,124 @@
+"""The form over a reload of the page and a restart of its server, in a real browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.served import Served, Watched, serving, type_key, watching
+
+from kling_utils import examples
+
+pytestmark = pytest.mark.browser
+KEY = "sk_typed-by-a-visitor-4711"
+STORED = "JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])"
+CHECKED = "name => document.querySelector(`#${name} input:checked`)?.value"
+
+
+@pytest.fixture(scope="module")
+def served(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("reload")) as page:
+        yield page
+
+
+@pytest.fixture
+def watched(browser: Any, request: pytest.FixtureRequest) -> Iterator[Watched]:
+    with watching(browser) as seen:
+        yield seen
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """A file of one's own, which is no example."""
+    path = tmp_path / "My hero.png"
+    path.write_bytes(examples.IMAGES[0].path.read_bytes())
+    return path
+
+
+def filled(page: Any, url: str, picture: Path) -> None:
+    page.goto(url)
+    page.wait_for_selector("#video-examples .strip-card")
+    page.set_input_files("#image input[type=file]", str(picture))
+    page.wait_for_selector("#image-report .kc-report-card >> text=The picture is fine")
+    page.click("#video-examples .strip-card >> nth=1")
+    page.wait_for_selector("#video-report .kc-report-card >> text=The clip is fine")
+    page.click("#model label >> nth=1")
+    page.click("#orientation label >> nth=1")
+    page.click("#sound label")
+    page.wait_for_function(
+        "JSON.parse(sessionStorage['motion-control-studio.form.v1'])?.form?.sound === false"
+    )
+    page.fill("#prompt textarea", "Rain at night")  # and still in it: no check has seen this
+
+
+def as_filled(page: Any) -> None:
+    page.wait_for_selector("#image img")
+    page.wait_for_selector("#video video")
+    page.wait_for_selector("#image-report .kc-report-card >> text=The picture is fine")
+    page.wait_for_selector("#video-report .kc-report-card >> text=The clip is fine")
+    assert page.input_value("#prompt textarea") == "Rain at night"
+    assert page.evaluate(CHECKED, "model") == "kling-v3-0-pro"
+    assert page.evaluate(CHECKED, "orientation") == "image"
+    assert not page.is_checked("#sound input")
+
+
+def test_a_reload_keeps_the_form_and_nobody_else_sees_it(
+    browser: Any, watched: Watched, served: Served, picture: Path
+) -> None:
+    page = watched.page
+    filled(page, served.url, picture)
+    type_key(page, KEY)
+    page.wait_for_selector("#whose-key >> text=not tested yet")
+    page.wait_for_selector("#generate >> text=USD")
+    page.reload()
+    as_filled(page)
+    assert page.locator("#restarted .kc").count() == 0, "nothing is lost, so nothing is said"
+    assert KEY not in page.evaluate(STORED)
+    assert str(served.home.parent) not in page.evaluate(STORED), "nor does a path stand there"
+    page.reload()
+    as_filled(page)
+
+    with watching(browser) as other:
+        other.page.goto(served.url)
+        other.page.wait_for_selector("#video-examples .strip-card")
+        other.page.wait_for_function("sessionStorage['motion-control-studio.form.v1']")
+        assert other.page.locator("#image img").count() == 0
+        assert other.page.input_value("#prompt textarea") == ""
+    assert watched.ours == []
+
+
+def test_a_restart_of_the_server_is_said_and_the_files_are_sent_anew(
+    watched: Watched, served: Served, picture: Path
+) -> None:
+    page = watched.page
+    filled(page, served.url, picture)
+    served.restart()
+    page.click("#generate")
+    page.wait_for_selector("#restarted >> text=This page was restarted")
+    assert "The picture is sent to the page anew" in page.inner_text("#restarted")
+    as_filled(page)
+    assert page.locator("#notice .kc").count() == 0
+    assert page.locator(".gallery-card").count() == 0, "nothing was sent"
+    page.click("#generate")
+    page.wait_for_selector(".panel[data-mode=run]")
+    page.wait_for_selector("#restarted .kc", state="detached")
+    page.wait_for_selector(".panel[data-mode=done]", timeout=180_000)
+
+    # The same with a reload: the browser has the file all the same.
+    served.restart()
+    page.reload()
+    page.wait_for_selector("#restarted >> text=The picture is sent to the page anew")
+    as_filled(page)
+
+    # Where it has none, the page says which file to choose.
+    served.restart()
+    page.evaluate("indexedDB.deleteDatabase('motion-control-studio.form.v1')")
+    page.reload()
+    page.wait_for_selector("#restarted >> text=Choose the picture (My hero.png) again")
+    page.wait_for_selector("#video-report .kc-report-card >> text=The clip is fine")
+    assert page.input_value("#prompt textarea") == "Rain at night"
+    assert page.locator("#image img").count() == 0
+    page.set_input_files("#image input[type=file]", str(picture))
+    as_filled(page)

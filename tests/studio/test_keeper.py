@@ -1,0 +1,197 @@
+"""The form of a session that is gone: what comes back, to whom, and what is not believed."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import pytest
+from helpers import zoo
+
+from kling_utils.jobs.runner import Runner
+from kling_utils.settings import load
+from kling_utils.studio import files, visitor
+from kling_utils.studio.desk import Desk, Form
+from kling_utils.studio.fitting import CROP, PAD, USUAL, Fitting
+from kling_utils.studio.generate import Generate
+from kling_utils.studio.inputs import ImageInput, VideoInput
+from kling_utils.studio.keeper import Keeper
+from kling_utils.studio.options import Options
+
+Make = Callable[..., Any]
+NAMES = (
+    *("panel", "said"),
+    *(
+        f"{kind}_{part}"
+        for kind in ("image", "video")
+        for part in ("source", "view", "card", "address")
+    ),
+    *("orientation", "model", "prompt", "negative", "sound"),
+    *("start", "shape", "slow", "colour"),
+)
+
+
+class Page:
+    """A keeper between the parts of a page."""
+
+    def __init__(self, runner: Any, built: Make) -> None:
+        def make() -> tuple[Any, ...]:
+            image, video, fitting = ImageInput(), VideoInput(), Fitting(runner)
+            options, generate = Options(), Generate(runner)
+            generate.keeper.wire(image, video, options, fitting, gr.State(Desk()), visitor.state())
+            return generate.keeper, fitting, image
+
+        self.keeper: Keeper
+        self.keeper, self.fitting, self.image = built(make)
+
+    def restored(self, desk: Desk, who: Any = "", **sent: Any) -> dict[str, Any]:
+        values = self.keeper.restore(SimpleNamespace(**sent), desk, who)  # type: ignore[arg-type]
+        return dict(zip(NAMES, values, strict=True))
+
+
+@pytest.fixture
+def page(tmp_path: Path, built: Make) -> Iterator[tuple[Any, Page]]:
+    with Runner(load(home=tmp_path / "home")) as runner:
+        yield runner, Page(runner, built)
+
+
+def form(image: Path | str = "", video: Path | str = "") -> Form:
+    return Form(str(image), str(video), "image", "kling-v3-0-pro", "In the rain", "", False)
+
+
+def test_a_reload_gets_its_files_and_choices_back(page: tuple[Any, Page], tmp_path: Path) -> None:
+    runner, it = page
+    asked, before, now = form(zoo.image(tmp_path, size=(900, 300))), Desk(), Desk()
+    told = it.keeper.hello(before, "")
+    look = before.check(runner, asked, None)
+    it.fitting.judged(look.report, asked, before, 0.0, PAD, False, USUAL)
+    it.fitting.replan(
+        *[getattr(asked, name) for name in asked.__slots__], 0.0, CROP, False, "black", before
+    )
+    kept = it.keeper.value(before)
+    assert str(tmp_path) not in str(kept), "no path goes to the browser"
+    it.keeper.hello(now, "")
+    back = it.restored(
+        now, **told, form=kept["form"], texts={"prompt": "typed later", "negative": ""}
+    )
+    assert back["image_source"] == asked.image
+    assert Path(back["image_view"]).is_file()
+    assert (back["orientation"], back["model"], back["prompt"], back["sound"]) == (
+        "image",
+        "kling-v3-0-pro",
+        "typed later",
+        False,
+    )
+    assert (back["shape"], back["colour"]) == (CROP, "black")
+    assert back["said"] == "", "nothing is lost"
+    shown = it.fitting.judged(look.report, asked, now, 0.0, CROP, False, "black")
+    assert "black" in shown[1], "and the choices are still about this file"
+
+
+def test_a_session_that_has_no_page_is_one_that_was_lost(page: tuple[Any, Page]) -> None:
+    _, it = page
+    lost = copy.deepcopy(Desk())
+    assert lost.arrived is False
+    assert it.keeper.asked(lost, "")["lost"] is True
+    assert lost.arrived is True
+    assert it.keeper.asked(lost, "") == gr.skip()
+
+
+def test_generate_on_a_lost_session_sends_nothing_and_asks_for_the_form(
+    page: tuple[Any, Page], built: Make
+) -> None:
+    runner, _ = page
+    generate = built(lambda: Generate(runner))
+    (out,) = generate.submit(
+        "", "", "video", "kling-v3-0-std", "", "", True, "", copy.deepcopy(Desk()), ""
+    )
+    told = dict(zip(map(id, generate.outputs), out, strict=True))
+    assert told[id(generate.keeper.panel)]["lost"] is True
+    assert runner.jobs() == []
+
+
+def test_after_a_restart_the_tab_gives_what_it_has(page: tuple[Any, Page]) -> None:
+    _, it = page
+    told = {
+        "image": {"name": "Hero.png", "mark": "x"},
+        "video": {"address": "https://clips.example/dance.mp4"},
+    }
+    back = it.restored(Desk(), session="of before", form=told, texts={}, held=["image"], lost=True)
+    assert (back["image_source"], back["image_view"]) == ("", None)
+    assert back["panel"]["send"] == ["image"]
+    assert back["video_source"] == back["video_address"] == told["video"]["address"]
+    assert "The picture is sent to the page anew" in back["said"]
+    assert "nothing was spent" in back["said"]
+    back = it.restored(Desk(), session="of before", form=told, texts={}, held=[])
+    assert "Choose the picture (Hero.png) again" in back["said"]
+    back = it.restored(Desk(), session="", form={"image": {"sample": 0}}, texts={})
+    assert back["image_source"] == files.handed(it.image.samples[0].path)
+
+
+def test_another_visitor_gets_nothing_of_it(stand_in: Make, built: Make, tmp_path: Path) -> None:
+    it, mine, other = (
+        Page(stand_in(space_id="me/space"), built),
+        visitor.known(""),
+        visitor.known(""),
+    )
+    before = Desk()
+    secret = it.keeper.hello(before, mine)["session"]
+    before._shown = (
+        form(zoo.image(tmp_path)),
+        SimpleNamespace(report=SimpleNamespace(image=None, video=None)),
+    )  # type: ignore[assignment]
+    assert it.restored(Desk(), mine, session=secret)["image_source"]
+    assert it.restored(Desk(), other, session=secret)["image_source"] == ""
+
+
+@pytest.mark.parametrize("value", [None, 7, "x" * 30_000, ["a"], {"a": {}}, -1, 1e300, True])
+def test_what_a_browser_makes_up_is_not_believed(
+    page: tuple[Any, Page], value: Any, tmp_path: Path
+) -> None:
+    _, it = page
+    path = zoo.image(tmp_path)
+    for told in (
+        value,
+        {"address": value},
+        {"sample": value},
+        {"name": value},
+        {"path": str(path)},
+    ):
+        back = it.restored(
+            Desk(),
+            session=value,
+            form={
+                "image": told,
+                "video": told,
+                "orientation": value,
+                "model": value,
+                "sound": value,
+            }
+            if told is not value
+            else value,
+            texts={"prompt": value} if told is not value else value,
+            held=value,
+            job=value,
+            lost=value,
+        )
+        if told != {"sample": True}:
+            assert back["image_source"] == ""
+        assert str(path) not in str(back)
+        assert value is True or back["sound"] == gr.skip()
+        assert back["orientation"] == back["model"] == gr.skip()
+
+
+def test_a_job_that_stood_on_the_page_is_opened_again(
+    stand_in: Make, job: Make, built: Make
+) -> None:
+    runner = stand_in()
+    runner.kept["A"] = job("A")
+    it, desk = Page(runner, built), Desk()
+    it.restored(desk, session="", job="A")
+    assert desk.job_id == "A"
+    it.restored(desk, session="", job="nothing")
+    assert desk.job_id == "A"
