@@ -119,7 +119,26 @@ class VideoInfo:
     frame_rate: Fraction
     variable_rate: bool
     audio_codec: str | None
+    """Of the first sound that can be decoded."""
     interlaced: bool = False
+    first_picture: float = 0.0
+    """Seconds from the clip's start to its first picture: sound may begin before it."""
+    audio_number: int = 0
+    """Which of the file's sounds that is, from 0."""
+    unknown_sound: bool = False
+    """There is sound, and none of it can be decoded."""
+    header_duration: float | None = None
+    """Seconds by the header, sound included, which players and providers go by; None where it has none."""
+    visible: Size | None = None
+    """What is left of ``coded`` after the file's own cropping; None for all of it."""
+    other_sizes: tuple[Size, ...] = ()
+    """Sizes as displayed that come later in the same stream."""
+    readable: tuple[float, float] | None = None
+    """Start and end, in seconds, of the longest stretch that can be decoded; None for all of it, (0, 0) for none."""
+    protected: bool = False
+    """Encrypted: nobody decodes it without its key."""
+    dolby_profile: int | None = None
+    """Of Dolby Vision."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,9 @@ _SYNC = 0.001
 _TOGETHER = 0.01
 """Seconds by which sound and picture may begin apart for the sound to be copied: less than half a packet."""
 
+_LONGER = 0.2
+"""Seconds by which copied sound may outlast the picture; more of it is cut off."""
+
 
 class Clip(NamedTuple):
     """A clip, measured twice: by the probe and by the packets."""
@@ -74,7 +77,10 @@ def reading(clip: Clip, start: float, seconds: float) -> list[str]:
     at = clip.streams.offset + start - _SYNC
     seek = ["-ss", f"{at:.6f}"] if at > _SYNC else []
     workers = 1 if clip.info.coded.width * clip.info.coded.height > _HUGE else threads()
+    # a later size is no reason to begin anew with all filters: the first one brings it to the one size
+    one = ["-reinit_filter", "0"] if clip.info.other_sizes else []
     return [
+        *one,
         *seek,
         "-t",
         f"{seconds + 1:.3f}",
@@ -90,6 +96,13 @@ def pictures(clip: Clip, recipe: Recipe, first: int = 0, last: int | None = None
     ffmpeg has turned them upright before.
     """
     colour, chain = clip.streams.colour, []
+    decoded = clip.info.visible or clip.info.coded
+    turned = Size(decoded.height, decoded.width)
+    if clip.info.other_sizes:
+        upright = turned if clip.info.rotation in (90, 270) else decoded
+        box = f"{upright.width}:{upright.height}"
+        chain.append(f"scale={box}:force_original_aspect_ratio=decrease")
+        chain.append(f"pad={box}:-1:-1:eval=frame")
     if clip.info.interlaced:
         chain.append("bwdif=mode=send_frame:deint=all")
     if recipe.slow != 1:
@@ -101,7 +114,7 @@ def pictures(clip: Clip, recipe: Recipe, first: int = 0, last: int | None = None
     )
     shown = clip.info.size
     even = Size(shown.width // 2 * 2, shown.height // 2 * 2)
-    if recipe.size == even and clip.info.coded in (shown, Size(shown.height, shown.width)):
+    if recipe.size == even and shown in (decoded, turned):
         chain.append(f"crop={even.width}:{even.height}:0:0" if even != shown else "null")
         chain.append("scale=out_range=tv")
     else:
@@ -162,6 +175,7 @@ def sound(clip: Clip, recipe: Recipe, *, most: int = _STEREO) -> list[str]:
         return ["-an"]
     apart = abs(told.start - clip.streams.offset)
     whole = recipe.start == 0 and recipe.slow == 1 and apart < _TOGETHER
+    whole = whole and told.seconds < recipe.seconds + _LONGER
     if told.codec == "aac" and whole and told.channels <= 2 and told.bits_per_second <= most * 1.1:
         return ["-c:a", "copy"]
     # silence before and in gaps, so that its own clock is the picture's
@@ -185,6 +199,12 @@ def sound(clip: Clip, recipe: Recipe, *, most: int = _STEREO) -> list[str]:
     ]
 
 
+def _heard(clip: Clip) -> list[str]:
+    """The sound that is taken, where there is one."""
+    sound = clip.streams.sound
+    return ["-map", f"0:a:{sound.number}"] if sound is not None else []
+
+
 def encode(
     clip: Clip,
     recipe: Recipe,
@@ -195,7 +215,7 @@ def encode(
     stop: Stop | None = None,
 ) -> None:
     """Write ``dest`` as MP4, in one pass of one quality (``crf``, x264's 0 to 51). Raises ``FfmpegFailed`` and ``Interrupted``."""
-    maps = ["-map", "0:V:0", "-map", "0:a:0?"]
+    maps = ["-map", "0:V:0", *_heard(clip)]
     tail = [
         "-vf",
         pictures(clip, recipe),
@@ -225,7 +245,11 @@ def copy(
     # back by what the seek went too far and a hair more: a picture before zero would be hidden by an edit list
     back = ["-output_ts_offset", f"{1.5 * _SYNC:.6f}"] if seek else []
     told = clip.streams.sound
-    together = told is not None and abs(told.start - clip.streams.offset) < _TOGETHER
+    together = (
+        told is not None
+        and abs(told.start - clip.streams.offset) < _TOGETHER
+        and told.seconds < recipe.seconds + _LONGER
+    )
     heard = (
         ["-c:a", "copy"]
         if told is not None and together and told.codec in ("aac", "mp3")
@@ -235,8 +259,7 @@ def copy(
     maps = [
         "-map",
         "0:V:0",
-        "-map",
-        "0:a:0?",
+        *_heard(clip),
         "-c:v",
         "copy",
         "-frames:v",

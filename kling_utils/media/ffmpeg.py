@@ -258,7 +258,8 @@ def raw_frames(
 ) -> Iterator[bytes]:
     """Decoded frames of a clip, one ``bytes`` of ``frame_bytes`` each, streamed: memory does not grow with the length.
 
-    ``filters`` is an ffmpeg filter chain that ends in the wanted size and rate; ``limit`` is in seconds. ffmpeg applies the rotation.
+    The first picture is at 0 s, whenever it is in the file. ``filters`` is a chain that ends in the wanted size and rate;
+    ``limit`` is in seconds. ffmpeg applies the rotation.
     Raises ``TimedOut`` when no frame comes for ``patience`` seconds.
     """
     tail = [
@@ -267,7 +268,7 @@ def raw_frames(
         "-map",
         "0:V:0",
         "-vf",
-        filters,
+        f"setpts=PTS-STARTPTS,{filters}",
         "-f",
         "rawvideo",
         "-pix_fmt",
@@ -275,7 +276,8 @@ def raw_frames(
         "pipe:1",
     ]
     with (
-        start([*source(path), *tail], stdin=False) as running,
+        # pictures of another size go through the same filters: to begin anew with them would begin at 0 s again
+        start(["-reinit_filter", "0", *source(path), *tail], stdin=False) as running,
         Watchdog(running.process, patience) as watchdog,
     ):
         assert running.stdout is not None  # noqa: S101 - start() opens it

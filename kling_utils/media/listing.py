@@ -32,6 +32,11 @@ class Stream:
         found = re.match(r"\w+", self.words)
         return found[0] if found else "unknown"
 
+    @property
+    def known(self) -> bool:
+        """False where ffmpeg has no decoder for it."""
+        return self.codec not in ("none", "unknown")
+
     def detail(self, name: str) -> str:
         """What stands behind ``name: `` in the tags and side data; empty where it is not there."""
         start = f"{name}:".lower()

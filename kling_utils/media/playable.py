@@ -45,14 +45,15 @@ def make_playable(source: Path, info: VideoInfo, dest: Path, *, timeout: float =
 
     Only the container is rewritten where the codec allows; HDR is brought to what every screen shows. Raises ``FfmpegFailed``.
     """
+    maps = ["-map", "0:V:0"]
+    if info.audio_codec is not None:
+        maps += ["-map", f"0:a:{info.audio_number}"]
     same = info.codec == "h264" and info.pixel_format in _EVERYWHERE
     if same:
         sound = ["-c:a", "copy" if info.audio_codec in (None, "aac", "mp3") else "aac"]
         with beside(dest) as part, contextlib.suppress(FfmpegFailed):
             tail = ["-c:v", "copy", *sound, "-movflags", "+faststart", "-f", "mp4", f"file:{part}"]
-            ffmpeg.run(
-                [*ffmpeg.source(source), "-map", "0:V:0", "-map", "0:a:0?", *tail], timeout=timeout
-            )
+            ffmpeg.run([*ffmpeg.source(source), *maps, *tail], timeout=timeout)
             os.replace(part, dest)
             return True
     from kling_utils.media.encode import for_screen  # numpy: only what is encoded again needs it
@@ -76,10 +77,7 @@ def make_playable(source: Path, info: VideoInfo, dest: Path, *, timeout: float =
         ffmpeg.run(
             [
                 *ffmpeg.source(source),
-                "-map",
-                "0:V:0",
-                "-map",
-                "0:a:0?",
+                *maps,
                 *video,
                 "-c:a",
                 "aac",

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from kling_utils.media import ffmpeg, packets
-from kling_utils.media.listing import by_moviepy
-from kling_utils.media.listing import read as listing_of
+from kling_utils.errors import UnreadableMedia
+from kling_utils.media import decoded, ffmpeg, packets
+from kling_utils.media.listing import Listing, Stream, by_moviepy
+from kling_utils.media.listing import read as read_listing
 from kling_utils.media.opening import begin as _begin
 from kling_utils.media.opening import file_hash as _hash
 from kling_utils.media.opening import unreadable as _unreadable
@@ -29,9 +30,10 @@ _AS_CLIP = "Save or convert it as MP4 (H.264) and choose that file."
 
 
 def probe_video(path: Path) -> VideoInfo:
-    """Measure a clip with one start of ffmpeg: it prints what the header says, and lists every packet without decoding it.
+    """Measure a clip with one start of ffmpeg: it prints what the header says, lists every packet, and decodes key pictures.
 
-    Length and rate come from the packets, because the header's length may be the sound's, and a webcam's WebM has none.
+    Another start decodes all of it where a key picture does not come out, to tell from when on. Length and rate come
+    from the packets, because the header's length may be the sound's, and a webcam's WebM has none.
     Raises ``UnreadableMedia`` (message: what the file is; hint: what to do) for anything that is not a whole clip.
     """
     size_bytes, head = _begin(path, "video")
@@ -61,139 +63,161 @@ def probe_video(path: Path) -> VideoInfo:
             kind.family,
         )
     digest: list[str] = []
-    listing = _list_packets(
-        path, kind, size_bytes, meanwhile=lambda: digest.append(_hash(path, "video"))
-    )
-    stream = _describe(path, listing)
-    timing = packets.timing(listing.stdout, stream.rate)
+    clip = _measure(path, kind, size_bytes, meanwhile=lambda: digest.append(_hash(path, "video")))
+    video, first = clip.video, clip.pictures[0] if clip.pictures else None
+    sounds = clip.listing.of("Audio")
+    number, sound = next(((n, s) for n, s in enumerate(sounds) if s.known), (0, None))
+    try:
+        known = by_moviepy(clip.listing, video, sound, path.name)
+    except ValueError as error:
+        raise _unreadable(
+            path, "video", "a clip whose header says too little", _AS_CLIP, "broken"
+        ) from error
+    timing = packets.timing(clip.track, float(known["video_fps"]))
     if timing is None:
         raise _unreadable(path, "video", "a clip without a single frame", _AGAIN, "broken")
-    shown = _square(stream.coded, stream.pixel_aspect)
+    coded = Size(*known["video_size"])
+    rotation = _rotation(video)
+    sizes = tuple(
+        dict.fromkeys(_shown(each.size, each.pixel_aspect, rotation) for each in clip.pictures)
+    )
+    aspect = first.pixel_aspect if first else clip.track.pixel_aspect
+    visible = first.size if first else coded
+    pixels = re.search(r"^\w+(?: \([^)]*\))*, (\w+)(?:\(([^)]*))?", video.words)
     return VideoInfo(
         path=path,
         sha256=digest[0],
         size_bytes=size_bytes,
-        container=kind.container or stream.container,
-        codec=stream.codec,
-        pixel_format=stream.pixel_format,
-        size=Size(shown.height, shown.width) if stream.rotation in (90, 270) else shown,
-        coded=stream.coded,
-        rotation=stream.rotation,
+        container=kind.container or clip.listing.container,
+        codec=known["video_codec_name"] or "unknown",
+        pixel_format=first.pixel_format if first else pixels[1] if pixels else "unknown",
+        size=_shown(visible, aspect, rotation),
+        coded=coded,
+        rotation=rotation,
         duration=float(timing.duration),
         frames=timing.frames,
         frame_rate=timing.rate,
         variable_rate=timing.variable,
-        audio_codec=stream.audio_codec,
-        interlaced=stream.interlaced,
+        audio_codec=sound.codec if sound else None,
+        interlaced=bool(pixels and pixels[2] and "first" in pixels[2])
+        or bool(first and first.interlaced),
+        first_picture=max(0.0, float(int(clip.track.times.min()) * clip.track.tick)),
+        audio_number=number,
+        unknown_sound=sound is None and bool(sounds),
+        header_duration=known.get("duration"),
+        visible=visible,
+        other_sizes=sizes[1:],
+        readable=clip.readable,
+        protected=clip.track.encrypted,
+        dolby_profile=_dolby(video),
     )
 
 
 # -- clips: one run of ffmpeg, its two outputs ---------------------------------------------------------------------------------------
 
 
-def _list_packets(
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    listing: Listing
+    video: Stream
+    track: packets.Track
+    pictures: list[decoded.Picture]
+    readable: tuple[float, float] | None
+
+
+def _measure(
     path: Path, kind: Kind, size_bytes: int, *, meanwhile: Callable[[], object]
-) -> ffmpeg.Finished:
-    """Header in ``stderr``, packets in ``stdout``. ``V`` is the first video stream that is not a cover picture."""
-    args = [
-        "-nostats",
-        *ffmpeg.source(path),
-        "-map",
-        "0:V:0",
-        "-c",
-        "copy",
-        "-flush_packets",
-        "0",
-        "-f",
-        "framecrc",
-        "pipe:1",
-    ]
+) -> _Measured:
+    """List the packets and decode the key pictures. ``V`` is the first video stream that is not a cover picture."""
+    timeout = 30 + size_bytes / 20e6
+    copy = ["-map", "0:V:0", "-c", "copy"]
+    table = ["-flush_packets", "0", "-f", "framecrc", "pipe:1"]
+    second, decode = decoded.key_pictures(path)
+    # copied twice: all packets, and those that are decoded
+    both = [*second, *copy, "-map", "1:V:0", *table, *decode]
+    found, tracks = _list(path, both, timeout, meanwhile)
+    pictures = decoded.pictures(found.log)
+    plain = not found.code and 0 < len(tracks.track(1)) <= len(pictures)
+    if found.code:
+        # without a decoder, or with not a picture out of it, ffmpeg gives up before it has listed everything
+        found, tracks = _list(path, [*copy, *table], timeout, None)
+    listing = read_listing(found.log, path)
+    video = listing.output(0)
+    if found.code or video is None:
+        raise _no_clip(path, kind, found, listing)
+    track = tracks.track(0)
+    if kind.container in ("mp4", "mov", "3gp") and "partial file" in _complaints(found):
+        raise _unreadable(path, "video", "cut off: a part of the file is missing", _AGAIN, "broken")
+    stretch = None
+    if len(track) and not track.encrypted and (not plain or track.zeros):
+        stretch = decoded.readable(path, track, timeout=timeout)
+    return _Measured(listing, video, track, pictures, stretch)
+
+
+def _list(
+    path: Path, args: list[str], timeout: float, meanwhile: Callable[[], object] | None
+) -> tuple[ffmpeg.Finished, packets.Table]:
+    table = packets.Table()
     try:
-        listing = ffmpeg.run(
-            args, timeout=30 + size_bytes / 20e6, check=False, quiet=False, meanwhile=meanwhile
+        found = ffmpeg.run(
+            ["-nostats", *ffmpeg.source(path), *args],
+            timeout=timeout,
+            check=False,
+            quiet=False,
+            meanwhile=meanwhile,
+            sink=table.feed,
         )
     except ffmpeg.TimedOut as error:
         raise _unreadable(path, "video", "not measured in time", _AS_CLIP, "slow") from error
-    described = listing_of(listing.log, path)
-    complaints = [line for line in listing.stderr.split("\n") if line.startswith("[")]
-    if kind.container in ("mp4", "mov", "3gp") and any(
-        cut in line for line in complaints for cut in ("partial file", "moov atom not found")
+    except packets.TooManyPackets as error:
+        what = f"a clip of more than {packets.MOST_PACKETS:,} pictures"
+        raise _unreadable(path, "video", what, "Cut it shorter first.", "long") from error
+    return found, table
+
+
+def _complaints(found: ffmpeg.Finished) -> str:
+    """What ffmpeg's parts say of themselves. Such lines begin at the margin; tags, in which anything can stand, do not."""
+    return "\n".join(line for line in found.stderr.split("\n") if line.startswith("["))
+
+
+def _no_clip(path: Path, kind: Kind, found: ffmpeg.Finished, listing: Listing) -> UnreadableMedia:
+    complaints = _complaints(found)
+    if kind.container in ("mp4", "mov", "3gp") and (
+        "partial file" in complaints or "moov atom not found" in complaints
     ):
-        raise _unreadable(path, "video", "cut off: a part of the file is missing", _AGAIN, "broken")
-    if described.streams and described.output(0) is None:
-        sound = described.of("Audio")
+        return _unreadable(
+            path, "video", "cut off: a part of the file is missing", _AGAIN, "broken"
+        )
+    if listing.streams and not listing.mapped:
+        sound = bool(listing.of("Audio"))
         what = "sound only, without a picture" if sound else "without a video stream"
-        raise _unreadable(
-            path,
-            "video",
-            what,
-            "Choose a clip that shows the motion.",
-            "audio" if sound else "other",
-        )
-    if listing.code or described.output(0) is None:
-        what = (
-            f"not readable as a video (ffmpeg: {_reason(listing.stderr)})"
-            if kind.container
-            else f"{kind.phrase}, which is not read here"
-        )
-        raise _unreadable(
-            path,
-            "video",
-            what,
-            _AGAIN if kind.container else _AS_CLIP,
-            "broken" if kind.container else "other",
-        )
-    return listing
+        hint = "Choose a clip that shows the motion."
+        return _unreadable(path, "video", what, hint, "audio" if sound else "other")
+    if kind.container:
+        what = f"not readable as a video (ffmpeg: {_reason(found.stderr)})"
+        return _unreadable(path, "video", what, _AGAIN, "broken")
+    what = f"{kind.phrase}, which is not read here"
+    return _unreadable(path, "video", what, _AS_CLIP, "other")
 
 
 def _reason(text: str) -> str:
     return re.sub(r"^\[[^\]]*\] ", "", ffmpeg.last_line(text)).rstrip(".")
 
 
-@dataclass(frozen=True, slots=True)
-class _Stream:
-    container: str
-    codec: str
-    pixel_format: str
-    interlaced: bool
-    coded: Size
-    pixel_aspect: Fraction
-    rotation: int
-    rate: float
-    audio_codec: str | None
+def _rotation(video: Stream) -> int:
+    """Degrees of the display matrix, to the nearest right angle."""
+    turned = re.search(r"rotation of (-?[\d.]+) degrees", video.detail("Display Matrix"))
+    return round(float(turned[1]) / 90) * 90 % 360 if turned else 0
 
 
-def _describe(path: Path, run: ffmpeg.Finished) -> _Stream:
-    """The header's facts: moviepy's parser for what it knows; pixel format, pixel aspect and display matrix from beside it."""
-    described = listing_of(run.log, path)
-    video, sound = described.output(0), next(iter(described.of("Audio")), None)
-    assert video is not None  # noqa: S101 - as was seen when it was listed
-    try:
-        known = by_moviepy(described, video, sound, path.name)
-    except ValueError as error:
-        raise _unreadable(
-            path, "video", "a clip whose header says too little", _AS_CLIP, "broken"
-        ) from error
-    width, height = known["video_size"]
-    pixels = re.search(r"^\w+(?: \([^)]*\))*, (\w+)(?:\(([^)]*))?", video.words)
-    matrix = re.search(r"rotation of (-?[\d.]+) degrees", video.detail("Display Matrix"))
-    aspect = re.search(
-        r"^#sar 0: (\d+)/(\d+)", run.stdout[:2000].decode("ascii", "replace"), re.MULTILINE
-    )
-    square = aspect is None or int(aspect[1]) == 0 or int(aspect[2]) == 0
-    return _Stream(
-        container=described.container,
-        codec=known["video_codec_name"] or "unknown",
-        pixel_format=pixels[1] if pixels else "unknown",
-        interlaced=bool(pixels and pixels[2] and "first" in pixels[2]),
-        coded=Size(width, height),
-        pixel_aspect=Fraction(1)
-        if square or aspect is None
-        else Fraction(int(aspect[1]), int(aspect[2])),
-        rotation=round(float(matrix[1]) / 90) * 90 % 360 if matrix else 0,
-        rate=float(known["video_fps"]),
-        audio_codec=sound.codec if sound else None,
-    )
+def _dolby(video: Stream) -> int | None:
+    profile = re.search(r"profile: (\d+)", video.detail("DOVI configuration record"))
+    return int(profile[1]) if profile else None
+
+
+def _shown(decoded: Size, pixel_aspect: Fraction, rotation: int) -> Size:
+    square = _square(decoded, pixel_aspect)
+    return Size(square.height, square.width) if rotation in (90, 270) else square
 
 
 def _square(coded: Size, pixel_aspect: Fraction) -> Size:

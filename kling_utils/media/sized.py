@@ -341,7 +341,7 @@ class Sized:
     def _encode_sound(self) -> Path | None:
         if self.clip.streams.sound is None:
             return None
-        path = self.work / "sound.m4a"
+        path, number = self.work / "sound.m4a", self.clip.streams.sound.number
         most = int(min(128_000, max(48_000, 0.08 * 8 * self.max_bytes / self.recipe.seconds)))
         heard = encode.sound(self.clip, self.recipe, most=most)
         length = ["-t", f"{self.recipe.seconds:.6f}"]
@@ -350,7 +350,7 @@ class Sized:
             "-y",
             *inputs,
             "-map",
-            "0:a:0",
+            f"0:a:{number}",
             "-vn",
             *heard,
             *length,
@@ -371,9 +371,9 @@ class Sized:
             "ascii",
         )
         heard = (
-            ["-i", f"file:{self._sound}", "-map", "0:v:0", "-map", "1:a:0"]
+            ["-i", f"file:{self._sound}", "-map", "0:V:0", "-map", "1:a:0"]
             if self._sound
-            else ["-map", "0:v:0"]
+            else ["-map", "0:V:0"]
         )
         clean = [
             "-c",

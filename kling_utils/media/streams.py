@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +16,7 @@ from kling_utils.errors import UnreadableMedia
 from kling_utils.media import ffmpeg, listing
 from kling_utils.media.arrays import Floats
 from kling_utils.media.listing import Stream
-
-_DISCARD, _KEY = 0x4, 0x1
-_NO_TIME = -(2**63)
+from kling_utils.media.packets import Table, TooManyPackets, Track
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +41,7 @@ class Colour:
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """The first sound of a clip. Times in seconds after the clip's start."""
+    """The sound of a clip. Times in seconds after the clip's start."""
 
     codec: str
     rate: int
@@ -52,6 +49,8 @@ class Sound:
     start: float
     size_bytes: int
     seconds: float
+    number: int = 0
+    """Among the sounds of the file: the first that can be decoded."""
 
     @property
     def bits_per_second(self) -> float:
@@ -97,50 +96,44 @@ class Streams:
 
 def look(path: Path) -> Streams:
     """Read the header and list the packets. Raises ``UnreadableMedia`` and ``FfmpegFailed``."""
-    maps = ["-map", "0:V:0", "-map", "0:a:0?", "-c", "copy", "-f", "framecrc", "pipe:1"]
-    done = ffmpeg.run(
-        ["-nostats", *ffmpeg.source(path), *maps],
-        timeout=30 + path.stat().st_size / 20e6,
-        quiet=False,
-    )
-    described = listing.read(done.log, path)
-    picture, heard = described.output(0), described.output(1)
-    ticks = {
-        int(i): float(Fraction(t))
-        for i, t in re.findall(
-            r"^#tb (\d): (\S+)", done.stdout[:4000].decode("ascii", "replace"), re.M
+    table = Table()
+    maps = ["-map", "0:V:0", "-map", "0:a?", "-c", "copy", "-f", "framecrc", "pipe:1"]
+    try:
+        done = ffmpeg.run(
+            ["-nostats", *ffmpeg.source(path), *maps],
+            timeout=30 + path.stat().st_size / 20e6,
+            quiet=False,
+            sink=table.feed,
         )
-    }
-    rows: dict[int, list[tuple[int, int, int, bool]]] = {0: [], 1: []}
-    timed = True
-    for line in done.stdout.decode("ascii", "replace").splitlines():
-        if not line.startswith(("0,", "1,")):
-            continue
-        parts = line.split(",")
-        flags = int(parts[6][3:], 16) if len(parts) > 6 and parts[6].startswith(" F=") else _KEY
-        if flags & _DISCARD:
-            continue
-        stream, dts, pts = int(parts[0]), int(parts[1]), int(parts[2])
-        timed = timed and (stream == 1 or pts != _NO_TIME)
-        rows[stream].append(
-            (dts if pts == _NO_TIME else pts, int(parts[3]), int(parts[4]), bool(flags & _KEY))
-        )
-    if not rows[0] or 0 not in ticks:
+    except TooManyPackets as error:
+        raise UnreadableMedia(
+            f"{path.name} has more than {error.args[0]:,} packets in a stream.",
+            hint="Cut it shorter first.",
+            field="video",
+        ) from error
+    described, track = listing.read(done.log, path), table.track(0)
+    picture, sounds = described.output(0), described.of("Audio")
+    if not len(track) or not track.tick:
         raise UnreadableMedia(
             f"{path.name} is a clip without a single frame.",
             hint="Record or export it again.",
             field="video",
         )
-    at = np.array([row[0] for row in rows[0]], np.float64) * ticks[0]
+    at = track.times.astype(np.float64) * float(track.tick)
     offset = float(at.min())
+    heard = [
+        (number, stream)
+        for number, stream in enumerate(sounds)
+        if stream.known and len(table.track(number + 1))
+    ]
     return Streams(
         offset=offset,
         times=at - offset,
-        sizes=np.array([row[2] for row in rows[0]], np.int64),
-        keys=np.array([row[3] for row in rows[0]], np.bool_),
-        timed=timed,
+        sizes=np.array(track.sizes, np.int64),
+        keys=np.array(track.keys, np.bool_),
+        timed=track.timed,
         colour=colour_of(picture.words if picture else ""),
-        sound=_sound(heard, rows[1], ticks.get(1, 0.0)) if rows[1] and heard else None,
+        sound=_sound(heard[0][1], heard[0][0], table.track(heard[0][0] + 1)) if heard else None,
     )
 
 
@@ -165,7 +158,7 @@ def colour_of(words: str) -> Colour:
     return Colour(levels, *known) if len(known) == 3 else Colour(levels)
 
 
-def _sound(heard: Stream, rows: list[tuple[int, int, int, bool]], tick: float) -> Sound:
+def _sound(heard: Stream, number: int, packets: Track) -> Sound:
     rate = re.search(r"(\d+) Hz(?:, ([^,]+))?", heard.words)
     layout = (rate[2] or "").strip() if rate else ""
     counted = re.match(r"(\d+) channels", layout) or re.match(r"(\d+)\.(\d)", layout)
@@ -174,12 +167,14 @@ def _sound(heard: Stream, rows: list[tuple[int, int, int, bool]], tick: float) -
         if counted
         else {"mono": 1, "stereo": 2, "quad": 4}.get(layout.split("(")[0], 2)
     )
-    first, last = rows[0], rows[-1]
+    tick = float(packets.tick)
+    first = int(packets.times[0])
     return Sound(
         codec=heard.codec,
         rate=int(rate[1]) if rate else 0,
         channels=channels,
-        start=first[0] * tick,
-        size_bytes=sum(row[2] for row in rows),
-        seconds=(last[0] + last[1] - first[0]) * tick,
+        start=first * tick,
+        size_bytes=sum(packets.sizes),
+        seconds=(int(packets.times[-1]) + packets.lengths[-1] - first) * tick,
+        number=number,
     )

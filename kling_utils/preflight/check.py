@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 from kling_utils.errors import KlingError, UnreadableMedia
 from kling_utils.preflight import words
 from kling_utils.preflight.limits import (
+    DOLBY_ONLY,
     DURATION_TOLERANCE,
+    HEADER_TOLERANCE,
     RESULT_SECONDS_IMAGE,
     Limit,
     limit,
@@ -100,6 +102,9 @@ def _video_findings(
     video: VideoInfo, character_orientation: CharacterOrientation, source: str | Path
 ) -> Iterator[Finding]:
     yield _choice("video.container", video.container)
+    yield _choice("video.protected", "encrypted" if video.protected else "not encrypted")
+    if not video.protected:
+        yield _decodes(video)
     yield _range("video.bytes", video.size_bytes)
     yield from _sides("video", video.size)
     length = _range("video.duration", video.duration)
@@ -112,11 +117,22 @@ def _video_findings(
     upright = (
         Size(video.size.height, video.size.width) if video.rotation in (90, 270) else video.size
     )
+    visible = video.visible or video.coded
     yield _choice(
         "video.pixel_aspect",
-        "square"
-        if _alike(upright, video.coded)
-        else words.stretched(str(video.coded), str(upright)),
+        "square" if _alike(upright, visible) else words.stretched(str(visible), str(upright)),
+    )
+    yield _choice(
+        "video.crop",
+        "whole pictures"
+        if visible == video.coded
+        else words.cropped(str(video.coded), str(visible)),
+    )
+    yield _choice(
+        "video.one_size",
+        words.sizes(str(video.size), tuple(map(str, video.other_sizes)))
+        if video.other_sizes
+        else "one size",
     )
     yield _choice(
         "video.sides_even",
@@ -124,7 +140,38 @@ def _video_findings(
     )
     yield _range("video.frame_rate", video.frame_rate)
     yield _choice("video.rate", "variable" if video.variable_rate else "constant")
+    yield _header(video)
+    yield _choice(
+        "video.sound", "cannot be decoded" if video.unknown_sound else "readable, or none"
+    )
+    yield _choice(
+        "video.dolby",
+        f"Dolby Vision profile {video.dolby_profile}"
+        if video.dolby_profile == DOLBY_ONLY
+        else "standard colours",
+    )
     yield from _ending("video.name", source, video.container)
+
+
+def _decodes(video: VideoInfo) -> Finding:
+    rule = limit("video.decodes")
+    measured = words.decodes(video.readable, video.duration)
+    if video.readable is None:
+        return _finding(rule, "pass", measured)
+    start, end = video.readable
+    enough = end - start >= float(limit("video.duration").low or 0)
+    return _finding(rule, "error", measured, rule.fix("grace" if enough else ""))
+
+
+def _header(video: VideoInfo) -> Finding:
+    """The header's length, which is that of picture and sound together, against the packets of the picture."""
+    rule, header = limit("video.header"), video.header_duration
+    # of a clip that is damaged other things are told
+    if header is None or video.readable is not None:
+        return _finding(rule, "pass", rule.allowed)
+    if abs(header - video.duration) <= HEADER_TOLERANCE:
+        return _finding(rule, "pass", rule.allowed)
+    return _finding(rule, rule.severity, words.by_header(header, video.duration))
 
 
 def _alike(a: Size, b: Size) -> bool:

@@ -6,17 +6,25 @@ Owns decisions: length, rate, size, copy or encode. Refuses to know filters and 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 from kling_utils.errors import FfmpegFailed, Interrupted, UnreadableMedia
 from kling_utils.media import encode, sized
 from kling_utils.media.encode import Clip, Progress, Recipe, Stop
+from kling_utils.media.ffmpeg import TimedOut
 from kling_utils.media.probe import probe_video
 from kling_utils.media.streams import Streams, look
 from kling_utils.preflight import fit_words, words
 from kling_utils.preflight.check import check_video
-from kling_utils.preflight.limits import limit, number, show
+from kling_utils.preflight.limits import (
+    DOLBY_ONLY,
+    HEADER_TOLERANCE,
+    limit,
+    number,
+    show,
+)
 from kling_utils.preflight.plan import FitChoices, Impossible, Step, VideoPlan, step
 from kling_utils.values import Finding, Severity, Size, VideoInfo
 
@@ -28,6 +36,8 @@ _ENCODED = frozenset(
         "video.pixel_aspect",
         "video.sides_even",
         "video.rate",
+        "video.one_size",
+        "video.crop",
     }
 )
 _ANSWERED = _ENCODED | {
@@ -37,6 +47,9 @@ _ANSWERED = _ENCODED | {
     "video.side.kling",
     "video.duration",
     "video.frame_rate",
+    "video.decodes",
+    "video.header",
+    "video.sound",
 }
 _SLOWEST = Fraction(1, 2)
 """Of the speed: below it a movement is not the same any more."""
@@ -70,6 +83,14 @@ def plan_video(
         del found["video.frame_rate"]  # too few pictures: none can be added
     length = limit("video.duration")
     least, most = Fraction(length.low or 0), Fraction(length.high or 0)
+    whole = _readable(info)
+    if info.protected:
+        return Impossible("video", "video.protected", *fit_words.impossible("protected"))
+    if "video.decodes" in found and whole[1] - whole[0] < least:
+        what = words.decodes(info.readable, info.duration)
+        return Impossible(
+            "video", "video.decodes", *fit_words.impossible("damaged.short", what=what)
+        )
     short = "video.duration" in found and info.duration < float(least - length.grace)
     if short and (not choices.slow or info.duration < float(least * _SLOWEST)):
         return _too_short(info, found["video.duration"], float(least))
@@ -123,8 +144,24 @@ def make_video(
     plan: VideoPlan, work: Path, *, on_progress: Progress | None, stop: Stop | None
 ) -> tuple[Path, tuple[Step, ...]]:
     """Make it in the folder ``work``: the file and what was done. Raises ``FfmpegFailed``, ``UnreadableMedia`` and ``Interrupted``."""
-    clip, dest = Clip(plan.info, look(plan.info.path)), work / "video.mp4"
-    done = plan.steps
+    clip = Clip(plan.info, look(plan.info.path))
+    try:
+        return _make(clip, plan, work, on_progress, stop)
+    except TimedOut:
+        raise
+    except FfmpegFailed:
+        if clip.streams.sound is None:
+            raise
+        # a codec that is known, and packets that are none of it
+        silent = Clip(clip.info, replace(clip.streams, sound=None))
+        path, done = _make(silent, plan, work, on_progress, stop)
+        return path, (*done, step("video.silent"))
+
+
+def _make(
+    clip: Clip, plan: VideoPlan, work: Path, on_progress: Progress | None, stop: Stop | None
+) -> tuple[Path, tuple[Step, ...]]:
+    dest, done = work / "video.mp4", plan.steps
     if plan.way == "copy":
         try:
             encode.copy(clip, plan.recipe, dest, on_progress=on_progress, stop=stop)
@@ -209,14 +246,16 @@ class _Build:
     def copy(self, recipe: Recipe) -> None:
         if self.trimmed:
             self._cut("video.cut", recipe.seconds)
+        self._silenced()
         if self.clip.info.container not in ("mp4", "mov") or not self.trimmed:
-            self.add("video.repack", "video.container", "video.bytes")
+            self.add("video.repack", "video.container", "video.bytes", "video.header")
 
     def encode(self, recipe: Recipe, kept: int, ceiling: int) -> None:
         """``kept``: bytes of what is kept of the source, when they are more than ``ceiling``; else 0."""
         info, found = self.clip.info, self.found
         if self.trimmed:
             self._cut("video.trim", recipe.seconds)
+        self._silenced()
         if recipe.slow != 1:
             share = f"{round(100 / recipe.slow)} %"
             self.add(
@@ -240,12 +279,19 @@ class _Build:
             )
         elif info.variable_rate:
             self.add("video.rate", "video.rate", to=number(recipe.rate))
+        if info.other_sizes:
+            later = ", ".join(map(str, info.other_sizes))
+            self.add("video.one_size", "video.one_size", from_=later, to=info.size)
+        if "video.crop" in found:
+            self.add("video.crop", "video.crop", from_=info.coded, to=info.visible)
         self._sizes(recipe.size, shrink=kept > 0)
+        if info.dolby_profile == DOLBY_ONLY:
+            self.add("video.dolby")
         if self.clip.streams.colour.hdr:
             self.add("video.hdr", "video.pixels")
         elif "video.pixels" in found:
             self.add("video.colours", "video.pixels", from_=words.name(info.pixel_format))
-        cost = fit_words.COST_NONE
+        cost = "" if info.dolby_profile == DOLBY_ONLY else fit_words.COST_NONE
         if kept:
             rate = number(round(8 * ceiling / recipe.seconds / 1e6, 1))
             lost = fit_words.shrunk(ceiling / kept)
@@ -261,19 +307,25 @@ class _Build:
             "video.encode",
             "video.container",
             "video.codec",
+            "video.header",
             *(() if kept else ("video.bytes",)),
             cost=cost,
         )
 
     def _cut(self, code: str, seconds: float) -> None:
-        bounds = ("video.duration",) if self.clip.info.duration > self.seconds else ()
+        longer = self.clip.info.duration > self.seconds
+        bounds = ("video.decodes", "video.header", *(("video.duration",) if longer else ()))
         begins = "its start" if self.start < 0.001 else f"{number(self.start)} s"
         more = () if code == "video.trim" else ("video.bytes",)
         self.add(code, *bounds, *more, to=show(seconds, "s"), start=begins)
 
+    def _silenced(self) -> None:
+        if "video.sound" in self.found:
+            self.add("video.silent", "video.sound")
+
     def _sizes(self, size: Size, *, shrink: bool) -> None:
         shown = self.clip.info.size
-        told = {"from_": self.clip.info.coded, "to": shown}
+        told = {"from_": self.clip.info.visible or self.clip.info.coded, "to": shown}
         if "video.pixel_aspect" in self.found:
             self.add("video.square", "video.pixel_aspect", **told)
         even = Size(shown.width // 2 * 2, shown.height // 2 * 2)
@@ -310,15 +362,26 @@ def _too_short(info: VideoInfo, finding: Finding, least: float) -> Impossible:
 
 def _cut(info: VideoInfo, choices: FitChoices, least: float, most: float) -> tuple[float, float]:
     """Start and seconds that are kept: what was chosen, moved as little as keeps the least length."""
-    if info.duration <= least:
-        return 0.0, info.duration
+    first, last = _readable(info)
+    if last - first <= least:
+        return first, last - first
     longest = min(most, max(least, choices.length or most))
-    start = min(choices.start, info.duration - least)
-    seconds = min(info.duration - start, longest)
+    start = min(max(first, choices.start), last - least)
+    seconds = min(last - start, longest)
     grace = float(limit("video.duration").grace)
-    if start == 0 and choices.length is None and info.duration <= most + grace:
+    if (
+        info.readable is None
+        and start == 0
+        and choices.length is None
+        and info.duration <= most + grace
+    ):
         seconds = info.duration
     return start, seconds
+
+
+def _readable(info: VideoInfo) -> tuple[float, float]:
+    """Where the part begins and ends that can be decoded, in seconds."""
+    return info.readable or (0.0, info.duration)
 
 
 def _copied(
@@ -342,12 +405,14 @@ def _copied(
 
 
 def _as_planned(path: Path, plan: VideoPlan) -> bool:
-    """Whether what was copied is legal and whole."""
+    """Whether what was copied is legal and whole, and its header says so."""
     made = probe_video(path)
     errors = [f for f in check_video(made, "video") if f.severity == "error"]
     whole = (
         abs(made.duration - plan.recipe.seconds) <= 1 / plan.recipe.rate and not made.variable_rate
     )
+    header = made.duration if made.header_duration is None else made.header_duration
+    whole = whole and abs(header - made.duration) <= HEADER_TOLERANCE
     return not errors and whole and made.size_bytes <= plan.max_bytes
 
 

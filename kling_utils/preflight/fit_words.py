@@ -72,6 +72,16 @@ STEPS: dict[str, tuple[str, str]] = {
         "Tone-mapped from HDR to a standard screen's brightness (BT.709)",
         "The brightest lights lose their difference",
     ),
+    "video.silent": ("Stripped of its sound, which cannot be decoded", "The sound is gone"),
+    "video.one_size": (
+        "Given one size, {to}, throughout: later pictures have {from_}",
+        "Pictures of another shape get black bars",
+    ),
+    "video.crop": ("Cropped in the pixels instead of by a tag: {from_} becomes {to}", ""),
+    "video.dolby": (
+        "Saved in the colours of Dolby Vision profile 5, which are not converted here",
+        "People look green and purple: export the clip as standard video instead",
+    ),
     "video.encode": ("Encoded as H.264 in an MP4, without metadata", "{cost}"),
     "video.shrink": (
         "Brought from {from_} to at most {to}: about {rate} Mbit/s at {size}, the size that looks best at that rate",
@@ -114,6 +124,14 @@ IMPOSSIBLE: dict[str, tuple[str, str]] = {
     "pixels": (
         "The clip has {measured}: no size is both large enough and small enough.",
         "Crop it first.",
+    ),
+    "protected": (
+        "The clip is encrypted, and nobody can decode it without its key.",
+        "Export it without protection, or record the movement yourself.",
+    ),
+    "damaged.short": (
+        "The file is damaged: it {what}, and what is left is too short.",
+        "Export or download it again.",
     ),
     "damaged": ("A part of it cannot be decoded.", "Record or export it again."),
 }

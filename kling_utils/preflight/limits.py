@@ -21,6 +21,10 @@ MEGABYTE = 1_000_000
 MEBIBYTE = 2**20
 DURATION_TOLERANCE = Fraction(1, 20)
 """Seconds by which a length may miss a bound: a frame or two, which containers and players count differently."""
+HEADER_TOLERANCE = 0.25
+"""Seconds between the length by the header and that of the pictures: sound ends in whole packets, and phones end it a little later."""
+DOLBY_ONLY = 5
+"""The profile of Dolby Vision whose picture has no meaning to a reader that does not know it."""
 RESULT_SECONDS_IMAGE = 5
 """Length of every result in ``image`` orientation, by Novita's documentation."""
 
@@ -153,6 +157,13 @@ LIMITS: tuple[Limit, ...] = (
     Limit("video.sides_even", "kind", "advice", "nobody", options=("even",)),
     Limit("video.frame_rate", "fps", "advice", "nobody", low=15, high=60),
     Limit("video.rate", "kind", "advice", "nobody", options=("constant",)),
+    Limit("video.protected", "kind", "error", "measured", options=("not encrypted",)),
+    Limit("video.decodes", "kind", "error", "measured", options=("to its end",)),
+    Limit("video.one_size", "kind", "warning", "nobody", options=("one size",)),
+    Limit("video.header", "kind", "warning", "nobody", options=("as its pictures",)),
+    Limit("video.crop", "kind", "advice", "nobody", options=("whole pictures",)),
+    Limit("video.sound", "kind", "warning", "nobody", options=("readable, or none",)),
+    Limit("video.dolby", "kind", "warning", "nobody", options=("standard colours",)),
     Limit(
         "video.name", "kind", "warning", "novita", options=(".mp4", ".mov"), grace_severity="advice"
     ),

@@ -116,6 +116,35 @@ TEXTS: dict[str, Text] = {
         "Video frame spacing",
         fix=f"With a varying rate the result may drift against the clip: export it at a constant rate. {_FIT}",
     ),
+    "video.protected": Text(
+        "Video protection",
+        fix="Nobody can decode it without its key: export it without protection (DRM), or record the movement yourself.",
+    ),
+    "video.decodes": Text(
+        "Video decoding",
+        fix="The file is damaged: export or download it again.",
+        grace=f"The file is damaged: export or download it again, or keep the part that can be decoded. {_FIT}",
+    ),
+    "video.one_size": Text(
+        "Video size throughout",
+        fix=f"Many readers show a later size wrong, or stop there: export the clip in one size. {_FIT}",
+    ),
+    "video.header": Text(
+        "Video length by the header",
+        fix=f"Players, browsers and a provider may go by the header: put the clip into a new file. {_FIT}",
+    ),
+    "video.crop": Text(
+        "Video crop",
+        fix=f"A reader that ignores the crop of the file shows its hidden edges: export the clip cropped. {_FIT}",
+    ),
+    "video.sound": Text(
+        "Video sound track",
+        fix=f"Its sound cannot be decoded, and may make a reader refuse the clip: export it with AAC sound, or without. {_FIT}",
+    ),
+    "video.dolby": Text(
+        "Dolby Vision",
+        fix="Readers without Dolby Vision show green and purple people: export it as standard video (SDR) where it was filmed.",
+    ),
     "video.name": Text("Video file name", fix=_NAME.fix, grace=_NAME.grace),
     "prompt.length": Text(
         "Prompt",
@@ -189,6 +218,7 @@ NAMES: dict[str, str] = {
     "webm": "WebM",
     "matroska": "Matroska (MKV)",
     "avi": "AVI",
+    "gif": "GIF",
     "h264": "H.264",
     "hevc": "HEVC (H.265)",
     "av1": "AV1",
@@ -232,6 +262,35 @@ def animated(frames: int) -> str:
 
 def stretched(coded: str, shown: str) -> str:
     return f"{coded} pixels, shown as {shown}"
+
+
+def decodes(readable: tuple[float, float] | None, seconds: float) -> str:
+    """Which part can be decoded."""
+    if readable is None:
+        return "to its end"
+    start, end = readable
+    if end <= start:
+        return "cannot be decoded"
+    if start < 0.01:
+        return f"cannot be decoded from {_seconds(end)} s on"
+    last = f"to {_seconds(end)} s" if end < seconds - 0.01 else "on"
+    return f"can be decoded from {_seconds(start)} s {last} only"
+
+
+def by_header(header: float, pictures: float) -> str:
+    return f"{_seconds(header)} s, but its pictures last {_seconds(pictures)} s"
+
+
+def sizes(first: str, others: tuple[str, ...]) -> str:
+    return ", then ".join((first, *others)) + " px"
+
+
+def cropped(coded: str, visible: str) -> str:
+    return f"{visible} px of {coded} px"
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
 def misnamed(ending: str, kind: str) -> str:

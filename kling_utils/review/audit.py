@@ -95,7 +95,13 @@ def audit(
 
 def _look(path: Path) -> _Side:
     info = probe_video(path)
-    heard = sound.envelope(path, seconds=info.duration) if info.audio_codec is not None else None
+    heard = (
+        sound.envelope(
+            path, seconds=info.duration, start=info.first_picture, number=info.audio_number
+        )
+        if info.audio_codec is not None
+        else None
+    )
     return _Side(info, motion.scan(info), heard)
 
 

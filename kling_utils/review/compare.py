@@ -103,7 +103,7 @@ def poster(video: Path, out: Path, *, at: float | None = None, height: int = 480
     last = one.info.duration - 1.5 / float(one.info.frame_rate or 1)
     moment = max(0.0, min(one.info.duration / 3 if at is None else at, last))
     film = Graph(
-        ("-ss", f"{moment:.3f}", *graph.opened(one)),
+        tuple(graph.opened(one, moment)),
         f"[0:V:0]{graph.fitted(one, size, pixels='gbrp', matrix='bt709')}[v]",
         size,
         one.info.frame_rate,

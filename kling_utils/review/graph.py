@@ -82,9 +82,12 @@ def common_rate(
     return min(max(reference.frame_rate, result.frame_rate, Fraction(1)), most)
 
 
-def opened(one: Clip) -> list[str]:
-    """The arguments that open a clip."""
-    return [*_DECODERS, *ffmpeg.source(one.info.path)]
+def opened(one: Clip, at: float = 0.0) -> list[str]:
+    """The arguments that open a clip ``at`` seconds after its first picture, which may come later than its sound."""
+    begin = at + one.info.first_picture - (0.001 if one.info.first_picture else 0)
+    seek = ["-ss", f"{begin:.3f}"] if begin > 0 else []
+    # pictures of another size go through the same filters: to begin anew with them would begin at 0 s again
+    return [*seek, "-reinit_filter", "0", *_DECODERS, *ffmpeg.source(one.info.path)]
 
 
 def raw(picture: Image.Image, path: Path, rate: Fraction) -> list[str]:
@@ -144,8 +147,7 @@ def moving(
     inputs: list[str] = []
     for one in clips:
         last = one.info.duration - 1.5 / float(one.info.frame_rate or 1)
-        seek = ["-ss", f"{max(0.0, min(at, last)):.3f}"] if at is not None else []
-        inputs += [*seek, *opened(one)]
+        inputs += opened(one, max(0.0, min(at or 0.0, last)))
     lines = []
     boxes = {panel.role: panel for panel in board.panels}
     for n, (one, role) in enumerate(zip(clips, _ROLES, strict=True)):
@@ -186,7 +188,7 @@ def moving(
         heard is not None
     ):  # silence before its first and after its last sample keeps it in step with its picture
         lines.append(
-            f"[{heard}:a:0]aresample=48000:async=1:first_pts=0,aformat=sample_fmts=fltp:channel_layouts=stereo,apad[a]"
+            f"[{heard}:a:{clips[heard].info.audio_number}]aresample=48000:async=1:first_pts=0,aformat=sample_fmts=fltp:channel_layouts=stereo,apad[a]"
         )
     return Graph(tuple(inputs), ";".join(lines), board.size, rate, seconds, heard is not None)
 

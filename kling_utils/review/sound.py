@@ -56,13 +56,14 @@ class Offset:
         return self.likeness >= LEAST_LIKENESS
 
 
-def envelope(path: Path, *, seconds: float) -> Envelope:
-    """The envelope of the first sound track, decoded to mono; silence stands for what lies before its first sample."""
+def envelope(path: Path, *, seconds: float, start: float = 0.0, number: int = 0) -> Envelope:
+    """The envelope of sound ``number`` from ``start`` on, decoded to mono; silence stands for what lies before its first sample."""
     chain = f"aresample={RATE}:async=1:first_pts=0,aformat=channel_layouts=mono"
     args = [
+        *(["-ss", f"{start:.6f}"] if start > 0.001 else []),
         *ffmpeg.source(path),
         "-map",
-        "0:a:0",
+        f"0:a:{number}",
         "-af",
         chain,
         "-t",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image, ImageDraw
 
 from kling_utils.media import ffmpeg
+from kling_utils.values import Size
 
 MOVING = "testsrc2=s={size}:r={rate}"
 
@@ -254,3 +256,114 @@ def two_pictures(folder: Path) -> Path:
     maps = ["-map", "0", "-map", "1", "-c", "copy"]
     ffmpeg.run(["-y", "-i", str(large), "-i", str(small), *maps, str(path)], timeout=60)
     return path
+
+
+def changed(path: Path, data: bytes, mark: str) -> Path:
+    """A copy beside it, with other bytes."""
+    made = path.with_name(f"{path.stem}_{mark}{path.suffix}")
+    made.write_bytes(data)
+    return made
+
+
+def replaced(path: Path, old: bytes, new: bytes) -> Path:
+    data = path.read_bytes()
+    assert old in data
+    return changed(path, data.replace(old, new), new.decode("latin1"))
+
+
+def boxes(data: bytes, at: int = 0, end: int | None = None) -> Iterator[tuple[bytes, int, int]]:
+    """Names, places and lengths of the boxes of an MP4, children behind their parents."""
+    end = len(data) if end is None else end
+    while at + 8 <= end:
+        size, name = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8]
+        yield name, at, size
+        if name in (b"moov", b"trak", b"mdia", b"minf", b"stbl"):
+            yield from boxes(data, at + 8, at + size)
+        at += size
+
+
+def zeroed(path: Path) -> Path:
+    """The second half of the data is lost, as after a copy that was not finished."""
+    data = bytearray(path.read_bytes())
+    _, at, size = next(box for box in boxes(bytes(data)) if box[0] == b"mdat")
+    middle = at + size // 2
+    data[middle : at + size] = bytes(at + size - middle)
+    return changed(path, bytes(data), "zeros")
+
+
+def header_length(path: Path, seconds: float) -> Path:
+    """The header of each track tells another length than its packets have."""
+    data = bytearray(path.read_bytes())
+    for name, at, _ in list(boxes(bytes(data))):
+        if name == b"mdhd":
+            clock = int.from_bytes(data[at + 20 : at + 24])
+            data[at + 24 : at + 28] = round(seconds * clock).to_bytes(4)
+    return changed(path, bytes(data), "header")
+
+
+def inserted(path: Path, parent: bytes, box: bytes, mark: str) -> Path:
+    """``box`` at the end of the first sample entry ``parent``; the index has to lie behind the data."""
+    data = path.read_bytes()
+    at = data.index(parent, data.index(b"stsd")) - 4
+    end = at + int.from_bytes(data[at : at + 4])
+    made = bytearray(data[:end] + box + data[end:])
+    sizes = [b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", parent]
+    for name in sizes:
+        place = data.rindex(name, 0, at + 8) - 4
+        size = int.from_bytes(data[place : place + 4]) + len(box)
+        made[place : place + 4] = size.to_bytes(4)
+    return changed(path, bytes(made), mark)
+
+
+def clean_aperture(path: Path, visible: Size) -> Path:
+    """A clip of which only the middle is shown."""
+    numbers = (visible.width, 1, visible.height, 1, 0, 1, 0, 1)
+    return inserted(path, b"avc1", struct.pack(">I4s8I", 40, b"clap", *numbers), "clap")
+
+
+def encrypted(folder: Path) -> Path:
+    """Common encryption, as streaming services use it."""
+    plain = clip(folder, "plain.mp4", seconds=4, size="360x480", sound=4)
+    keys = ("-encryption_key", "76a6c65c5ea762046bd749a2e632ccbb")
+    keys += ("-encryption_kid", "a7e61c373e219033c21091fa607bf3b8")
+    return copied(plain, "encrypted.mp4", after=("-encryption_scheme", "cenc-aes-ctr", *keys))
+
+
+def changing_size(folder: Path, name: str) -> Path:
+    """What a browser records of a call: 3 s of 480x720, then 3 s of 320x480."""
+    parts = [
+        clip(folder, f"{n}.ts", size=size, after=("-g", "24"))
+        for n, size in enumerate(("480x720", "320x480"))
+    ]
+    whole = written(folder, "parts.ts", b"".join(part.read_bytes() for part in parts))
+    return copied(whole, name)
+
+
+def unknown_sound(folder: Path) -> Path:
+    """Sound of a codec that nobody knows."""
+    made = clip(folder, "told.mkv", seconds=4, size="360x480", sound=4)
+    return replaced(made, b"A_AAC", b"A_XYZ")
+
+
+def two_sounds(folder: Path) -> Path:
+    """The first sound is of a codec that nobody knows, the second is AAC."""
+    told = clip(folder, "told.mkv", seconds=4, size="360x480", sound=4)
+    path = folder / "two_sounds.mkv"
+    maps = ["-map", "0:v", "-map", "0:a", "-map", "0:a", "-c", "copy"]
+    ffmpeg.run(["-y", "-i", str(told), *maps, str(path)], timeout=60)
+    data = path.read_bytes()
+    return changed(path, data.replace(b"A_AAC", b"A_XYZ", 1), "unknown")
+
+
+def broken_sound(folder: Path) -> Path:
+    """It says AC-3, and no packet of it is."""
+    made = clip(folder, "plain.mkv", seconds=4, size="360x480", sound=4)
+    data = made.read_bytes()
+    return changed(made, data.replace(b"A_AAC", b"A_AC3"), "ac3")
+
+
+def dolby_five(folder: Path) -> Path:
+    """The box that says Dolby Vision, profile 5, level 1, in a clip of HEVC."""
+    made = clip(folder, "hevc.mp4", seconds=3, size="480x640", codec=HEVC_10)
+    config = bytes([1, 0, 5 << 1, 1 << 3 | 0b101]) + bytes(20)
+    return inserted(made, b"hvc1", struct.pack(">I4s", 32, b"dvcC") + config, "dolby")

@@ -9,9 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_utils.media.packets import timing
+from kling_utils.media.packets import Table, Timing, TooManyPackets, Track
+from kling_utils.media.packets import timing as timing_of
 
 NO_TIME = -(2**63)
+
+
+def read(text: bytes, most: int = 1000) -> Track:
+    made = Table(most=most)
+    for at in range(0, len(text), 7):  # wherever a block ends
+        made.feed(text[at : at + 7])
+    made.feed(b"\n")
+    return made.track(0)
+
+
+def timing(text: bytes, header_rate: float = 0.0) -> Timing | None:
+    return timing_of(read(text, 10_000), header_rate)
 
 
 def table(tick: str, *packets: tuple[int, int, int] | tuple[int, int, int, int]) -> bytes:
@@ -93,3 +106,46 @@ def test_rounding_to_the_files_clock_does_not_make_a_rate_vary(
         frames / rate > 3 or tick >= 15_000
     ):  # a shorter clip on a coarse clock cannot tell 29.97 from 30
         assert found.rate == rate
+
+
+@pytest.mark.parametrize("offset", [0, 7, 333])
+@pytest.mark.parametrize("frames", [60, 90, 150])
+@pytest.mark.parametrize(
+    ("rate", "header"), [(60, 60.0), (60, 0.0), (Fraction(60000, 1001), 59.94)]
+)
+def test_sixty_pictures_a_second_on_a_clock_of_milliseconds(
+    rate: Fraction, header: float, frames: int, offset: int
+) -> None:
+    times = [round(Fraction(offset, 1000) + n / Fraction(rate) * 1000) for n in range(frames + 1)]
+    packets = [(a, a, b - a) for a, b in pairwise(times)]
+    found = timing(table("1/1000", *packets), header)
+    assert found is not None
+    assert (found.rate, found.variable) == (rate, False)
+
+
+def test_what_the_table_tells_of_a_track() -> None:
+    text = (
+        b"#tb 0: 1/25\n#codec_id 0: h264\n#dimensions 0: 640x480\n#sar 0: 4/3\n"
+        b"0, 0, 0, 1, 9, 0x12345678\n"
+        b"0, 1, 1, 1, 9, 0x00000000, F=0x0\n"
+        b"0, 2, 2, 1, 9, 0x12345678, F=0x0, S=1, Encryption info, 56, 0x4f770e4a\n"
+    )
+    track = read(text)
+    assert (track.codec, track.dimensions, track.pixel_aspect) == (
+        "h264",
+        (640, 480),
+        Fraction(4, 3),
+    )
+    assert (len(track), list(track.keys), track.zeros, track.encrypted) == (3, [1, 0, 0], 1, True)
+
+
+def test_more_packets_than_are_read() -> None:
+    text = table("1/25", *((n, n, 1) for n in range(20)))
+    assert len(read(text, most=20)) == 20
+    with pytest.raises(TooManyPackets):
+        read(text, most=19)
+
+
+def test_lines_that_are_no_packets_are_passed_over() -> None:
+    text = b"#tb x: 1/25\n#tb 0: 1/0\n#dimensions 0: x\n#\nhello\n0, 1\n" + table("1/25", (0, 0, 1))
+    assert len(read(text)) == 1

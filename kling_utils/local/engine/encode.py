@@ -42,12 +42,19 @@ def partial_path(out: Path) -> Path:
 
 @contextlib.contextmanager
 def film(
-    out: Path, size: Size, rate: Fraction, *, sound: Path | None = None, seconds: float = 0.0
+    out: Path,
+    size: Size,
+    rate: Fraction,
+    *,
+    sound: Path | None = None,
+    sound_start: float = 0.0,
+    sound_number: int = 0,
+    seconds: float = 0.0,
 ) -> Iterator[Film]:
     """Write ``out``: it appears whole when the block ends well, and not at all otherwise.
 
-    ``sound`` is a file whose first audio stream is kept for ``seconds``: padded with silence when it is shorter, so that it never cuts
-    the picture. Raises ``EngineError`` when ffmpeg refuses.
+    ``sound`` is a file whose audio stream ``sound_number`` is kept for ``seconds`` from ``sound_start``, where its picture begins: padded
+    with silence when it is shorter, so that it never cuts the picture. Raises ``EngineError`` when ffmpeg refuses.
     """
     partial = partial_path(out)
     fraction = f"{rate.numerator}/{rate.denominator}"
@@ -67,14 +74,15 @@ def film(
     ]
     audio_in, audio_out = [], ["-an"]
     if sound is not None:
-        audio_in = ["-t", f"{seconds:.3f}", *ffmpeg.source(sound)]
+        seek = ["-ss", f"{sound_start:.6f}"] if sound_start > 0.001 else []
+        audio_in = [*seek, "-t", f"{seconds:.3f}", *ffmpeg.source(sound)]
         audio_out = [
             "-map",
             "0:v:0",
             "-map",
-            "1:a:0",
+            f"1:a:{sound_number}",
             "-af",
-            "apad",
+            "aresample=async=1:first_pts=0,apad",
             "-t",
             f"{seconds:.6f}",
             "-c:a",

@@ -76,7 +76,15 @@ def render(
             still, clip, character_orientation=character_orientation, model_name=model_name
         )
         sound = video if keep_original_sound and info.audio_codec is not None else None
-        with film(out, canvas, clip.frame_rate, sound=sound, seconds=clip.seconds) as reel:
+        with film(
+            out,
+            canvas,
+            clip.frame_rate,
+            sound=sound,
+            sound_start=info.first_picture,
+            sound_number=info.audio_number,
+            seconds=clip.seconds,
+        ) as reel:
             for i, frame in enumerate(drawn(scene, clip.frames, threads=threads)):
                 reel.add(frame)
                 report(_SET + (i + 1) / clip.frames * (_DRAWN - _SET), "drawing")

@@ -1,0 +1,155 @@
+"""Clips with a fault of their own kind: what is found, and what the repair makes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from helpers import zoo
+from helpers.infos import by_code
+
+from kling_utils.errors import Unrepairable
+from kling_utils.media.probe import probe_video
+from kling_utils.preflight.check import check_video
+from kling_utils.preflight.fit import fit, plan_file
+from kling_utils.preflight.plan import Fitted
+from kling_utils.values import Finding, Size
+
+
+def found(path: Path) -> dict[str, Finding]:
+    return by_code(check_video(probe_video(path), "video"))
+
+
+def fitted(path: Path, to: Path) -> tuple[Path, Fitted]:
+    to.mkdir(exist_ok=True)
+    done = fit(plan_file(path), to)
+    assert done.video is not None
+    return done.video, done
+
+
+def test_an_encrypted_clip_is_an_error_before_money(tmp_path: Path) -> None:
+    path = zoo.encrypted(tmp_path)
+    finding = found(path)["video.protected"]
+    assert (finding.severity, finding.measured) == ("error", "encrypted")
+    assert "video.decodes" not in found(path)
+    plan = plan_file(path)
+    assert [each.code for each in plan.impossible] == ["video.protected"]
+    with pytest.raises(Unrepairable, match="encrypted"):
+        fit(plan, tmp_path)
+
+
+@pytest.mark.parametrize("gop", ["24", "250"])
+def test_zeros_in_the_second_half(tmp_path: Path, gop: str) -> None:
+    path = zoo.zeroed(zoo.clip(tmp_path, seconds=8, size="360x480", sound=8, after=("-g", gop)))
+    info = probe_video(path)
+    assert info.readable is not None
+    assert info.readable[0] == 0
+    assert 3.2 < info.readable[1] < 4.8
+    finding = found(path)["video.decodes"]
+    assert finding.severity == "error"
+    assert finding.measured == f"cannot be decoded from {round(info.readable[1], 2):g} s on"
+    made, done = fitted(path, tmp_path / "out")
+    after = probe_video(made)
+    assert after.readable is None
+    assert after.duration == pytest.approx(info.readable[1], abs=0.3)
+    assert done.report.ok
+    assert any("video.decodes" in step.answers for step in done.done)
+
+
+def test_what_is_left_of_a_damaged_clip_may_be_too_short(tmp_path: Path) -> None:
+    path = zoo.zeroed(zoo.clip(tmp_path, seconds=4, size="360x480", after=("-g", "24")))
+    plan = plan_file(path)
+    assert [each.code for each in plan.impossible] == ["video.decodes"]
+    assert "too short" in plan.impossible[0].reason
+
+
+def test_a_codec_without_a_decoder(tmp_path: Path) -> None:
+    path = zoo.replaced(zoo.clip(tmp_path), b"avc1", b"xxyz")
+    path = zoo.replaced(path, b"avcC", b"xxxC")
+    assert found(path)["video.decodes"].measured == "cannot be decoded"
+
+
+@pytest.mark.parametrize("name", ["changing.mp4", "changing.mkv"])
+def test_a_size_that_changes_within_the_stream(tmp_path: Path, name: str) -> None:
+    path = zoo.changing_size(tmp_path, name)
+    info = probe_video(path)
+    assert (info.size, info.other_sizes) == (Size(480, 720), (Size(320, 480),))
+    finding = found(path)["video.one_size"]
+    assert (finding.severity, finding.measured) == ("warning", "480x720, then 320x480 px")
+    made, done = fitted(path, tmp_path / "out")
+    after = probe_video(made)
+    assert (after.size, after.other_sizes, after.frames) == (Size(480, 720), (), 144)
+    assert "video.one_size" in [step.code for step in done.done]
+
+
+def test_a_header_that_is_too_short(tmp_path: Path) -> None:
+    path = zoo.header_length(zoo.clip(tmp_path, seconds=8, size="360x480"), 0.276)
+    info = probe_video(path)
+    assert (info.duration, info.header_duration) == (8.0, pytest.approx(0.276, abs=0.006))
+    finding = found(path)["video.header"]
+    assert (finding.severity, finding.measured) == (
+        "warning",
+        "0.28 s, but its pictures last 8 s",
+    )
+    made, done = fitted(path, tmp_path / "out")
+    assert [step.code for step in done.done] == ["video.repack"]
+    after = probe_video(made)
+    assert (after.duration, after.header_duration) == (8.0, 8.0)
+
+
+def test_sound_that_outlasts_the_picture(tmp_path: Path) -> None:
+    path = zoo.clip(tmp_path, seconds=4, size="360x480", sound=9)
+    assert found(path)["video.header"].measured == "9 s, but its pictures last 4 s"
+    made, done = fitted(path, tmp_path / "out")
+    assert [step.code for step in done.done] == ["video.repack"]
+    after = probe_video(made)
+    assert after.audio_codec == "aac"
+    assert (after.duration, after.header_duration) == (4.0, pytest.approx(4.0, abs=0.1))
+
+
+def test_sound_that_nobody_decodes(tmp_path: Path) -> None:
+    path = zoo.unknown_sound(tmp_path)
+    info = probe_video(path)
+    assert (info.audio_codec, info.unknown_sound) == (None, True)
+    assert found(path)["video.sound"].severity == "warning"
+    made, done = fitted(path, tmp_path / "out")
+    assert "video.silent" in [step.code for step in done.done]
+    assert (probe_video(made).audio_codec, probe_video(made).unknown_sound) == (None, False)
+
+
+def test_another_sound_is_taken_where_the_first_cannot_be_decoded(tmp_path: Path) -> None:
+    path = zoo.two_sounds(tmp_path)
+    info = probe_video(path)
+    assert (info.audio_codec, info.audio_number, info.unknown_sound) == ("aac", 1, False)
+    made, _ = fitted(path, tmp_path / "out")
+    assert probe_video(made).audio_codec == "aac"
+
+
+def test_sound_whose_packets_are_none_of_its_codec(tmp_path: Path) -> None:
+    path = zoo.broken_sound(tmp_path)
+    made, done = fitted(path, tmp_path / "out")
+    assert "video.silent" in [step.code for step in done.done]
+    assert probe_video(made).audio_codec is None
+
+
+def test_a_clean_aperture_is_measured(tmp_path: Path) -> None:
+    path = zoo.clean_aperture(zoo.clip(tmp_path, seconds=3, size="480x640"), Size(400, 600))
+    info = probe_video(path)
+    assert (info.coded, info.visible, info.size) == (
+        Size(480, 640),
+        Size(400, 600),
+        Size(400, 600),
+    )
+    assert found(path)["video.crop"].measured == "400x600 px of 480x640 px"
+    made, _ = fitted(path, tmp_path / "out")
+    after = probe_video(made)
+    assert (after.coded, after.visible, after.size) == ((400, 600),) * 3
+
+
+def test_dolby_vision_five_is_told(tmp_path: Path) -> None:
+    path = zoo.dolby_five(tmp_path)
+    assert probe_video(path).dolby_profile == 5
+    assert found(path)["video.dolby"].severity == "warning"
+    plan = plan_file(path)
+    assert "video.dolby" in [step.code for step in plan.steps]
+    assert not any("No difference" in step.cost for step in plan.steps)
