@@ -22,7 +22,7 @@ from kling_utils.errors import FfmpegFailed, Interrupted
 from kling_utils.media.processes import Log, Watchdog, opened
 
 # A playlist named .mp4 would make ffmpeg open other files; a protocol list alone does not stop it, the format list does.
-FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi"
+FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif"
 _GUARD = ("-protocol_whitelist", "file,pipe", "-format_whitelist", FORMATS)
 _QUIET = ("-hide_banner", "-nostdin", "-loglevel", "error")
 

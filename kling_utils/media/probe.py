@@ -6,11 +6,14 @@ Refuses to know what anybody's limits are, and to trust a file's name.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+
+from PIL.GifImagePlugin import GifImageFile
 
 from kling_utils.errors import UnreadableMedia
 from kling_utils.media import decoded, ffmpeg, packets
@@ -38,7 +41,7 @@ def probe_video(path: Path) -> VideoInfo:
     """
     size_bytes, head = _begin(path, "video")
     kind = sniff(head)
-    if kind.family in ("image", "heif"):
+    if kind.family in ("image", "heif") and not _moves(path, kind):
         raise _unreadable(
             path,
             "video",
@@ -54,7 +57,7 @@ def probe_video(path: Path) -> VideoInfo:
             "Choose a clip that shows the motion.",
             "audio",
         )
-    if kind.family not in ("video", "unknown"):
+    if kind.family not in ("image", "video", "unknown"):
         raise _unreadable(
             path,
             "video",
@@ -111,6 +114,17 @@ def probe_video(path: Path) -> VideoInfo:
         protected=clip.track.encrypted,
         dolby_profile=_dolby(video),
     )
+
+
+def _moves(path: Path, kind: Kind) -> bool:
+    """True for an animated GIF, which is a clip as well as a picture."""
+    if kind.container != "gif":
+        return False
+    with path.open("rb") as file, contextlib.suppress(OSError, ValueError, SyntaxError, EOFError):
+        picture = GifImageFile(file)
+        picture.seek(1)
+        return True
+    return False
 
 
 # -- clips: one run of ffmpeg, its two outputs ---------------------------------------------------------------------------------------

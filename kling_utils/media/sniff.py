@@ -20,14 +20,13 @@ class Kind:
     family: Family
     phrase: str
     container: str = ""
-    """For clips: ``mp4``, ``mov``, ``3gp``, ``webm``, ``matroska``, ``avi``; empty for those that are not read here."""
+    """For clips: ``mp4``, ``mov``, ``3gp``, ``webm``, ``matroska``, ``avi``, and ``gif``, which may be a still picture;
+    empty for those that are not read here."""
 
 
 _STARTS: tuple[tuple[bytes, Family, str], ...] = (
     (b"\x89PNG\r\n\x1a\n", "image", "a picture (PNG)"),
     (b"\xff\xd8\xff", "image", "a picture (JPEG)"),
-    (b"GIF87a", "image", "a picture (GIF)"),
-    (b"GIF89a", "image", "a picture (GIF)"),
     (b"II*\x00", "image", "a picture (TIFF)"),
     (b"MM\x00*", "image", "a picture (TIFF)"),
     (b"8BPS", "other", "a Photoshop document"),
@@ -57,6 +56,8 @@ _QUICKTIME_BOXES = {
 
 def sniff(head: bytes) -> Kind:
     """The kind of file that begins with ``head`` (its first ``HEAD_BYTES`` bytes)."""
+    if head[:6] in (b"GIF87a", b"GIF89a"):
+        return Kind("image", "a picture (GIF)", "gif")
     for start, family, phrase in _STARTS:
         if head.startswith(start):
             return Kind(family, phrase)

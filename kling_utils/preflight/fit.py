@@ -28,6 +28,7 @@ from kling_utils.preflight import fit_words
 from kling_utils.preflight.check import check_image, check_video
 from kling_utils.preflight.fit_image import make_image, plan_image
 from kling_utils.preflight.fit_video import make_video, plan_video
+from kling_utils.preflight.limits import limit
 from kling_utils.preflight.plan import (
     FitChoices,
     Fitted,
@@ -260,7 +261,10 @@ def _same_file(plan: Plan) -> None:
 
 def _measure(path: Path) -> ImageInfo | VideoInfo:
     try:
-        return probe_video(path)
+        clip = probe_video(path)
+        # an animation that is shorter than any clip may be is meant as a picture
+        short = clip.container == "gif" and clip.duration < float(limit("video.duration").low or 0)
+        return probe_image(path) if short else clip
     except UnreadableMedia as error:
         if error.found == "image":
             return probe_image(path)

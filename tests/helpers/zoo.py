@@ -220,6 +220,12 @@ def sound_with_cover(folder: Path) -> Path:
 
 HDR = ("-color_primaries", "bt2020", "-color_trc", "smpte2084", "-colorspace", "bt2020nc")
 _X265 = "log-level=none:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc"
+HEVC_ALPHA = ("libx265", "-pix_fmt", "yuva420p", "-tag:v", "hvc1")
+HEVC_ALPHA += ("-x265-params", "log-level=none:alpha=1")
+AV1 = ("libsvtav1", "-preset", "12", "-svtav1-params", "lp=1")
+FRAGMENTED = ("-movflags", "frag_keyframe+empty_moov", "-g", "24")
+SCREEN = ("-vf", "select='lt(n,24)+gt(n,60)'", "-fps_mode", "vfr", "-bf", "0")
+"""Nothing moves on the screen for a while, and nothing is written."""
 HEVC_10 = ("libx265", "-pix_fmt", "yuv420p10le", "-tag:v", "hvc1", "-x265-params", _X265)
 
 
@@ -367,3 +373,23 @@ def dolby_five(folder: Path) -> Path:
     made = clip(folder, "hevc.mp4", seconds=3, size="480x640", codec=HEVC_10)
     config = bytes([1, 0, 5 << 1, 1 << 3 | 0b101]) + bytes(20)
     return inserted(made, b"hvc1", struct.pack(">I4s", 32, b"dvcC") + config, "dolby")
+
+
+def late_picture(source: Path, seconds: float) -> Path:
+    """The sound begins at once, and the picture some time later: an edit list of two parts."""
+    path = source.with_name(f"late{seconds}_{source.name}")
+    late = ["-itsoffset", str(seconds), "-i", f"file:{source}", "-i", f"file:{source}"]
+    ffmpeg.run(
+        ["-y", *late, "-map", "0:v", "-map", "1:a", "-c", "copy", f"file:{path}"], timeout=60
+    )
+    return path
+
+
+def clicking(folder: Path) -> Path:
+    """Four seconds with clicks in two rhythms, so that one can tell how far a sound was moved."""
+    path = folder / "clicking.mp4"
+    clicks = "(lt(mod(t,0.61),0.05)+lt(mod(t+0.2,0.97),0.04))"
+    heard = f"aevalsrc='0.6*sin(2*PI*900*t)*{clicks}':s=44100"
+    args = ["-f", "lavfi", "-i", "testsrc2=s=64x96:r=25", "-f", "lavfi", "-i", heard]
+    ffmpeg.run(["-y", *args, "-t", "4", *ffmpeg.H264, "-c:a", "aac", str(path)], timeout=60)
+    return path

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import zoo
@@ -153,3 +155,84 @@ def test_dolby_vision_five_is_told(tmp_path: Path) -> None:
     plan = plan_file(path)
     assert "video.dolby" in [step.code for step in plan.steps]
     assert not any("No difference" in step.cost for step in plan.steps)
+
+
+def test_an_animated_gif_becomes_a_clip(tmp_path: Path) -> None:
+    path = zoo.clip(tmp_path, "dance.gif", seconds=4, size="360x480", rate="10", codec=("gif",))
+    info = probe_video(path)
+    assert (info.container, info.codec, info.size) == ("gif", "gif", Size(360, 480))
+    assert (info.duration, info.frames, info.frame_rate) == (4.0, 40, 10)
+    assert found(path)["video.container"].severity == "error"
+    made, done = fitted(path, tmp_path / "out")
+    after = probe_video(made)
+    assert (after.codec, after.pixel_format, after.duration) == ("h264", "yuv420p", 4.0)
+    assert done.report.ok
+
+
+def test_a_short_animation_is_a_picture(tmp_path: Path) -> None:
+    path = zoo.animated_image(tmp_path, "wink.gif")
+    assert probe_video(path).frames == 3
+    assert plan_file(path).image is not None
+
+
+def test_a_crop_of_matroska_is_measured(tmp_path: Path) -> None:
+    whole = zoo.clip(tmp_path, seconds=3, size="480x640")
+    path = zoo.copied(zoo.clean_aperture(whole, Size(400, 600)), "crop.mkv")
+    info = probe_video(path)
+    assert (info.size, info.visible) == (Size(400, 600), Size(400, 600))
+    made, _ = fitted(path, tmp_path / "out")
+    assert probe_video(made).size == Size(400, 600)
+
+
+KINDS: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
+    ("hevc.mov", {"codec": zoo.HEVC_ALPHA}, "hevc", {"pixel_format": "yuva420p"}),
+    ("prores.mov", {"codec": ("prores_ks",)}, "prores", {"pixel_format": "yuv422p10le"}),
+    ("av1.mp4", {"codec": zoo.AV1, "sound": 4, "after": ("-c:a", "libopus")}, "av1", {}),
+    ("phone.3gp", {"codec": ("h263",), "size": "352x288", "rate": "15"}, "h263", {}),
+    ("slow.mov", {"rate": "240"}, "h264", {"frame_rate": 240}),
+    ("late_index.mov", {"sound": 4}, "h264", {"audio_codec": "aac"}),
+    ("pieces.mp4", {"after": zoo.FRAGMENTED}, "h264", {"frames": 96}),
+    ("screen.mp4", {"after": zoo.SCREEN}, "h264", {"variable_rate": True}),
+    ("meeting.webm", {"codec": ("libvpx", "-deadline", "realtime")}, "vp8", {}),
+    ("old.avi", {"codec": ("mpeg4", "-bf", "2")}, "mpeg4", {"frames": 96}),
+]
+
+
+@pytest.mark.parametrize(("name", "how", "codec", "facts"), KINDS, ids=[row[0] for row in KINDS])
+def test_kinds_of_clips_are_measured_and_made_legal(
+    tmp_path: Path, name: str, how: dict[str, Any], codec: str, facts: dict[str, Any]
+) -> None:
+    size = how.get("size", "360x480")
+    path = zoo.clip(tmp_path, name, **{"seconds": 4, "size": size, **how})
+    info = probe_video(path)
+    assert info.codec == codec
+    assert str(info.size) == size
+    assert info.duration == pytest.approx(4, abs=0.1)
+    assert info.header_duration == pytest.approx(4, abs=0.1)
+    assert info.readable is None
+    assert {key: getattr(info, key) for key in facts} == facts
+    plan = plan_file(path)
+    assert not plan.impossible
+    if plan.needed:
+        _, done = fitted(path, tmp_path / "out")
+        assert [each.code for each in done.report.findings if each.severity != "pass"] in (
+            [],
+            ["video.frame_rate"],
+        )
+        after = done.report.video
+        assert after is not None
+        assert (after.codec, after.container, after.variable_rate) == ("h264", "mp4", False)
+        assert after.duration == pytest.approx(4, abs=0.1)
+        assert (after.audio_codec is not None) == (info.audio_codec is not None)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["-i.mkv", "a\nb.mkv", "100%03d.mkv", "🕺.mkv", 'it\'s "x".mkv', "a:b.mkv", b"caf\xe9\n.mkv"],
+)
+def test_odd_names_go_through_a_repair(tmp_path: Path, name: str | bytes) -> None:
+    path = tmp_path / os.fsdecode(name)
+    zoo.clip(tmp_path, "plain.mkv", seconds=3, size="360x480", sound=3).rename(path)
+    made, done = fitted(path, tmp_path / "out")
+    assert done.report.ok
+    assert probe_video(made).duration == pytest.approx(3, abs=0.01)

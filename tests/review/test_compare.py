@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import fit_zoo
+from helpers import fit_zoo, zoo
 from PIL import Image
 
-from kling_utils.errors import Interrupted, InvalidRequest, UnreadableMedia
+from kling_utils.errors import Interrupted, InvalidRequest, KlingError, UnreadableMedia
 from kling_utils.media.arrays import Frame
 from kling_utils.media.playable import plays, starts_at_once
 from kling_utils.media.probe import probe_video
@@ -461,3 +461,30 @@ def test_refusals(make, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(UnreadableMedia):
         compare(clip, tmp_path / "list.mp4", tmp_path / "b.mp4")
     assert os.listdir(tmp_path) == ["list.mp4"]
+
+
+def test_a_late_picture_is_compared_from_its_first_to_its_last(make, look, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    plain = make("late-plain", seconds=3)
+    late = zoo.late_picture(zoo.copied(plain, "late-copy.mp4"), 0.6)
+    out = compare(plain, late, tmp_path / "a.mp4")
+    assert probe_video(out).duration == pytest.approx(3.0, abs=0.05)
+    for at in (0.0, 1.5, 2.9):
+        frame = look(out, at)[60:220].astype(int)
+        half = frame.shape[1] // 2
+        assert np.abs(frame[:, 20 : half - 20] - frame[:, half + 20 : -20]).mean() < 6, at
+    found = sound.offset(sound.envelope(plain, seconds=3), sound.envelope(out, seconds=3), most=1)
+    assert found is not None
+    assert found.seconds == pytest.approx(-0.6, abs=0.03)
+
+
+@pytest.mark.parametrize("name", ["changing.mp4", "changing.mkv"])
+def test_a_size_that_changes_within_the_stream_is_compared(tmp_path: Path, name: str) -> None:
+    path = zoo.changing_size(tmp_path, name)
+    out = compare(path, path, tmp_path / "out.mp4")
+    assert probe_video(out).duration == pytest.approx(6.0, abs=0.05)
+
+
+def test_a_clip_that_cannot_be_decoded_ends_a_comparison(make, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    path = zoo.encrypted(tmp_path)
+    with pytest.raises(KlingError):
+        compare(make("sound-clip"), path, tmp_path / "out.mp4")
