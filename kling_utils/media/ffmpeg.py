@@ -23,7 +23,12 @@ from kling_utils.media.processes import Log, Watchdog, opened
 
 # A playlist named .mp4 would make ffmpeg open other files; a protocol list alone does not stop it, the format list does.
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif"
-_GUARD = ("-protocol_whitelist", "file,pipe", "-format_whitelist", FORMATS)
+MOST_PIXELS = 40_000_000
+"""Of a decoded picture: 8K has 33 million. A header of a few bytes can claim 4,000 million, which is 6 GB."""
+_GUARD = (
+    *("-protocol_whitelist", "file,pipe", "-format_whitelist", FORMATS),
+    *("-max_pixels:v", str(MOST_PIXELS)),
+)
 _QUIET = ("-hide_banner", "-nostdin", "-loglevel", "error")
 
 # What every video that we write has in common: plays in every browser, seeks fast, starts at once.

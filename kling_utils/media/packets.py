@@ -151,11 +151,7 @@ def timing(track: Track, header_rate: float = 0.0) -> Timing | None:
     variable = longest - shortest > slack
     rate = Fraction(len(steps)) / (span * tick)
     if shortest != longest:
-        rate = (
-            rate.limit_denominator(1001)
-            if variable
-            else _neat(rate, Fraction(2, span), header_rate)
-        )
+        rate = _short(rate) if variable else _neat(rate, Fraction(2, span), header_rate)
         if not variable and abs(duration - len(times) / rate) < 2 * tick:
             duration = (
                 len(times) / rate
@@ -172,7 +168,7 @@ def _neat(rate: Fraction, doubt: Fraction, header_rate: float) -> Fraction:
     usual = (whole, Fraction(round(rate * Fraction(1001, 1000)) * 1000, 1001))
     likely = [each for each in usual if each and abs(each - rate) <= doubt * rate]
     if not likely:
-        return rate.limit_denominator(1001)
+        return _short(rate)
     rounded = whole in likely and abs(whole - rate) <= _ROUNDED * doubt * rate
     return min(
         likely,
@@ -182,3 +178,8 @@ def _neat(rate: Fraction, doubt: Fraction, header_rate: float) -> Fraction:
             abs(each - rate),
         ),
     )
+
+
+def _short(rate: Fraction) -> Fraction:
+    """With a denominator that can be read; a picture that is held for hours keeps its own."""
+    return rate.limit_denominator(1001) or rate

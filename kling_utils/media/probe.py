@@ -6,14 +6,11 @@ Refuses to know what anybody's limits are, and to trust a file's name.
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-
-from PIL.GifImagePlugin import GifImageFile
 
 from kling_utils.errors import UnreadableMedia
 from kling_utils.media import decoded, ffmpeg, packets
@@ -23,7 +20,7 @@ from kling_utils.media.opening import begin as _begin
 from kling_utils.media.opening import file_hash as _hash
 from kling_utils.media.opening import unreadable as _unreadable
 from kling_utils.media.probe_image import probe_image
-from kling_utils.media.sniff import Kind, sniff
+from kling_utils.media.sniff import Kind, is_animated_gif, sniff
 from kling_utils.values import Size, VideoInfo
 
 __all__ = ["probe_image", "probe_video"]
@@ -41,7 +38,7 @@ def probe_video(path: Path) -> VideoInfo:
     """
     size_bytes, head = _begin(path, "video")
     kind = sniff(head)
-    if kind.family in ("image", "heif") and not _moves(path, kind):
+    if kind.family in ("image", "heif") and not _moves(path, kind.container):
         raise _unreadable(
             path,
             "video",
@@ -116,15 +113,12 @@ def probe_video(path: Path) -> VideoInfo:
     )
 
 
-def _moves(path: Path, kind: Kind) -> bool:
+def _moves(path: Path, container: str) -> bool:
     """True for an animated GIF, which is a clip as well as a picture."""
-    if kind.container != "gif":
+    if container != "gif":
         return False
-    with path.open("rb") as file, contextlib.suppress(OSError, ValueError, SyntaxError, EOFError):
-        picture = GifImageFile(file)
-        picture.seek(1)
-        return True
-    return False
+    with path.open("rb") as file:
+        return is_animated_gif(file)
 
 
 # -- clips: one run of ffmpeg, its two outputs ---------------------------------------------------------------------------------------

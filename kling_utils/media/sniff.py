@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import BinaryIO, Literal
 
 Family = Literal["image", "heif", "video", "audio", "text", "other", "unknown"]
 HEAD_BYTES = 4096  # enough for every signature below; an EBML header names its kind within the first 64 bytes
@@ -133,3 +133,29 @@ def _text(head: bytes) -> Kind:
     if "<svg" in start[:500]:
         return Kind("other", "a vector drawing (SVG)")
     return Kind("text", "text")
+
+
+def is_animated_gif(file: BinaryIO) -> bool:
+    """Whether a GIF has more than one picture, by its blocks: nothing is unpacked."""
+    head = file.read(13)
+    if len(head) < 13:
+        return False
+    file.seek(_table(head[10]), 1)
+    pictures = 0
+    while (block := file.read(1)) in (b"!", b","):
+        if block == b"!":
+            file.seek(1, 1)
+        else:
+            pictures += 1
+            told = file.read(9)
+            if pictures > 1 or len(told) < 9:
+                return pictures > 1
+            file.seek(_table(told[8]) + 1, 1)
+        while size := int.from_bytes(file.read(1)):
+            file.seek(size, 1)
+    return False
+
+
+def _table(flags: int) -> int:
+    """Bytes of a table of colours."""
+    return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0

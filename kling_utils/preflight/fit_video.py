@@ -424,7 +424,8 @@ def _rate(info: VideoInfo, streams: Streams) -> Fraction:
         near = min(_USUAL, key=lambda each: abs(float(each) - told))
         rate = near if abs(float(near) - told) < 0.04 * told else Fraction(max(15, round(told)))
     most = _most_rate()
-    return rate / math.ceil(rate / most) if rate > most else rate
+    # below one picture a second they are repeated, so that every second has one
+    return rate / math.ceil(rate / most) if rate > most else max(rate, Fraction(1))
 
 
 def _size(info: VideoInfo, choices: FitChoices) -> Size | Impossible:

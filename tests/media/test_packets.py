@@ -139,6 +139,12 @@ def test_what_the_table_tells_of_a_track() -> None:
     assert (len(track), list(track.keys), track.zeros, track.encrypted) == (3, [1, 0, 0], 1, True)
 
 
+def test_one_picture_that_is_held_for_hours_has_a_rate() -> None:
+    found = timing(table("1/25", (0, 0, 25 * 7200)))
+    assert found is not None
+    assert (found.duration, found.rate) == (7200, Fraction(1, 7200))
+
+
 def test_more_packets_than_are_read() -> None:
     text = table("1/25", *((n, n, 1) for n in range(20)))
     assert len(read(text, most=20)) == 20
