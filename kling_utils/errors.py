@@ -23,6 +23,7 @@
     ├── ProviderError               the provider's considered no: .reason .status
     │   ├── KeyRefused  ├── BalanceTooLow  ├── AccountRefused  ├── InputRefused
     │   ├── ModerationRefused  ├── RateLimited (.retry_after)  ├── TaskNotFound  └── ProviderDown
+    ├── NoFreeSlot                  the provider's slots were all in use; send it again later
     └── TaskFailed                  accepted, then failed at the provider
 """
 
@@ -166,7 +167,12 @@ class Interrupted(KlingError):
 
 
 class NoContact(KlingError, ConnectionError):
-    """The provider could not be reached; what was to be sent provably never left."""
+    """The provider could not be reached; what was to be sent provably never left.
+
+    ``lasting`` is True where a repeat cannot end differently: a certificate or an address that cannot be used.
+    """
+
+    lasting = False
 
 
 class SubmitUnconfirmed(KlingError):
@@ -240,6 +246,10 @@ class TaskNotFound(ProviderError):
 
 class ProviderDown(ProviderError):
     """Trouble on the provider's side."""
+
+
+class NoFreeSlot(KlingError):
+    """All of the provider's slots were in use. The input is fine; the same request may be sent again."""
 
 
 class TaskFailed(KlingError):

@@ -74,7 +74,7 @@ class Access:
             self.require(job)
         except CannotServe as error:
             now = self._clock()
-            private = self._store.private(job_id, now)
+            private = self._store.private(job_id)
             if private.key_from == "visitor" and not job.waits_for:
                 self._store.change(
                     job_id,
@@ -101,7 +101,7 @@ class Access:
                 ),
                 job,
             )
-        private = self._store.private(job.job_id, self._clock())
+        private = self._store.private(job.job_id)
         key = self._keys.get(job.job_id) or (
             self.own_key() if private.key_from == "settings" else None
         )

@@ -15,7 +15,7 @@ from kling_utils import events as ev
 from kling_utils.errors import KlingError, SubmitUnconfirmed
 from kling_utils.jobs.outbox import Outbox
 from kling_utils.jobs.store import Store
-from kling_utils.values import Job, State, Trouble
+from kling_utils.values import Job, Published, State, Trouble
 
 
 @dataclass(slots=True)
@@ -30,23 +30,30 @@ class Memory:
     """When the provider first said that the task, or the link to its result, is not there."""
     task_id: str | None = None
     """Told by the provider and not written down yet."""
+    published: Published | None = None
+    """Where the clip lies, between two tries of a submit."""
+    sends: int = 0
+    sending_since: float = 0.0
+    """When the first of ``sends`` tries of a submit was made."""
+    misses: int = 0
+    """Polls in a row that could not be read."""
+    link: str | None = None
+    """To the result, as the poll that saw the success gave it."""
     saves: int = 0
     resumed_at: float = 0.0
 
 
 class Diary:
-    """Of the process ``worker``: what it writes is refused where another one holds the job by now."""
+    """Of this process: what it writes is refused where another one holds the job by now."""
 
-    def __init__(
-        self, store: Store, worker: str, *, outbox: Outbox, clock: Callable[[], float]
-    ) -> None:
-        self._store, self._worker, self._outbox, self._clock = store, worker, outbox, clock
+    def __init__(self, store: Store, *, outbox: Outbox, clock: Callable[[], float]) -> None:
+        self._store, self._outbox, self._clock = store, outbox, clock
         self._memory: dict[str, Memory] = {}
         self._ends = threading.Lock()
 
     def take_back(self, job: Job) -> None:
         """Nobody gets the job's files any more."""
-        for sentence in self._outbox.take_back(job, self._store.private(job.job_id, self._clock())):
+        for sentence in self._outbox.take_back(job, self._store.private(job.job_id)):
             self.change(job, ev.Note(text=sentence, lasting=True))
 
     def remember(self, job_id: str) -> Memory:
@@ -64,7 +71,7 @@ class Diary:
     ) -> bool:
         """Write columns and events; False when the job is not in one of ``states`` (any more), or another process holds it."""
         return self._store.change(
-            job.job_id, *events, now=self._clock(), worker=self._worker, states=states, **columns
+            job.job_id, *events, now=self._clock(), leased=True, states=states, **columns
         )
 
     def say(self, job: Job, text: str) -> None:

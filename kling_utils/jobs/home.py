@@ -42,6 +42,11 @@ class Home:
         """Files that were repaired, until a job has its own copy."""
         return self.root / "fitted"
 
+    @property
+    def workers(self) -> Path:
+        """Locks of the processes that work on jobs."""
+        return self.root / "workers"
+
     def folder(self, job_id: str) -> Path:
         """A job's folder. Raises ``ValueError`` for what is not a job id, so that no id can lead elsewhere."""
         if not JOB_ID.fullmatch(job_id):

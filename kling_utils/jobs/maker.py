@@ -5,7 +5,7 @@ Owns what a job is made of. Refuses to know why it is made and what happens to i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from pydantic import SecretStr
@@ -36,7 +36,7 @@ class Asked:
 
 
 class Maker:
-    """Writes jobs, leased to ``worker`` for ``lease`` seconds."""
+    """Writes jobs, leased to this process."""
 
     def __init__(
         self,
@@ -44,17 +44,22 @@ class Maker:
         store: Store,
         access: Access,
         rates: RateCard,
-        worker: str,
-        lease: float,
         clock: Callable[[], float],
     ) -> None:
         self._home, self._store, self._access, self._rates = home, store, access, rates
-        self._worker, self._lease, self._clock = worker, lease, clock
+        self._clock = clock
 
-    def make(self, asked: Asked, state: State, *, most: int | None = None) -> Job:
-        """The job in its first state.
+    def make(
+        self,
+        asked: Asked,
+        state: State,
+        *,
+        most: int | None = None,
+        known: Collection[str] | None = None,
+    ) -> Job:
+        """The job in its first state; ``most`` and ``known`` as in ``Store.add``.
 
-        Raises ``Twin`` for a request that is unfinished, ``Full`` when ``most`` drafts of the owner wait, and why a file cannot be kept.
+        Raises ``Twin``, ``Full``, and the reason why a file cannot be kept.
         """
         now, job_id, request = self._clock(), new_job_id(), asked.request
         orientation, provider = request.character_orientation, asked.provider
@@ -100,10 +105,9 @@ class Maker:
             self._store.add(
                 job,
                 private,
-                self._worker,
-                now + self._lease,
                 ev.Checked(report=asked.found, quote=cost),
                 most=most,
+                known=known,
             )
         except BaseException:
             self._access.forget(job_id)

@@ -53,10 +53,17 @@ def error_of(job: Job) -> KlingError:
 
 
 def have(job: Job) -> AlreadyHave:
-    """The same request was asked before: it is finished, or its outcome is in doubt."""
+    """The same request was sent before: it has a result, its outcome is in doubt, or it ended and may have been paid for."""
     if job.state == "unconfirmed":
         error = AlreadyHave(
             "The same request was sent and its outcome is in doubt.", hint=WAYS_OUT, money="unknown"
+        )
+    elif job.state == "failed":
+        why = f" {job.trouble.message}" if job.trouble is not None else ""
+        error = AlreadyHave(
+            f"The same request was sent before and ended without a result.{why}",
+            hint="Change what it names. Sent again unchanged, it may be paid twice.",
+            money=job.money,
         )
     else:
         hint = f"runner.result({job.job_id!r}) is it; run(..., fresh=True) makes another take, {job.cost or 'at a cost'}."

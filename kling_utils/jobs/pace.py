@@ -22,7 +22,6 @@ class Pace:
     """Of processing; queue time does not count."""
     give_up: float = 24 * 3600.0
     """After the submit: from then on only on request."""
-    lease: float = 30.0
     adopt_every: float = 10.0
     sweep_every: float = 6 * 3600.0
     mishap: float = 10.0

@@ -48,7 +48,7 @@ class Rescue(Views):
         self._access.remember(job_id, key)
         self._access.require(job)  # says what is missing before anything is changed
         self._steps.resumed(job_id)
-        self._watcher.claim(
+        self._store.claim(
             job_id
         )  # before it stops waiting: what is leased is not marked as waiting by whoever just looked
         again: dict[str, Any] = (
@@ -156,7 +156,8 @@ class Rescue(Views):
         """
         wanted = _task(task_id)
         if (known := self.with_task(wanted, owner=owner)) is not None:
-            return self.resume(known.job_id, key=key) if _lost(known) else known
+            ended = known.done and not _lost(known)
+            return known if ended else self.resume(known.job_id, key=key)
         if self.provider_for(key) == "local" or (used := key or self._access.own_key()) is None:
             raise errors.SettingError(
                 "A task is at Novita, and no API key is set.",

@@ -15,9 +15,8 @@ from pydantic import SecretStr
 
 from kling_utils import errors
 from kling_utils import events as ev
-from kling_utils.errors import KlingError, Refused, StillRunning
+from kling_utils.errors import AlreadyHave, KlingError, Refused, StillRunning
 from kling_utils.events import Event
-from kling_utils.jobs.home import new_job_id
 from kling_utils.jobs.intake import changed, fingerprint
 from kling_utils.jobs.maker import Asked, Maker
 from kling_utils.jobs.outcome import WAYS_OUT, have, named
@@ -25,7 +24,7 @@ from kling_utils.jobs.pace import Pace
 from kling_utils.jobs.rescue import Rescue
 from kling_utils.jobs.steps import Steps
 from kling_utils.jobs.store import Full, Twin
-from kling_utils.jobs.watcher import Watcher
+from kling_utils.jobs.watcher import Lane, Watcher
 from kling_utils.novita.transport import Transport
 from kling_utils.preflight.check import check
 from kling_utils.preflight.plan import FitChoices
@@ -34,9 +33,9 @@ from kling_utils.values import (
     HOME_OWNER,
     Job,
     MotionRequest,
-    Provider,
     Report,
     Result,
+    State,
 )
 
 DRAFT_EXISTS = "A local draft of the same request exists; this one is made by Kling, and is billed."
@@ -45,6 +44,21 @@ UNUSED, HALF = DAY, 600.0
 """Seconds: what was fetched or repaired may stand in somebody's form for a day; what is half written is touched all the time."""
 DRAFTS_WAITING = 2
 """Most drafts that one visitor of a hosted page may have waiting."""
+
+
+_STANDING: tuple[State, ...] = ("unconfirmed", "succeeded", "failed")
+"""Which of several jobs for one request is told of: a doubt before a result, a result before a failure."""
+
+
+def _moving(job: Job) -> bool:
+    """Is the job on its way, or about to be?"""
+    return not job.done and job.state != "unconfirmed"
+
+
+def _counts(job: Job) -> bool:
+    """Would sending the job's request again perhaps pay twice? A provider without a free slot made nothing."""
+    full = job.trouble is not None and job.trouble.code == "NoFreeSlot"
+    return job.state == "succeeded" or (job.money != "no" and not full)
 
 
 class Runner(Rescue):
@@ -63,13 +77,9 @@ class Runner(Rescue):
         super().__init__(settings, clock=clock, transport=transport)
         self._after, self._rng = after, rng or random.Random()  # noqa: S311 - jitter
         self._pace = pace or Pace(interval=settings.poll_interval, deadline=settings.deadline)
-        self._worker = new_job_id()
-        self._maker = Maker(
-            self.home, self._store, self._access, self._rates, self._worker, self._pace.lease, clock
-        )
+        self._maker = Maker(self.home, self._store, self._access, self._rates, clock)
         self._steps = Steps(
             self._store,
-            self._worker,
             endpoint=self._access.endpoint,
             transport=self._transport,
             guard=self.guard,
@@ -82,12 +92,11 @@ class Runner(Rescue):
         )
         self._watcher = Watcher(
             self._store,
-            self._worker,
             self._advance,
+            lane_of=self._lane_of,
             servable=self._access.servable,
             sweep=self._sweep,
             pace=self._pace,
-            clock=clock,
         )
 
     @classmethod
@@ -127,8 +136,8 @@ class Runner(Rescue):
         """Check, keep copies of both inputs, write the job and hand it to the watcher. Returns at once; sending is the watcher's.
 
         ``report`` is the one that the user saw: files that differ from it are refused. ``draft`` makes it here, free, also where a key
-        is set. The same request, while unfinished, is the same job. Raises ``Refused``, ``NotPublished``, and ``AlreadyHave`` for a
-        request that is finished or in doubt, unless ``fresh``.
+        is set. The same request, while unfinished, is the same job. Unless ``fresh``, raises ``AlreadyHave`` for a request that has a
+        result, is in doubt, or ended without a result while money was or may have been spent. Raises ``Refused`` and ``NotPublished``.
         """
         image, video = self._intake.image(request.image), self._intake.video(request.video)
         found = check(request, image.info, video.info)
@@ -154,13 +163,17 @@ class Runner(Rescue):
             raise self._no_way(video)
         self._after("measured")
         mark = fingerprint(request, found.image.sha256, found.video.sha256)
-        take = self._take(owner, provider, mark, fresh)
-        if isinstance(take, Job):
-            return self._joined(take, key)
+        twins = self._store.twins(owner, provider, mark)
+        if (unfinished := next((twin for twin in twins if _moving(twin)), None)) is not None:
+            return self._joined(unfinished, key)
+        paid = [twin for twin in twins if _counts(twin)]
+        if paid and not fresh:
+            raise have(min(paid, key=lambda twin: _STANDING.index(twin.state)))
+        take = max((twin.take for twin in twins), default=0) + 1
         most = DRAFTS_WAITING if self.settings.hosted and provider == "local" else None
         asked = Asked(request, owner, provider, take, mark, key, image, video, found, found.video)
         try:
-            job = self._maker.make(asked, "checked", most=most)
+            job = self._maker.make(asked, "checked", most=most, known=[t.job_id for t in twins])
         except Full:
             hint = "Wait until one has started; drafts are made one at a time."
             raise KlingError(
@@ -193,7 +206,8 @@ class Runner(Rescue):
     ) -> Result:
         """Submit and follow to the result; with ``fit``, what the checks find wrong is repaired first; ``draft`` as in ``submit``.
 
-        Raises the error that ended or holds it; ``.job_id`` then names the job.
+        A request that has its result already returns it: nothing is sent or paid. ``fresh`` makes another take. Raises the error that
+        ended or holds the job; ``.job_id`` then names it.
         """
         if fit:
             from kling_utils.show.progress import Steady
@@ -203,7 +217,13 @@ class Runner(Rescue):
                 request = self.fit(
                     request, choices=choices, on_progress=lambda share, _: bar(share)
                 ).apply(request)
-        job = self.submit(request, key=key, fresh=fresh, draft=draft)
+        try:
+            job = self.submit(request, key=key, fresh=fresh, draft=draft)
+        except AlreadyHave as have_it:
+            job = self.job(have_it.job_id or "")
+            if job.state != "succeeded":
+                raise
+            return self.result(job.job_id)
         return self.follow(job.job_id, progress=progress)
 
     def follow(
@@ -244,24 +264,22 @@ class Runner(Rescue):
             self._access.forget(job_id, key)
         return delay
 
-    def _take(self, owner: str, provider: Provider, mark: str, fresh: bool) -> int | Job:
-        """Number of the take to make, or the unfinished job to join. Raises ``AlreadyHave``."""
-        twins = self._store.twins(owner, provider, mark)
-        for twin in twins:
-            if not twin.done and twin.state != "unconfirmed":
-                return twin
-        known = [t for state in ("unconfirmed", "succeeded") for t in twins if t.state == state]
-        if known and not fresh:
-            raise have(known[0])
-        return max((t.take for t in known), default=0) + 1
+    def _lane_of(self, job_id: str) -> tuple[Lane, str]:
+        """Which threads a job's next step uses, and whose job it is."""
+        job = self._store.get(job_id)
+        if job.draft:
+            return "draft", job.owner
+        lanes: dict[State, Lane] = {"checked": "send", "submitting": "send", "downloading": "save"}
+        return lanes.get(job.state, "poll"), job.owner
 
     def _joined(self, job: Job, key: SecretStr | None) -> Job:
         """The same request again while it is unfinished: the same job, set going again if it stood still."""
-        if not self._store.private(job.job_id, self._clock()).leased or job.waits_for:
+        if not self._store.private(job.job_id).leased or job.waits_for:
             return self.resume(job.job_id, key=key)
         return job
 
     def _sweep(self) -> None:
         now = self._clock()
         ended = now - self.settings.keep_days * DAY
+        self._store.presence.sweep()
         self._store.sweep(ended_before=ended, unused_since=now - UNUSED, halves_since=now - HALF)

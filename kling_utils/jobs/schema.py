@@ -66,7 +66,6 @@ jobs = Table(
     Column("trouble", Text),
     Column("video", Text),
     Column("lease_by", String(26)),
-    Column("lease_until", Float, nullable=False, default=0.0),
 )
 
 _unfinished = jobs.c.state.not_in(sorted(TERMINAL))
@@ -91,8 +90,16 @@ events = Table(
     sqlite_autoincrement=True,
 )
 
-# Forward only: migration i takes a database from version i to i + 1. The first version is what the tables above were then.
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (metadata.create_all,)
+
+def _leases_by_process(db: Connection) -> None:
+    """A lease no longer ends by the clock: it is its process's, and dies with it."""
+    if any(column["name"] == "lease_until" for column in inspect(db).get_columns("jobs")):
+        db.exec_driver_sql("ALTER TABLE jobs DROP COLUMN lease_until")
+        db.execute(update(jobs).values(lease_by=None))
+
+
+# Forward only: migration i takes a database from version i to i + 1. The first one makes the tables as they are now.
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (metadata.create_all, _leases_by_process)
 
 BUSY_SECONDS = 30.0
 

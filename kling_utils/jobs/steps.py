@@ -6,6 +6,7 @@ Owns what the answers of a provider mean for a job. Refuses to know when it is c
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import random
 import threading
@@ -19,6 +20,9 @@ from kling_utils.errors import (
     KeyRefused,
     KlingError,
     LinkExpired,
+    NoContact,
+    ProviderError,
+    RateLimited,
     SubmitUnconfirmed,
     TaskNotFound,
 )
@@ -27,8 +31,9 @@ from kling_utils.jobs.diary import Diary, Memory
 from kling_utils.jobs.outbox import Outbox
 from kling_utils.jobs.pace import Pace, next_wait
 from kling_utils.jobs.saving import RESULT, Saver
-from kling_utils.jobs.store import Store
+from kling_utils.jobs.store import Store, Twin
 from kling_utils.media.guard import Guard
+from kling_utils.novita.backoff import PATIENCE, SUBMIT_PATIENCE, TRIES, full_jitter
 from kling_utils.novita.client import Client, TaskStatus
 from kling_utils.novita.failures import task_failed
 from kling_utils.novita.publish import Way
@@ -36,6 +41,12 @@ from kling_utils.novita.transport import Transport
 from kling_utils.values import Job
 
 LOG = logging.getLogger(__name__)
+PROVED_FOR, MOST_PROVED = 600.0, 500
+"""Seconds for which an accepted key is not asked about again, and how many keys are remembered."""
+NOT_KNOWN = (
+    "The provider does not know the task at the moment. It is looked for again for 24 hours; "
+    "what was paid for is not given up."
+)
 READ_AGAIN = "The state can be read again."
 
 
@@ -45,7 +56,6 @@ class Steps:
     def __init__(
         self,
         store: Store,
-        worker: str,
         *,
         endpoint: Callable[[Job], Endpoint],
         transport: Transport,
@@ -57,7 +67,7 @@ class Steps:
         ways: Callable[[], Sequence[Way]],
         after: Callable[[str], None],
     ) -> None:
-        self._store, self._worker, self._endpoint = store, worker, endpoint
+        self._store, self._endpoint = store, endpoint
         self._transport, self._guard, self._pace, self._clock, self._rng = (
             transport,
             guard,
@@ -66,9 +76,10 @@ class Steps:
             rng,
         )
         self._stopping, self._after = stopping, after
+        self._proved: dict[str, float] = {}
         self._saver = Saver(self._asked, guard=guard, stopping=stopping, after=after)
         self._outbox = Outbox(store, guard=guard, transport=transport, ways=ways)
-        self._diary = Diary(store, worker, outbox=self._outbox, clock=clock)
+        self._diary = Diary(store, outbox=self._outbox, clock=clock)
 
     def advance(self, job_id: str) -> float | None:
         """One look at a job: seconds until the next one, or None when there is nothing more to do here."""
@@ -82,7 +93,7 @@ class Steps:
                 case "queued" | "processing":
                     return self._poll(job)
                 case "downloading":
-                    return self._save(job, None)
+                    return self._save(job)
                 case _:
                     return None
         except CannotServe as error:
@@ -102,16 +113,22 @@ class Steps:
     # -- publish and submit
 
     def _send(self, job: Job) -> float | None:
-        private = self._store.private(job.job_id, self._clock())
+        private = self._store.private(job.job_id)
+        memory = self._diary.remember(job.job_id)
         try:
             there = self._endpoint(job)
-            published = self._outbox.publish(job, there, private)
-            if self._diary.change(
+            if not job.draft:
+                self._prove(there)
+                if wait := self._transport.turn(there.key):
+                    return wait
+            published = memory.published or self._outbox.publish(job, there, private)
+            if memory.published is None and self._diary.change(
                 job,
                 ev.Published(how=published.how, expires_at=published.expires_at),
                 states=("checked",),
             ):
                 self._after("published")
+            memory.published = published
             body = self._outbox.body(job, published, private)
         except CannotServe:
             raise
@@ -132,31 +149,76 @@ class Steps:
         except SubmitUnconfirmed as error:
             self._diary.doubt(job, error)
             return None
-        except Interrupted:  # stopped while it waited for its turn: provably not sent
-            self._diary.change(job, states=("submitting",), state="checked")
-            return None
+        except (NoContact, RateLimited) as error:
+            return self._not_sent(job, memory, error)
         except KlingError as error:
             self._diary.fail(job, error)
             return None
         self._after("submitted")
         return self._sent(job, task_id)
 
-    def _sent(self, job: Job, task_id: str) -> float:
+    def _prove(self, there: Endpoint) -> None:
+        """Ask for the balance before anything is published, once for a key in a while. Raises the refusal of a key (401, 403).
+
+        Other trouble does not stop a job: a sister host may lack the route.
+        """
+        secret, now = there.key.get_secret_value(), self._clock()
+        mark = hashlib.sha256(f"{there.base_url} {secret}".encode()).hexdigest()
+        if now - self._proved.get(mark, -PROVED_FOR) < PROVED_FOR:
+            return
+        try:
+            self._client(there).balance()
+        except ProviderError as error:
+            if error.status in (401, 403):
+                raise
+        except KlingError:
+            return
+        while len(self._proved) >= MOST_PROVED:
+            self._proved.pop(next(iter(self._proved)))
+        self._proved[mark] = now
+
+    def _not_sent(self, job: Job, memory: Memory, error: NoContact | RateLimited) -> float | None:
+        """A submit that provably did not arrive, or was refused before work: it is tried again for a minute."""
+        now = self._clock()
+        memory.sending_since = memory.sending_since if memory.sends else now
+        memory.sends += 1
+        told = error.retry_after if isinstance(error, RateLimited) else None
+        wait = full_jitter(memory.sends, self._rng) if told is None else told
+        lasting = isinstance(error, NoContact) and error.lasting
+        late = now - memory.sending_since + wait > SUBMIT_PATIENCE
+        if lasting or late or memory.sends >= TRIES:
+            self._diary.fail(job, error)
+            return None
+        self._diary.change(job, states=("submitting",), state="checked")
+        return wait
+
+    def _sent(self, job: Job, task_id: str) -> float | None:
         """Write the task id. Until that is done this memory is the only place that has it."""
         memory = self._diary.remember(job.job_id)
         memory.task_id = task_id
+        now = self._clock()
+        submitted = ev.Submitted(task_id=task_id)
         try:
-            # Not bound to the lease: a task id must be written whoever holds the job by now.
-            self._store.change(
+            # Not bound to the lease: a task id must be written whoever holds the job by now. "failed": dismissed meanwhile.
+            written = self._store.change(
                 job.job_id,
-                ev.Submitted(task_id=task_id),
-                now=self._clock(),
-                states=("submitting", "unconfirmed"),
+                submitted,
+                now=now,
+                states=("submitting", "unconfirmed", "failed"),
                 state="queued",
                 task_id=task_id,
-                queued_at=self._clock(),
+                queued_at=now,
                 trouble=None,
+                finished_at=None,
             )
+            if not written:
+                LOG.error("job %s was deleted; at the provider it is task %s", job.job_id, task_id)
+        except (
+            Twin
+        ):  # dismissed, and sent anew as another job: this one keeps its id, to be resumed
+            self._store.change(job.job_id, submitted, now=now, task_id=task_id)
+            memory.task_id = None
+            return None
         except Exception:
             LOG.exception(
                 "job %s is task %s at the provider, which could not be written down; it is tried again",
@@ -194,7 +256,7 @@ class Steps:
         if late == "give up":
             return None
         wait = self._look(job, memory, now)
-        return self._pace.late if late and wait is not None else wait
+        return self._pace.late if late and wait else wait
 
     def _overdue(self, job: Job, memory: Memory, now: float) -> str:
         since = max(job.queued_at or job.created, memory.resumed_at)
@@ -219,12 +281,12 @@ class Steps:
         try:
             status = self._asked(job)
         except TaskNotFound as error:
-            if self._diary.patient(
-                job, self._pace.late / 2
-            ):  # a fresh task may not be known everywhere at once
-                return self._hiccup(job, error)
-            self._diary.lost(job, error)
-            return None
+            if job.draft:
+                self._diary.lost(job, error)
+                return None
+            self._diary.say(job, NOT_KNOWN)  # it may be known later, and is waited for
+            memory.unread = True
+            return min(self._pace.late, self._wait(job, None) * 2)
         except KeyRefused as error:
             raise CannotServe(
                 f"The key was refused: {error.words or error.message}",
@@ -241,7 +303,7 @@ class Steps:
             return self._pace.mishap
         except KlingError as error:
             return self._hiccup(job, error)
-        memory.gone_since = None
+        memory.gone_since, memory.misses = None, 0
         if memory.unread:
             memory.unread = False
             self._diary.change(job, ev.Note(text=READ_AGAIN))  # once for each trouble that was told
@@ -262,7 +324,8 @@ class Steps:
                     eta=None,
                     processing_at=job.processing_at or now,
                 )
-                return self._save(job, status.video_url)
+                memory.link = status.video_url
+                return 0.0  # saved next, by a thread that may take its time
             case "processing":
                 progress = (
                     max(job.progress or 0, status.progress or 0)
@@ -303,11 +366,12 @@ class Steps:
 
     # -- save
 
-    def _save(self, job: Job, url: str | None) -> float | None:
+    def _save(self, job: Job) -> float | None:
         """Download, make playable, and only then say succeeded. Whatever is there already is not fetched again."""
         memory = self._diary.remember(job.job_id)
+        link, memory.link = memory.link, None
         try:
-            said = self._saver.save(job, url, lambda event: self._diary.change(job, event))
+            said = self._saver.save(job, link, lambda event: self._diary.change(job, event))
         except Interrupted:
             return self._pace.mishap
         except LinkExpired as error:  # a store may not have it yet, a gateway may have a bad minute: links live about an hour
@@ -316,7 +380,7 @@ class Steps:
             self._diary.lost(job, error)
             return None
         except TaskNotFound as error:
-            if self._diary.patient(job, self._pace.late / 2):
+            if not job.draft:
                 return self._save_later(job, memory, error)
             self._diary.lost(job, error)
             return None
@@ -368,7 +432,7 @@ class Steps:
         return self._client(self._endpoint(job)).poll(job.task_id or "")
 
     def _client(self, there: Endpoint) -> Client:
-        return Client(there.base_url, there.key, transport=self._transport)
+        return Client(there.base_url, there.key, transport=self._transport, tries=1)
 
     def _wait(self, job: Job, eta: float | None) -> float:
         memory = self._diary.remember(job.job_id)
@@ -377,10 +441,16 @@ class Steps:
 
     def _hiccup(self, job: Job, error: KlingError) -> float:
         memory = self._diary.remember(job.job_id)
+        memory.misses += 1
+        told = min(getattr(error, "retry_after", None) or 0.0, PATIENCE)
+        if (
+            memory.misses < TRIES
+        ):  # most trouble of a network is over before anybody need hear of it
+            return max(told, full_jitter(memory.misses, self._rng))
         before = memory.said
         self._diary.say(
             job,
             f"The state could not be read: {error.message} The job goes on at the provider; asking again.",
         )
         memory.unread |= memory.said != before
-        return self._wait(job, None)
+        return max(told, self._wait(job, None))

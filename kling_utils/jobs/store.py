@@ -14,13 +14,26 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
-from sqlalchemy import RowMapping, and_, delete, func, insert, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    and_,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from kling_utils.errors import NoSuchJob
 from kling_utils.events import Event
 from kling_utils.jobs import schema
-from kling_utils.jobs.home import Home
+from kling_utils.jobs.home import Home, new_job_id
+from kling_utils.jobs.presence import Presence
 from kling_utils.values import (
     TERMINAL,
     Job,
@@ -43,6 +56,12 @@ _jobs, _events = schema.jobs, schema.events
 WAITING: tuple[State, ...] = ("checked", "submitting", "queued")
 
 
+def _same(owner: str, provider: str, fingerprint: str) -> ColumnElement[bool]:
+    """The condition that a job is for one request."""
+    mine = (_jobs.c.owner == owner) & (_jobs.c.provider == provider)
+    return mine & (_jobs.c.fingerprint == fingerprint)
+
+
 class Full(Exception):
     """The owner has as many drafts waiting as may wait."""
 
@@ -59,20 +78,27 @@ class Private:
     image_url: str | None
     video_url: str | None
     leased: bool
-    """True while some process works on the job."""
+    """True while a live process works on the job."""
 
 
 class Store:
     """Jobs and their events in ``home``. Thread-safe; any number of processes may share a home."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, worker: str = "") -> None:
         home.make()
         self.home = home
+        self.presence = Presence(home.workers, worker or new_job_id())
+        self.worker = self.presence.worker
         self._read = schema.connect(home.database)
         self._write = schema.writing(self._read)
         self._changed = threading.Condition()
 
     def close(self) -> None:
+        """Let go of all leases at once, and of the database."""
+        with self._write.begin() as db:
+            mine = _jobs.c.lease_by == self.worker
+            db.execute(update(_jobs).where(mine).values(lease_by=None))
+        self.presence.close()
         self._read.dispose()
 
     # -- reading
@@ -81,11 +107,11 @@ class Store:
         """Raises ``NoSuchJob``, also for a job of another owner."""
         return self._job(self._row(job_id, owner))
 
-    def private(self, job_id: str, now: float) -> Private:
+    def private(self, job_id: str) -> Private:
         row = self._row(job_id)
-        return Private(
-            row["key_from"], row["image_url"], row["video_url"], row["lease_until"] > now
-        )
+        holder = row["lease_by"]
+        leased = holder is not None and self.presence.alive(holder)
+        return Private(row["key_from"], row["image_url"], row["video_url"], leased)
 
     def jobs(self, *, owner: str | None = None, limit: int = 50) -> list[Job]:
         """The newest first."""
@@ -120,11 +146,7 @@ class Store:
 
     def twins(self, owner: str, provider: Provider, fingerprint: str) -> list[Job]:
         """All jobs for the same request, the newest take first."""
-        same = (
-            (_jobs.c.owner == owner)
-            & (_jobs.c.provider == provider)
-            & (_jobs.c.fingerprint == fingerprint)
-        )
+        same = _same(owner, provider, fingerprint)
         with self._read.connect() as db:
             rows = db.execute(
                 select(_jobs).where(same).order_by(_jobs.c.take.desc(), _jobs.c.job_id.desc())
@@ -152,14 +174,16 @@ class Store:
         self,
         job: Job,
         private: Private,
-        worker: str,
-        lease_until: float,
         event: Event,
         *,
         most: int | None = None,
+        known: Collection[str] | None = None,
     ) -> None:
-        """Write a new job, already leased to its worker. Raises ``Twin`` when the same request is unfinished, and ``Full`` when the
-        owner has ``most`` drafts waiting: counted in the same transaction, so that two at once are not one too many."""
+        """Write a new job, leased to this worker.
+
+        Raises ``Twin`` when the same request is unfinished, or has a job that is not among ``known``: another process was faster.
+        Raises ``Full`` when the owner has ``most`` drafts waiting. All of it is asked in the transaction that writes.
+        """
         row = {
             "job_id": job.job_id,
             "owner": job.owner,
@@ -181,8 +205,7 @@ class Store:
             "updated": job.updated,
             "overdue": False,
             "waits_for": "",
-            "lease_by": worker,
-            "lease_until": lease_until,
+            "lease_by": self.worker,
         }
         try:
             with self._write.begin() as db:
@@ -196,6 +219,10 @@ class Store:
                         db.scalar(select(func.count()).select_from(_jobs).where(mine)) or 0
                     ) >= most:
                         raise Full
+                if known is not None:
+                    same = _same(job.owner, job.provider, job.fingerprint)
+                    if not set(db.scalars(select(_jobs.c.job_id).where(same))) <= set(known):
+                        raise Twin
                 db.execute(insert(_jobs).values(row))
                 db.execute(
                     insert(_events).values(
@@ -211,28 +238,29 @@ class Store:
         job_id: str,
         *events: Event,
         now: float,
-        worker: str | None = None,
+        leased: bool = False,
         states: Collection[State] | None = None,
         unleased: bool = False,
         **columns: Any,
     ) -> bool:
         """Change a job and tell of it, or do nothing and return False.
 
-        False when it is not in ``states``, or not leased to ``worker``, or, with ``unleased``, leased to anyone at ``now``.
+        False when it is not in ``states``; with ``leased``, when it is not leased to this worker; with ``unleased``, when a live process
+        holds it.
         Raises ``Twin`` when it would be the second unfinished one of the same request.
         """
         for name, adapter in (("quote", _QUOTE), ("trouble", _TROUBLE)):
             if columns.get(name) is not None:
                 columns[name] = adapter.dump_json(columns[name]).decode()
         where = _jobs.c.job_id == job_id
-        if worker is not None:
-            where &= _jobs.c.lease_by == worker
+        if leased:
+            where &= _jobs.c.lease_by == self.worker
         if states is not None:
             where &= _jobs.c.state.in_(list(states))
-        if unleased:
-            where &= _jobs.c.lease_until <= now
         try:
             with self._write.begin() as db:
+                if unleased:
+                    where &= self._free(db)
                 if (
                     db.execute(update(_jobs).where(where).values(updated=now, **columns)).rowcount
                     == 0
@@ -267,38 +295,42 @@ class Store:
 
     # -- who works on what
 
-    def claim(self, worker: str, job_id: str, *, now: float, until: float) -> bool:
-        """Take one job's lease when it is free or already ours."""
-        free = or_(_jobs.c.lease_until <= now, _jobs.c.lease_by == worker)
+    def claim(self, job_id: str) -> bool:
+        """Take one job's lease when no live process holds it. False when one does, or when the job is gone."""
         with self._write.begin() as db:
+            free = or_(self._free(db), _jobs.c.lease_by == self.worker)
             where = (_jobs.c.job_id == job_id) & free
             return bool(
-                db.execute(
-                    update(_jobs).where(where).values(lease_by=worker, lease_until=until)
-                ).rowcount
+                db.execute(update(_jobs).where(where).values(lease_by=self.worker)).rowcount
             )
 
-    def adoptable(self, *, now: float) -> list[str]:
-        """Jobs on their way that nobody works on and that wait for nothing."""
+    def adoptable(self) -> list[str]:
+        """Jobs that go on by themselves, that no live process works on and that wait for nothing.
+
+        A paid job that was not sent is none: only the same request or ``resume`` sends it. A draft costs nothing and is one.
+        """
         moving = _jobs.c.state.in_(["submitting", "queued", "processing", "downloading"])
-        query = (
-            select(_jobs.c.job_id)
-            .where(moving, _jobs.c.lease_until <= now, _jobs.c.waits_for == "")
-            .order_by(_jobs.c.job_id)
-        )
+        draft = (_jobs.c.state == "checked") & (_jobs.c.provider == "local")
         with self._read.connect() as db:
+            query = (
+                select(_jobs.c.job_id)
+                .where(or_(moving, draft), self._free(db), _jobs.c.waits_for == "")
+                .order_by(_jobs.c.job_id)
+            )
             return list(db.scalars(query))
 
-    def renew(self, worker: str, job_ids: Collection[str], *, until: float) -> None:
-        if job_ids:
-            with self._write.begin() as db:
-                where = (_jobs.c.lease_by == worker) & _jobs.c.job_id.in_(list(job_ids))
-                db.execute(update(_jobs).where(where).values(lease_until=until))
-
-    def release(self, worker: str, job_id: str) -> None:
+    def release(self, job_id: str) -> None:
+        """Give one job's lease back."""
         with self._write.begin() as db:
-            where = (_jobs.c.lease_by == worker) & (_jobs.c.job_id == job_id)
-            db.execute(update(_jobs).where(where).values(lease_by=None, lease_until=0.0))
+            where = (_jobs.c.lease_by == self.worker) & (_jobs.c.job_id == job_id)
+            db.execute(update(_jobs).where(where).values(lease_by=None))
+
+    def _free(self, db: Connection) -> ColumnElement[bool]:
+        """The condition that no live process holds a job."""
+        held = _jobs.c.lease_by.is_not(None)
+        holders = db.scalars(select(_jobs.c.lease_by).where(held).distinct())
+        alive = [worker for worker in holders if self.presence.alive(worker)]
+        return or_(_jobs.c.lease_by.is_(None), _jobs.c.lease_by.not_in(alive))
 
     def sweep(self, *, ended_before: float, unused_since: float, halves_since: float) -> None:
         """Remove ended jobs and what no job owns. An unfinished job is never removed."""

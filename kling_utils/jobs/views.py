@@ -33,7 +33,7 @@ class Views(Checks):
 
     def as_given(self, job: Job) -> MotionRequest:
         """The request as it was asked: a file that was given by its address is one again, which may be signed: it is not to be shown."""
-        private = self._store.private(job.job_id, self._clock())
+        private = self._store.private(job.job_id)
         asked: dict[str, Any] = {}
         for field, url in (("image", private.image_url), ("video", private.video_url)):
             if url:
@@ -76,7 +76,7 @@ class Views(Checks):
                 yield number, event
             if job.done or job.state == "unconfirmed" or job.waits_for or job.overdue:
                 return
-            if not self._store.private(job_id, self._clock()).leased and (
+            if not self._store.private(job_id).leased and (
                 job.state == "checked" or not self._access.servable(job_id)
             ):
                 yield after, ev.Note(text=standing(job))

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from pydantic import SecretStr
 
 from kling_utils.errors import DownloadFailed, ProviderDown, SubmitUnconfirmed
+from kling_utils.novita.backoff import TRIES
 from kling_utils.novita.failures import error_for
 from kling_utils.novita.transport import Answer, Transport
 from kling_utils.values import Money, MotionRequest, parameters
@@ -23,6 +24,11 @@ SUBMIT = "/v3/async/kling-v3.0-motion-control"
 POLL = "/v3/async/task-result"
 BALANCE = "/openapi/v1/billing/balance/detail"
 UNIT = Decimal("0.0001")  # USD; what the balance's strings count
+LONGEST_ETA = 7 * 86400.0
+"""Seconds. No task runs longer; a larger number is nonsense that a database may not hold."""
+FARTHEST_PLACE = 1_000_000
+REFUSALS = frozenset({*range(400, 408), *range(409, 418), 421, 422, 424, 426, 428, 429, 431, 451})
+"""Answers of a server that understood the request and refused it. Others, such as 408 or a gateway's 499, leave open what happened."""
 
 Status = Literal["queued", "processing", "succeeded", "failed", "unknown"]
 STATUS_WORDS: dict[str, Status] = {
@@ -70,20 +76,19 @@ def payload(request: MotionRequest, *, image: str, video: str) -> dict[str, Any]
 
 
 class Client:
-    """One provider and one key. Cheap to make; make one for each call if you like."""
+    """One provider and one key. Cheap to make. ``tries`` bounds the repeats of a read; a submit is sent once."""
 
-    def __init__(self, base_url: str, key: SecretStr, *, transport: Transport) -> None:
-        self._base, self._key, self._transport = (
-            base_url.strip().rstrip("/").removesuffix("/v3").rstrip("/"),
-            key,
-            transport,
-        )
+    def __init__(
+        self, base_url: str, key: SecretStr, *, transport: Transport, tries: int = TRIES
+    ) -> None:
+        self._base = base_url.strip().rstrip("/").removesuffix("/v3").rstrip("/")
+        self._key, self._transport, self._tries = key, transport, tries
 
     def submit(self, payload: Mapping[str, Any]) -> str:
         """Send a paid request; returns the task's id.
 
         Raises ``SubmitUnconfirmed`` whenever the task may exist; every other error (``NoContact``, ``RateLimited``, and the other
-        considered noes) means that nothing was spent.
+        refusals) means that nothing was spent.
         """
         answer = self._transport.post_once(self._base + SUBMIT, self._key, payload)
         task_id = answer.body.get("task_id") if isinstance(answer.body, dict) else None
@@ -91,13 +96,11 @@ class Client:
             200 <= answer.status < 300
             and isinstance(task_id, str | int)
             and not isinstance(task_id, bool)
-            and str(task_id).strip()
+            and 0 < len(str(task_id).strip()) <= 500
         ):
             return str(task_id).strip()
         said = error_for(answer.status, answer.body)
-        if (
-            400 <= answer.status < 500 and answer.status != 408
-        ):  # someone's time-out is nobody's considered no
+        if answer.status in REFUSALS:
             raise said
         raise SubmitUnconfirmed(
             f"The request was sent, but the answer names no task (HTTP {answer.status}).",
@@ -117,7 +120,15 @@ class Client:
                 money="yes",
                 status=answer.status,
             )
-        word = str(task.get("status") or "")
+        answered = task.get("task_id")
+        if answered not in (None, "") and str(answered).strip() != task_id:
+            raise ProviderDown(
+                "The provider answered about another task.",
+                hint="It is asked again.",
+                money="yes",
+                status=answer.status,
+            )
+        word = str(task.get("status") or "")[:100]
         status = STATUS_WORDS.get(word.strip().upper(), "unknown")
         link = _video_url(answer.body)
         if status == "succeeded" and link is None:
@@ -133,9 +144,9 @@ class Client:
             word=word,
             reason=str(task.get("reason") or ""),
             progress=None if progress is None else int(min(100.0, progress)),
-            eta=eta or None,
+            eta=min(eta, LONGEST_ETA) if eta else None,
             video_url=link if status == "succeeded" else None,
-            place=int(place) if place else None,
+            place=int(min(place, FARTHEST_PLACE)) if place else None,
         )
 
     def balance(self) -> Balance:
@@ -158,7 +169,9 @@ class Client:
     def _get(
         self, route: str, params: Mapping[str, str], *, money: Literal["no", "yes"] = "yes"
     ) -> Answer:
-        answer = self._transport.get_json(self._base + route, self._key, params, money=money)
+        answer = self._transport.get_json(
+            self._base + route, self._key, params, money=money, tries=self._tries
+        )
         if not answer.usable:
             raise error_for(answer.status, answer.body, money=money)
         return answer

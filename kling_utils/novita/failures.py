@@ -17,6 +17,7 @@ from kling_utils.errors import (
     KlingError,
     ModerationRefused,
     MoneyState,
+    NoFreeSlot,
     ProviderDown,
     ProviderError,
     RateLimited,
@@ -186,6 +187,13 @@ TEXTS: tuple[Advice, ...] = (  # the first that matches counts: the more precise
         "The character was not recognised, in the image or in the video's first frame.",
         "Move the start of the video to a frame that shows the person clearly; if that does not help, use a less stylised picture.",
         "video",
+    ),
+    Advice(
+        "parallel task over resource pack limit",
+        "All of the provider's slots were in use. Nothing is wrong with the files.",
+        "Wait a few minutes, then send the same request again.",
+        "",
+        NoFreeSlot,
     ),
     Advice(
         "Failure to pass the risk control system",

@@ -1,15 +1,17 @@
-"""JSON calls: what is repeated, what is never repeated, and whose credentials travel.
+"""JSON calls: connections, time-outs, repeats of free reads, and whose credentials travel.
 
-Owns connections, time-outs and repeats. The rule that decides everything: a submit costs money, so it is sent again only when it provably
-never left this machine or was refused with 429; anything else is ``SubmitUnconfirmed``. Reads are free and are repeated. No session is
-used, so nothing from ``~/.netrc``, the environment or a cookie can travel along; redirects are not followed. Refuses to know what bodies
-mean, beyond telling an answer from a page.
+A submit costs money and is sent once for each call. Its error says whether it provably never left this machine (``NoContact``), was
+refused before work (``RateLimited``), or may have arrived (``SubmitUnconfirmed``). Reads are free and are repeated. No session is used,
+so nothing from ``~/.netrc``, the environment or a cookie can travel along; redirects are not followed.
 """
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
 import random
+import re
 import socket
 import ssl
 import threading
@@ -18,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import requests
 from pydantic import SecretStr
@@ -29,14 +31,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from kling_utils.errors import Interrupted, KlingError, MoneyState, NoContact, SubmitUnconfirmed
 from kling_utils.media.addresses import bare, proxies_for
 from kling_utils.media.guard import AGENT, NETWORK_ERRORS
-from kling_utils.novita.backoff import (
-    PATIENCE,
-    SUBMIT_PATIENCE,
-    TRIES,
-    Limiter,
-    full_jitter,
-    retry_after,
-)
+from kling_utils.novita.backoff import PATIENCE, TRIES, Limiter, full_jitter, retry_after
 from kling_utils.novita.failures import error_for
 
 _MOST = 8 * 2**20  # bytes of an answer; real ones have a few thousand
@@ -70,29 +65,51 @@ class Bearer(AuthBase):
         return request
 
 
-class _Departure(HTTPAdapter):
-    """A fresh connection that notes when the first byte of a request is about to leave.
+@dataclass(slots=True)
+class _Exchange:
+    """One request and its answer: the connection in use, and whether the first byte of the request was about to leave.
 
     Until then (name, connection, TLS, a proxy's CONNECT) nothing can have arrived. This is a proof; the types of the errors are not:
     a stalled handshake, for one, is reported as a read time-out.
     """
 
-    def __init__(self) -> None:
-        super().__init__(pool_connections=1, pool_maxsize=1)
-        self.left = False
+    connection: Any = None
+    left: bool = False
+    late: bool = False
+    """True when its total time was over."""
+
+    def end(self) -> None:
+        """Cut the connection: a server that sends a byte now and then never meets a read time-out."""
+        self.late = True
+        sock = getattr(self.connection, "sock", None)
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+
+class _Adapter(HTTPAdapter):
+    """Notes the connection of the exchange that each thread makes."""
+
+    def __init__(self, pool_maxsize: int) -> None:
+        super().__init__(pool_connections=pool_maxsize, pool_maxsize=pool_maxsize)
+        self.current = threading.local()
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        base, departure = pool.ConnectionCls, self
+        base, current = pool.ConnectionCls, self.current
+        if not hasattr(base, "noted"):
 
-        class Noted(base):  # type: ignore[misc, valid-type]
-            def request(self, *args: Any, **kwargs: Any) -> None:
-                if self.is_closed:
-                    self.connect()  # plain http would connect only while it sends
-                departure.left = True
-                super().request(*args, **kwargs)
+            class Noted(base):  # type: ignore[misc, valid-type]
+                noted = True
 
-        pool.ConnectionCls = Noted
+                def request(self, *args: Any, **kwargs: Any) -> None:
+                    current.exchange.connection = self
+                    if self.is_closed:
+                        self.connect()  # plain http would connect only while it sends
+                    current.exchange.left = True
+                    super().request(*args, **kwargs)
+
+            pool.ConnectionCls = Noted
         return pool
 
 
@@ -108,7 +125,8 @@ class Transport:
     """Makes the calls. Thread-safe; one for a process, since it counts submits.
 
     ``proxies`` as from ``urllib.request.getproxies``; a loopback host never goes through one. ``verify``: True or a file of
-    certificates. ``wait(seconds)`` returns True to stop, as ``threading.Event.wait`` does.
+    certificates. ``wait(seconds)`` returns True to stop, as ``threading.Event.wait`` does. ``total_timeout`` is the longest time in
+    seconds that one exchange may take, whatever the server sends.
     """
 
     def __init__(
@@ -124,6 +142,7 @@ class Transport:
         connect_timeout: float = 10.0,
         read_timeout: float = 30.0,
         submit_timeout: float = 90.0,
+        total_timeout: float = 120.0,
     ) -> None:
         self._proxies, self._verify = dict(proxies or {}), verify
         self._wait, self._rng = wait or threading.Event().wait, rng or random.Random()  # noqa: S311 - jitter
@@ -133,7 +152,8 @@ class Transport:
             (connect_timeout, read_timeout),
             (connect_timeout, submit_timeout),
         )
-        self._adapter = HTTPAdapter(pool_maxsize=10)
+        self._total = total_timeout
+        self._adapter = _Adapter(pool_maxsize=10)
 
     def close(self) -> None:
         """Let go of idle connections."""
@@ -146,8 +166,9 @@ class Transport:
         params: Mapping[str, str] | None = None,
         *,
         money: MoneyState = "no",
+        tries: int = TRIES,
     ) -> Answer:
-        """A free read: repeated on trouble of the network, 408, 429, 5xx and answers that say nothing.
+        """A free read, up to ``tries`` times: repeated on trouble of the network, 408, 429, 5xx and answers that say nothing.
 
         Returns a usable answer, or the provider's considered no (another status). Raises ``NoContact``, ``RateLimited`` or
         ``ProviderDown`` after the last try, with the given money state: a task that was asked about has cost something already.
@@ -156,7 +177,7 @@ class Transport:
             "GET", url, params=dict(params or {}), auth=Bearer(key), headers=_headers()
         )
         return self._repeat(
-            lambda: self._read(self._adapter, request, key, money), stop_after_attempt(TRIES)
+            lambda: self._read(self._adapter, request, key, money), stop_after_attempt(tries)
         )
 
     def put_file(self, url: str, key: SecretStr, path: Path) -> Answer:
@@ -172,36 +193,24 @@ class Transport:
 
         return self._repeat(once, stop_after_attempt(TRIES))
 
-    def post_once(self, url: str, key: SecretStr, body: Mapping[str, Any]) -> Answer:
-        """The paid call. Repeated only when it provably never left or was refused with 429, within 60 s; on a connection of its own.
+    def turn(self, key: SecretStr) -> float:
+        """0 when a submit with this key may go now, which is counted; else the seconds after which to ask again."""
+        return self._limiter.take(key.get_secret_value()) if self._limiter else 0.0
 
-        Returns any answer but 429. Raises ``NoContact`` (never left), ``RateLimited`` (refused), ``SubmitUnconfirmed`` (anything may
-        have happened), ``Interrupted`` (stopped before it was sent).
+    def post_once(self, url: str, key: SecretStr, body: Mapping[str, Any]) -> Answer:
+        """The paid call, sent once on a connection of its own.
+
+        Returns any answer but 429. Raises ``NoContact`` (it provably never left), ``RateLimited`` (refused before work) and
+        ``SubmitUnconfirmed`` (anything may have happened).
         """
         data = json.dumps(body).encode()
         headers = {**_headers(), "Content-Type": "application/json", "Connection": "close"}
         request = requests.Request("POST", url, data=data, auth=Bearer(key), headers=headers)
-        began = self._clock()
-
-        def enough(state: RetryCallState) -> bool:
-            return (
-                state.attempt_number >= TRIES
-                or int(self._clock() - began) + state.upcoming_sleep > SUBMIT_PATIENCE
-            )
-
-        def once() -> Answer:
-            while self._limiter and (seconds := self._limiter.take(key.get_secret_value())):
-                self._pause(seconds)
-            return self._submit(request, key)
-
-        return self._repeat(once, enough, patience=None)
-
-    def _submit(self, request: requests.Request, key: SecretStr) -> Answer:
-        adapter = _Departure()
+        adapter, exchange = _Adapter(pool_maxsize=1), _Exchange()
         try:
-            answer = self._exchange(adapter, request, key, self._submits)
+            answer = self._exchange(adapter, request, key, self._submits, exchange)
         except (*NETWORK_ERRORS, ValueError) as error:
-            if adapter.left:
+            if exchange.left:
                 raise SubmitUnconfirmed(
                     f"The request was sent to {_host(request.url)}, but no usable answer came: {_why(error)}.",
                     hint="The task may exist: look at your tasks at the provider before you send it again.",
@@ -210,19 +219,16 @@ class Transport:
                 f"{_host(request.url)} could not be reached, nothing was sent: {_why(error)}.",
                 hint=_HINT,
             )
-            if _pointless(error):
-                raise lost from error
-            raise _Again(lost) from error
+            lost.lasting = _pointless(error)
+            raise lost from error
         finally:
             adapter.close()
         if answer.status == 429:
-            raise _Again(
-                error_for(429, answer.body, retry_after=answer.retry_after), told=answer.retry_after
-            )
+            raise error_for(429, answer.body, retry_after=answer.retry_after)
         return answer
 
     def _read(
-        self, adapter: HTTPAdapter, request: requests.Request, key: SecretStr, money: MoneyState
+        self, adapter: _Adapter, request: requests.Request, key: SecretStr, money: MoneyState
     ) -> Answer:
         try:
             answer = self._exchange(adapter, request, key, self._reads)
@@ -246,28 +252,35 @@ class Transport:
 
     def _exchange(
         self,
-        adapter: HTTPAdapter,
+        adapter: _Adapter,
         request: requests.Request,
         key: SecretStr,
         timeout: tuple[float, float],
+        exchange: _Exchange | None = None,
     ) -> Answer:
         prepared = request.prepare()
-        response = adapter.send(
-            prepared,
-            stream=True,
-            timeout=timeout,
-            verify=self._verify,
-            proxies=proxies_for(prepared.url or "", self._proxies),
-        )
+        adapter.current.exchange = exchange = exchange or _Exchange()
+        timer = threading.Timer(self._total, exchange.end)
+        timer.daemon = True
+        timer.start()
         try:
-            text = b"".join(_capped(response)).decode("utf-8", "replace")
+            response = adapter.send(
+                prepared,
+                stream=True,
+                timeout=timeout,
+                verify=self._verify,
+                proxies=proxies_for(prepared.url or "", self._proxies),
+            )
+            try:
+                text = b"".join(_capped(response)).decode("utf-8", "replace")
+            finally:
+                response.close()
         finally:
-            response.close()
-        text = text.replace(
-            key.get_secret_value(), "***"
-        )  # an answer that repeats the key must not carry it into a message
+            timer.cancel()
+        if exchange.late:  # what was read may be half an answer
+            raise requests.exceptions.ReadTimeout
         try:
-            body = json.loads(text)
+            body = _clean(json.loads(text), _forms(key))
         except (ValueError, RecursionError):
             body = None
         return Answer(
@@ -276,15 +289,13 @@ class Transport:
             retry_after(response.headers.get("Retry-After"), self._wall()),
         )
 
-    def _repeat(
-        self, once: Callable[[], Answer], stop: Any, patience: float | None = PATIENCE
-    ) -> Answer:
+    def _repeat(self, once: Callable[[], Answer], stop: Any) -> Answer:
         def wait(state: RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
             told = error.told if isinstance(error, _Again) else None
             if told is None:
                 return full_jitter(state.attempt_number, self._rng)
-            return told if patience is None else min(told, patience)
+            return min(told, PATIENCE)
 
         try:
             return Retrying(
@@ -300,6 +311,30 @@ class Transport:
     def _pause(self, seconds: float) -> None:
         if self._wait(seconds):
             raise Interrupted("Stopped while waiting to try again.", hint="It can be resumed.")
+
+
+def _forms(key: SecretStr) -> tuple[str, ...]:
+    """The key as an answer may repeat it: plain, in an address, in Base64."""
+    plain = key.get_secret_value()
+    encoded = base64.b64encode(plain.encode()).decode().rstrip("=")
+    return tuple({plain, quote(plain, safe=""), encoded})
+
+
+def _clean(value: Any, secrets: tuple[str, ...]) -> Any:
+    """JSON without the key and without lone surrogates, which no file, database or page can hold.
+
+    The key is masked after decoding: JSON can write each of its letters as an escape.
+    """
+    if isinstance(value, str):
+        value = value.encode("utf-8", "replace").decode()
+        for secret in secrets:
+            value = re.sub(re.escape(secret), "***", value, flags=re.IGNORECASE)
+        return value
+    if isinstance(value, list):
+        return [_clean(each, secrets) for each in value]
+    if isinstance(value, dict):
+        return {_clean(name, secrets): _clean(each, secrets) for name, each in value.items()}
+    return value
 
 
 def _headers() -> dict[str, str]:

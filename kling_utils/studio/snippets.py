@@ -21,14 +21,11 @@ _VIDEO = "https://example.com/"
 def python(job: Job) -> str:
     """A program that asks for the same."""
     return (
-        "from kling_utils import AlreadyHave, MotionRequest, Runner\n\n"
+        "from kling_utils import MotionRequest, Runner\n\n"
         "# Set NOVITA_API_KEY for a Kling result; without it, a free local draft is made.\n"
         f"request = {_request(job)}\n\n"
         "with Runner.from_env() as runner:\n"
-        "    try:\n"
-        "        result = runner.run(request)\n"
-        "    except AlreadyHave as have:  # nothing is paid for twice; fresh=True makes another take\n"
-        "        result = runner.result(have.job_id)\n"
+        "    result = runner.run(request)  # run again, it is not paid again; fresh=True makes another take\n"
         "print(result.video)\n"
     )
 
@@ -36,14 +33,11 @@ def python(job: Job) -> str:
 def cell(job: Job) -> str:
     """The same for a notebook: reference and result on the stage."""
     return (
-        "from kling_utils import AlreadyHave, MotionRequest, Runner, Stage\n\n"
+        "from kling_utils import MotionRequest, Runner, Stage\n\n"
         f"request = {_request(job)}\n"
         "runner = Runner.from_env()\n"
         "print(runner.quote(request))\n"
-        "try:\n"
-        "    result = runner.run(request)\n"
-        "except AlreadyHave as have:  # nothing is paid for twice; fresh=True makes another take\n"
-        "    result = runner.result(have.job_id)\n"
+        "result = runner.run(request)  # run again, it is not paid again; fresh=True makes another take\n"
         "Stage(result)\n"
     )
 

@@ -19,8 +19,8 @@ class Interleaved(Store):
     looks = 0
     meanwhile: Callable[[], object]
 
-    def private(self, job_id: str, now: float) -> Private:
-        private = super().private(job_id, now)
+    def private(self, job_id: str) -> Private:
+        private = super().private(job_id)
         self.looks += 1
         if (
             self.looks == 2
@@ -53,12 +53,11 @@ def test_a_look_that_began_before_a_resume_does_not_make_the_job_wait_again(tmp_
         store.add(
             job,
             Private("visitor", None, None, True),
-            "gone",
-            10.0,
             ev.Checked(report=Report(()), quote=None),
         )
+        store.release(job_id)
         access = Access(load(novita_api_key=None, home=tmp_path / "home"), store, lambda: 20.0)
-        store.meanwhile = lambda: store.claim("resumed", job_id, now=20.0, until=50.0)
+        store.meanwhile = lambda: store.claim(job_id)
         assert not access.servable(job_id)
         assert store.looks == 2
         assert store.get(job_id).waits_for == ""

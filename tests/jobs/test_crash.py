@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,11 +16,6 @@ from kling_utils.jobs.runner import Runner
 from kling_utils.values import Job, MotionRequest
 
 CRASH = Path(__file__).with_name("crash.py")
-
-
-def later() -> float:
-    """Two minutes from now: the dead process's lease has run out."""
-    return time.time() + 120
 
 
 def crash(step: str, request: MotionRequest, novita: ScriptedNovita, home: Path) -> None:
@@ -51,7 +46,7 @@ def test_before_it_was_sent(
 ) -> None:  # type: ignore[no-untyped-def]
     crash(step, request_, novita, tmp_path / "home")
     assert novita.state.submit_count == 0
-    runner = make(clock=later)
+    runner = make()
     runner.watch()
     job = only_job(runner)
     assert job.state == "checked"
@@ -59,9 +54,23 @@ def test_before_it_was_sent(
     with pytest.raises(StillRunning, match="not sent and nothing was spent"):
         runner.follow(job.job_id, progress=False)
     assert novita.state.submit_count == 0  # nobody sends it without being asked
-    runner.resume(job.job_id)
-    assert runner.follow(job.job_id, progress=False).video.exists()
+    assert runner.run(request_, progress=False).job.job_id == job.job_id, "the same request does"
     assert novita.state.submit_count == 1
+
+
+@pytest.mark.parametrize("step", ["stored", "published"])
+def test_an_immediate_rerun_sends_what_was_never_sent_once(
+    step: str, make, novita: ScriptedNovita, request_: MotionRequest, tmp_path: Path
+) -> None:  # type: ignore[no-untyped-def]
+    crash(step, request_, novita, tmp_path / "home")
+    first = make()
+    assert first.run(request_, progress=False).video.exists()
+    assert novita.state.submit_count == 1
+    other = replace(request_, prompt="at night")
+    job = first.submit(other)
+    first.close()
+    assert make().run(other, progress=False).job.job_id == job.job_id, "after close() as well"
+    assert novita.state.submit_count == 2
 
 
 @pytest.mark.parametrize(("step", "sent"), [("submitting", 0), ("submitted", 1)])
@@ -70,7 +79,7 @@ def test_while_it_was_sent(
 ) -> None:  # type: ignore[no-untyped-def]
     crash(step, request_, novita, tmp_path / "home")
     assert novita.state.submit_count == sent
-    runner = make(clock=later)
+    runner = make()
     runner.watch()
     job = only_job(runner)
     for _ in runner.events(job.job_id):
@@ -96,7 +105,7 @@ def test_after_it_was_accepted(
 ) -> None:  # type: ignore[no-untyped-def]
     crash(step, request_, novita, tmp_path / "home")
     fetched = sum(novita.state.gets.values())
-    runner = make(clock=later)
+    runner = make()
     runner.watch()
     job = only_job(runner)
     result = runner.follow(job.job_id, progress=False)
@@ -112,7 +121,7 @@ def test_before_anything_was_written(
     make, novita: ScriptedNovita, request_: MotionRequest, tmp_path: Path
 ) -> None:  # type: ignore[no-untyped-def]
     crash("measured", request_, novita, tmp_path / "home")
-    runner = make(clock=later)
+    runner = make()
     assert runner.jobs() == []
     assert runner.run(request_, progress=False).video.exists()
     assert novita.state.submit_count == 1

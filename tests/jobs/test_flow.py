@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from helpers.scripted import (
+    BALANCE,
     POLL,
     SUBMIT,
     CutAfter,
@@ -98,7 +99,10 @@ def test_a_reset_on_submit_is_not_resent_and_can_be_dismissed(
     job = runner.dismiss(error.job_id or "")
     assert job.state == "failed"
     assert job.money == "unknown"
-    result, _ = run(runner, request_)  # a dismissed one does not stand in the way
+    again, _ = run(runner, request_)
+    assert isinstance(again, errors.AlreadyHave), "it may have been paid for"
+    assert novita.state.submit_count == 1
+    result, _ = run(runner, request_, fresh=True)
     assert result.video.exists()
     assert novita.state.submit_count == 2
 
@@ -144,13 +148,7 @@ def test_progress_never_goes_back(
     def processing(progress: int | None) -> Reply:
         return Reply(
             200,
-            {
-                "task": {
-                    "task_id": "x",
-                    "status": "TASK_STATUS_PROCESSING",
-                    "progress_percent": progress,
-                }
-            },
+            {"task": {"status": "TASK_STATUS_PROCESSING", "progress_percent": progress}},
         )
 
     novita.state.polls.extend(processing(p) for p in (30, 10, None, 60, 0))
@@ -381,10 +379,12 @@ def test_asking_again_shows_what_is_there_and_a_take_is_made_on_purpose(
     runner: Runner, novita: ScriptedNovita, request_: MotionRequest
 ) -> None:
     first, _ = run(runner, request_)
-    error, _ = run(runner, request_)
-    assert isinstance(error, errors.AlreadyHave)
-    assert error.job_id == first.job.job_id
-    assert "USD" in error.hint
+    same, seen = run(runner, request_)
+    assert (same.video, seen) == (first.video, []), "what is there is returned"
+    with pytest.raises(errors.AlreadyHave) as caught:
+        runner.submit(request_)
+    assert caught.value.job_id == first.job.job_id
+    assert "USD" in caught.value.hint
     assert novita.state.submit_count == 1
     second, _ = run(runner, request_, fresh=True)
     assert second.job.take == 2
@@ -498,21 +498,41 @@ def test_a_refused_key_while_polling_keeps_the_job(
     assert runner.follow(job.job_id, progress=False).video.exists()
 
 
-def test_a_task_that_is_gone_is_failed_and_was_paid_for(
-    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+def test_a_task_that_stays_unknown_is_looked_for_a_day_and_then_on_request(
+    make: Any, novita: ScriptedNovita, request_: MotionRequest
 ) -> None:
-    novita.state.polls.extend(refusal(404, "TASK_NOT_FOUND") for _ in range(200))
-    error, _ = run(runner, request_)
-    assert isinstance(error, errors.TaskNotFound)
+    novita.state.polls.extend(refusal(404, "TASK_NOT_FOUND") for _ in range(1000))
+    now = [1_800_000_000.0]
+    runner = make(clock=lambda: now[0], pace=replace(QUICK, late=0.01))
+    job = runner.submit(request_)
+    for _, event in runner.events(job.job_id):
+        if isinstance(event, ev.Note) and "does not know the task" in event.text:
+            assert runner.job(job.job_id).state == "queued"
+            now[0] += 23.9 * 3600
+            break
+    asked = len(novita.state.polls)
+    while len(novita.state.polls) == asked:  # it still asks, hours later
+        runner._store.wait(0.01)
+    assert runner.job(job.job_id).state == "queued"
+    now[0] += 3600
+    error, seen = run(runner, request_)
+    assert isinstance(error, errors.StillRunning)
     assert error.money == "yes"
+    assert runner.job(job.job_id).waits_for == "resume"
+    assert notes(seen).count("does not know the task") == 1
+    novita.state.polls.clear()
+    runner.resume(job.job_id)
+    assert runner.follow(job.job_id, progress=False).video.exists()
+    assert novita.state.submit_count == 1
 
 
 def test_a_task_that_is_unknown_for_a_moment_is_not_given_up(
     make: Any, novita: ScriptedNovita, request_: MotionRequest
 ) -> None:
-    novita.state.polls.extend(refusal(404, "TASK_NOT_FOUND") for _ in range(2))
-    result, _ = run(make(pace=replace(QUICK, late=60.0)), request_)
+    novita.state.polls.extend(refusal(404, "TASK_NOT_FOUND") for _ in range(40))
+    result, seen = run(make(), request_)
     assert result.video.exists()
+    assert notes(seen).count("can be read again") == 1
 
 
 def test_the_submit_and_the_result_follow_nobody_elsewhere_with_the_key(
@@ -521,7 +541,7 @@ def test_the_submit_and_the_result_follow_nobody_elsewhere_with_the_key(
     run(runner, request_)
     for seen in novita.state.seen:
         authorised = "authorization" in {name.lower() for name in seen.headers}
-        assert authorised is (seen.path in (SUBMIT, POLL))
+        assert authorised is (seen.path in (SUBMIT, POLL, BALANCE))
 
 
 def test_a_job_on_its_way_cannot_be_deleted_and_a_finished_one_can(
@@ -737,9 +757,12 @@ def test_a_job_that_a_key_of_another_account_could_not_find_goes_on_with_the_rig
     del novita.state.tasks[task_id]  # as a key of another account sees it
     second = make(settings=without)
     second.resume(job.job_id, key=SecretStr(novita.key))
-    with pytest.raises(errors.TaskNotFound) as caught:
-        second.follow(job.job_id, progress=False)
-    assert caught.value.money == "yes"
+    next(
+        event
+        for _, event in second.events(job.job_id)
+        if isinstance(event, ev.Note) and "does not know the task" in event.text
+    )
+    assert second.job(job.job_id).money == "yes"
     novita.state.tasks[task_id] = kept
     novita.state.statuses = ["TASK_STATUS_SUCCEED"]
     assert (

@@ -72,15 +72,13 @@ def job(
     store.add(
         made,
         Private("settings", None, video_url, True),
-        "w1",
-        30.0,
         ev.Checked(report=Report(()), quote=None),
     )
     return made
 
 
 def back(outbox: Outbox, job: Job) -> list[str]:
-    return list(outbox.take_back(job, outbox._store.private(job.job_id, 10.0)))
+    return list(outbox.take_back(job, outbox._store.private(job.job_id)))
 
 
 @pytest.fixture

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from kling_utils import events as ev
 from kling_utils.errors import NoSuchJob
@@ -52,9 +55,9 @@ def make(store: Store, **given: object) -> Job:
     return replace(job, **given)  # type: ignore[arg-type]
 
 
-def add(store: Store, worker: str = "w1", until: float = 130.0, **given: object) -> Job:
+def add(store: Store, **given: object) -> Job:
     job = make(store, **given)
-    store.add(job, PRIVATE, worker, until, CHECKED)
+    store.add(job, PRIVATE, CHECKED)
     return job
 
 
@@ -81,7 +84,7 @@ def test_a_double_click_is_one_job_by_the_databases_word(store: Store) -> None:
 
     def click(job: Job) -> bool:
         try:
-            store.add(job, PRIVATE, "w1", 130.0, CHECKED)
+            store.add(job, PRIVATE, CHECKED)
         except Twin:
             return False
         return True
@@ -91,14 +94,12 @@ def test_a_double_click_is_one_job_by_the_databases_word(store: Store) -> None:
 
 
 def test_what_is_leased_is_not_marked_by_whoever_only_looked(store: Store) -> None:
-    job = add(store, until=130.0)
-    assert not store.change(
-        job.job_id, ev.Note(text="no key"), now=129.0, unleased=True, waits_for="key"
-    )
+    job = add(store)
+    note = ev.Note(text="no key")
+    assert not store.change(job.job_id, note, now=129.0, unleased=True, waits_for="key")
     assert store.get(job.job_id).waits_for == ""
-    assert store.change(
-        job.job_id, ev.Note(text="no key"), now=130.0, unleased=True, waits_for="key"
-    )
+    store.release(job.job_id)
+    assert store.change(job.job_id, note, now=130.0, unleased=True, waits_for="key")
     assert store.get(job.job_id).waits_for == "key"
 
 
@@ -113,37 +114,106 @@ def test_a_change_and_its_events_are_one(store: Store) -> None:
     job = add(store)
     told = ev.Submitted(task_id="t1")
     assert store.change(
-        job.job_id, told, now=101.0, worker="w1", states=("checked",), state="queued", task_id="t1"
+        job.job_id, told, now=101.0, leased=True, states=("checked",), state="queued", task_id="t1"
     )
     assert not store.change(
-        job.job_id, told, now=102.0, worker="w1", states=("checked",), state="queued"
+        job.job_id, told, now=102.0, leased=True, states=("checked",), state="queued"
     )  # not in that state any more
-    assert not store.change(
-        job.job_id, told, now=102.0, worker="w2", state="failed"
-    )  # not that worker's
+    other = Store(store.home)
+    assert not other.change(job.job_id, told, now=102.0, leased=True, state="failed")  # not its job
+    other.close()
     assert store.get(job.job_id).state == "queued"
     seen = store.events(job.job_id)
     assert [event for _, event in seen] == [CHECKED, told]
     assert store.events(job.job_id, after=seen[0][0]) == seen[1:]
 
 
-def test_a_lease_is_one_workers_until_it_runs_out(store: Store) -> None:
-    job = add(store, worker="w1", until=130.0, state="queued")
-    assert not store.claim("w2", job.job_id, now=129.0, until=159.0)
-    assert store.adoptable(now=129.0) == []
-    assert store.adoptable(now=130.0) == [job.job_id]
-    assert store.claim("w2", job.job_id, now=130.0, until=160.0)
-    assert not store.change(job.job_id, now=131.0, worker="w1", state="failed")
-    store.release("w2", job.job_id)
-    assert store.claim("w1", job.job_id, now=132.0, until=162.0)
+@pytest.fixture
+def other(store: Store) -> Iterator[Store]:
+    """Another process of the same home."""
+    opened = Store(store.home)
+    yield opened
+    opened.close()
 
 
-def test_what_waits_or_was_not_sent_is_not_adopted(store: Store) -> None:
+def test_a_lease_is_one_processes_until_it_is_gone(store: Store, other: Store) -> None:
+    job = add(store, state="queued")
+    assert not other.claim(job.job_id)
+    assert other.adoptable() == []
+    assert not other.change(job.job_id, now=131.0, leased=True, state="failed")
+    store.close()
+    assert other.adoptable() == [job.job_id]
+    assert other.claim(job.job_id)
+    assert other.change(job.job_id, now=131.0, leased=True, state="processing")
+    other.release(job.job_id)
+    assert other.adoptable() == [job.job_id]
+
+
+def test_leases_are_given_back_in_one_transaction(store: Store, other: Store) -> None:
+    for n in range(50):
+        add(store, state="queued", fingerprint=f"{n:064}")
+    writes: list[str] = []
+    event.listen(store._read, "commit", lambda connection: writes.append("commit"))
+    store.close()
+    assert writes == ["commit"]
+    assert len(other.adoptable()) == 50
+
+
+def test_a_process_that_was_killed_holds_nothing_whatever_the_clock_says(store: Store) -> None:
+    script = (
+        "import os, sys; from pathlib import Path; from kling_utils.jobs.home import Home;"
+        "from kling_utils.jobs.store import Store;"
+        "store = Store(Home(Path(sys.argv[1]))); print(store.claim(sys.argv[2]), flush=True);"
+        "input(); os._exit(9)"
+    )
+    job = add(store, state="queued")
+    store.release(job.job_id)
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(store.home.root), job.job_id],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as killed:
+        assert killed.stdout is not None
+        assert killed.stdout.readline() == "True\n"
+        assert not store.claim(job.job_id)
+        assert store.private(job.job_id).leased
+        killed.communicate("\n")
+    assert not store.private(job.job_id).leased
+    assert store.claim(job.job_id)
+    assert len(list(store.home.workers.glob("*.lock"))) == 1, "the dead one's file is gone"
+
+
+def test_what_waits_or_is_paid_and_was_not_sent_is_not_adopted(store: Store, other: Store) -> None:
     add(store, state="checked", fingerprint="a" * 64)
     waiting = add(store, state="queued", fingerprint="b" * 64)
     add(store, state="unconfirmed", fingerprint="c" * 64)
+    draft = add(store, state="checked", provider="local", fingerprint="d" * 64)
     store.change(waiting.job_id, now=101.0, waits_for="key")
-    assert store.adoptable(now=1000.0) == []
+    store.close()
+    assert other.adoptable() == [draft.job_id], "a draft costs nothing"
+
+
+def test_a_request_that_somebody_else_just_made_is_not_made_again(store: Store) -> None:
+    """Between the look at the other jobs and the write, another process may have sent the request, and ended."""
+    known = add(store, state="failed")
+    ended = add(store, state="failed", take=2)
+    with pytest.raises(Twin):
+        store.add(make(store, take=2), PRIVATE, CHECKED, known=[known.job_id])
+    store.add(make(store, take=3), PRIVATE, CHECKED, known=[known.job_id, ended.job_id])
+
+
+def test_leases_by_the_clock_are_migrated(tmp_path: Path) -> None:
+    store = Store(Home(tmp_path / "old"))
+    job = add(store, state="queued")
+    store.close()
+    with sqlite3.connect(store.home.database) as db:
+        db.execute("ALTER TABLE jobs ADD COLUMN lease_until FLOAT NOT NULL DEFAULT 0.0")
+        db.execute("UPDATE jobs SET lease_by = 'w1', lease_until = 9e9")
+        db.execute("UPDATE schema_version SET version = 1")
+    opened = Store(store.home)
+    assert opened.claim(job.job_id)
+    opened.close()
 
 
 def test_trouble_survives(store: Store) -> None:

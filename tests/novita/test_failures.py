@@ -10,6 +10,7 @@ from kling_utils.errors import (
     InputRefused,
     KeyRefused,
     ModerationRefused,
+    NoFreeSlot,
     ProviderDown,
     ProviderError,
     RateLimited,
@@ -60,6 +61,7 @@ TEXTS = {
         TaskFailed,
         "start",
     ),
+    "parallel task over resource pack limit": ("", NoFreeSlot, "same request again"),
     "Failure to pass the risk control system": ("", ModerationRefused, "same input"),
     "resolution or aspect ratio of the input image is invalid": (
         "image",

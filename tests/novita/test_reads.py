@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import random
+import socket
+import threading
+from collections.abc import Iterator
 from decimal import Decimal
 from email.utils import formatdate
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from helpers.clocks import Clock
@@ -20,6 +26,7 @@ from kling_utils.errors import (
     NoContact,
     ProviderDown,
     RateLimited,
+    SubmitUnconfirmed,
     TaskNotFound,
 )
 from kling_utils.novita.client import Client, TaskStatus
@@ -27,6 +34,7 @@ from kling_utils.novita.transport import Transport
 from kling_utils.values import Money
 
 URL = "https://storage.example/prod/result.mp4?q-sign-algorithm=sha1&q-signature=feed"
+TASK = "f97d3f93"
 CAPTURE: dict[str, Any] = {
     "audios": [],
     "extra": {},
@@ -36,7 +44,7 @@ CAPTURE: dict[str, Any] = {
         "progress_percent": 0,
         "reason": "",
         "status": "TASK_STATUS_SUCCEED",
-        "task_id": "f97d3f93",
+        "task_id": TASK,
         "task_type": "MINIMAX_HAILUO_02_6S_768P",
     },
     "videos": [
@@ -47,7 +55,7 @@ CAPTURE: dict[str, Any] = {
 
 def polled(client: Client, server: ScriptedNovita, *bodies: Any) -> TaskStatus:
     server.state.polls.extend(Reply(200, body) for body in bodies)
-    return client.poll("t")
+    return client.poll(TASK)
 
 
 # -- trouble
@@ -68,7 +76,7 @@ def test_a_poll_gets_over_trouble(
     client: Client, server: ScriptedNovita, clock: Clock, act: Any
 ) -> None:
     server.state.polls.extend([act, Reply(200, CAPTURE)])
-    assert client.poll("t").status == "succeeded"
+    assert client.poll(TASK).status == "succeeded"
     assert server.state.poll_count == 2
     assert len(clock.waits) == 1
     assert 0 <= clock.waits[0] <= 0.5
@@ -90,10 +98,10 @@ def test_an_answer_that_says_nothing_is_trouble_too(
     client: Client, server: ScriptedNovita, reply: Reply
 ) -> None:
     server.state.polls.extend([reply, Reply(200, CAPTURE)])
-    assert client.poll("t").status == "succeeded"
+    assert client.poll(TASK).status == "succeeded"
     server.state.polls.extend([reply] * 5)
     with pytest.raises(ProviderDown) as caught:
-        client.poll("t")
+        client.poll(TASK)
     assert caught.value.money == "yes"  # the task that was asked about exists
 
 
@@ -119,7 +127,7 @@ def test_nobody_there(transport: Transport) -> None:
     server = ScriptedNovita()
     server.close()
     with pytest.raises(NoContact, match="refused") as caught:
-        Client(server.base_url, SecretStr("k" * 20), transport=transport).poll("t")
+        Client(server.base_url, SecretStr("k" * 20), transport=transport).poll(TASK)
     assert caught.value.money == "yes"
 
 
@@ -131,7 +139,7 @@ def test_a_stop_is_obeyed_at_once(server: ScriptedNovita) -> None:
             server.base_url,
             SecretStr(server.key),
             transport=Transport(wait=clock.wait, clock=clock),
-        ).poll("t")
+        ).poll(TASK)
     assert server.state.poll_count == 1
 
 
@@ -149,7 +157,7 @@ def test_waits_grow_with_full_jitter(server: ScriptedNovita) -> None:
         transport=Transport(wait=clock.wait, clock=clock, rng=Highest()),
     )
     with pytest.raises(ProviderDown):
-        client.poll("t")
+        client.poll(TASK)
     assert clock.waits == [0.5, 1, 2, 4]
 
 
@@ -160,7 +168,7 @@ def test_retry_after_in_seconds_is_obeyed_up_to_two_minutes(
     client: Client, server: ScriptedNovita, clock: Clock, told: str, waited: float
 ) -> None:
     server.state.polls.extend([Reply(429, "", {"Retry-After": told}), Reply(200, CAPTURE)])
-    client.poll("t")
+    client.poll(TASK)
     assert clock.waits == [waited]
 
 
@@ -171,14 +179,14 @@ def test_retry_after_as_a_date(client: Client, server: ScriptedNovita, clock: Cl
             Reply(200, CAPTURE),
         ]
     )
-    client.poll("t")
+    client.poll(TASK)
     assert clock.waits == [pytest.approx(30)]
 
 
 def test_the_last_429_tells_its_pace(client: Client, server: ScriptedNovita) -> None:
     server.state.polls.extend([Reply(429, "", {"Retry-After": "600"})] * 5)
     with pytest.raises(RateLimited) as caught:
-        client.poll("t")
+        client.poll(TASK)
     assert caught.value.retry_after == 600
 
 
@@ -198,7 +206,7 @@ def test_a_considered_no_is_not_repeated(
 ) -> None:
     server.state.polls.append(reply)
     with pytest.raises(error) as caught:
-        client.poll("t")
+        client.poll(TASK)
     assert server.state.poll_count == 1
     assert caught.value.money == "yes"
 
@@ -208,7 +216,7 @@ def test_a_404_page_of_a_gateway_says_nothing_about_the_task(
 ) -> None:
     server.state.polls.append(Reply(404, "<html>404</html>"))
     with pytest.raises(ProviderDown):
-        client.poll("t")
+        client.poll(TASK)
 
 
 # -- leniency
@@ -227,7 +235,7 @@ def test_the_captured_answer(client: Client, server: ScriptedNovita) -> None:
 
 
 def test_the_documented_answer(client: Client, server: ScriptedNovita) -> None:
-    status = polled(client, server, task_answer("t", "TASK_STATUS_PROCESSING"))
+    status = polled(client, server, task_answer(TASK, "TASK_STATUS_PROCESSING"))
     assert (status.status, status.word, status.eta, status.progress, status.video_url) == (
         "processing",
         "TASK_STATUS_PROCESSING",
@@ -358,7 +366,7 @@ def test_an_answer_without_a_task(client: Client, server: ScriptedNovita, body: 
 
 
 def test_the_task_id_is_opaque(client: Client, server: ScriptedNovita) -> None:
-    server.state.polls.append(Reply(200, CAPTURE))
+    server.state.polls.append(Reply(200, task_answer("a b&c=d/é", "TASK_STATUS_QUEUED")))
     client.poll("a b&c=d/é")
     assert server.state.seen[-1].query == "task_id=a+b%26c%3Dd%2F%C3%A9"
 
@@ -414,3 +422,109 @@ def test_a_wrong_key_is_told_by_the_balance(server: ScriptedNovita, transport: T
         Client(server.base_url, SecretStr("sk-wrong-000000"), transport=transport).balance()
     assert caught.value.money == "no"
     assert caught.value.words == "invalid api-key"
+
+
+def test_an_answer_about_another_task_is_not_believed(
+    client: Client, server: ScriptedNovita
+) -> None:
+    server.state.polls.extend(
+        Reply(200, task_answer("another", "TASK_STATUS_SUCCEED")) for _ in range(9)
+    )
+    with pytest.raises(ProviderDown, match="another task"):
+        client.poll(TASK)
+
+
+@pytest.mark.parametrize("number", [1e300, "1e300", 2**70, -1, "NaN", "inf", True, [], {}])
+def test_no_number_is_more_than_a_database_holds(
+    client: Client, server: ScriptedNovita, number: Any
+) -> None:
+    body = task_answer(TASK, "TASK_STATUS_QUEUED")
+    body["extra"] = {"queue_position": number}
+    body["task"] |= {"eta": number, "progress_percent": number}
+    status = polled(client, server, body)
+    assert status.place is None or 0 < status.place <= 1_000_000
+    assert status.eta is None or 0 < status.eta <= 7 * 86400
+    assert status.progress is None or 0 <= status.progress <= 100
+
+
+def test_a_lone_surrogate_in_a_reason_is_replaced(client: Client, server: ScriptedNovita) -> None:
+    body = json.dumps(task_answer(TASK, "TASK_STATUS_FAILED")).replace(
+        '"reason": ""', '"reason": "no \\ud83d"'
+    )
+    server.state.polls.append(Reply(200, body))
+    reason = client.poll(TASK).reason
+    assert reason == "no ?"
+    reason.encode()
+
+
+@pytest.mark.parametrize("form", ["plain", "escaped", "quoted", "base64", "upper"])
+def test_a_key_that_is_repeated_is_masked_in_every_form(
+    server: ScriptedNovita, transport: Transport, form: str
+) -> None:
+    key = "sk-Ab/9+scripted=0123"
+    server.state.key = key
+    said = {
+        "plain": key,
+        "escaped": "".join(f"\\u{ord(c):04x}" for c in key),
+        "quoted": quote(key, safe=""),
+        "base64": base64.b64encode(key.encode()).decode(),
+        "upper": key.upper(),
+    }[form]
+    body = json.dumps(task_answer(TASK, "TASK_STATUS_FAILED")).replace(
+        '"reason": ""', f'"reason": "key {said}!"'
+    )
+    server.state.polls.append(Reply(200, body))
+    reason = Client(server.base_url, SecretStr(key), transport=transport).poll(TASK).reason
+    assert reason.startswith("key ***")
+    assert said.lower() not in reason.lower()
+
+
+class Drip:
+    """A server whose answer never ends: a byte of a header every 20 ms."""
+
+    def __init__(self) -> None:
+        self.sent, self._over = 0, threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while not self._over.is_set():
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection:
+            try:
+                connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+                while not self._over.wait(0.02):
+                    connection.sendall(b"x")
+                    self.sent += 1
+            except OSError:
+                return
+
+    def close(self) -> None:
+        self._over.set()
+        self._listener.close()
+
+
+@pytest.fixture
+def drip() -> Iterator[Drip]:
+    server = Drip()
+    yield server
+    server.close()
+
+
+def test_a_server_that_sends_a_byte_now_and_then_meets_a_deadline(drip: Drip) -> None:
+    transport = Transport(read_timeout=5, total_timeout=0.3)
+    client = Client(
+        f"http://127.0.0.1:{drip.port}", SecretStr("k" * 20), transport=transport, tries=1
+    )
+    with pytest.raises(NoContact):
+        client.poll(TASK)
+    with pytest.raises(SubmitUnconfirmed):  # it was sent
+        client.submit({})
+    assert drip.sent < 200, "cut, not waited for"
