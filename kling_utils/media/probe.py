@@ -26,6 +26,8 @@ from kling_utils.values import Size, VideoInfo
 __all__ = ["probe_image", "probe_video"]
 
 _AGAIN = "Export, record or download it again: this copy is incomplete or damaged."
+_HOLES = ("Invalid NAL unit size", "missing picture in access unit")
+"""What ffmpeg says of a packet that is none, although it decodes only key pictures here: it looks into each packet of H.264."""
 _AS_CLIP = "Save or convert it as MP4 (H.264) and choose that file."
 
 
@@ -146,6 +148,7 @@ def _measure(
     found, tracks = _list(path, both, timeout, meanwhile)
     pictures = decoded.pictures(found.log)
     plain = not found.code and 0 < len(tracks.track(1)) <= len(pictures)
+    plain = plain and not any(sign in _complaints(found) for sign in _HOLES)
     if found.code:
         # without a decoder, or with not a picture out of it, ffmpeg gives up before it has listed everything
         found, tracks = _list(path, [*copy, *table], timeout, None)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import random
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from PIL import Image, ImageDraw
@@ -290,11 +291,20 @@ def boxes(data: bytes, at: int = 0, end: int | None = None) -> Iterator[tuple[by
 
 def zeroed(path: Path) -> Path:
     """The second half of the data is lost, as after a copy that was not finished."""
+    return _second_half(path, bytes, "zeros")
+
+
+def scrambled(path: Path) -> Path:
+    """The second half of the data is that of something else."""
+    return _second_half(path, random.Random(1).randbytes, "scrambled")
+
+
+def _second_half(path: Path, made: Callable[[int], bytes], mark: str) -> Path:
     data = bytearray(path.read_bytes())
     _, at, size = next(box for box in boxes(bytes(data)) if box[0] == b"mdat")
     middle = at + size // 2
-    data[middle : at + size] = bytes(at + size - middle)
-    return changed(path, bytes(data), "zeros")
+    data[middle : at + size] = made(at + size - middle)
+    return changed(path, bytes(data), mark)
 
 
 def header_length(path: Path, seconds: float) -> Path:

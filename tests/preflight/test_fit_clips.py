@@ -58,6 +58,13 @@ def test_zeros_in_the_second_half(tmp_path: Path, gop: str) -> None:
     assert any("video.decodes" in step.answers for step in done.done)
 
 
+def test_random_bytes_behind_the_only_key_picture(tmp_path: Path) -> None:
+    whole = zoo.clip(tmp_path, seconds=8, size="360x480", sound=8, after=("-g", "250"))
+    info = probe_video(zoo.scrambled(whole))
+    assert info.readable is not None
+    assert info.readable == (0.0, pytest.approx(4.0, abs=0.3))
+
+
 def test_what_is_left_of_a_damaged_clip_may_be_too_short(tmp_path: Path) -> None:
     path = zoo.zeroed(zoo.clip(tmp_path, seconds=4, size="360x480", after=("-g", "24")))
     plan = plan_file(path)
