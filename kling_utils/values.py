@@ -93,9 +93,14 @@ class ImageInfo:
     """Pillow's name for the format that the bytes are in, such as ``JPEG``; the file's name has no say."""
     size: Size
     mode: str
+    """Pillow's name; with transparency (``RGBA``, ``LA``, ``PA``) only where a pixel is see-through."""
     frames: int
     turned: bool
     """True when the EXIF orientation turns or mirrors the picture."""
+    profile: str = ""
+    """Name of a colour profile with which it looks different from sRGB, such as ``Display P3``."""
+    broken_tags: bool = False
+    """True when something that is not pixels is damaged: EXIF data, a profile, a text."""
 
 
 @dataclass(frozen=True, slots=True)

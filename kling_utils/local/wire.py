@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
 import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
-
-from PIL import Image
 
 FILE_LIMIT = (
     10 * 1024 * 1024
@@ -129,19 +126,19 @@ def check_image(path: Path) -> str:
             "IMAGE_FILE_EXCEEDS_MAX_SIZE",
             f"image: at most {FILE_LIMIT} bytes, got {path.stat().st_size}",
         )
-    # Opened from memory: Pillow then has no file of ours to keep open when the picture turns out to be broken.
+    from kling_utils.errors import UnreadableMedia  # late: polls need no readers
+    from kling_utils.media.picture_file import open_picture, picture_cost
+
+    wrong = Refusal("INVALID_IMAGE_FORMAT", "image: must be a readable .jpg, .jpeg or .png")
     try:
-        with Image.open(io.BytesIO(path.read_bytes()), formats=("JPEG", "PNG")) as picture:
-            (width, height), kind = picture.size, picture.format
-            if width * height > PIXELS_MAX:
-                raise _too_many_pixels()
-            picture.load()
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_many_pixels() from error
-    except (OSError, ValueError, SyntaxError) as error:
-        raise Refusal(
-            "INVALID_IMAGE_FORMAT", "image: must be a readable .jpg, .jpeg or .png"
-        ) from error
+        if picture_cost(path)[0] > PIXELS_MAX:
+            raise _too_many_pixels()
+        with open_picture(path, longest=1) as opened:
+            (width, height), kind = opened.size, opened.format
+    except UnreadableMedia as error:
+        raise (_too_many_pixels() if error.found == "bomb" else wrong) from error
+    if kind not in ("JPEG", "PNG"):
+        raise wrong
     if min(width, height) < SIDE_MIN or max(width, height) > ASPECT_MAX * min(width, height):
         allowed = f"sides of at least {SIDE_MIN} px, aspect ratio 1:{ASPECT_MAX} to {ASPECT_MAX}:1"
         raise Refusal("INVALID_IMAGE_SIZE", f"image: {allowed}; got {width}x{height}")

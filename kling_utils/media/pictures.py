@@ -6,16 +6,16 @@ Owns pixels and how they are saved. Refuses to know limits: sizes and bytes are 
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageCms, ImageColor, ImageFilter, ImageOps
+from PIL import Image, ImageColor, ImageFilter, ImageOps
 
 from kling_utils.errors import UnreadableMedia
-from kling_utils.media.probe_image import PICTURES, learn_heif
+from kling_utils.media.colours import strips, to_srgb
+from kling_utils.media.picture_file import open_picture, upright
 from kling_utils.values import Size
 
 Saved = Literal["JPEG", "PNG"]
@@ -32,49 +32,36 @@ _CHROMA = """17 18 24 47 99 99 99 99 18 21 26 66 99 99 99 99 24 26 56 99 99 99 9
 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99"""
 
 
-def plain(path: Path, ground: str) -> Image.Image:
+def plain(path: Path, ground: str, *, longest: int | None = None) -> Image.Image:
     """The picture (of several, the first) as 8-bit sRGB, upright. ``ground``, a name or ``#rrggbb``, shows where it is see-through.
 
-    Raises ``UnreadableMedia``.
+    ``longest``: no more pixels than about that are needed on the longer side, see ``open_picture``. Raises ``UnreadableMedia``.
     """
-    learn_heif()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # a stray tag is no reason to stop
-            with Image.open(path, formats=PICTURES) as opened:
-                if opened.format != "HEIF" and getattr(opened, "n_frames", 1) > 1:
-                    opened.seek(0)
-                profile = opened.info.get("icc_profile")
-                picture = ImageOps.exif_transpose(opened)
-                picture.load()
-    except Exception as error:  # a damaged file makes Pillow raise almost anything
-        raise UnreadableMedia(
-            f"{path.name} is not a whole picture.",
-            hint="Export it again.",
-            found="broken",
-            field="image",
-        ) from error
-    seen = _opacity(picture)
-    flat = _srgb(_eight_bits(picture), profile)
-    if seen is not None:
-        under = Image.new("RGB", flat.size, ImageColor.getrgb(ground)[:3])
-        under.paste(flat, mask=seen)
-        flat = under
-    flat.info = {}  # what Pillow would write along: comments, profiles, resolutions
-    return flat
+    with open_picture(path, longest=longest) as opened:
+        picture, turn = opened.image, opened.turn
+        made = Image.new("RGB", picture.size, ImageColor.getrgb(ground)[:3])
+        top = _top(picture)
+        convert, known = None, False
+        for row, strip in strips(picture):
+            flat = _eight_bits(strip, top)
+            if not known:
+                convert, known = to_srgb(opened.profile, flat.mode), True
+            seen = strip.convert("RGBA").getchannel("A") if strip.has_transparency_data else None
+            made.paste(convert(flat) if convert else flat.convert("RGB"), (0, row), seen)
+    return upright(made, turn)
 
 
-def _opacity(picture: Image.Image) -> Image.Image | None:
-    if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
-        return picture.convert("RGBA").getchannel("A")
-    return None
+def _top(picture: Image.Image) -> float:
+    """The greatest value of a picture with more than 8 bits, or floating point; 0 for others."""
+    if not picture.mode.startswith(("I", "F")):
+        return 0.0
+    return max(float(np.asarray(strip).max(initial=0.0)) for _, strip in strips(picture))
 
 
-def _eight_bits(picture: Image.Image) -> Image.Image:
-    """RGB, CMYK, LAB or L of 8 bits; what has more is scaled, not clipped."""
+def _eight_bits(picture: Image.Image, top: float) -> Image.Image:
+    """RGB, CMYK, LAB or L of 8 bits; what has more is scaled by its greatest value ``top``, not clipped."""
     if picture.mode.startswith(("I", "F")):
         values = np.asarray(picture).astype(np.float32)
-        top = float(values.max(initial=0.0))
         full = (
             1.0
             if picture.mode == "F" and top <= 1
@@ -94,26 +81,6 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
         if picture.mode in ("P", "PA", "RGBA", "RGBa")
         else picture.convert("RGB")
     )
-
-
-def _srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
-    if profile:
-        try:
-            own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            done = ImageCms.profileToProfile(
-                picture, own, ImageCms.createProfile("sRGB"), outputMode="RGB"
-            )
-            if done is not None:
-                return done
-        except (ImageCms.PyCMSError, OSError, ValueError):
-            pass  # a profile that is broken or for other colours: then as if it had none
-    if picture.mode == "LAB":
-        done = ImageCms.profileToProfile(
-            picture, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB"
-        )
-        if done is not None:
-            return done
-    return picture.convert("RGB")
 
 
 def pad(picture: Image.Image, size: Size, ground: str) -> Image.Image:

@@ -24,9 +24,28 @@ class Kind:
     empty for those that are not read here."""
 
 
+RAW = "a raw photo"
+"""How the phrase of a camera's raw photo begins."""
+
 _STARTS: tuple[tuple[bytes, Family, str], ...] = (
     (b"\x89PNG\r\n\x1a\n", "image", "a picture (PNG)"),
     (b"\xff\xd8\xff", "image", "a picture (JPEG)"),
+    (b"FUJIFILMCCD-RAW", "other", f"{RAW} (Fujifilm RAF)"),
+    (b"IIRO", "other", f"{RAW} (Olympus ORF)"),
+    (b"IIRS", "other", f"{RAW} (Olympus ORF)"),
+    (b"MMOR", "other", f"{RAW} (Olympus ORF)"),
+    (b"IIU\0", "other", f"{RAW} (Panasonic RW2)"),
+    (b"\0MRM", "other", f"{RAW} (Minolta MRW)"),
+    (b"FOVb", "other", f"{RAW} (Sigma X3F)"),
+    (b"II+\0", "other", "a BigTIFF"),
+    (b"MM\0+", "other", "a BigTIFF"),
+    (b"\xff\x0a", "other", "a JPEG XL picture"),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", "other", "a JPEG XL picture"),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", "other", "a JPEG 2000 picture"),
+    (b"\xff\x4f\xff\x51", "other", "a JPEG 2000 picture"),
+    (b"gimp xcf", "other", "a GIMP document"),
+    (b"\0\0\1\0", "other", "an icon (ICO)"),
+    (b"%!PS", "other", "a PostScript document"),
     (b"II*\x00", "image", "a picture (TIFF)"),
     (b"MM\x00*", "image", "a picture (TIFF)"),
     (b"8BPS", "other", "a Photoshop document"),
@@ -58,6 +77,8 @@ def sniff(head: bytes) -> Kind:
     """The kind of file that begins with ``head`` (its first ``HEAD_BYTES`` bytes)."""
     if head[:6] in (b"GIF87a", b"GIF89a"):
         return Kind("image", "a picture (GIF)", "gif")
+    if head[:4] == b"II*\0" and head[8:10] == b"CR":
+        return Kind("other", f"{RAW} (Canon CR2)")
     for start, family, phrase in _STARTS:
         if head.startswith(start):
             return Kind(family, phrase)
@@ -93,6 +114,8 @@ def _branded(head: bytes) -> Kind:
         return Kind("heif", "a picture (AVIF)")
     if brand in _HEIF:
         return Kind("heif", "a picture (AVIF)" if brands & _AVIF else "a picture (HEIC)")
+    if brand == b"crx ":
+        return Kind("other", f"{RAW} (Canon CR3)")
     if brand == b"qt  ":
         return Kind("video", "a clip (MOV)", "mov")
     if brand in (b"M4A ", b"M4B ", b"M4P "):

@@ -15,12 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from PIL import Image, ImageOps
+from PIL import Image
 
 from kling_utils.errors import Interrupted, InvalidRequest
 from kling_utils.media import ffmpeg
+from kling_utils.media.pictures import plain
 from kling_utils.media.playable import beside
-from kling_utils.media.probe import probe_image, probe_video
+from kling_utils.media.probe import probe_video
 from kling_utils.review import encode, graph, sheet
 from kling_utils.review.encode import STILLS, Kind, Knobs
 from kling_utils.review.graph import Clip, Graph
@@ -221,11 +222,7 @@ def _agreed(
 
 def _picture(path: Path) -> Image.Image:
     """The image upright, in RGB, on the ground of the comparison where it is transparent."""
-    probe_image(Path(path))
-    with Image.open(path) as opened:
-        upright = ImageOps.exif_transpose(opened).convert("RGBA")
-    ground = Image.new("RGBA", upright.size, (*GROUND, 255))
-    return Image.alpha_composite(ground, upright).convert("RGB")
+    return plain(Path(path), "#{:02x}{:02x}{:02x}".format(*GROUND))
 
 
 def _fit(job: _Job, part: Path, most: int | None, tell: Progress, stop: Stop | None) -> None:

@@ -12,11 +12,10 @@ import math
 import tempfile
 from pathlib import Path
 
-from PIL import Image, ImageOps
-
 from kling_utils.errors import FfmpegFailed, KlingError
 from kling_utils.media import ffmpeg
 from kling_utils.media.encode import Clip, Recipe
+from kling_utils.media.pictures import plain
 from kling_utils.media.probe import probe_video
 from kling_utils.media.sized import Sized
 from kling_utils.media.streams import look
@@ -85,10 +84,9 @@ def still(reference: Path, video: Path) -> str:
 
 def small_image(source: Path, out: Path) -> Path:
     """A picture no larger than a page needs."""
-    with Image.open(source) as image:
-        upright = ImageOps.exif_transpose(image).convert("RGB")
-    upright.thumbnail((_PICTURE, _PICTURE))
-    upright.save(out, "JPEG", quality=80)
+    image = plain(source, "#ffffff", longest=2 * _PICTURE)
+    image.thumbnail((_PICTURE, _PICTURE))
+    image.save(out, "JPEG", quality=80)
     return out
 
 

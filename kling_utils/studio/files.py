@@ -18,9 +18,10 @@ from typing import Any, Literal
 from gradio.data_classes import FileData
 from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder
-from PIL import Image, ImageOps
 
+from kling_utils.errors import UnreadableMedia
 from kling_utils.media import ffmpeg, playable
+from kling_utils.media.pictures import plain
 from kling_utils.values import ImageInfo, VideoInfo
 
 POSTER = 320
@@ -168,20 +169,13 @@ def _picture(path: Path, longest: int) -> Path | None:
     try:
         out = made(path, f"picture-{longest}.jpg")
         if not out.exists():
-            with Image.open(path) as opened:
-                drawn = ImageOps.exif_transpose(opened).convert("RGBA")
+            drawn = plain(path, "#ffffff", longest=2 * longest)
             drawn.thumbnail((longest, longest))
-            ground = Image.new("RGB", drawn.size, "#ffffff")
-            ground.paste(drawn, mask=drawn.getchannel("A"))
             with playable.beside(out) as part:
-                ground.save(part, "JPEG", quality=84)
+                drawn.save(part, "JPEG", quality=84)
                 os.replace(part, out)
         return out
-    except (
-        OSError,
-        ValueError,
-        Image.DecompressionBombError,
-    ):  # gone, or nothing that Pillow reads
+    except (OSError, UnreadableMedia):  # gone, or nothing that is opened
         return None
 
 

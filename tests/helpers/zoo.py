@@ -40,6 +40,36 @@ def image(
     return path
 
 
+def see_through(
+    folder: Path,
+    name: str = "through.png",
+    *,
+    how: str = "RGBA",
+    size: tuple[int, int] = (400, 600),
+) -> Path:
+    """The left half is see-through, said in one of the ways that there are; by the ending also a GIF or WebP."""
+    path, drawn = folder / name, picture(size=size)
+    alpha = Image.new("L", size, 255)
+    alpha.paste(0, (0, 0, size[0] // 2, size[1]))
+    if how == "palette":
+        table = drawn.quantize(200)
+        table = table.remap_palette([0, *range(200)])
+        table.paste(0, (0, 0, size[0] // 2, size[1]))
+        table.save(path, transparency=0)
+    elif how == "colour key":
+        drawn.paste((1, 2, 3), (0, 0, size[0] // 2, size[1]))
+        drawn.save(path, transparency=(1, 2, 3))
+    elif how == "grey key":
+        grey = drawn.convert("L").point(lambda value: max(1, value))
+        grey.paste(0, (0, 0, size[0] // 2, size[1]))
+        grey.save(path, transparency=0)
+    else:
+        drawn = drawn.convert(how)
+        drawn.putalpha(alpha)
+        drawn.save(path)
+    return path
+
+
 def turned_image(folder: Path, tag: int = 6) -> Path:
     """A phone's photograph: 600x400 in the file, and a tag that says how to hold it."""
     exif = Image.Exif()

@@ -67,7 +67,7 @@ ZOO: list[tuple[str, str, Make, str, str]] = [
         "advice",
     ),
     ("16 bits", "image", zoo.deep_image, "image.mode", "advice"),
-    ("see-through", "image", lambda to: zoo.image(to, mode="RGBA"), "image.mode", "advice"),
+    ("see-through", "image", zoo.see_through, "image.mode", "advice"),
     (
         "png named jpg",
         "image",

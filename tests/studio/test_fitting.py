@@ -103,7 +103,7 @@ def test_the_colour_of_the_ground_is_asked_for_where_one_is_needed(
     plan, _, again = panel[1].replan(*vars_of(asked), 0.0, PAD, False, "black", desk)
     assert "black" in plan
     assert again["visible"]
-    through = form(zoo.image(tmp_path, "through.png", size=(600, 600), kind="PNG", mode="RGBA"))
+    through = form(zoo.see_through(tmp_path, size=(600, 600)))
     (*_, colour, _), desk = judged(panel, through)
     assert colour["visible"]
     assert colour["label"] == "Colour behind what is see-through"

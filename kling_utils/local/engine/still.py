@@ -7,16 +7,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
 
+from kling_utils.errors import UnreadableMedia
 from kling_utils.local.engine.errors import NO_PERSON_IN_IMAGE, EngineError
 from kling_utils.media.arrays import Frame, u8
+from kling_utils.media.pictures import plain
 from kling_utils.media.pose import Body, Face, FaceTracker, PoseTracker, head_hint, person
 
 LONGEST = 1600
 """Pixels of the longest side that are used: 1080p shows no more."""
-NEUTRAL = (244, 244, 242)
-"""RGB that transparent parts are laid on."""
+NEUTRAL = "#f4f4f2"
+"""Colour that transparent parts are laid on."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,20 +30,15 @@ class Still:
 
 
 def load_picture(path: Path) -> Frame:
-    """The picture as BGR, turned by its EXIF orientation, transparency on a neutral ground, shrunk to ``LONGEST``.
+    """The picture as BGR of sRGB, turned by its EXIF orientation, transparency on a neutral ground, shrunk to ``LONGEST``.
 
     Raises ``EngineError`` for a file that is no picture.
     """
     try:
-        with Image.open(path) as opened:
-            picture = ImageOps.exif_transpose(opened)
-            if picture.has_transparency_data:
-                rgba = picture.convert("RGBA")
-                picture = Image.alpha_composite(Image.new("RGBA", rgba.size, (*NEUTRAL, 255)), rgba)
-            pixels = np.asarray(picture.convert("RGB"), np.uint8)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        pixels = np.asarray(plain(path, NEUTRAL, longest=LONGEST), np.uint8)
+    except UnreadableMedia as error:
         raise EngineError(
-            "The reference image cannot be read: it is damaged or not a picture"
+            f"The reference image cannot be read: it is {error.what or 'damaged'}"
         ) from error
     frame = np.ascontiguousarray(pixels[:, :, ::-1])
     scale = LONGEST / max(frame.shape[:2])
