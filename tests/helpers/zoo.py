@@ -433,3 +433,9 @@ def clicking(folder: Path) -> Path:
     args = ["-f", "lavfi", "-i", "testsrc2=s=64x96:r=25", "-f", "lavfi", "-i", heard]
     ffmpeg.run(["-y", *args, "-t", "4", *ffmpeg.H264, "-c:a", "aac", str(path)], timeout=60)
     return path
+
+
+def shaped(folder: Path, aspect: str, degrees: int) -> Path:
+    """640x360 with pixels of that shape, and a display matrix."""
+    wide = clip(folder, "wide.mp4", size="640x360", after=("-vf", f"setsar={aspect}"))
+    return copied(wide, f"shaped{degrees}.mp4", before=("-display_rotation", str(degrees)))

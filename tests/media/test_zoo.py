@@ -97,3 +97,58 @@ def test_a_turned_clip_with_a_timecode(tmp_path: Path) -> None:
     )
     info = probe_video(turned)
     assert (info.size, info.rotation, info.frame_rate) == (Size(480, 640), 90, Fraction(25))
+
+
+SHAPES: list[tuple[str, Callable[[Path], Path], Size, Size, int]] = [
+    ("odd pixels", lambda to: zoo.shaped(to, "4/3", 0), Size(640, 360), Size(853, 360), 0),
+    (
+        "odd pixels, turned",
+        lambda to: zoo.shaped(to, "4/3", 90),
+        Size(640, 360),
+        Size(360, 853),
+        90,
+    ),
+    ("narrow, turned", lambda to: zoo.shaped(to, "3/4", 270), Size(640, 360), Size(480, 640), 270),
+    ("upside down", lambda to: zoo.shaped(to, "1/1", 180), Size(640, 360), Size(640, 360), 180),
+]
+
+
+@pytest.mark.parametrize(
+    ("make", "coded", "shown", "rotation"), [row[1:] for row in SHAPES], ids=[r[0] for r in SHAPES]
+)
+def test_shapes_and_rotations(
+    tmp_path: Path,
+    ffprobe: str,
+    make: Callable[[Path], Path],
+    coded: Size,
+    shown: Size,
+    rotation: int,
+) -> None:
+    path = make(tmp_path)
+    info = probe_video(path)
+    assert (info.coded, info.visible, info.size, info.rotation) == (coded, coded, shown, rotation)
+    assert asked(ffprobe, path, "width,height") == [str(coded.width), str(coded.height)]
+
+
+def test_when_the_picture_begins(tmp_path: Path, ffprobe: str) -> None:
+    path = zoo.late_picture(zoo.clip(tmp_path, seconds=3, rate="25", sound=3), 0.6)
+    info = probe_video(path)
+    assert (info.duration, info.frames) == (3.0, 75)
+    assert info.first_picture == pytest.approx(0.6, abs=0.005)
+    assert float(asked(ffprobe, path, "start_time")[0]) == pytest.approx(0.6, abs=0.005)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_a_start_before_zero(tmp_path: Path, name: str) -> None:
+    plain = zoo.clip(tmp_path, "plain.mp4", seconds=4, rate="25", sound=4, after=("-g", "25"))
+    path = zoo.copied(plain, name, before=("-ss", "0.5"), after=("-copyts", "-start_at_zero"))
+    info = probe_video(path)
+    assert info.frame_rate == 25
+    assert not info.variable_rate
+    assert info.duration == pytest.approx(info.frames / 25)
+
+
+def test_more_pixels_than_are_decoded(tmp_path: Path) -> None:
+    path = zoo.clip(tmp_path, "wall.mp4", seconds=1, size="9000x6000", rate="1")
+    info = probe_video(path)
+    assert (info.size, info.readable) == (Size(9000, 6000), (0.0, 0.0))

@@ -14,23 +14,28 @@ from kling_utils.errors import FfmpegFailed
 from kling_utils.local.engine.errors import EngineError
 from kling_utils.media import ffmpeg
 from kling_utils.media.arrays import Frame
+from kling_utils.media.processes import Watchdog
 from kling_utils.values import Size
 
 CRF = 19
 PRESET = "veryfast"
+PATIENCE = 60.0
+"""Seconds that ffmpeg may take for a frame: a sound that it cannot get on with stops it."""
 
 
 class Film:
     """An open file that takes frames; see ``film``."""
 
-    def __init__(self, running: ffmpeg.Running) -> None:
-        self._running = running
+    def __init__(self, running: ffmpeg.Running, watchdog: Watchdog) -> None:
+        self._running, self._watchdog = running, watchdog
 
     def add(self, frame: Frame) -> None:
         """Append one BGR frame. It goes down the pipe as I420, half the bytes of BGR."""
         assert self._running.stdin is not None  # noqa: S101 - film() opens it
+        data = cv2.cvtColor(frame, cv2.COLOR_BGR2YUV_I420).data
         try:
-            self._running.stdin.write(cv2.cvtColor(frame, cv2.COLOR_BGR2YUV_I420).data)
+            with self._watchdog.waiting():
+                self._running.stdin.write(data)
         except BrokenPipeError as error:
             raise EngineError(f"The video could not be encoded: {self._running.said()}") from error
 
@@ -109,8 +114,12 @@ def film(
         f"file:{partial}",
     ]
     try:
-        with ffmpeg.start([*video_in, *audio_in, *audio_out, *video_out], stdin=True) as running:
-            yield Film(running)
+        args = [*video_in, *audio_in, *audio_out, *video_out]
+        with (
+            ffmpeg.start(args, stdin=True) as running,
+            Watchdog(running.process, PATIENCE) as watchdog,
+        ):
+            yield Film(running, watchdog)
             running.finish()
         partial.replace(out)
     except FfmpegFailed as error:

@@ -1,4 +1,4 @@
-"""A clip whose picture begins later than its sound, as cut clips and edit lists of two parts have it: nothing of it is lost in a draft."""
+"""Clips whose picture begins later than their sound, or changes its size: nothing of them is lost in a draft."""
 
 from __future__ import annotations
 
@@ -26,6 +26,14 @@ def test_the_end_of_a_late_picture_is_kept(tmp_path: Path, late: float) -> None:
     wanted = list(decode(probe_video(plain), Size(64, 96), Fraction(25), 2.0))
     assert len(frames) == len(wanted) == 50
     assert all(np.array_equal(a, b) for a, b in zip(frames, wanted, strict=True))
+
+
+@pytest.mark.parametrize("name", ["changing.mp4", "changing.mkv"])
+def test_a_size_that_changes_is_followed_to_the_end(tmp_path: Path, name: str) -> None:
+    info = probe_video(zoo.changing_size(tmp_path, name))
+    frames = list(decode(info, Size(64, 96), Fraction(24), 6.0))
+    assert len(frames) == 144
+    assert all(frame.std() > 20 for frame in frames)
 
 
 def test_the_sound_of_a_late_picture_stays_in_step_in_a_draft(tmp_path: Path) -> None:
