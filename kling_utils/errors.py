@@ -113,7 +113,7 @@ class AddressRefused(KlingError, ValueError):
     """An address that is not fetched: private, malformed, too large, or a page instead of a file."""
 
 
-_OF_FILES = (".unreadable", ".is_image", ".is_video")
+_OF_FILES = (".unreadable", ".is_image", ".is_video", ".protected", ".decodes")
 """Ends of the codes of findings about a file as a whole. What was measured is then words, or a sentence of its own, and no value."""
 
 

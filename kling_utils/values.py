@@ -145,6 +145,11 @@ class VideoInfo:
     dolby_profile: int | None = None
     """Of Dolby Vision."""
 
+    @property
+    def whole(self) -> bool:
+        """True where all of it can be decoded, as far as its key pictures and the list of its packets tell."""
+        return self.readable is None and not self.protected
+
 
 @dataclass(frozen=True, slots=True)
 class MotionRequest:

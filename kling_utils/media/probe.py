@@ -31,6 +31,8 @@ __all__ = ["probe_image", "probe_video"]
 _AGAIN = "Export, record or download it again: this copy is incomplete or damaged."
 _HOLES = ("Invalid NAL unit size", "missing picture in access unit")
 """What ffmpeg says of a packet that is none, although it decodes only key pictures here: it looks into each packet of H.264."""
+_WORTH_KEEPING = 1.0
+"""Seconds of a file that was cut off: less is no clip."""
 _AS_CLIP = "Save or convert it as MP4 (H.264) and choose that file."
 
 
@@ -161,7 +163,12 @@ def _measure(
         raise _no_clip(path, kind, found, listing)
     track = tracks.track(0)
     if kind.container in ("mp4", "mov", "3gp") and "partial file" in _complaints(found):
-        raise _unreadable(path, "video", "cut off: a part of the file is missing", _AGAIN, "broken")
+        timing = packets.timing(track)
+        there = (0.0, float(timing.duration) if timing else 0.0)
+        there = decoded.readable(path, track, timeout=timeout) or there
+        if there[1] - there[0] < _WORTH_KEEPING:
+            raise _no_clip(path, kind, found, listing)
+        return _Measured(listing, video, track, pictures, there)
     stretch = None
     if len(track) and not track.encrypted and (not plain or track.zeros):
         stretch = decoded.readable(path, track, timeout=timeout)

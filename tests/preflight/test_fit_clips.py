@@ -10,12 +10,12 @@ import pytest
 from helpers import zoo
 from helpers.infos import by_code
 
-from kling_utils.errors import Unrepairable
+from kling_utils.errors import Refused, Unrepairable
 from kling_utils.media.probe import probe_video
 from kling_utils.preflight.check import check_video
 from kling_utils.preflight.fit import fit, plan_file
 from kling_utils.preflight.plan import Fitted
-from kling_utils.values import Finding, Size
+from kling_utils.values import Finding, Report, Size
 
 
 def found(path: Path) -> dict[str, Finding]:
@@ -55,6 +55,8 @@ def test_zeros_in_the_second_half(tmp_path: Path, gop: str) -> None:
     assert after.readable is None
     assert after.duration == pytest.approx(info.readable[1], abs=0.3)
     assert done.report.ok
+    said = str(Refused(Report((finding,))))
+    assert f"Not sent. Video decoding: {finding.measured}." in said
     assert any("video.decodes" in step.answers for step in done.done)
 
 
@@ -63,6 +65,18 @@ def test_random_bytes_behind_the_only_key_picture(tmp_path: Path) -> None:
     info = probe_video(zoo.scrambled(whole))
     assert info.readable is not None
     assert info.readable == (0.0, pytest.approx(4.0, abs=0.3))
+
+
+def test_a_file_that_was_cut_off_behind_its_index(tmp_path: Path) -> None:
+    whole = zoo.clip(tmp_path, seconds=8, size="360x480", after=("-movflags", "+faststart"))
+    path = zoo.beginning(whole, 0.6)
+    info = probe_video(path)
+    assert (probe_video(whole).whole, info.whole) == (True, False)
+    assert info.readable == (0.0, pytest.approx(4.8, abs=0.5))
+    assert found(path)["video.decodes"].severity == "error"
+    made, done = fitted(path, tmp_path / "out")
+    assert done.report.ok
+    assert probe_video(made).duration == pytest.approx(info.readable[1], abs=0.3)
 
 
 def test_what_is_left_of_a_damaged_clip_may_be_too_short(tmp_path: Path) -> None:
