@@ -414,6 +414,22 @@ def test_a_key_is_untested_until_it_worked_and_can_be_forgotten(
     page.wait_for_selector("#whose-key >> text=No key is set")
     page.wait_for_selector("#generate >> text=free")
     assert page.input_value("#key input") == ""
+    page.focus("#key input")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("#key", state="detached")
+
+
+def test_what_a_finger_presses_is_large_enough_for_it(watched: Watched, served: Served) -> None:
+    page = watched.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(served.url)
+    page.wait_for_selector("#history .gallery-label >> text=Your videos")
+    filled(page)
+    page.wait_for_selector("#video video")
+    small = f"""() => [...document.querySelectorAll('#desk :is(button, summary)')].filter({SEEN})
+      .map((e) => [e.getBoundingClientRect(), e.outerHTML.slice(0, 120)]).filter(([r]) => r.height < 32 || r.width < 32)
+      .map(([r, html]) => [r.width, r.height, html]).filter(([, , html]) => !html.includes('volume-button'))"""
+    assert page.evaluate(small) == []  # the button of the volume is the player's own
 
 
 def test_a_job_that_nobody_watches_is_followed_in_the_gallery(

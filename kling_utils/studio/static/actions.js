@@ -121,7 +121,11 @@ $('.next-no').addEventListener('click', () => { ask(false); $('.next-delete').fo
 $('.next-yes').addEventListener('click', () => { trigger('discard', { id: job }); ask(false); });
 for (const menu of [trim, code]) {
   menu.addEventListener('keydown', (e) => { if (e.key === 'Escape') { menu.open = false; menu.querySelector('summary').focus(); } });
-  menu.addEventListener('toggle', () => { if (menu.open) [trim, code].forEach((m) => { if (m !== menu) m.open = false; }); });
+  menu.addEventListener('toggle', () => {
+    if (!menu.open) return;
+    [trim, code].forEach((m) => { if (m !== menu) m.open = false; });
+    menu.querySelector('.next-pop').scrollIntoView({ block: 'nearest' });
+  });
 }
 document.addEventListener('click', (e) => { for (const m of [trim, code]) if (m.open && !m.contains(e.target)) m.open = false; });
 watch('value', apply);

@@ -36,6 +36,11 @@ if (!window.motionStudioCards) {
     watched = button; sight.disconnect();
     if (button) sight.observe(button); else mark(false);
   }).observe(document.body, { childList: true, subtree: true });
+  document.addEventListener('keydown', (e) => {                            // Escape closes the panel of the key
+    const opener = document.querySelector('#open-key');
+    if (e.key !== 'Escape' || !opener || !(e.target.closest && e.target.closest('#key-panel'))) return;
+    opener.click(); opener.focus();
+  });
   document.addEventListener('click', async (e) => {
     const act = e.target.closest && e.target.closest('[data-goto], [data-report], [data-fix]');
     if (!act) return;
