@@ -59,7 +59,15 @@ class Input:
         self.source = gr.State("")
         self.samples = examples
         outputs = [self.source, self.view, self.address, self.card]
-        gr.on([view.upload], self.take, [view], outputs, preprocess=False, **PRIVATE, **HIDDEN)
+        gr.on(
+            [view.upload],
+            self.take,
+            [view, self.source],
+            outputs,
+            preprocess=False,
+            **PRIVATE,
+            **HIDDEN,
+        )
         view.clear(self.cleared, None, [self.source, self.address, self.card], **PRIVATE, **HIDDEN)
         gr.on(
             [self.address.submit, self.address.blur],
@@ -69,20 +77,18 @@ class Input:
             **PRIVATE,
             **HIDDEN,
         )
-        self.strip.pick(self.pick, None, outputs, **PRIVATE, **HIDDEN)
+        self.strip.pick(self.pick, [self.source], outputs, **PRIVATE, **HIDDEN)
 
     def empty(self) -> str:
         """The card while there is nothing to report on."""
         return f'<p class="hint">{cards.escape(self.hint)}</p>'
 
-    def take(self, payload: Any) -> tuple[Any, ...]:
+    def take(self, payload: Any, source: str) -> tuple[Any, ...]:
         """An upload: the browser shows it already."""
         path = files.uploaded(payload)
-        return (
-            (str(path), gr.skip(), "", _MEASURING)
-            if path
-            else ("", gr.skip(), gr.skip(), self.empty())
-        )
+        if path is None:
+            return "", gr.skip(), gr.skip(), self.empty()
+        return str(path), gr.skip(), "", self.measuring(str(path), source)
 
     def cleared(self) -> tuple[str, str, str]:
         return "", "", self.empty()
@@ -101,12 +107,12 @@ class Input:
             return "", None, gr.skip(), says
         return address, None, gr.skip(), _MEASURING
 
-    def pick(self, event: gr.EventData) -> tuple[Any, ...]:
+    def pick(self, event: gr.EventData, source: str) -> tuple[Any, ...]:
         """An example fills the form and nothing else."""
         path = samples.chosen(self.samples, event)
         if path is None:
             return gr.skip(), gr.skip(), gr.skip(), gr.skip()
-        return str(path), str(path), "", _MEASURING
+        return str(path), str(path), "", self.measuring(str(path), source)
 
     def judged(self, report: Report, source: str) -> Any:
         """The card once the report is there. Where there is no source, the card says why already."""
@@ -140,7 +146,7 @@ class Input:
         return _MEASURING if source or (missing and sent) else self.empty()
 
     def measuring(self, source: str, before: str) -> Any:
-        """The card while a file that was not there ``before`` is checked."""
+        """The card while a file that was not there ``before`` is checked. The same file again is not checked again."""
         return _MEASURING if source and source != before else gr.skip()
 
     def preview(self, source: str, desk: Desk) -> Any:

@@ -27,6 +27,11 @@ def watched(browser: Any) -> Iterator[Watched]:
         yield seen
 
 
+def to_the_prompt(page: Any) -> None:
+    page.mouse.wheel(0, 5)  # a hand of one's own ends what the page still scrolls
+    page.eval_on_selector("#prompt", "e => e.scrollIntoView({ block: 'center' })")
+
+
 def begun(watched: Watched, served: Served, width: int, height: int) -> Any:
     """A draft that is being made, and the page scrolled to the prompt."""
     page = watched.page
@@ -41,7 +46,7 @@ def begun(watched: Watched, served: Served, width: int, height: int) -> Any:
     page.click("#generate")
     page.wait_for_selector(".panel[data-mode=run]")
     page.wait_for_selector(".stage[data-fill=a]")
-    page.eval_on_selector("#prompt", "e => e.scrollIntoView({ block: 'center' })")
+    to_the_prompt(page)
     return page
 
 
@@ -79,7 +84,7 @@ def test_on_a_phone_the_result_comes_into_sight_and_who_types_is_asked(
     page.wait_for_function("!document.querySelector('#generate').disabled")
     page.click("#generate")
     page.wait_for_selector(".panel[data-mode=run]")
-    page.eval_on_selector("#prompt", "e => e.scrollIntoView({ block: 'center' })")
+    to_the_prompt(page)
     page.focus("#prompt textarea")
     page.keyboard.type(" and rain")
     before = page.evaluate("scrollY")

@@ -12,6 +12,7 @@ from PIL import Image
 
 from kling_utils.media import ffmpeg, probe
 from kling_utils.studio import files, samples
+from kling_utils.studio.inputs import ImageInput
 
 
 def test_a_file_of_the_home_is_handed_out_as_a_copy(picture: Path) -> None:
@@ -110,3 +111,16 @@ def test_an_upload_that_is_none(payload: Any) -> None:
 @pytest.mark.parametrize("sent", [None, "-1", "99", "x", "../0", {}])
 def test_an_example_that_is_none(sent: Any) -> None:
     assert samples.chosen(samples.images(), SimpleNamespace(id=sent)) is None  # type: ignore[arg-type]
+
+
+def test_the_same_file_again_is_not_said_to_be_measured(built: Any, tmp_path: Path) -> None:
+    image = built(ImageInput)
+    payload = {"path": str(tmp_path / "a.png"), "meta": {"_type": "gradio.FileData"}}
+    *_, card = image.take(payload, "")
+    assert "Measuring" in card
+    source, _, _, card = image.take(payload, str(tmp_path / "a.png"))
+    assert source == str(tmp_path / "a.png")
+    assert not isinstance(card, str), "no check follows that would say more"
+    first, *_ = image.pick(SimpleNamespace(id="0"), "")
+    *_, card = image.pick(SimpleNamespace(id="0"), first)
+    assert not isinstance(card, str)
