@@ -155,10 +155,9 @@ class Follow:
                 shown = now
                 yield now
             if not any(item["group"] == "going" for item in now["items"]):
-                return
+                break
             await asyncio.sleep(every)
-        if shown is None:
-            yield gr.skip()  # a generator that yields nothing would empty its outputs
+        yield gr.skip()  # at its end gradio sends the last value again, and nothing at all would empty the outputs
 
     async def watch(self, desk: Desk, who: Any, key: Any = "") -> AsyncIterator[dict[Any, Any]]:
         """Show the open job until it ends, another one is opened, or the page is closed. Yields only what changed."""
@@ -185,11 +184,10 @@ class Follow:
                 return
             if not looks:  # first what is known at once: the reference may have to be made
                 usual = await asyncio.to_thread(self._usual, job)
-                yield {
-                    self.panel: panel(
-                        job, self._runner.now(), usual, await asyncio.to_thread(notes.read)
-                    )
-                }
+                first = panel(job, self._runner.now(), usual, await asyncio.to_thread(notes.read))
+                if not desk.holds(mine):
+                    break
+                yield {self.panel: first}
                 reference = await asyncio.to_thread(self._reference, job)
             result = (
                 await asyncio.to_thread(files.data, job.video) if job.video is not None else None
@@ -215,18 +213,20 @@ class Follow:
             if moved:
                 news[self.rescue.answer] = ""  # it was about the state before
             if not desk.holds(mine):
-                return
+                break
             if news:
                 shown |= news
                 yield news
             if job.done and (seen is not None or idle_looks > _PATIENCE):
-                return
+                break
             idle_looks += job.done
             await asyncio.sleep(
                 STANDING
                 if not job.done and (job.waits_for or job.state == "unconfirmed")
                 else EVERY
             )
+        # gradio sends the last value of a generator again at its end, over what came meanwhile
+        yield {self.stop: gr.skip()}
 
     def _picture(
         self,

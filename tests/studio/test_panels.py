@@ -290,8 +290,15 @@ def test_stop_watching_stops_only_the_watching(stand_in: Make, job: Make, built:
     follow, desk = built(lambda: Follow(runner)), Desk()
     desk.open("A")
     said: list[Any] = []
-    asyncio.run(drained(follow, desk, "", lambda _: said.append(follow.stopped(desk))))
-    assert len(said) == 1
+    seen: list[Any] = []
+
+    def stop(news: dict[Any, Any]) -> None:
+        seen.append(news)
+        if not said:
+            said.append(follow.stopped(desk))
+
+    asyncio.run(drained(follow, desk, "", stop))
+    assert seen[1:] == [{follow.stop: gr.skip()}], "and nothing is drawn over it"
     assert "goes on" in said[0][0]["note"]
     assert runner.kept["A"].state == "processing"
     assert runner.done == []
@@ -313,6 +320,7 @@ def test_the_gallery_goes_on_when_nobody_watches(
             runner.kept["A"] = job("A", state="succeeded", video=clip, finished_at=120.0)
 
     asyncio.run(beside())
+    assert seen.pop() == gr.skip(), "gradio sends the last value of a generator again at its end"
     assert [gallery["items"][0]["group"] for gallery in seen] == ["going", "done"]
     assert desk.aside() is None, "once for a view"
     desk.open("A")

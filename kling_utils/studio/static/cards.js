@@ -1,6 +1,6 @@
 // The buttons of cards, wherever a card stands: to the field that is to blame, the repair, and the report into the clipboard.
 const places = { image: '#image', video: '#video', prompt: '#prompt', negative_prompt: '#negative', character_orientation: '#orientation',
-  model_name: '#model', keep_original_sound: '#sound', key: '#account', examples: '#image-examples', clips: '#video-examples', stage: '#results' };
+  model_name: '#model', keep_original_sound: '#sound', key: '#account', examples: '#image-examples', clips: '#video-examples', stage: '#panel' };
 const calm = window.matchMedia('(prefers-reduced-motion: reduce)').matches;
 
 function go(field) {

@@ -98,6 +98,7 @@ function apply() {
   if (opened && (clicked || (before === 'idle' && running && window.innerWidth < 900))) requestAnimationFrame(() => window.motionStudioShow(root));
   if (before === 'run' && !opened && ['done', 'failed', 'standing'].includes(v.mode)) setTimeout(ended, 500);   // its stage grows first
   else if (v.mode === 'run' || opened) ready.hidden = true;
+  if (opened) root.closest('#results')?.scrollTo(0, 0);
   before = v.mode || 'idle';
   tick();
   title(v);
