@@ -297,7 +297,7 @@ def _inflated(chunk: bytes) -> bytes | None:
 
 def _webp(file: BinaryIO, end: int) -> Header:
     parts = _Parts()
-    at, size, frames, orientation, profile, broken = 12, None, 0, 1, None, False
+    at, size, frames, profile, broken = 12, None, 0, None, False
     while at + 8 <= end:
         parts.next()
         kind, length = struct.unpack("<4sI", _at(file, at, 8))
@@ -316,7 +316,7 @@ def _webp(file: BinaryIO, end: int) -> Header:
             frames += 1
         elif kind == b"EXIF":
             exif = _at(file, at + 8, min(length, _MOST_EXIF)).removeprefix(b"Exif\0\0")
-            orientation, broken = _orientation(exif)
+            _, broken = _orientation(exif)  # browsers do not turn a WebP by its tag
         elif kind == b"ICCP" and length <= _MOST_PROFILE:
             profile = _at(file, at + 8, length)
         at += 8 + length + (length & 1)
@@ -325,7 +325,7 @@ def _webp(file: BinaryIO, end: int) -> Header:
     # the decoder reads all of the file and keeps a copy
     memory = int(size.width * size.height * _WEBP) + 2 * end
     frames = min(MOST_FRAMES, max(1, frames))
-    return Header(size, memory, frames, orientation, profile, None, broken)
+    return Header(size, memory, frames, 1, profile, None, broken)
 
 
 def _bmp(file: BinaryIO) -> Header:

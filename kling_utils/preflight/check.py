@@ -94,6 +94,8 @@ def _image_findings(image: ImageInfo, source: str | Path) -> Iterator[Finding]:
     yield _range("image.aspect", image.size.aspect)
     yield _choice("image.frames", "still" if image.frames == 1 else words.animated(image.frames))
     yield _choice("image.mode", image.mode)
+    yield _choice("image.profile", image.profile or "sRGB")
+    yield _choice("image.tags", "broken" if image.broken_tags else "whole")
     yield _choice("image.turned", "turned" if image.turned else "upright")
     yield from _ending("image.name", source, image.format)
 

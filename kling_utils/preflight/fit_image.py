@@ -30,6 +30,8 @@ _ANSWERED = frozenset(
         "image.aspect",
         "image.frames",
         "image.mode",
+        "image.profile",
+        "image.tags",
         "image.turned",
     }
 )
@@ -71,6 +73,10 @@ def plan_image(
             add("image.behind", "image.mode", colour=choices.behind)
         else:
             add("image.colours", "image.mode", from_=words.name(info.mode))
+    if "image.profile" in found:
+        add("image.srgb", "image.profile", from_=info.profile)
+    if "image.tags" in found:
+        add("image.untagged", "image.tags")
     if "image.aspect" in found:
         box = _around_person(info, choices) if choices.shape == "crop" else None
         if box is not None:

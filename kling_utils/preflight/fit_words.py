@@ -15,6 +15,8 @@ STEPS: dict[str, tuple[str, str]] = {
     "image.still": ("Reduced to the first of {frames} frames", "The other frames are left out"),
     "image.upright": ("Turned upright in the pixels instead of by a tag", ""),
     "image.colours": ("Converted in colour from {from_} to 8-bit sRGB", _SAVED),
+    "image.srgb": ("Converted in colour from {from_} to sRGB", "Colours beyond what screens show"),
+    "image.untagged": ("Saved without the tags, which are damaged", ""),
     "image.behind": ("Put on {colour} where it is see-through", "The see-through ground is gone"),
     "image.pad": (
         "Padded with ground ({ground}): {from_} becomes {to}",

@@ -115,6 +115,8 @@ LIMITS: tuple[Limit, ...] = (
     Limit("image.aspect", "aspect", "error", "novita", low=Fraction(2, 5), high=Fraction(5, 2)),
     Limit("image.frames", "kind", "warning", "nobody", options=("still",)),
     Limit("image.mode", "kind", "advice", "nobody", options=("8-bit RGB", "8-bit grey", "palette")),
+    Limit("image.profile", "kind", "advice", "nobody", options=("sRGB",)),
+    Limit("image.tags", "kind", "advice", "nobody", options=("whole",)),
     Limit("image.turned", "kind", "advice", "nobody", options=("upright",)),
     Limit(
         "image.name",

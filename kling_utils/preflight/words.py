@@ -54,6 +54,14 @@ TEXTS: dict[str, Text] = {
         "Image colours",
         fix=f"How these colours are read is not documented: save the picture as 8-bit RGB on a plain ground to be sure. {_FIT}",
     ),
+    "image.profile": Text(
+        "Image colour profile",
+        fix=f"A reader that ignores the profile sees other, mostly paler colours: save the picture as sRGB to be sure. {_FIT}",
+    ),
+    "image.tags": Text(
+        "Image tags",
+        fix=f"Data beside the pixels is damaged, such as EXIF, and a strict reader may stop there: save the picture without it. {_FIT}",
+    ),
     "image.turned": Text(
         "Image orientation tag",
         fix=f"The picture is turned by a tag in the file, which not every reader follows: save it upright to be sure. {_FIT}",

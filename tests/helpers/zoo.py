@@ -8,6 +8,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageDraw
 
@@ -70,12 +71,77 @@ def see_through(
     return path
 
 
+DISPLAY_P3 = ((0.5151, 0.2412, -0.0011), (0.2919, 0.6922, 0.0419), (0.1572, 0.0666, 0.7841))
+ADOBE_RGB = ((0.6097, 0.3111, 0.0195), (0.2053, 0.6257, 0.0609), (0.1492, 0.0632, 0.7446))
+PROPHOTO = ((0.7977, 0.2880, 0.0), (0.1352, 0.7119, 0.0), (0.0313, 0.0001, 0.8249))
+SRGB = ((0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141))
+Primaries = tuple[tuple[float, float, float], ...]
+
+
+def icc_profile(name: str, primaries: Primaries = (), gamma: float = 2.2) -> bytes:
+    """An ICC profile of version 2 with these colorants (XYZ under D50) and this gamma; without colorants one for grey."""
+
+    def fixed(value: float) -> bytes:
+        return struct.pack(">i", round(value * 65536))
+
+    def xyz(values: tuple[float, ...]) -> bytes:
+        return b"XYZ " + bytes(4) + b"".join(map(fixed, values))
+
+    curve = b"curv" + bytes(4) + struct.pack(">IHH", 1, round(gamma * 256), 0)
+    text = name.encode() + b"\0"
+    desc = b"desc" + bytes(4) + struct.pack(">I", len(text)) + text + bytes(78)
+    tags = {
+        b"desc": desc,
+        b"cprt": b"text" + bytes(4) + b"free\0",
+        b"wtpt": xyz((0.9642, 1.0, 0.8249)),
+    }
+    if primaries:
+        tags |= {
+            key: xyz(each) for key, each in zip((b"rXYZ", b"gXYZ", b"bXYZ"), primaries, strict=True)
+        }
+        tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
+    else:
+        tags[b"kTRC"] = curve
+    table, body = struct.pack(">I", len(tags)), b""
+    for key, value in tags.items():
+        table += key + struct.pack(">II", 132 + 12 * len(tags) + len(body), len(value))
+        body += value + bytes(-len(value) % 4)
+    space = b"RGB " if primaries else b"GRAY"
+    head = bytes(8) + b"\2\x10\0\0mntr" + space + b"XYZ " + bytes(12) + b"acsp" + bytes(28)
+    head += b"".join(map(fixed, (0.9642, 1.0, 0.8249))) + bytes(48)
+    return struct.pack(">I", 128 + len(table) + len(body)) + head[4:] + table + body
+
+
 def turned_image(folder: Path, tag: int = 6) -> Path:
     """A phone's photograph: 600x400 in the file, and a tag that says how to hold it."""
     exif = Image.Exif()
     exif[0x0112] = tag
     path = folder / f"turned{tag}.jpg"
     picture(size=(600, 400)).save(path, exif=exif)
+    return path
+
+
+def tagged(folder: Path, name: str, *, exif: int = 0, xmp: int = 0) -> Path:
+    """600x400, red in the first corner, with an orientation in EXIF or in XMP."""
+    drawn = picture(size=(600, 400)).point(lambda value: max(value, 100))
+    drawn.paste((255, 0, 0), (0, 0, 40, 40))
+    path = folder / name
+    options: dict[str, Any] = {}
+    if exif:
+        tags = Image.Exif()
+        tags[0x0112] = exif
+        options["exif"] = tags
+    drawn.save(path, quality=95, **options)
+    if xmp:
+        packet = b"http://ns.adobe.com/xap/1.0/\0" + (
+            b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+            b'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="%d"/></rdf:RDF></x:xmpmeta>'
+            % xmp
+        )
+        data = path.read_bytes()
+        path.write_bytes(
+            data[:2] + b"\xff\xe1" + struct.pack(">H", len(packet) + 2) + packet + data[2:]
+        )
     return path
 
 

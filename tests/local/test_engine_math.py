@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from helpers import zoo
 from helpers.figures import figure
 from PIL import Image
 
@@ -369,3 +370,10 @@ def test_a_file_that_is_no_picture_is_a_reason(tmp_path: Path) -> None:
 
 def test_wrap_brings_angles_home() -> None:
     assert float(wrap(np.array(3 * np.pi / 2))) == pytest.approx(-np.pi / 2)
+
+
+def test_a_picture_of_wide_colours_is_converted(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    profile = zoo.icc_profile("Display P3", zoo.DISPLAY_P3)
+    Image.new("RGB", (8, 8), (200, 100, 50)).save(path, icc_profile=profile)
+    assert load_picture(path)[4, 4].tolist() == pytest.approx([24, 93, 216], abs=2)

@@ -340,3 +340,162 @@ def test_a_palette_with_a_clear_colour_that_no_pixel_has_is_opaque(tmp_path: Pat
     zoo.picture().quantize(200).remap_palette([0, *range(200)]).save(path, transparency=0)
     assert b"tRNS" in path.read_bytes()
     assert probe_image(path).mode == "P"
+
+
+# -- colours ---------------------------------------------------------------------------------------
+
+ORANGE = (200, 100, 50)
+WIDE = [
+    ("Display P3", zoo.DISPLAY_P3, 2.2, (216, 93, 24)),
+    ("Adobe RGB", zoo.ADOBE_RGB, 2.2, (227, 100, 42)),
+    ("ProPhoto", zoo.PROPHOTO, 1.8, (255, 80, 46)),
+]
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "webp", "avif", "tif"])
+@pytest.mark.parametrize(("name", "primaries", "gamma", "shown"), WIDE)
+def test_wide_colours_are_named_and_converted(
+    tmp_path: Path,
+    kind: str,
+    name: str,
+    primaries: zoo.Primaries,
+    gamma: float,
+    shown: tuple[int, int, int],
+) -> None:
+    path = tmp_path / f"photo.{kind}"
+    options = {"quality": 100, "subsampling": 0} if kind == "jpg" else {"quality": 100}
+    profile = zoo.icc_profile(name, primaries, gamma)
+    Image.new("RGB", (400, 600), ORANGE).save(path, icc_profile=profile, **options)
+    assert probe_image(path).profile == name
+    assert plain(path, "white").getpixel((9, 9)) == pytest.approx(shown, abs=4)
+
+
+def test_srgb_under_another_name_is_srgb(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    zoo.picture().save(path, icc_profile=zoo.icc_profile("Camera", zoo.SRGB))
+    assert probe_image(path).profile == ""
+
+
+def test_grey_with_a_profile_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "scan.png"
+    Image.new("L", (400, 600), 128).save(path, icc_profile=zoo.icc_profile("Linear", gamma=1.0))
+    assert probe_image(path).profile == "Linear"
+    assert plain(path, "white").getpixel((9, 9)) == pytest.approx((188, 188, 188), abs=2)
+
+
+def test_a_profile_for_other_colours_counts_as_none(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    Image.new("RGB", (400, 600), ORANGE).save(path, icc_profile=zoo.icc_profile("Grey", gamma=1.0))
+    assert probe_image(path).profile == ""
+    assert plain(path, "white").getpixel((9, 9)) == ORANGE
+
+
+def test_see_through_colours_are_converted_too(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    image = Image.new("RGBA", (400, 600), (*ORANGE, 255))
+    image.paste((0, 0, 0, 0), (0, 0, 200, 600))
+    image.save(path, icc_profile=zoo.icc_profile(*WIDE[0][:3]))
+    made = plain(path, "#ffffff")
+    assert made.getpixel((9, 9)) == (255, 255, 255)
+    assert made.getpixel((300, 9)) == pytest.approx(WIDE[0][3], abs=4)
+
+
+# -- orientation -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "tags"),
+    [("xmp.jpg", {"xmp": 6}), ("both.jpg", {"exif": 1, "xmp": 6}), ("exif.webp", {"exif": 6})],
+)
+def test_what_browsers_do_not_turn_is_not_turned(
+    tmp_path: Path, name: str, tags: dict[str, int]
+) -> None:
+    info = probe_image(zoo.tagged(tmp_path, name, **tags))
+    assert (info.size, info.turned) == (Size(600, 400), False)
+    assert plain(info.path, "white").size == (600, 400)
+
+
+@pytest.mark.parametrize("name", ["exif.jpg", "exif.png", "exif.tif", "exif.avif"])
+@pytest.mark.parametrize("tag", range(1, 9))
+def test_every_reader_turns_alike(tmp_path: Path, name: str, tag: int) -> None:
+    path = zoo.tagged(tmp_path, name, exif=tag)
+    info = probe_image(path)
+    assert info.size == (Size(400, 600) if tag >= 5 else Size(600, 400))
+    assert info.turned == (tag != 1)
+    made = plain(path, "white")
+    assert made.size == info.size
+    # the corner that is red when it is held right, by the definition of the tag
+    corner = {
+        1: (0, 0),
+        2: (1, 0),
+        3: (1, 1),
+        4: (0, 1),
+        5: (0, 0),
+        6: (1, 0),
+        7: (1, 1),
+        8: (0, 1),
+    }
+    x, y = corner[tag]
+    red, green, _ = made.getpixel((x * (made.width - 1), y * (made.height - 1)))  # type: ignore[misc]
+    assert red > 200
+    assert green < 80
+
+
+# -- raw photos and other documents ----------------------------------------------------------------
+
+NAMED = [
+    (b"II*\0\x10\0\0\0CR\x02\0", "Canon CR2"),
+    (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom" + bytes(40), "Canon CR3"),
+    (b"FUJIFILMCCD-RAW 0201", "Fujifilm RAF"),
+    (b"IIRO\x08\0\0\0", "Olympus ORF"),
+    (b"IIU\0\x18\0\0\0", "Panasonic RW2"),
+    (tiff([*plain_tags(160, 213), (0xC612, 1, 4, 0x0401)]), "DNG"),
+    (
+        tiff(
+            plain_tags(160, 120, (0xFE, 4, 1, 1), (0x10F, 2, 18, 256), (0x14A, 4, 1, 9)),
+            bytes(110) + b"NIKON CORPORATION\0",
+        ),
+        "Nikon NEF",
+    ),
+    (
+        tiff(
+            plain_tags(160, 120, (0xFE, 4, 1, 1), (0x10F, 2, 5, 256), (0x14A, 4, 2, 9)),
+            bytes(110) + b"SONY\0",
+        ),
+        "Sony ARW",
+    ),
+]
+
+
+@pytest.mark.parametrize(("data", "name"), NAMED, ids=[name for _, name in NAMED])
+def test_a_raw_photo_is_named_and_told_what_to_do(tmp_path: Path, data: bytes, name: str) -> None:
+    with pytest.raises(UnreadableMedia) as caught:
+        probe_image(zoo.written(tmp_path, "photo.raw", data + bytes(64)))
+    assert f"a raw photo ({name})" in caught.value.message
+    assert "export it as JPEG" in caught.value.hint
+    assert caught.value.found not in ("video", "image")
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"\xff\x0a\x10\x20", "JPEG XL"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+        (b"\xff\x4f\xff\x51\0\x2f", "JPEG 2000"),
+        (b"8BPS\0\1", "Photoshop"),
+        (b"%PDF-1.7\n", "PDF"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
+        (b"II+\0\x08\0\0\0", "BigTIFF"),
+    ],
+)
+def test_other_documents_are_named(tmp_path: Path, data: bytes, name: str) -> None:
+    with pytest.raises(UnreadableMedia) as caught:
+        probe_image(zoo.written(tmp_path, "picture.jpg", data))
+    assert name in caught.value.message
+    assert "JPEG or PNG" in caught.value.hint
+
+
+def test_a_real_photo_of_wide_colours_is_named(shared_media: Path) -> None:
+    name = "Display P3 Gamut with sRGB Transfer"
+    assert probe_image(shared_media / "image" / "portrait_woman.png").profile == name

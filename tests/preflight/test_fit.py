@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import fit_checks, fit_zoo
+from helpers import fit_checks, fit_zoo, zoo
 from helpers.infos import image_info, video_info
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,6 +53,39 @@ def codes(steps: object) -> list[str]:
     return [step.code for step in steps]  # type: ignore[attr-defined]
 
 
+# -- pictures that are advised about -----------------------------------------------------------------
+
+
+def test_broken_tags_are_left_out_of_the_saved_picture(tmp_path: Path) -> None:
+    whole = zoo.image(tmp_path, "whole.jpg", kind="JPEG").read_bytes()
+    broken = b"\xff\xe1" + (10).to_bytes(2) + b"Exif\0\0??"
+    path = zoo.written(tmp_path, "photo.jpg", whole[:2] + broken + whole[2:])
+    plan = plan_file(path)
+    assert plan.image is not None
+    assert codes(plan.image.steps) == ["image.untagged", "image.save"]
+    made = fit(plan, tmp_path / "out").image
+    assert made is not None
+    assert not probe_image(made).broken_tags
+    assert not plan_file(made).needed
+
+
+def test_wide_colours_become_srgb(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    profile = zoo.icc_profile("Display P3", zoo.DISPLAY_P3)
+    Image.new("RGB", (400, 600), (200, 100, 50)).save(path, icc_profile=profile)
+    plan = plan_file(path)
+    assert plan.image is not None
+    assert codes(plan.image.steps) == ["image.srgb", "image.save"]
+    assert "Display P3" in plan.image.steps[0].text
+    made = fit(plan, tmp_path / "out").image
+    assert made is not None
+    assert probe_image(made).profile == ""
+    with Image.open(made) as opened:
+        assert "icc_profile" not in opened.info
+        assert opened.getpixel((9, 9)) == pytest.approx((216, 93, 24), abs=2)
+    assert not plan_file(made).needed
+
+
 # -- the zoo, a part of it -----------------------------------------------------------------------------------------------------------
 
 
@@ -83,7 +116,9 @@ def test_a_clip_is_legal_and_in_sync_afterwards(tmp_path: Path, kind: str) -> No
     assert [each.name for each in (tmp_path / "out").iterdir()] == [fitted.video.name]
 
 
-@pytest.mark.parametrize("name", ["anime_girl.png", "standing_woman.jpg", "portrait_woman.png"])
+@pytest.mark.parametrize(
+    "name", ["anime_girl.png", "standing_woman.jpg", "render_boy_portrait.jpg"]
+)
 def test_what_is_legal_stays_as_it_is(shared_media: Path, tmp_path: Path, name: str) -> None:
     plan = plan_file(shared_media / "image" / name)
     assert (plan.needed, str(plan)) == (False, fit_words.NOTHING)
