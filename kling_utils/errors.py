@@ -15,6 +15,7 @@
     ├── NoSuchJob                   no job of that id for this owner            (a LookupError)
     ├── CannotServe                 the key or the host that a job needs is not here; .waits_for
     ├── Interrupted                 work that was stopped on request
+    ├── Busy                        too much is going on at once; ask again in a moment
     ├── NoContact                   nothing was delivered: name, connection     (a ConnectionError)
     ├── SubmitUnconfirmed           sent, no usable answer: the task may exist
     ├── StillRunning                past the deadline; resume with the job id   (a TimeoutError)
@@ -164,6 +165,10 @@ class CannotServe(KlingError):
 
 class Interrupted(KlingError):
     """Work that was stopped on request."""
+
+
+class Busy(KlingError):
+    """Too much of the same kind is going on at once, or waits already. Nothing was begun."""
 
 
 class NoContact(KlingError, ConnectionError):

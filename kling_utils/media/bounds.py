@@ -1,0 +1,71 @@
+"""What strangers may start at once, and have kept: every figure with its reason, and the turns that hold them.
+
+They hold for all visitors of this process together and are shared fairly by the visitor's id, never by a network address: behind a
+platform all visitors share one. They are meant for 2 cores and 2 GB, where a page with its libraries takes about 250 MB.
+"""
+
+from __future__ import annotations
+
+from kling_utils.media.turns import Lane, Slots, Turns
+
+# -- at once
+
+PICTURE_MEMORY = 560_000_000
+"""Bytes of pictures that are decoded at once, over all threads: one of the largest that is opened, or many usual ones of 50 MB."""
+LOOKS = 4
+"""Short runs of ffmpeg (probes, thumbnails) at once. One takes 0.1 to 0.5 s and up to 130 MB; they never wait for long runs."""
+LONG_RUNS = 2
+"""Long runs of ffmpeg at once (repairs, exports, recordings, previews, what the jobs convert). One uses all cores, and up to 400 MB
+for a 4K clip: more of them at once end no earlier."""
+FETCHES, FETCHES_EACH = 8, 2
+"""Downloads from addresses at once, in all and for a visitor. A dead address holds one for up to 120 s."""
+CALLS, CALLS_EACH = 4, 1
+"""Free calls to the provider from the page at once (balance, health panel), in all and for a visitor. A host that hangs holds one."""
+QUEUE, QUEUE_EACH = 100, 8
+"""Asks of one kind that wait, in all and for a visitor: one session of the page has at most three."""
+SHORT_WAIT, LONG_WAIT = 30.0, 1800.0
+"""Seconds that a look and a long run wait for their turn before "busy" is said. A long one says that it waits, and can be stopped."""
+
+# -- waiting
+
+DRAFTS_WAITING, DRAFTS_WAITING_EACH = 30, 2
+"""Drafts of a hosted page that wait, in all and for a visitor. A draft takes 5 to 30 s: 30 of them are at most 15 minutes."""
+KEY_JOBS_WAITING, KEY_JOBS_WAITING_EACH = 200, 20
+"""Jobs with a visitor's key that are not sent yet, in all and for a visitor. A key may be invented, and each job keeps two files."""
+BALANCES, BALANCES_EACH, BALANCES_SECONDS = 60, 6, 60.0
+"""Balance calls within so many seconds, in all and for a visitor: each new key is asked about, and keys can be made up."""
+
+# -- kept
+
+FILE = 200_000_000
+"""Bytes of one input, whether uploaded or fetched: twice what a provider takes, so that a larger one can be repaired."""
+UPLOADS_IN_REQUEST = 2
+"""Files in one upload: the form has two inputs."""
+KEPT_EACH, KEPT = 1_000_000_000, 10_000_000_000
+"""Bytes of uploads that are kept for a visitor and in all; beyond, the ones that were not used for longest go first."""
+FETCHED_EACH, FETCHED = 600_000_000, 4_000_000_000
+"""The same for what was fetched from addresses: three clips of the largest size for a visitor."""
+UNREACHABLE_FOR = 45.0
+"""Seconds for which an address that failed is not asked again, whoever asks; longer than ``SHORT_WAIT``."""
+
+# -- the turns
+
+pictures = Slots(Turns(PICTURE_MEMORY, "other pictures"), patience=SHORT_WAIT)
+looks = Slots(Turns(LOOKS, "other clips", each=LOOKS - 1), patience=SHORT_WAIT)
+long_runs = Slots(Turns(LONG_RUNS, "other clips"), patience=LONG_WAIT)
+
+checking = Lane(
+    "check", Turns(LOOKS, "other checks", each=LOOKS // 2, queue=QUEUE, queue_each=QUEUE_EACH)
+)
+"""Checks and submits of the page: files are measured, nothing is fetched."""
+making = Lane("make", Turns(LONG_RUNS, "other clips", queue=QUEUE, queue_each=QUEUE_EACH))
+"""Repairs, exports, recordings, previews and thumbnails of the page."""
+fetching = Lane(
+    "fetch",
+    Turns(FETCHES, "other downloads", each=FETCHES_EACH, queue=QUEUE, queue_each=QUEUE_EACH),
+)
+"""Downloads from addresses that visitors gave."""
+calling = Lane(
+    "call", Turns(CALLS, "other keys", each=CALLS_EACH, queue=QUEUE, queue_each=QUEUE_EACH)
+)
+"""Free calls to the provider."""
