@@ -52,6 +52,12 @@ def error_of(job: Job) -> KlingError:
     )
 
 
+def counts(job: Job) -> bool:
+    """Would sending the job's request again perhaps pay twice? A provider without a free slot made nothing."""
+    full = job.trouble is not None and job.trouble.code == "NoFreeSlot"
+    return job.state == "succeeded" or (job.money != "no" and not full)
+
+
 def have(job: Job) -> AlreadyHave:
     """The same request was sent before: it has a result, its outcome is in doubt, or it ended and may have been paid for."""
     if job.state == "unconfirmed":

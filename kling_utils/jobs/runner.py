@@ -19,7 +19,7 @@ from kling_utils.errors import AlreadyHave, KlingError, Refused, StillRunning
 from kling_utils.events import Event
 from kling_utils.jobs.intake import changed, fingerprint
 from kling_utils.jobs.maker import Asked, Maker
-from kling_utils.jobs.outcome import WAYS_OUT, have, named
+from kling_utils.jobs.outcome import WAYS_OUT, counts, have, named
 from kling_utils.jobs.pace import Pace
 from kling_utils.jobs.rescue import Rescue
 from kling_utils.jobs.steps import Steps
@@ -53,12 +53,6 @@ _STANDING: tuple[State, ...] = ("unconfirmed", "succeeded", "failed")
 def _moving(job: Job) -> bool:
     """Is the job on its way, or about to be?"""
     return not job.done and job.state != "unconfirmed"
-
-
-def _counts(job: Job) -> bool:
-    """Would sending the job's request again perhaps pay twice? A provider without a free slot made nothing."""
-    full = job.trouble is not None and job.trouble.code == "NoFreeSlot"
-    return job.state == "succeeded" or (job.money != "no" and not full)
 
 
 class Runner(Rescue):
@@ -166,7 +160,7 @@ class Runner(Rescue):
         twins = self._store.twins(owner, provider, mark)
         if (unfinished := next((twin for twin in twins if _moving(twin)), None)) is not None:
             return self._joined(unfinished, key)
-        paid = [twin for twin in twins if _counts(twin)]
+        paid = [twin for twin in twins if counts(twin)]
         if paid and not fresh:
             raise have(min(paid, key=lambda twin: _STANDING.index(twin.state)))
         take = max((twin.take for twin in twins), default=0) + 1

@@ -7,6 +7,7 @@ the files.
 from __future__ import annotations
 
 from kling_utils.errors import AlreadyHave, Refused
+from kling_utils.jobs import outcome
 from kling_utils.show import cards, words
 from kling_utils.studio.desk import Form
 from kling_utils.values import Job
@@ -68,7 +69,7 @@ def already(error: AlreadyHave, *, risk: bool, price: str) -> str:
 
 def pays_twice(job: Job) -> bool:
     """Would sending the job's request again perhaps pay twice for one result?"""
-    return not job.draft and job.state != "succeeded" and job.money != "no"
+    return not job.draft and job.state != "succeeded" and outcome.counts(job)
 
 
 def twice(price: str, *, close: bool = True) -> str:

@@ -158,8 +158,11 @@ def test_what_may_be_paid_twice_is_asked_first_with_its_price(at: Make, money: s
     assert how["fresh"] is True
 
 
-def test_what_cost_nothing_is_tried_again_without_a_question(at: Make) -> None:
-    runner, actions, desk = at(**failed("ProviderDown", "no"))
+@pytest.mark.parametrize("trouble", [failed("ProviderDown", "no"), failed("NoFreeSlot")])
+def test_what_cost_nothing_is_tried_again_without_a_question(
+    at: Make, trouble: dict[str, Any]
+) -> None:
+    runner, actions, desk = at(**trouble)
     offer = offered(actions.value(runner.kept["A"], KEY))["again"]
     assert offer["risk"] is None
     actions.act(event(id="again", price="about 1.26 USD"), desk, "", "sk-typed")
