@@ -192,6 +192,8 @@ def main() -> None:
         sys.exit(str(error))
     with runner:
         runner.watch()
+        if runner.home_said:
+            sys.stderr.write(f"{runner.home_said}\n")
         neighbours = Neighbours(runner.home.root)
         settings = runner.settings
         media = (

@@ -246,6 +246,9 @@ def jobs(limit: Annotated[int, typer.Option("--limit", min=1)] = 20, as_json: Js
 
         for job in listed:
             typer.echo(words.line(job, runner.now()))
+        if any(job.draft for job in listed):
+            days = runner.settings.keep_days
+            typer.echo(f"Drafts are removed after {days} days; paid results are kept.", err=True)
         if not listed:
             typer.echo("No jobs yet. Start one with: python -m kling_utils run IMAGE VIDEO")
 
@@ -379,10 +382,17 @@ def compare_(
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Look whether everything is there: the home, ffmpeg, the models, the key, and every way to publish a local clip. Costs nothing."""
-    with _runner(as_json) as runner:
-        from kling_utils.jobs.doctor import examine
+    with ending(as_json):
+        from kling_utils.jobs.doctor import examine, without_home
+        from kling_utils.jobs.runner import Runner
+        from kling_utils.settings import load
 
-        report = examine(runner)
+        settings = load()
+        try:
+            with Runner(settings) as runner:
+                report = examine(runner)
+        except KlingError as error:
+            report = without_home(error)
         if as_json:
             print_json({"ok": report.ok, "findings": report.findings})
         else:
@@ -463,12 +473,20 @@ def _as_it_is(plan: Plan, source: Path, out: Path) -> None:
 def _follow(
     runner: Runner, job: Job, out: Path | None, as_json: bool, *, after: int = 0
 ) -> NoReturn:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from kling_utils.jobs import salvage
+
     try:
         result = runner.result(job.job_id) if job.done else runner.follow(job.job_id, after=after)
         video = save(result.video, out, job) if out is not None else result.video
     except KlingError as error:
         error.job_id = error.job_id or job.job_id
         end(error, as_json, runner.job(job.job_id))
+    except SQLAlchemyError as error:
+        trouble = salvage.explained(error, runner.home, money=job.money)
+        trouble.job_id, trouble.task_id = job.job_id, job.task_id
+        end(trouble, as_json, job)
     except KeyboardInterrupt:
         _left(runner, job.job_id, out, as_json)
     if as_json:
@@ -499,7 +517,15 @@ def _left(runner: Runner, job_id: str, out: Path | None, as_json: bool) -> NoRet
 @contextmanager
 def _runner(as_json: bool) -> Iterator[Runner]:
     with ending(as_json):
+        from sqlalchemy.exc import SQLAlchemyError
+
+        from kling_utils.jobs import salvage
         from kling_utils.jobs.runner import Runner
 
-        with Runner.from_env() as runner:
-            yield runner
+        try:
+            with Runner.from_env() as runner:
+                if runner.home_said:
+                    typer.echo(runner.home_said, err=True)
+                yield runner
+        except SQLAlchemyError as error:
+            raise salvage.explained(error) from error

@@ -100,7 +100,7 @@ class Settings(BaseSettings):
         30,
         ge=1,
         validation_alias="KLING_KEEP_DAYS",
-        description="Finished jobs and their files are removed after so many days; unfinished ones never.",
+        description="Days after which drafts and the finished jobs of a page's visitors are removed; what this home paid for is kept.",
     )
     submits_per_minute: int = Field(
         20,

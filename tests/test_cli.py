@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -653,3 +654,31 @@ def test_a_job_whose_key_is_missing_is_named_and_goes_on_without_this_program(
         without
     ).items()
     assert "NOVITA_API_KEY" in without.stderr
+
+
+@pytest.mark.parametrize("trouble", ["garbage", "newer", "folder"])
+def test_trouble_of_the_database_is_a_sentence_and_the_doctor_works(
+    shell: Shell, tmp_path: Path, trouble: str
+) -> None:
+    home = tmp_path / "home"
+    assert shell("jobs", KLING_HOME=str(home)).returncode == 0
+    database = home / "jobs.sqlite3"
+    if trouble == "newer":
+        with sqlite3.connect(database) as db:
+            db.execute("UPDATE schema_version SET version = 99")
+    else:
+        database.unlink()
+        database.write_bytes(b"garbage" * 1000) if trouble == "garbage" else database.mkdir()
+    listed = shell("jobs", "--json", KLING_HOME=str(home))
+    if trouble == "garbage":
+        assert listed.returncode == 0
+        assert "A damaged database was set aside as jobs.sqlite3.damaged-" in listed.stderr
+    else:
+        assert listed.returncode == 2
+        assert line(listed)["money"] == "no"
+        assert "Traceback" not in listed.stderr
+    asked = json.loads(shell("doctor", "--json", KLING_HOME=str(home)).stdout)
+    (told, *_) = [each for each in asked["findings"] if each["field"].startswith("home")]
+    assert {"garbage": "set aside", "newer": "of version 99", "folder": "it is a folder"}[
+        trouble
+    ] in told["measured"]

@@ -16,6 +16,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from kling_utils.errors import KlingError
+from kling_utils.jobs import salvage
 from kling_utils.jobs.runner import Runner
 from kling_utils.media import ffmpeg, nets
 from kling_utils.novita.publish import Hosted, Way
@@ -57,6 +58,18 @@ def examine(runner: Runner, *, key: SecretStr | None = None) -> Report:
     return Report(tuple(found))
 
 
+def without_home(error: KlingError) -> Report:
+    """The questions that need no home, where the home cannot be used: ``error`` says why."""
+    home = _answer("home", "error", "Home", error.message, fix=error.hint)
+    found = [home]
+    for code, title, ask in (("ffmpeg", "ffmpeg", _ffmpeg), ("models", "Pose models", _models)):
+        try:
+            found += ask(None)
+        except KlingError as trouble:
+            found.append(_answer(code, "error", title, trouble.message, fix=_next(trouble)))
+    return Report(tuple(found))
+
+
 def _answer(
     code: str, severity: Severity, title: str, measured: str, *, allowed: str = "", fix: str = ""
 ) -> Finding:
@@ -70,6 +83,9 @@ def _next(error: KlingError) -> str:
 
 def _home(runner: Runner) -> Iterator[Finding]:
     root = runner.home.root
+    if said := salvage.sentence(runner.home, runner.rebuilt):
+        fix = "Look at the list of jobs. What was set aside may then be deleted."
+        yield _answer("home.database", "warning", "Database", said, fix=fix)
     disk, where = filesystem(root), "" if runner.settings.hosted else f"{root}, "
     if disk in NETWORK_DISKS:
         fix = "Point KLING_HOME to a disk of this machine: the database is not safe on a network disk."
@@ -112,7 +128,7 @@ def filesystem(path: Path, mounts: Path = MOUNTS) -> str:
     return max(holding, default=(0, ""))[1]
 
 
-def _ffmpeg(_: Runner) -> Iterator[Finding]:
+def _ffmpeg(_: object) -> Iterator[Finding]:
     version = (
         ffmpeg.run(["-version"], timeout=20, quiet=False)
         .stdout.decode("utf-8", "replace")
@@ -134,7 +150,7 @@ def _ffmpeg(_: Runner) -> Iterator[Finding]:
         )
 
 
-def _models(_: Runner) -> Iterator[Finding]:
+def _models(_: object) -> Iterator[Finding]:
     table = json.loads((nets.MODELS / "models.json").read_text("utf-8"))
     wrong = [
         row["file"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -12,9 +13,13 @@ from pathlib import Path
 from ulid import ULID
 
 from kling_utils.errors import SettingError
+from kling_utils.jobs import manifest
 from kling_utils.media import workshop
 
 JOB_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
+_GONE = re.compile(rf"\.{JOB_ID.pattern}\.gone")
+_LONGEST_GAP, _SETTLED = 14 * 86400.0, 86400.0
+"""Seconds: between two sweeps of one clock, and after which a clock that jumped is believed."""
 
 
 def new_job_id() -> str:
@@ -74,31 +79,61 @@ class Home:
         )
 
     def remove(self, job_id: str) -> None:
-        shutil.rmtree(self.folder(job_id), ignore_errors=True)
+        """Remove a job's folder. Its name changes first, so that what a kill leaves behind is no job's any more."""
+        folder = self.folder(job_id)
+        gone = folder.with_name(f".{job_id}.gone")
+        with contextlib.suppress(OSError):
+            folder.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def steady(self, now: float) -> bool:
+        """Has the clock gone on evenly for a day? Ages count only then: a clock that jumped makes nothing old.
+
+        A gap between two sweeps of more than two weeks counts as a jump, backwards counts as well.
+        """
+        path = self.root / "swept.json"
+        since, last = now, now
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            since, last = map(float, json.loads(path.read_text("utf-8")))
+        if not 0 <= now - last <= _LONGEST_GAP:
+            since = now
+        with contextlib.suppress(OSError):
+            path.write_text(json.dumps([since, now]), "utf-8")
+        return now - since >= _SETTLED
 
     def sweep(self, known: set[str], *, unused_since: float, halves_since: float) -> None:
         """Remove what no job owns, by Unix times.
 
-        What was fetched or repaired goes when nobody touched it since ``unused_since``; what a killed process left half written, files
-        and job folders without a row, when nobody touched it since ``halves_since``. A repair under way holds a lock: what has none goes.
+        What was fetched or repaired goes when nobody touched it since ``unused_since``; what a killed process left half written goes
+        when nobody touched it since ``halves_since``. A repair under way holds a lock: what has none goes. Of the jobs' folders only
+        those go that were begun and never became a job, and those whose deletion was cut short.
         """
         for folder in self.fitted.glob("*"):
             with contextlib.suppress(OSError):
                 if workshop.sweep(folder):  # a repair was killed there, before it made anything
                     folder.rmdir()
 
-        jobs = [
-            (path, halves_since)
-            for path in (self.root / "jobs").glob("*")
-            if path.name not in known
-        ]
+        for path in (self.root / "jobs").glob("*"):
+            with contextlib.suppress(OSError):
+                if _GONE.fullmatch(path.name):
+                    shutil.rmtree(path)
+                elif (
+                    JOB_ID.fullmatch(path.name)
+                    and path.name not in known
+                    and path.stat().st_mtime < halves_since
+                ):
+                    if manifest.unmade(path) and not any(path.glob("re[sc]*")):
+                        shutil.rmtree(path)
+                    else:
+                        path.rmdir()  # only an empty one
+
         whole = [
             (path, unused_since)
             for folder in (self.fetched, self.fitted)
             for path in folder.glob("*")
         ]
         halves = [(path, halves_since) for path in self.fetched.glob(".*.part")]
-        for path, before in [*jobs, *halves, *whole]:
+        for path, before in [*halves, *whole]:
             with contextlib.suppress(OSError):
                 if path.stat().st_mtime < before:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pydantic import SecretStr
 
 from kling_utils import events as ev
+from kling_utils.jobs import manifest
 from kling_utils.jobs.access import Access
 from kling_utils.jobs.home import Home, new_job_id
 from kling_utils.jobs.intake import Looked
@@ -66,6 +67,7 @@ class Maker:
         folder = self._home.folder(job_id)
         folder.mkdir(mode=0o700)
         try:
+            manifest.begin(folder)
             cost = quote(
                 provider=provider,
                 model_name=request.model_name,

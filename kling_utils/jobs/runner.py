@@ -17,6 +17,7 @@ from kling_utils import errors
 from kling_utils import events as ev
 from kling_utils.errors import AlreadyHave, KlingError, Refused, StillRunning
 from kling_utils.events import Event
+from kling_utils.jobs import salvage
 from kling_utils.jobs.intake import changed, fingerprint
 from kling_utils.jobs.maker import Asked, Maker
 from kling_utils.jobs.outcome import WAYS_OUT, counts, have, named
@@ -110,6 +111,16 @@ class Runner(Rescue):
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    @property
+    def rebuilt(self) -> int:
+        """How many jobs came back from their folders when the home was opened."""
+        return self._store.rebuilt
+
+    @property
+    def home_said(self) -> str:
+        """What to tell about the home's database when it was damaged or lost; empty when all is well."""
+        return salvage.sentence(self.home, self.rebuilt)
 
     def watch(self) -> None:
         """Begin to watch this home's jobs, also those that an earlier process left behind."""
@@ -274,6 +285,7 @@ class Runner(Rescue):
 
     def _sweep(self) -> None:
         now = self._clock()
-        ended = now - self.settings.keep_days * DAY
+        keeps = self.settings.keep_days * DAY if self.home.steady(now) else now
+        ended = now - keeps
         self._store.presence.sweep()
         self._store.sweep(ended_before=ended, unused_since=now - UNUSED, halves_since=now - HALF)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from sqlalchemy import (
     update,
 )
 
+from kling_utils.jobs import manifest
 from kling_utils.values import TERMINAL
 
 metadata = MetaData()
@@ -98,10 +100,47 @@ def _leases_by_process(db: Connection) -> None:
         db.execute(update(jobs).values(lease_by=None))
 
 
+def _described(db: Connection) -> None:
+    """Each job's folder describes it."""
+    home = Path(str(db.engine.url.database)).parent
+    for row in db.execute(select(jobs)).mappings():
+        folder = home / "jobs" / row["job_id"]
+        if folder.is_dir():
+            manifest.write(folder, dict(row))
+
+
+def recovered(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of a job's folder, as it goes on: what was being sent is in doubt, a draft is made again."""
+    known = {column.name for column in jobs.columns}
+    kept = {name: value for name, value in row.items() if name in known}
+    kept = {"overdue": False, "waits_for": "", **kept, "lease_by": None}
+    if kept.get("state") == "submitting":
+        if kept.get("provider") == "local":
+            kept["state"] = "checked"
+        else:
+            kept |= {"state": "unconfirmed", "trouble": json.dumps(_IN_DOUBT)}
+    return kept
+
+
+_IN_DOUBT = {
+    "code": "SubmitUnconfirmed",
+    "message": "The request was being sent when the database was lost: the task may exist.",
+    "hint": "Look at your tasks at the provider: give the task id, dismiss the job, or send it again at your own risk.",
+    "money": "unknown",
+}
+
 # Forward only: migration i takes a database from version i to i + 1. The first one makes the tables as they are now.
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (metadata.create_all, _leases_by_process)
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
+    metadata.create_all,
+    _leases_by_process,
+    _described,
+)
 
 BUSY_SECONDS = 30.0
+
+
+class NewerDatabase(RuntimeError):
+    """The database was written by a newer program."""
 
 
 def connect(path: Path) -> Engine:
@@ -131,7 +170,11 @@ def connect(path: Path) -> Engine:
             "BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN"
         )
 
-    migrate(engine)
+    try:
+        migrate(engine)
+    except BaseException:
+        engine.dispose()
+        raise
     return engine
 
 
@@ -141,13 +184,13 @@ def writing(engine: Engine) -> Engine:
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the database to the newest version. Raises ``RuntimeError`` for one written by a newer program."""
+    """Bring the database to the newest version. Raises ``NewerDatabase`` for one written by a newer program."""
     with writing(engine).begin() as db:
         known = inspect(db).has_table("schema_version")
         at = db.scalar(select(version.c.version)) or 0 if known else 0
         if at > len(MIGRATIONS):
-            raise RuntimeError(
-                f"the database is of version {at}, this program knows up to {len(MIGRATIONS)}: update the program"
+            raise NewerDatabase(
+                f"it is of version {at}, this program knows up to {len(MIGRATIONS)}"
             )
         for step in MIGRATIONS[at:]:
             step(db)

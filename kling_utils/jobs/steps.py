@@ -197,6 +197,7 @@ class Steps:
         memory = self._diary.remember(job.job_id)
         memory.task_id = task_id
         now = self._clock()
+        self._store.describe_task(job.job_id, task_id, now)
         submitted = ev.Submitted(task_id=task_id)
         try:
             # Not bound to the lease: a task id must be written whoever holds the job by now. "failed": dismissed meanwhile.

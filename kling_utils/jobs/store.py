@@ -6,7 +6,9 @@ know what the states lead to.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import threading
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -27,14 +29,17 @@ from sqlalchemy import (
     true,
     update,
 )
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
+from kling_utils import events as ev
 from kling_utils.errors import NoSuchJob
 from kling_utils.events import Event
-from kling_utils.jobs import schema
-from kling_utils.jobs.home import Home, new_job_id
+from kling_utils.jobs import manifest, schema
+from kling_utils.jobs.home import JOB_ID, Home, new_job_id
 from kling_utils.jobs.presence import Presence
+from kling_utils.jobs.salvage import rescued
 from kling_utils.values import (
+    HOME_OWNER,
     TERMINAL,
     Job,
     MotionRequest,
@@ -52,6 +57,15 @@ _QUOTE = TypeAdapter(Quote)
 _TROUBLE = TypeAdapter(Trouble)
 _jobs, _events = schema.jobs, schema.events
 
+
+LOG = logging.getLogger(__name__)
+_DESCRIBED = tuple(
+    _jobs.c[name]
+    for name in ("state", "task_id", "video", "waits_for", "overdue", "trouble", "finished_at")
+)
+"""What is written into the job's folder as soon as it changes. Progress is not: the provider tells it again."""
+
+_CAME_BACK = "The database did not have this job; it was taken from the job's folder."
 
 WAITING: tuple[State, ...] = ("checked", "submitting", "queued")
 
@@ -89,16 +103,17 @@ class Store:
         self.home = home
         self.presence = Presence(home.workers, worker or new_job_id())
         self.worker = self.presence.worker
-        self._read = schema.connect(home.database)
+        self._read = rescued(home)
         self._write = schema.writing(self._read)
         self._changed = threading.Condition()
+        self.rebuilt = self._rebuild()
 
     def close(self) -> None:
         """Let go of all leases at once, and of the database."""
-        with self._write.begin() as db:
+        with contextlib.suppress(SQLAlchemyError), self._write.begin() as db:
             mine = _jobs.c.lease_by == self.worker
             db.execute(update(_jobs).where(mine).values(lease_by=None))
-        self.presence.close()
+        self.presence.close()  # with it all leases end, also where the database cannot be written
         self._read.dispose()
 
     # -- reading
@@ -224,6 +239,7 @@ class Store:
                     if not set(db.scalars(select(_jobs.c.job_id).where(same))) <= set(known):
                         raise Twin
                 db.execute(insert(_jobs).values(row))
+                self._describe(db, job.job_id)
                 db.execute(
                     insert(_events).values(
                         job_id=job.job_id, at=job.created, event=_EVENT.dump_json(event).decode()
@@ -261,11 +277,15 @@ class Store:
             with self._write.begin() as db:
                 if unleased:
                     where &= self._free(db)
+                described = select(*_DESCRIBED).where(_jobs.c.job_id == job_id)
+                before = db.execute(described).first()
                 if (
                     db.execute(update(_jobs).where(where).values(updated=now, **columns)).rowcount
                     == 0
                 ):
                     return False
+                if db.execute(described).first() != before:
+                    self._describe(db, job_id)
                 for event in events:
                     db.execute(
                         insert(_events).values(
@@ -333,16 +353,76 @@ class Store:
         return or_(_jobs.c.lease_by.is_(None), _jobs.c.lease_by.not_in(alive))
 
     def sweep(self, *, ended_before: float, unused_since: float, halves_since: float) -> None:
-        """Remove ended jobs and what no job owns. An unfinished job is never removed."""
+        """Remove ended drafts, ended jobs of visitors, and what no job owns.
+
+        An unfinished job is never removed, nor one of this home that Kling made: it was paid for.
+        """
         with self._read.connect() as db:
             old = (_jobs.c.state.in_(sorted(TERMINAL))) & (
                 func.coalesce(_jobs.c.finished_at, _jobs.c.updated) < ended_before
             )
-            ended = list(db.scalars(select(_jobs.c.job_id).where(old)))
+            free = or_(_jobs.c.provider == "local", _jobs.c.owner != HOME_OWNER)
+            ended = list(db.scalars(select(_jobs.c.job_id).where(old & free)))
             known = set(db.scalars(select(_jobs.c.job_id)))
         if ended:
             self.delete(ended)
         self.home.sweep(known, unused_since=unused_since, halves_since=halves_since)
+
+    # -- the database and the folders
+
+    def _describe(self, db: Connection, job_id: str) -> None:
+        """Write the job's ``job.json`` before its change is committed: in doubt, the folder knows more than the database."""
+        row = db.execute(select(_jobs).where(_jobs.c.job_id == job_id)).mappings().one()
+        manifest.write(self.home.folder(job_id), dict(row))
+
+    def describe_task(self, job_id: str, task_id: str, now: float) -> None:
+        """Keep a task id in the job's folder, whatever the database does."""
+        folder = self.home.folder(job_id)
+        row = manifest.read(folder)
+        if row is not None:
+            more = {"state": "queued", "task_id": task_id, "queued_at": now, "trouble": None}
+            manifest.write(folder, {**row, **more, "updated": now})
+
+    def _rebuild(self) -> int:
+        """Take from the folders what the database lacks: jobs that it does not have, and what it does not know of unfinished ones.
+
+        The number of jobs. Under the write lock database and folders agree, so what differs was lost.
+        """
+        with self._read.connect() as db:
+            if not self._differing(db):
+                return 0
+        count = 0
+        with self._write.begin() as db:
+            for row in self._differing(db):
+                try:
+                    with db.begin_nested():
+                        db.execute(delete(_jobs).where(_jobs.c.job_id == row["job_id"]))
+                        db.execute(insert(_jobs).values(row))
+                except SQLAlchemyError:
+                    LOG.warning("%s could not be taken from its folder", row["job_id"])
+                    continue
+                self._describe(db, row["job_id"])
+                note = _EVENT.dump_json(ev.Note(text=_CAME_BACK, lasting=True)).decode()
+                told = {"job_id": row["job_id"], "at": row["updated"], "event": note}
+                db.execute(insert(_events).values(told))
+                count += 1
+        return count
+
+    def _differing(self, db: Connection) -> list[dict[str, Any]]:
+        """Rows that the folders describe and the database has not, or has older."""
+        columns = (_jobs.c.job_id, _jobs.c.state, _jobs.c.updated)
+        known = {each: (state, updated) for each, state, updated in db.execute(select(*columns))}
+        held = set(db.scalars(select(_jobs.c.job_id).where(~self._free(db))))
+        found = []
+        for folder in (self.home.root / "jobs").glob("*"):
+            state, updated = known.get(folder.name, ("", -1.0))
+            if not JOB_ID.fullmatch(folder.name) or state in TERMINAL or folder.name in held:
+                continue
+            row = manifest.read(folder)
+            newer = row is not None and row.get("updated", -1.0) > updated
+            if row is not None and newer and row.get("state") != state:
+                found.append(schema.recovered(row))
+        return found
 
     # -- rows to values
 

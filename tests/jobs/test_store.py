@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import event
 
 from kling_utils import events as ev
-from kling_utils.errors import NoSuchJob
+from kling_utils.errors import NoSuchJob, SettingError
 from kling_utils.jobs import schema
 from kling_utils.jobs.home import Home, new_job_id
 from kling_utils.jobs.store import Private, Store, Twin
@@ -232,10 +232,13 @@ def test_trouble_survives(store: Store) -> None:
 
 def test_a_sweep_takes_old_results_and_orphans_but_no_unfinished_job(store: Store) -> None:
     old, running = (
-        add(store, state="succeeded", fingerprint="a" * 64),
+        add(store, state="succeeded", fingerprint="a" * 64, provider="local"),
         add(store, state="processing", fingerprint="b" * 64),
     )
-    store.change(old.job_id, now=50.0, finished_at=50.0)
+    paid = add(store, state="succeeded", fingerprint="c" * 64)
+    visitors = add(store, state="succeeded", fingerprint="c" * 64, owner="visitor")
+    for each in (old, paid, visitors):
+        store.change(each.job_id, now=50.0, finished_at=50.0)
     orphan = store.home.root / "jobs" / new_job_id()
     orphan.mkdir()
     fitted, half = store.home.fitted / "x" / "clip.mp4", store.home.fetched / ".clip.mp4.0011.part"
@@ -257,7 +260,9 @@ def test_a_sweep_takes_old_results_and_orphans_but_no_unfinished_job(store: Stor
     assert not half.exists()
     assert fitted.exists(), "it may stand in somebody's form"
     assert running.folder.exists()
-    assert [job.job_id for job in store.jobs()] == [running.job_id]
+    assert not visitors.folder.exists(), "it has no other owner"
+    assert paid.folder.exists(), "it was paid for"
+    assert [job.job_id for job in store.jobs()] == [paid.job_id, running.job_id]
     assert store.events(old.job_id) == []
 
 
@@ -284,7 +289,7 @@ def test_two_writers_wait_for_each_other_instead_of_failing(store: Store) -> Non
 def test_a_database_of_a_newer_program_is_refused(store: Store) -> None:
     with schema.writing(store._read).begin() as db:
         db.execute(schema.version.update().values(version=99))
-    with pytest.raises(RuntimeError, match="update the program"):
+    with pytest.raises(SettingError, match=r"of version 99.*Update the program.*Nothing was spent"):
         Store(store.home)
 
 
