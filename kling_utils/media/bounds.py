@@ -14,9 +14,11 @@ PICTURE_MEMORY = 560_000_000
 """Bytes of pictures that are decoded at once, over all threads: one of the largest that is opened, or many usual ones of 50 MB."""
 LOOKS = 4
 """Short runs of ffmpeg (probes, thumbnails) at once. One takes 0.1 to 0.5 s and up to 130 MB; they never wait for long runs."""
-LONG_RUNS = 2
-"""Long runs of ffmpeg at once (repairs, exports, recordings, previews, what the jobs convert). One uses all cores, and up to 400 MB
-for a 4K clip: more of them at once end no earlier."""
+MAKING, LONG_RUNS = 2, 3
+"""Repairs, exports, recordings and previews of the page at once, and long runs of ffmpeg in all: what the jobs convert and look into
+has one left. A run uses all cores, and up to 400 MB for a 4K clip: more of them at once end no earlier."""
+NICE = 10
+"""Niceness of a long run: the page and short looks go first."""
 FETCHES, FETCHES_EACH = 8, 2
 """Downloads from addresses at once, in all and for a visitor. A dead address holds one for up to 120 s."""
 CALLS, CALLS_EACH = 4, 1
@@ -58,7 +60,7 @@ checking = Lane(
     "check", Turns(LOOKS, "other checks", each=LOOKS // 2, queue=QUEUE, queue_each=QUEUE_EACH)
 )
 """Checks and submits of the page: files are measured, nothing is fetched."""
-making = Lane("make", Turns(LONG_RUNS, "other clips", queue=QUEUE, queue_each=QUEUE_EACH))
+making = Lane("make", Turns(MAKING, "other clips", queue=QUEUE, queue_each=QUEUE_EACH))
 """Repairs, exports, recordings, previews and thumbnails of the page."""
 fetching = Lane(
     "fetch",

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kling_utils.errors import FfmpegFailed, Interrupted
+from kling_utils.media import bounds
 from kling_utils.media.processes import Log, Watchdog, opened
 
 # A playlist named .mp4 would make ffmpeg open other files; a protocol list alone does not stop it, the format list does.
@@ -68,9 +69,14 @@ def _begun(
     brief: bool = False,
     stdin: int = subprocess.DEVNULL,
     stderr: int,
+    stop: Callable[[], bool] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A started ffmpeg, as ``processes.opened``. Raises ``FfmpegFailed`` when it is not there, or cannot be run."""
+    """A started ffmpeg, as ``processes.opened``, in its turn. Raises ``FfmpegFailed`` when it is not there, or cannot be run.
+
+    ``brief``: a look at a file, which has turns of its own. ``stop`` is asked while a turn is waited for.
+    """
     with contextlib.ExitStack() as stack:
+        stack.enter_context((bounds.looks if brief else bounds.long_runs).taken(stop=stop))
         try:
             process = stack.enter_context(
                 opened([executable(), *args], brief=brief, stdin=stdin, stderr=stderr)
@@ -86,6 +92,9 @@ def _begun(
             raise FfmpegFailed(
                 f"ffmpeg could not be started: {error.strerror or type(error).__name__}.", hint=hint
             ) from error
+        if not brief and hasattr(os, "setpriority"):  # not on Windows
+            with contextlib.suppress(OSError):  # it has ended already
+                os.setpriority(os.PRIO_PROCESS, process.pid, bounds.NICE)
         yield process
 
 
@@ -174,7 +183,8 @@ def run_to_end(
     ``seconds`` is the length of what is written; ``on_progress`` gets 0..1; ``stop`` is asked about twice a second and ends the run
     with ``Interrupted``. ``patience`` seconds without progress, or any failure, raise ``FfmpegFailed``, also of a silent ffmpeg.
     """
-    with start(["-stats_period", "0.5", "-progress", "pipe:1", *args], stdin=False) as running:
+    reports_too = ["-stats_period", "0.5", "-progress", "pipe:1", *args]
+    with start(reports_too, stdin=False, stop=stop) as running:
         assert running.stdout is not None  # noqa: S101 - start() opens it
         lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         reports = running.stdout
@@ -244,10 +254,13 @@ class Running:
 
 
 @contextlib.contextmanager
-def start(args: Sequence[str], *, stdin: bool) -> Iterator[Running]:
+def start(
+    args: Sequence[str], *, stdin: bool, stop: Callable[[], bool] | None = None
+) -> Iterator[Running]:
     """Start ffmpeg with pipes: stdout always, stdin when asked. Whatever happens inside, nothing is left running."""
     pipe = subprocess.PIPE if stdin else subprocess.DEVNULL
-    with Log() as log, _begun([*_QUIET, *args], stdin=pipe, stderr=log.writer) as process:
+    begun = functools.partial(_begun, [*_QUIET, *args], stdin=pipe, stop=stop)
+    with Log() as log, begun(stderr=log.writer) as process:
         log.handed_over()
         yield Running(process, log)
 

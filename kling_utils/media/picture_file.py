@@ -15,6 +15,7 @@ from typing import IO
 from PIL import Image
 
 from kling_utils.errors import UnreadableMedia
+from kling_utils.media import bounds
 from kling_utils.media.opening import begin, unreadable
 from kling_utils.media.picture_header import (
     Header,
@@ -72,11 +73,15 @@ def open_picture(path: Path, *, longest: int | None = None) -> Iterator[Opened]:
     """The picture in a file, of several the first, decoded. Broken tags do not matter.
 
     ``longest``: the caller needs no more pixels on the longer side, so a JPEG is decoded reduced, though not below that.
-    Raises ``UnreadableMedia`` (message: what the file is; hint: what to do), before anything is decoded when it is too large.
+    Waits while others take the memory for pictures. Raises ``UnreadableMedia`` (message: what the file is; hint: what to do), before
+    anything is decoded when it is too large.
     """
     kind, header = _measured(path)
-    # Pillow has no file of its own to keep open when the picture turns out to be broken
-    with spliced(path, header.ranges) if header.ranges else path.open("rb") as source:
+    with (
+        bounds.pictures.taken(header.memory),
+        # Pillow has no file of its own to keep open when the picture turns out to be broken
+        spliced(path, header.ranges) if header.ranges else path.open("rb") as source,
+    ):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # a stray tag is no reason to stop

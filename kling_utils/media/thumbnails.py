@@ -11,6 +11,7 @@ import numpy as np
 from kling_utils.media import ffmpeg
 from kling_utils.media.encode import for_screen
 from kling_utils.media.streams import Streams, look
+from kling_utils.media.turns import visitor
 
 _SHORT = 60.0
 """Seconds of a clip that is decoded as a whole when it has too few key pictures: about 2 s of work at 1080p."""
@@ -33,7 +34,7 @@ def thumbnails(path: Path, count: int, *, height: int = 96) -> list[bytes]:
     moments = [
         float(keys[np.abs(keys - apart * i).argmin()]) if len(keys) else 0.0 for i in range(count)
     ]
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(2, initializer=visitor.set, initargs=(visitor.get(),)) as pool:
         found = dict(
             zip(
                 sorted(set(moments)),

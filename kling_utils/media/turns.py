@@ -151,12 +151,13 @@ class Slots:
 
     def __init__(self, turns: Turns, *, patience: float) -> None:
         self.turns, self._patience = turns, patience
-        self._mine = threading.local()
+        self._holders: set[int] = set()
 
     @contextlib.contextmanager
     def taken(self, weight: int = 1, *, stop: Callable[[], bool] | None = None) -> Iterator[None]:
         """Wait for a turn, at most ``patience`` seconds: then ``Busy``. ``stop`` is asked meanwhile, and ends it with ``Interrupted``."""
-        if getattr(self._mine, "held", False):
+        thread = threading.get_ident()
+        if thread in self._holders:
             yield
             return
         turn = threading.Event()
@@ -164,10 +165,10 @@ class Slots:
         self.turns.ask(ticket)
         try:
             self._wait(turn, stop)
-            self._mine.held = True
+            self._holders.add(thread)
             yield
         finally:
-            self._mine.held = False
+            self._holders.discard(thread)  # a generator may end in another one
             self.turns.leave(ticket)
 
     def _wait(self, turn: threading.Event, stop: Callable[[], bool] | None) -> None:

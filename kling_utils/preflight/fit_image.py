@@ -13,7 +13,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from kling_utils.media import pictures
+from kling_utils.media import bounds, pictures
+from kling_utils.media.picture_file import picture_cost
 from kling_utils.preflight import fit_words, words
 from kling_utils.preflight.limits import limit, show
 from kling_utils.preflight.plan import FitChoices, ImagePlan, Step, step
@@ -128,6 +129,11 @@ def make_image(
 ) -> tuple[Path, tuple[Step, ...]]:
     """Make it in the folder ``work``: the file and what was done. ``stop`` raises when it is time. Raises ``UnreadableMedia``."""
     stop()
+    with bounds.pictures.taken(picture_cost(plan.info.path)[1]):
+        return _made(plan, work, stop)
+
+
+def _made(plan: ImagePlan, work: Path, stop: Callable[[], None]) -> tuple[Path, tuple[Step, ...]]:
     picture = pictures.plain(plan.info.path, plan.behind)
     stop()
     if plan.crop is not None:

@@ -1,0 +1,101 @@
+"""The bounds hold where the work is begun: ffmpeg's processes and decoded pictures, whoever begins them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from kling_utils.errors import Interrupted
+from kling_utils.media import bounds, ffmpeg
+from kling_utils.media.picture_file import MAX_MEMORY, open_picture, picture_cost
+from kling_utils.media.turns import visitor
+
+OTHERS = 4
+
+
+@pytest.fixture
+def silent(tmp_path: Path) -> Iterator[Path]:
+    """A file that never gives a byte: whoever opens it waits."""
+    path = tmp_path / "silent.mp4"
+    os.mkfifo(path)
+    held = os.open(path, os.O_RDWR)
+    yield path
+    os.close(held)
+
+
+def nice(pid: int) -> int:
+    return os.getpriority(os.PRIO_PROCESS, pid)
+
+
+def test_long_runs_are_bounded_and_looks_do_not_wait_for_them(silent: Path) -> None:
+    over = threading.Event()
+    begun: list[int] = []
+    more = threading.Condition()
+
+    def long_run(who: str) -> None:
+        visitor.set(who)
+        with (
+            contextlib.suppress(Interrupted),
+            ffmpeg.start(
+                [*ffmpeg.source(silent), "-f", "null", "-"], stdin=False, stop=over.is_set
+            ) as running,
+        ):
+            with more:
+                begun.append(nice(running.process.pid))
+                more.notify_all()
+            over.wait(60)
+
+    with ThreadPoolExecutor(bounds.LONG_RUNS + OTHERS) as threads:
+        runs = [threads.submit(long_run, "a") for _ in range(bounds.LONG_RUNS + OTHERS)]
+        try:
+            with more:
+                assert more.wait_for(lambda: len(begun) == bounds.LONG_RUNS, 30)
+            assert ffmpeg.run(["-version"], timeout=20, quiet=False).stdout  # a look
+            with pytest.raises(Interrupted):
+                ffmpeg.run_to_end(["-version"], seconds=1, stop=lambda: True)
+            assert len(begun) == bounds.LONG_RUNS
+            assert set(begun) == {max(bounds.NICE, nice(0))}
+        finally:
+            over.set()
+        for run in runs:
+            run.result(60)
+
+
+def test_a_thread_that_runs_one_may_run_more_inside(silent: Path) -> None:
+    args = [*ffmpeg.source(silent), "-f", "null", "-"]
+    with contextlib.ExitStack() as stack:
+        for _ in range(bounds.LONG_RUNS + 1):
+            stack.enter_context(ffmpeg.start(args, stdin=False))
+
+
+def test_decoded_pictures_share_the_memory_that_there_is(tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    Image.new("RGB", (7000, 6000)).save(path, compress_level=1)
+    most = bounds.PICTURE_MEMORY // picture_cost(path)[1]
+    assert 1 <= most < OTHERS
+    open_now, peak, lock = [0], [0], threading.Lock()
+
+    def look(_: int) -> None:
+        with open_picture(path):
+            with lock:
+                open_now[0] += 1
+                peak[0] = max(peak[0], open_now[0])
+            with lock:
+                open_now[0] -= 1
+
+    with ThreadPoolExecutor(OTHERS) as threads:
+        waiting: list[Future[None]] = [threads.submit(look, n) for n in range(OTHERS)]
+        for each in waiting:
+            each.result(60)
+    assert 1 <= peak[0] <= most
+
+
+def test_the_largest_picture_fits() -> None:
+    assert bounds.PICTURE_MEMORY >= MAX_MEMORY
