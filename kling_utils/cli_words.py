@@ -24,6 +24,7 @@ import typer
 
 from kling_utils import errors
 from kling_utils.errors import SPENT, KlingError, MoneyState
+from kling_utils.media.names import MOST_BYTES
 from kling_utils.values import (
     CharacterOrientation,
     Finding,
@@ -249,6 +250,10 @@ def writable(
     """End with a sentence when a file must not be written as ``out``: it is one that it is made ``of``, its ending would lie, its
     folder is not there, or it exists. ``folder``: it may be one, and gets a file with the job's name.
     """
+    length = len(os.fsencode(out.name))
+    if length > MOST_BYTES:
+        told = f"The name of the file has {length} bytes; at most {MOST_BYTES} are allowed."
+        usage(told, "Give a shorter name.", as_json)
     if out.is_dir():
         if folder:
             return

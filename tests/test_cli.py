@@ -229,6 +229,21 @@ def test_out_that_exists_is_refused_without_force_and_before_anything_is_spent(
     assert mine.stat().st_size > 1000
 
 
+def test_names_of_any_length_are_repaired_and_too_long_ones_are_told(
+    shell: Shell, novita: ScriptedNovita, address: str, tmp_path: Path
+) -> None:
+    small = tmp_path / ("舞" * 83 + ".png")
+    Image.effect_noise((280, 300), 60).convert("RGB").save(small)
+    done = shell("run", small, address, "--fit", "--json")
+    assert (done.returncode, line(done)["state"]) == (0, "succeeded"), done.stderr
+    for command in (("run", small, address), ("compare", address, address)):
+        told = shell(*command, "--out", tmp_path / ("舞" * 90 + ".mp4"), "--json")
+        assert told.returncode == 2
+        assert "274 bytes; at most 255" in told.stderr
+        assert "Traceback" not in told.stderr
+    assert novita.state.submit_count == 1
+
+
 def test_out_is_no_input_and_says_what_it_is(
     shell: Shell, novita: ScriptedNovita, picture: Path, clip: Path, address: str, tmp_path: Path
 ) -> None:

@@ -15,10 +15,13 @@ import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from kling_utils.media.names import part_name
+
 UPLOAD_LIMIT = (
     128 * 1024 * 1024
 )  # bytes; over the wire's own limit, so that an oversized file gets the wire's words for it
 UPLOAD_HOURS = 1.0  # an upload lives this long after it was last handed over or used; tasks keep their own copies
+
 TYPES = {
     ".png": "image/png",
     ".jpg": "image/jpeg",
@@ -129,7 +132,7 @@ def link(source: Path, place: Path) -> None:
 
 def write_atomic(path: Path, text: str) -> None:
     """Write beside the place, readable by nobody else, and rename."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    part = part_name(path)
     try:
         with open(part, "x", encoding="utf-8", opener=_private) as file:
             file.write(text)

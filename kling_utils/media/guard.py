@@ -11,7 +11,6 @@ import contextlib
 import errno
 import logging
 import os
-import secrets
 import socket
 import threading
 import time
@@ -26,6 +25,7 @@ from urllib3.exceptions import HTTPError
 
 from kling_utils.errors import AddressRefused, KlingError, NoContact
 from kling_utils.media.addresses import Address, Allowed, bare, parse, proxies_for, public
+from kling_utils.media.names import part_name
 from kling_utils.media.sniff import HEAD_BYTES, Kind, sniff
 
 REDIRECTS = 4
@@ -260,7 +260,7 @@ class Guard:
         Raises ``AddressRefused`` (policy, status, size, kind), ``NoContact``, and ``KlingError`` when it cannot be written.
         """
         deadline = self._clock() + total_timeout
-        part = dest.with_name(f".{dest.name}.{secrets.token_hex(4)}.part")
+        part = part_name(dest)
         try:
             with self.open(url, total=total_timeout) as response, part.open("xb") as file:
                 refuse_status(response, url)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from kling_utils.errors import FfmpegFailed
 from kling_utils.media import ffmpeg
+from kling_utils.media.names import part_name
 from kling_utils.values import VideoInfo
 
 _EVERYWHERE = {"yuv420p", "yuvj420p"}
@@ -94,7 +94,7 @@ def make_playable(source: Path, info: VideoInfo, dest: Path, *, timeout: float =
 @contextmanager
 def beside(dest: Path) -> Iterator[Path]:
     """A temporary name in the folder of ``dest``, for a file that is renamed when it is whole; removed when it was not."""
-    part = dest.with_name(f".{dest.name}.{secrets.token_hex(4)}.part")
+    part = part_name(dest)
     try:
         yield part
     finally:

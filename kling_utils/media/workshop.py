@@ -8,13 +8,15 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+from kling_utils.errors import KlingError, SettingError
+from kling_utils.media.names import part_name
 
 _LOCK = "lock"
 _ORPHAN = re.compile(
@@ -24,7 +26,7 @@ _ORPHAN = re.compile(
 
 @contextmanager
 def workshop(dest: Path, name: str) -> Iterator[Path]:
-    """A new folder ``.{name}.{hex}.part`` in the folder ``dest``, removed at the end whatever happens.
+    """A new folder ``.{name}.{hex}.part``, the name cut where it is long, in the folder ``dest``, removed at the end whatever happens.
 
     What earlier workshops left there when they were killed is swept first. A lock that the system gives back when a process dies tells
     them from those that are still at work, in this process or another.
@@ -32,7 +34,7 @@ def workshop(dest: Path, name: str) -> Iterator[Path]:
     dest.mkdir(parents=True, exist_ok=True)
     sweep(dest)
     while True:
-        folder = dest / f".{name[:80]}.{secrets.token_hex(6)}.part"
+        folder = part_name(dest / name, letters=12)
         folder.mkdir()
         lock = FileLock(folder / _LOCK)
         with contextlib.suppress(
@@ -46,6 +48,21 @@ def workshop(dest: Path, name: str) -> Iterator[Path]:
         yield folder
     finally:
         _remove(folder, lock)
+
+
+@contextmanager
+def local_trouble(dest: Path) -> Iterator[None]:
+    """What the system says when ``dest`` cannot be written becomes a ``SettingError``: nothing was sent, so nothing was spent."""
+    try:
+        yield
+    except KlingError:
+        raise
+    except OSError as error:
+        where = error.filename2 or error.filename or dest
+        raise SettingError(
+            f"{where} could not be written or read: {error.strerror or error}.",
+            hint="Check the folder, its permissions and the free space, or choose another place.",
+        ) from error
 
 
 def sweep(dest: Path) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import random
 import re
-import secrets
 import shutil
 import threading
 import time
@@ -30,6 +29,7 @@ from kling_utils.errors import (
 )
 from kling_utils.media.addresses import bare
 from kling_utils.media.guard import FULL, Guard, chunks, length, unwritten
+from kling_utils.media.names import part_name
 from kling_utils.media.sniff import sniff
 from kling_utils.novita.backoff import PATIENCE, TRIES, full_jitter, retry_after
 
@@ -87,9 +87,7 @@ def download(
     """
     state = _State(url)
     pause, rng = wait or threading.Event().wait, rng or random.Random()  # noqa: S311 - jitter
-    part = dest.with_name(
-        f".{dest.name}.{secrets.token_hex(4)}.part"
-    )  # beside it, and nobody else's
+    part = part_name(dest)  # beside it, and nobody else's
     try:
         with part.open("xb") as file:
             told = _Teller(on_progress, clock)

@@ -10,6 +10,7 @@ nothing half done under a final name. Refuses to know pixels (``media``) and whi
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -21,9 +22,10 @@ from kling_utils.errors import (
     UnreadableMedia,
     Unrepairable,
 )
+from kling_utils.media.names import named
 from kling_utils.media.probe import probe_image, probe_video
 from kling_utils.media.thumbnails import thumbnails
-from kling_utils.media.workshop import move, workshop
+from kling_utils.media.workshop import local_trouble, move, workshop
 from kling_utils.preflight import fit_words
 from kling_utils.preflight.check import check_image, check_video
 from kling_utils.preflight.fit_image import make_image, plan_image
@@ -125,9 +127,11 @@ def fit(
     """Do what the plan says; the new files are in the folder ``dest``, under names that nothing there has.
 
     ``stop`` is asked about twice a second. Both files appear when both are ready; before, and after a stop, an error or a kill, there are
-    none. Raises ``Unrepairable`` for a plan with something impossible in it, ``Interrupted``, ``FfmpegFailed``, ``UnreadableMedia``.
+    none. Raises ``Unrepairable`` for a plan with something impossible in it, ``Interrupted``, ``FfmpegFailed``, ``UnreadableMedia``,
+    and ``SettingError`` when ``dest`` cannot be written.
     """
-    return _fit(plan, dest, None, on_progress, stop)
+    with local_trouble(dest):
+        return _fit(plan, dest, None, on_progress, stop)
 
 
 def fit_file(
@@ -144,7 +148,7 @@ def fit_file(
         )
     made = plan.image or plan.video
     assert made is not None  # noqa: S101 - one of both, as was just seen
-    if out.exists() and out.samefile(made.info.path):
+    if os.path.exists(out) and out.samefile(made.info.path):
         raise InvalidRequest(
             f"{out.name} is the original, which is never written over.",
             hint="Choose another name.",
@@ -164,7 +168,8 @@ def fit_file(
             hint="Choose a name in .jpg.",
             field="image",
         )
-    return _fit(plan.saved_as(ending), out.parent, out, on_progress, stop)
+    with local_trouble(out):
+        return _fit(plan.saved_as(ending), out.parent, out, on_progress, stop)
 
 
 def _fit(
@@ -291,10 +296,10 @@ def _field(plan: Plan) -> str:
 
 def _free(dest: Path, stem: str, suffix: str) -> Path:
     """A name in ``dest`` that nothing has."""
-    number, path = 1, dest / f"{stem}-fit{suffix}"
+    number, path = 1, dest / named(stem, f"-fit{suffix}")
     while path.exists():
         number += 1
-        path = dest / f"{stem}-fit-{number}{suffix}"
+        path = dest / named(stem, f"-fit-{number}{suffix}")
     return path
 
 

@@ -22,6 +22,7 @@ from kling_utils.media import ffmpeg
 from kling_utils.media.pictures import plain
 from kling_utils.media.playable import beside
 from kling_utils.media.probe import probe_video
+from kling_utils.media.workshop import local_trouble
 from kling_utils.review import encode, graph, sheet
 from kling_utils.review.encode import STILLS, Kind, Knobs
 from kling_utils.review.graph import Clip, Graph
@@ -80,10 +81,11 @@ def compare(
             _picture(picture) if layout == "triptych" and picture else None,
             Path(folder),
         )
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with beside(out) as part:
-            _fit(job, part, max_bytes, _forward(on_progress), stop)
-            os.replace(part, out)
+        with local_trouble(out):
+            out.parent.mkdir(parents=True, exist_ok=True)
+            with beside(out) as part:
+                _fit(job, part, max_bytes, _forward(on_progress), stop)
+                os.replace(part, out)
     if on_progress is not None:
         on_progress(1.0)
     return out
@@ -212,7 +214,7 @@ def _agreed(
             f"max_bytes is {max_bytes}.", hint="Give the size in bytes, such as 8_000_000."
         )
     for source in (*sources, *([Path(image)] if image is not None else [])):
-        if out.exists() and source.exists() and out.samefile(source):
+        if os.path.exists(out) and os.path.exists(source) and out.samefile(source):
             raise InvalidRequest(
                 f"{out.name} is one of the files that are compared.",
                 hint="Choose another name for the comparison.",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from kling_utils.errors import AlreadyHave, InvalidRequest, KlingError
+from kling_utils.media.names import named
 from kling_utils.preflight.limits import limit
 from kling_utils.show import cards, words
 from kling_utils.studio import files, refusal, snippets, visitor
@@ -369,7 +370,9 @@ def trimmed(job: Job, begin: float, end: float) -> Path:
     )
     if not plan.needed:
         return source
-    out = files.made(source, f"{Path(job.video_name).stem[:60] or 'clip'} {begin:g}-{end:g} s.mp4")
+    out = files.made(
+        source, named(Path(job.video_name).stem or "clip", f" {begin:g}-{end:g} s.mp4")
+    )
     if not out.exists():
         fit_file(plan, out)
     return out

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 import gradio as gr
 
 from kling_utils.errors import Interrupted, KlingError
+from kling_utils.media.names import cut
 from kling_utils.studio import files, visitor
 from kling_utils.studio.desk import Desk
 from kling_utils.studio.theme import static
@@ -234,4 +235,4 @@ def stem(job: Job) -> str:
 
 def _plain(text: str) -> str:
     words = "".join(c if c.isalnum() or c in "-_" else " " for c in text).split()
-    return "-".join(words)[:40] or "file"
+    return cut("-".join(words), 80) or "file"

@@ -20,7 +20,7 @@ from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder
 
 from kling_utils.errors import UnreadableMedia
-from kling_utils.media import ffmpeg, playable
+from kling_utils.media import ffmpeg, names, playable
 from kling_utils.media.pictures import plain
 from kling_utils.values import ImageInfo, VideoInfo
 
@@ -79,10 +79,10 @@ def named(path: Path, name: str) -> Path | None:
     """A copy under the name that the user gave it, so that a job made from another job's files keeps their names; None when it is gone."""
     plain = "".join(
         c for c in Path(name.replace("\\", "/")).name if c.isprintable() and c not in '<>:"|?*'
-    )[-100:].strip(". ")
-    plain = plain or path.name
-    if Path(plain).suffix.lower() != path.suffix.lower():
-        plain += path.suffix
+    ).strip(". ")
+    plain, ending = plain or path.name, path.suffix
+    stem = plain[: len(plain) - len(ending)] if plain.lower().endswith(ending.lower()) else plain
+    plain = names.named(stem, ending)
     try:
         out = made(path, plain)
         if not out.exists():

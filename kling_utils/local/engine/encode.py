@@ -14,6 +14,7 @@ from kling_utils.errors import FfmpegFailed
 from kling_utils.local.engine.errors import EngineError
 from kling_utils.media import ffmpeg
 from kling_utils.media.arrays import Frame
+from kling_utils.media.names import named
 from kling_utils.media.processes import Watchdog
 from kling_utils.values import Size
 
@@ -42,7 +43,7 @@ class Film:
 
 def partial_path(out: Path) -> Path:
     """Where this process writes ``out`` until it is whole."""
-    return out.with_name(f".{out.stem}.{os.getpid()}.part.mp4")
+    return out.with_name(named(f".{out.stem}", f".{os.getpid()}.part.mp4"))
 
 
 @contextlib.contextmanager
