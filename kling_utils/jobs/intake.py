@@ -5,26 +5,30 @@ Owns the measuring of inputs, once for each content, and the fingerprint. Refuse
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 import secrets
 import shutil
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
 from kling_utils.errors import AddressRefused, KlingError, UnreadableMedia
 from kling_utils.jobs.home import Home
+from kling_utils.media import bounds
 from kling_utils.media.guard import Guard
 from kling_utils.media.probe import probe_image, probe_video
 from kling_utils.media.shares import direct, share_of
+from kling_utils.media.turns import visitor
 from kling_utils.values import ImageInfo, MotionRequest, VideoInfo, is_url, parameters
 
-MAX_FETCH_BYTES = 200_000_000
 REMEMBERED = 200
 FETCHED_FOR = 600.0
 """Seconds for which what an address served is taken as what it serves."""
@@ -66,6 +70,9 @@ class Intake:
         self._home, self._guard, self._clock = home, guard, clock
         self._known: dict[tuple[object, ...], ImageInfo | VideoInfo] = {}
         self._fetched: dict[tuple[str, str], tuple[float, Path]] = {}
+        self._fetching: dict[tuple[str, str], Future[Path]] = {}
+        self._failed: dict[tuple[str, str], tuple[float, KlingError]] = {}
+        self._fetched_by: dict[Path, str] = {}
         self._lock = threading.Lock()
 
     def image(self, source: str | Path) -> Looked[ImageInfo]:
@@ -80,6 +87,44 @@ class Intake:
         with self._lock:
             if now - self._fetched.get(key, (-FETCHED_FOR, path))[0] >= FETCHED_FOR:
                 self._fetched[key] = now, path
+
+    def begin(self, kind: str, source: str | Path | None) -> Future[Path] | None:
+        """The download of an address, in threads of its own; the same one for all who want it.
+
+        None for a file, and for an address of which it is known what it serves, or that it serves nothing. Raises ``Busy``.
+        """
+        if source is None or not is_url(source):
+            return None
+        shared = str(source)
+        key = (kind, direct(shared))
+        with self._lock:
+            if self._answer(key) is not None:
+                return None
+            if (future := self._fetching.get(key)) is None:
+                future = bounds.fetching.submit(lambda: self._download(key, shared))
+                self._fetching[key] = future
+        future.add_done_callback(lambda _: self._over(key, future))
+        return future
+
+    def _over(self, key: tuple[str, str], future: Future[Path]) -> None:
+        with self._lock:
+            if self._fetching.get(key) is future:
+                del self._fetching[key]
+
+    def _answer(self, key: tuple[str, str]) -> Path | KlingError | None:
+        """What an address served or why it served nothing, while that is remembered. The lock is held."""
+        now = self._clock()
+        if key in self._fetched:
+            at, path = self._fetched[key]
+            if now - at < FETCHED_FOR and path.is_file():
+                return path
+            del self._fetched[key]
+        if key in self._failed:
+            at, error = self._failed[key]
+            if now - at < bounds.UNREACHABLE_FOR:
+                return error
+            del self._failed[key]
+        return None
 
     def _look(self, kind: str, source: str | Path, probe: Callable[[Path], Info]) -> Looked[Info]:
         path: Path | None = None
@@ -109,15 +154,49 @@ class Intake:
         return info
 
     def _fetch(self, kind: str, shared: str) -> Path:
-        url = direct(shared)
+        future = self.begin(kind, shared)
+        if future is not None:
+            return future.result()
         with self._lock:
-            at, path = self._fetched.get((kind, url), (0.0, Path()))
-        if at and self._clock() - at < FETCHED_FOR and path.is_file():
-            return path
+            answer = self._answer((kind, direct(shared)))
+        if isinstance(answer, KlingError):
+            raise answer.with_traceback(None)
+        if answer is None:  # forgotten within this moment
+            return self._fetch(kind, shared)
+        with contextlib.suppress(OSError):
+            os.utime(answer)  # what is used stays longest
+        return answer
+
+    def _download(self, key: tuple[str, str], shared: str) -> Path:
+        try:
+            path = self._guarded(key[1], shared)
+        except KlingError as error:
+            with self._lock:
+                _drop_first(self._failed)
+                self._failed[key] = self._clock(), error
+            raise
+        with self._lock:
+            _drop_first(self._fetched)
+            self._fetched[key] = self._clock(), path
+            self._fetched_by[path] = visitor.get()
+        self._make_room(visitor.get())
+        return path
+
+    def _make_room(self, who: str) -> None:
+        """Remove what was fetched and not used for longest, until the rest is within the bounds."""
+        with self._lock:
+            mine = {path for path, by in self._fetched_by.items() if who and by == who}
+        removed = _trim(mine, bounds.FETCHED_EACH)
+        removed |= _trim(set(self._home.fetched.glob("[!.]*")), bounds.FETCHED)
+        with self._lock:
+            for path in removed:
+                self._fetched_by.pop(path, None)
+
+    def _guarded(self, url: str, shared: str) -> Path:
         self._home.make()
         try:
-            path = self._guard.fetch(
-                url, self._home.fetched / secrets.token_hex(16), max_bytes=MAX_FETCH_BYTES
+            return self._guard.fetch(
+                url, self._home.fetched / secrets.token_hex(16), max_bytes=bounds.FILE
             )
         except AddressRefused as error:
             share = share_of(shared)
@@ -127,9 +206,33 @@ class Intake:
                 f"This {share.name} link does not give the file to strangers. {error.message}",
                 hint="Share it with everyone who has the link, or download the file and give it from there.",
             ) from None
-        with self._lock:
-            self._fetched[(kind, url)] = (self._clock(), path)
-        return path
+
+
+def _drop_first(known: dict[tuple[str, str], tuple[float, Any]]) -> None:
+    """Room for one more."""
+    while len(known) >= REMEMBERED:
+        del known[next(iter(known))]
+
+
+def _trim(paths: set[Path], most: int) -> set[Path]:
+    """Remove files, the one that was not used for longest first, until the rest has ``most`` bytes. Returns what is not there now."""
+    files: list[tuple[float, int, Path]] = []
+    gone: set[Path] = set()
+    for path in paths:
+        try:
+            stat = path.stat()
+        except OSError:
+            gone.add(path)
+        else:
+            files.append((stat.st_mtime, stat.st_size, path))
+    left = sum(size for _, size, _ in files)
+    for _, size, path in sorted(files):
+        if left <= most:
+            break
+        path.unlink(missing_ok=True)
+        gone.add(path)
+        left -= size
+    return gone
 
 
 def display_name(source: str | Path) -> str:

@@ -13,7 +13,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
@@ -183,11 +183,13 @@ class Slots:
 
 
 class Lane:
-    """Threads of their own for one kind of work, as many as ``turns`` has units: no other thread waits for it."""
+    """Threads of their own for one kind of work, as many as ``turns`` has units: no other thread waits for it.
+
+    They are daemons: a stranger's server that does not answer keeps no program from ending.
+    """
 
     def __init__(self, name: str, turns: Turns) -> None:
-        self.turns = turns
-        self._pool = ThreadPoolExecutor(turns.most, thread_name_prefix=f"kling-{name}")
+        self._name, self.turns = f"kling-{name}", turns
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
         """``work`` in its turn, with this context and for its visitor. Raises ``Busy`` where too many wait.
@@ -207,7 +209,8 @@ class Lane:
             else:
                 future.set_result(result)
 
-        ticket = Ticket(visitor.get(), lambda: self._pool.submit(run))
+        thread = threading.Thread(target=run, name=self._name, daemon=True)
+        ticket = Ticket(visitor.get(), thread.start)
         self.turns.ask(ticket)
         future.add_done_callback(lambda _: self.turns.leave(ticket))
         return future
