@@ -55,7 +55,7 @@ class Maker:
         asked: Asked,
         state: State,
         *,
-        most: int | None = None,
+        most: tuple[int, int] | None = None,
         known: Collection[str] | None = None,
     ) -> Job:
         """The job in its first state; ``most`` and ``known`` as in ``Store.add``.

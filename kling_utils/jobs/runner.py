@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from kling_utils import errors
 from kling_utils import events as ev
-from kling_utils.errors import AlreadyHave, KlingError, Refused, StillRunning
+from kling_utils.errors import AlreadyHave, Busy, Refused, StillRunning
 from kling_utils.events import Event
 from kling_utils.jobs import salvage
 from kling_utils.jobs.intake import changed, fingerprint
@@ -26,6 +26,7 @@ from kling_utils.jobs.rescue import Rescue
 from kling_utils.jobs.steps import Steps
 from kling_utils.jobs.store import Full, Twin
 from kling_utils.jobs.watcher import Lane, Watcher
+from kling_utils.media import bounds
 from kling_utils.novita.transport import Transport
 from kling_utils.preflight.check import check
 from kling_utils.preflight.plan import FitChoices
@@ -34,6 +35,7 @@ from kling_utils.values import (
     HOME_OWNER,
     Job,
     MotionRequest,
+    Provider,
     Report,
     Result,
     State,
@@ -43,12 +45,28 @@ DRAFT_EXISTS = "A local draft of the same request exists; this one is made by Kl
 DAY = 86400.0
 UNUSED, HALF = DAY, 600.0
 """Seconds: what was fetched or repaired may stand in somebody's form for a day; what is half written is touched all the time."""
-DRAFTS_WAITING = 2
-"""Most drafts that one visitor of a hosted page may have waiting."""
-
+_WAITING: dict[Provider, tuple[int, int]] = {
+    "local": (bounds.DRAFTS_WAITING_EACH, bounds.DRAFTS_WAITING),
+    "novita": (bounds.KEY_JOBS_WAITING_EACH, bounds.KEY_JOBS_WAITING),
+}
+"""Most jobs that one visitor of a hosted page may have waiting, and all visitors together."""
 
 _STANDING: tuple[State, ...] = ("unconfirmed", "succeeded", "failed")
 """Which of several jobs for one request is told of: a doubt before a result, a result before a failure."""
+
+
+def _full(provider: Provider, full: Full) -> Busy:
+    """What is said to a visitor whose job finds no room."""
+    each, most = _WAITING[provider]
+    what = "drafts" if provider == "local" else "jobs that are not sent yet"
+    if full.mine:
+        hint = "Wait until one has started"
+        hint += "; drafts are made one at a time." if provider == "local" else ", then try again."
+        return Busy(f"You have {each} {what} waiting already.", hint=hint)
+    return Busy(
+        f"This page is busy: {most} {what} of its visitors wait already.",
+        hint="Try again in some minutes.",
+    )
 
 
 def _moving(job: Job) -> bool:
@@ -175,15 +193,12 @@ class Runner(Rescue):
         if paid and not fresh:
             raise have(min(paid, key=lambda twin: _STANDING.index(twin.state)))
         take = max((twin.take for twin in twins), default=0) + 1
-        most = DRAFTS_WAITING if self.settings.hosted and provider == "local" else None
+        most = None if owner == HOME_OWNER else _WAITING[provider]
         asked = Asked(request, owner, provider, take, mark, key, image, video, found, found.video)
         try:
             job = self._maker.make(asked, "checked", most=most, known=[t.job_id for t in twins])
-        except Full:
-            hint = "Wait until one has started; drafts are made one at a time."
-            raise KlingError(
-                f"You have {DRAFTS_WAITING} drafts waiting already.", hint=hint
-            ) from None
+        except Full as full:
+            raise _full(provider, full) from None
         except Twin:  # somebody was faster; and may be done by now
             twins = sorted(
                 self._store.twins(owner, provider, mark), key=lambda twin: (twin.done, twin.job_id)

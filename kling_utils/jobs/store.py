@@ -77,7 +77,11 @@ def _same(owner: str, provider: str, fingerprint: str) -> ColumnElement[bool]:
 
 
 class Full(Exception):
-    """The owner has as many drafts waiting as may wait."""
+    """As many jobs wait as may wait: of the owner (``mine``), or of all visitors."""
+
+    def __init__(self, *, mine: bool) -> None:
+        super().__init__()
+        self.mine = mine
 
 
 class Twin(Exception):
@@ -191,13 +195,14 @@ class Store:
         private: Private,
         event: Event,
         *,
-        most: int | None = None,
+        most: tuple[int, int] | None = None,
         known: Collection[str] | None = None,
     ) -> None:
         """Write a new job, leased to this worker.
 
         Raises ``Twin`` when the same request is unfinished, or has a job that is not among ``known``: another process was faster.
-        Raises ``Full`` when the owner has ``most`` drafts waiting. All of it is asked in the transaction that writes.
+        Raises ``Full`` when as many jobs of that provider wait as may wait: ``most`` are for the owner and for all visitors. All of it
+        is asked in the transaction that writes.
         """
         row = {
             "job_id": job.job_id,
@@ -225,15 +230,7 @@ class Store:
         try:
             with self._write.begin() as db:
                 if most is not None:
-                    mine = (
-                        (_jobs.c.owner == job.owner)
-                        & (_jobs.c.provider == "local")
-                        & _jobs.c.state.in_(WAITING)
-                    )
-                    if (
-                        db.scalar(select(func.count()).select_from(_jobs).where(mine)) or 0
-                    ) >= most:
-                        raise Full
+                    self._room(db, job, *most)
                 if known is not None:
                     same = _same(job.owner, job.provider, job.fingerprint)
                     if not set(db.scalars(select(_jobs.c.job_id).where(same))) <= set(known):
@@ -248,6 +245,22 @@ class Store:
         except IntegrityError as error:
             raise Twin from error
         self._tell()
+
+    @staticmethod
+    def _room(db: Connection, job: Job, each: int, most: int) -> None:
+        """Raises ``Full``. A draft waits until it is rendered, another job until it is sent; what waits for a visitor does not count."""
+        states = WAITING if job.provider == "local" else ("checked", "submitting")
+        waiting = (
+            (_jobs.c.provider == job.provider)
+            & (_jobs.c.owner != HOME_OWNER)
+            & (_jobs.c.waits_for == "")
+            & _jobs.c.state.in_(states)
+        )
+        count = select(func.count()).select_from(_jobs).where(waiting)
+        if (db.scalar(count.where(_jobs.c.owner == job.owner)) or 0) >= each:
+            raise Full(mine=True)
+        if (db.scalar(count) or 0) >= most:
+            raise Full(mine=False)
 
     def change(
         self,

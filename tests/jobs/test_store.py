@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import event
@@ -17,9 +18,9 @@ from kling_utils import events as ev
 from kling_utils.errors import NoSuchJob, SettingError
 from kling_utils.jobs import schema
 from kling_utils.jobs.home import Home, new_job_id
-from kling_utils.jobs.store import Private, Store, Twin
+from kling_utils.jobs.store import Full, Private, Store, Twin
 from kling_utils.media import workshop
-from kling_utils.values import Job, MotionRequest, Report, Trouble
+from kling_utils.values import HOME_OWNER, Job, MotionRequest, Provider, Report, Trouble
 
 CHECKED = ev.Checked(report=Report(()), quote=None)
 PRIVATE = Private("none", None, None, True)
@@ -297,3 +298,30 @@ def test_a_database_of_a_newer_program_is_refused(store: Store) -> None:
 def test_no_id_leads_elsewhere(store: Store, evil: str) -> None:
     with pytest.raises(ValueError, match="not a job id"):
         store.home.folder(evil)
+
+
+@pytest.mark.parametrize(
+    ("provider", "over"), [("local", {"state": "processing"}), ("novita", {"state": "queued"})]
+)
+def test_what_waits_is_bounded_for_a_visitor_and_for_all(
+    store: Store, provider: Provider, over: dict[str, Any]
+) -> None:
+    def submit(owner: str, number: int) -> Job:
+        job = make(store, owner=owner, provider=provider, fingerprint=f"{owner} {number}")
+        store.add(job, PRIVATE, CHECKED, most=(2, 5))
+        return job
+
+    jobs = [submit(owner, number) for owner in "ab" for number in range(2)]
+    with pytest.raises(Full) as full:
+        submit("a", 2)
+    assert full.value.mine
+    submit("c", 0)
+    for number in range(3):  # owners that are made up
+        with pytest.raises(Full) as full:
+            submit(f"d{number}", 0)
+        assert not full.value.mine
+    add(store, owner=HOME_OWNER, provider=provider, fingerprint="home")
+    store.change(jobs[0].job_id, now=1.0, **over)
+    submit("d", 0)
+    store.change(jobs[2].job_id, now=1.0, waits_for="key")  # it waits for its visitor, for ever
+    submit("e", 0)
