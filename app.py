@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from kling_utils.errors import KlingError
 from kling_utils.studio import theme, visitor
@@ -17,16 +18,19 @@ from kling_utils.studio.arrive import Arrive
 from kling_utils.studio.desk import Desk
 from kling_utils.studio.fitting import Fitting
 from kling_utils.studio.follow import Follow
+from kling_utils.studio.gate import Gate
 from kling_utils.studio.generate import Generate
 from kling_utils.studio.health import Health
 from kling_utils.studio.inputs import ImageInput, VideoInput
 from kling_utils.studio.media_route import MediaRoute
 from kling_utils.studio.neighbours import Neighbours
 from kling_utils.studio.options import Options
+from kling_utils.studio.visitor import Tokens
 from kling_utils.studio.wire import HIDDEN, MANY, MORE, PRIVATE
 
 if TYPE_CHECKING:
     from kling_utils.jobs.runner import Runner
+    from kling_utils.settings import Settings
 
 TITLE = "Motion Control Studio"
 HEAVY = ("cv2", "numpy", "ai_edge_litert.interpreter")
@@ -39,7 +43,7 @@ def build(runner: Runner) -> gr.Blocks:
         title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)
     ) as blocks:
         page: gr.Blocks = blocks
-        desk, who = gr.State(Desk()), visitor.state()
+        desk, who, stored = gr.State(Desk()), gr.State(visitor.UNKNOWN), visitor.storage()
 
         gr.HTML(
             theme.static("header.html"),
@@ -52,9 +56,9 @@ def build(runner: Runner) -> gr.Blocks:
             with gr.Column(elem_id="inputs", scale=10, min_width=340):
                 with gr.Row(elem_id="files"):
                     with gr.Column(min_width=220, elem_classes="input"):
-                        image = ImageInput()
+                        image = ImageInput(desk)
                     with gr.Column(min_width=220, elem_classes="input"):
-                        video = VideoInput()
+                        video = VideoInput(desk)
                 fitting = Fitting(runner)
                 options = Options()
                 generate = Generate(runner)
@@ -63,7 +67,7 @@ def build(runner: Runner) -> gr.Blocks:
         follow.history.place()
         adopt = Adopt(runner)
         health = Health(runner)
-        arrive = Arrive(runner, image, video, follow, generate.keeper)
+        arrive = Arrive(runner, image, video, follow, generate, account)
 
         form = [
             image.source,
@@ -74,7 +78,7 @@ def build(runner: Runner) -> gr.Blocks:
             options.negative,
             options.sound,
         ]
-        health.wire(account.box)
+        health.wire(account.box, desk)
         generate.wire(form, account, image, video, options, fitting, desk, who)
         asks = [
             generate.keeper.wire(image, video, options, fitting, desk, who),
@@ -132,7 +136,11 @@ def build(runner: Runner) -> gr.Blocks:
             *adopt.wire(desk, who, account.box, form),
             *follow.wire(desk, who, account.box, form, (image.view, video.view)),
         ]
-        asks += [page.load(arrive.greet, [who, desk], arrive.outputs(who), **PRIVATE, **HIDDEN)]
+        asks += [
+            page.load(
+                arrive.greet, [stored, desk], arrive.outputs(who, stored), **PRIVATE, **HIDDEN
+            )
+        ]
         for asked in asks:
             asked.then(generate.still, [desk], generate.choice, **PRIVATE, **HIDDEN)
             watched = asked.then(
@@ -164,8 +172,9 @@ def build(runner: Runner) -> gr.Blocks:
     return page
 
 
-def options(media: MediaRoute | None = None) -> dict[str, Any]:
+def options(settings: Settings, tokens: Tokens, media: MediaRoute | None = None) -> dict[str, Any]:
     """What the page is launched with: everything from this machine, nothing recorded, nothing offered to strangers."""
+    gate = Middleware(Gate, settings=settings, tokens=tokens, root_path=settings.root_path)
     routes = [media.route()] if media is not None else []
     return {
         "theme": theme.theme(),
@@ -178,7 +187,13 @@ def options(media: MediaRoute | None = None) -> dict[str, Any]:
         "enable_monitoring": False,
         "mcp_server": False,
         "pwa": False,
-        "app_kwargs": {"docs_url": None, "redoc_url": None, "openapi_url": None, "routes": routes},
+        "app_kwargs": {
+            "docs_url": None,
+            "redoc_url": None,
+            "openapi_url": None,
+            "routes": routes,
+            "middleware": [gate],
+        },
     }
 
 
@@ -206,7 +221,7 @@ def main() -> None:
             prevent_thread_lock=True,
             share=settings.share,
             server_name=settings.server_name or None,
-            **options(media),
+            **options(settings, Tokens(settings.home), media),
         )
         if neighbours.sentence:
             sys.stderr.write(f"{neighbours.sentence}\n")

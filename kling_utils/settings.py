@@ -141,6 +141,21 @@ class Settings(BaseSettings):
         validation_alias="GRADIO_SERVER_NAME",
         description="Address the page listens on; one beyond loopback counts as hosted.",
     )
+    root_path: str = Field(
+        "",
+        validation_alias="GRADIO_ROOT_PATH",
+        description="Path under which a proxy serves the page; counts as hosted.",
+    )
+    allowed_hosts: Annotated[frozenset[str], NoDecode] = Field(
+        frozenset(),
+        validation_alias="KLING_ALLOWED_HOSTS",
+        description="Names, comma separated, that a page which is not hosted answers to besides `localhost`, `127.0.0.1` and `[::1]`.",
+    )
+    own_proxy: bool = Field(
+        False,
+        validation_alias="KLING_OWN_PROXY",
+        description="The proxy in front of the page lets in its owner only: requests through it use this machine's key.",
+    )
     share: bool = Field(
         False, validation_alias="GRADIO_SHARE", description="A public share link; counts as hosted."
     )
@@ -187,7 +202,7 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
 
-    @field_validator("private_hosts", mode="before")
+    @field_validator("private_hosts", "allowed_hosts", mode="before")
     @classmethod
     def _hosts(cls, value: Any) -> Any:
         return (
@@ -200,7 +215,23 @@ class Settings(BaseSettings):
     def hosted(self) -> bool:
         """True when strangers can reach the page: then it ignores the owner's key and shows each visitor only their own jobs."""
         reachable = self.server_name not in ("", "127.0.0.1", "localhost", "::1")
-        return bool(self.space_id or self.share or self.public_base_url or reachable)
+        proxied = bool(self.root_path.strip("/")) and not self.own_proxy
+        return bool(self.space_id or self.share or self.public_base_url or reachable or proxied)
+
+    @property
+    def frame_hosts(self) -> tuple[str, ...]:
+        """Origins of the page's own public addresses, which may frame it."""
+        names = [name.strip().lower() for name in self.space_host.split(",") if name.strip()]
+        public = urlsplit(self.public_base_url)
+        own = [f"{public.scheme}://{public.netloc.lower()}"] if public.netloc else []
+        return (*own, *(f"https://{name}" for name in names))
+
+    @property
+    def page_hosts(self) -> frozenset[str]:
+        """Host and port of each of the page's own public addresses."""
+        parts = [urlsplit(origin) for origin in self.frame_hosts]
+        ports = {"http": 80, "https": 443}
+        return frozenset(f"{p.hostname}:{p.port or ports.get(p.scheme, '')}" for p in parts)
 
     @property
     def page_url(self) -> str:

@@ -15,7 +15,7 @@ from kling_utils.errors import CannotServe
 from kling_utils.jobs.outcome import named
 from kling_utils.jobs.store import Store
 from kling_utils.settings import Settings
-from kling_utils.values import Job, Provider
+from kling_utils.values import HOME_OWNER, Job, Provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,14 @@ class Access:
         self._settings, self._store, self._clock = settings, store, clock
         self._keys: dict[str, SecretStr] = {}
 
-    def own_key(self) -> SecretStr | None:
-        """The key of this home's owner, which a hosted page never uses."""
-        return None if self._settings.hosted else self._settings.novita_api_key
+    def own_key(self, owner: str = HOME_OWNER) -> SecretStr | None:
+        """The key of this home's owner: never for a visitor, and never where the page is hosted."""
+        mine = owner == HOME_OWNER and not self._settings.hosted
+        return self._settings.novita_api_key if mine else None
 
-    def provider_for(self, key: SecretStr | None) -> Provider:
+    def provider_for(self, key: SecretStr | None, owner: str = HOME_OWNER) -> Provider:
         """Novita with a key, else the server of this home."""
-        return "novita" if key is not None or self.own_key() is not None else "local"
+        return "novita" if key is not None or self.own_key(owner) is not None else "local"
 
     def remember(self, job_id: str, key: SecretStr | None) -> None:
         if key is not None:
@@ -103,7 +104,7 @@ class Access:
             )
         private = self._store.private(job.job_id)
         key = self._keys.get(job.job_id) or (
-            self.own_key() if private.key_from == "settings" else None
+            self.own_key(job.owner) if private.key_from == "settings" else None
         )
         if key is None:
             how = "Set NOVITA_API_KEY" if private.key_from == "settings" else "Give the key again"

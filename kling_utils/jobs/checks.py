@@ -32,6 +32,7 @@ from kling_utils.preflight.limits import limit
 from kling_utils.preflight.quote import RateCard, expected_seconds, quote
 from kling_utils.settings import Settings
 from kling_utils.values import (
+    HOME_OWNER,
     CharacterOrientation,
     Finding,
     ImageInfo,
@@ -97,6 +98,7 @@ class Checks:
         keep_original_sound: bool = True,
         key: SecretStr | None = None,
         draft: bool = False,
+        owner: str = HOME_OWNER,
     ) -> Look:
         """Measure and check whatever is there already; with ``draft``, for the server of this home. Nothing is sent."""
         asked = MotionRequest(
@@ -108,7 +110,7 @@ class Checks:
             character_orientation,
             keep_original_sound,
         )
-        provider = self.provider_for(key, draft=draft)
+        provider = self.provider_for(key, draft=draft, owner=owner)
         seen_image = self._intake.image(asked.image) if image else None
         seen_video = self._intake.video(asked.video) if video else None
         if seen_image and seen_video:
@@ -241,16 +243,18 @@ class Checks:
         )
         return found + ([Way(self.page, "this page", True)] if self.page is not None else [])
 
-    def provider_for(self, key: SecretStr | None = None, *, draft: bool = False) -> Provider:
+    def provider_for(
+        self, key: SecretStr | None = None, *, draft: bool = False, owner: str = HOME_OWNER
+    ) -> Provider:
         """Where a request goes: to Novita with a key, else to the server of this home, as a ``draft`` always does.
 
-        A hosted page never uses its owner's key.
+        Nobody but this home's owner uses the key of its settings.
         """
-        return "local" if draft else self._access.provider_for(key)
+        return "local" if draft else self._access.provider_for(key, owner)
 
-    def balance(self, key: SecretStr | None = None) -> Balance:
+    def balance(self, key: SecretStr | None = None, *, owner: str = HOME_OWNER) -> Balance:
         """The account's balance: free, and the cheapest test of a key."""
-        used = key or self._access.own_key()
+        used = key or self._access.own_key(owner)
         if used is None:
             raise SettingError(
                 "No API key is set.", hint="Type one into the page, or set NOVITA_API_KEY."

@@ -20,7 +20,7 @@ from kling_utils.jobs import salvage
 from kling_utils.jobs.runner import Runner
 from kling_utils.media import ffmpeg, nets
 from kling_utils.novita.publish import Hosted, Way
-from kling_utils.values import Finding, Report, Severity
+from kling_utils.values import HOME_OWNER, Finding, Report, Severity
 
 NETWORK_DISKS = {
     "nfs",
@@ -40,13 +40,13 @@ NETWORK_DISKS = {
 MOUNTS = Path("/proc/mounts")
 
 
-def examine(runner: Runner, *, key: SecretStr | None = None) -> Report:
-    """Every question and its answer; ``key`` is a visitor's own. A visitor of a hosted page is not told where things lie."""
+def examine(runner: Runner, *, key: SecretStr | None = None, owner: str = HOME_OWNER) -> Report:
+    """Every question and its answer; ``key`` is a visitor's own. A visitor is not told where things lie."""
     questions: tuple[tuple[str, str, Callable[[Runner], Iterator[Finding]]], ...] = (
-        ("home", "Home", _home),
+        ("home", "Home", lambda runner: _home(runner, owner)),
         ("ffmpeg", "ffmpeg", _ffmpeg),
         ("models", "Pose models", _models),
-        ("key", "API key", lambda runner: _key(runner, key)),
+        ("key", "API key", lambda runner: _key(runner, key, owner)),
         ("publish", "Publishing local clips", _publish),
     )
     found: list[Finding] = []
@@ -81,12 +81,15 @@ def _next(error: KlingError) -> str:
     return error.hint.replace(": run doctor.", ".")
 
 
-def _home(runner: Runner) -> Iterator[Finding]:
+def _home(runner: Runner, owner: str) -> Iterator[Finding]:
     root = runner.home.root
     if said := salvage.sentence(runner.home, runner.rebuilt):
         fix = "Look at the list of jobs. What was set aside may then be deleted."
         yield _answer("home.database", "warning", "Database", said, fix=fix)
-    disk, where = filesystem(root), "" if runner.settings.hosted else f"{root}, "
+    disk, where = (
+        filesystem(root),
+        f"{root}, " if owner == HOME_OWNER and not runner.settings.hosted else "",
+    )
     if disk in NETWORK_DISKS:
         fix = "Point KLING_HOME to a disk of this machine: the database is not safe on a network disk."
         yield _answer(
@@ -184,8 +187,9 @@ def _digest(path: Path) -> str:
         return ""
 
 
-def _key(runner: Runner, key: SecretStr | None) -> Iterator[Finding]:
-    if key is None and runner.settings.hosted and runner.settings.novita_api_key is not None:
+def _key(runner: Runner, key: SecretStr | None, owner: str) -> Iterator[Finding]:
+    mine = owner == HOME_OWNER and not runner.settings.hosted
+    if key is None and not mine and runner.settings.novita_api_key is not None:
         yield _answer(
             "key",
             "advice",
@@ -193,7 +197,7 @@ def _key(runner: Runner, key: SecretStr | None) -> Iterator[Finding]:
             "set, and ignored: this page is hosted",
             fix="Visitors use their own key, or drafts.",
         )
-    elif runner.provider_for(key) == "local":
+    elif runner.provider_for(key, owner=owner) == "local":
         yield _answer(
             "key",
             "advice",
@@ -202,7 +206,7 @@ def _key(runner: Runner, key: SecretStr | None) -> Iterator[Finding]:
             fix="Results are local drafts; set NOVITA_API_KEY for Kling's.",
         )
     else:
-        balance = runner.balance(key)
+        balance = runner.balance(key, owner=owner)
         yield _answer(
             "key",
             "pass",

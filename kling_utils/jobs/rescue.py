@@ -158,7 +158,7 @@ class Rescue(Views):
         if (known := self.with_task(wanted, owner=owner)) is not None:
             ended = known.done and not _lost(known)
             return known if ended else self.resume(known.job_id, key=key)
-        if self.provider_for(key) == "local" or (used := key or self._access.own_key()) is None:
+        if (used := key or self._access.own_key(owner)) is None:
             raise errors.SettingError(
                 "A task is at Novita, and no API key is set.",
                 hint="Give the key of the account that has it.",

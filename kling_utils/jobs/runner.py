@@ -178,7 +178,7 @@ class Runner(Rescue):
             and report.video.sha256 != found.video.sha256
         ):
             raise changed("video", video.name)
-        provider = self.provider_for(key, draft=draft)
+        provider = self.provider_for(key, draft=draft, owner=owner)
         nowhere = self._reach(video, provider)
         if not found.ok or found.image is None or found.video is None:
             raise Refused(replace(found, findings=(*found.findings, *nowhere)))

@@ -39,9 +39,7 @@ class Account:
         self._runner = runner
         with gr.Column(elem_id="account"):
             with gr.Row(elem_id="account-line", equal_height=True):
-                self.line = gr.HTML(
-                    self.says(None, Desk()), elem_id="whose-key", apply_default_css=False
-                )
+                self.line = gr.HTML("", elem_id="whose-key", apply_default_css=False)
                 self.opener = gr.Button(
                     "Use a Novita key", size="sm", elem_id="open-key", scale=0, min_width=150
                 )
@@ -78,7 +76,7 @@ class Account:
         self.box.input(None, None, [self.result], js="() => ''", **PRIVATE, **HIDDEN)
         self.forget.click(
             self.emptied,
-            [self.forgotten],
+            [self.forgotten, desk],
             [self.box, self.result, self.line, self.forgotten],
             **PRIVATE,
             **HIDDEN,
@@ -111,22 +109,22 @@ class Account:
             return _line(
                 "key", head, "Results come from Kling and cost money: the price is on the button."
             )
-        if self._runner.provider_for(None) == "novita":
+        if self._runner.provider_for(None, owner=desk.who.owner) == "novita":
             return _line(
                 "key",
                 "This machine's key is used.",
                 "Results come from Kling and cost money: the price is on the button.",
             )
-        where = "this page's server" if self._runner.settings.hosted else "this computer"
+        where = "this page's server" if desk.who.hosted else "this computer"
         return _line(
             "draft",
             "No key is set, so results are local drafts.",
             f"They are free, made on {where}, and marked as drafts.",
         )
 
-    def emptied(self, count: int) -> tuple[str, str, str, int]:
+    def emptied(self, count: int, desk: Desk) -> tuple[str, str, str, int]:
         """Nothing of the key is left on the page."""
-        return "", "", self.says(None, Desk()), count + 1
+        return "", "", self.says(None, desk), count + 1
 
     def tested(self, key: str, desk: Desk) -> tuple[str, str]:
         """Ask for the balance: costs nothing, and tells whether the key works."""

@@ -18,9 +18,10 @@ from kling_utils.errors import AlreadyHave, InvalidRequest, KlingError
 from kling_utils.media.names import named
 from kling_utils.preflight.limits import limit
 from kling_utils.show import cards, words
-from kling_utils.studio import files, refusal, snippets, visitor
+from kling_utils.studio import files, refusal, snippets
 from kling_utils.studio.desk import Desk, key_or_none, typed_key
 from kling_utils.studio.theme import static
+from kling_utils.studio.visitor import Visitor
 from kling_utils.studio.wire import HIDDEN, PRIVATE
 from kling_utils.values import CharacterOrientation, Job, ModelName, MotionRequest, is_url
 
@@ -119,7 +120,7 @@ class Actions:
             "deletable": ended or job.state == "checked",
         }
 
-    def refreshed(self, desk: Desk, who: Any, key: str) -> Any:
+    def refreshed(self, desk: Desk, who: Visitor, key: str) -> Any:
         """The same offers at the prices of another key."""
         job = self._job(desk, who)
         return self.value(job, key_or_none(key)) if job is not None else gr.skip()
@@ -164,7 +165,7 @@ class Actions:
 
     # -- what is done
 
-    def act(self, event: gr.EventData, desk: Desk, who: Any, key: str) -> tuple[Any, str]:
+    def act(self, event: gr.EventData, desk: Desk, who: Visitor, key: str) -> tuple[Any, str]:
         """One of the offers: a job, which is opened on the desk. Returns (panel, answer)."""
         job, name, shown = (
             self._job(desk, who),
@@ -206,7 +207,7 @@ class Actions:
         shown: str,
         key: SecretStr | None,
         desk: Desk,
-        who: Any,
+        who: Visitor,
         *,
         sure: bool,
     ) -> tuple[Any, str]:
@@ -221,29 +222,28 @@ class Actions:
         again, free = name == "again", look.quote is None or look.quote.free
         if again and refusal.pays_twice(job) and not free and not sure:
             return self.value(job, key), refusal.twice(price)
-        owner = visitor.owner(self._runner, who)
         asked = self._request(name, job, key)
         used = None if name == "draft" else key
         fresh = again and (job.state == "succeeded" or refusal.pays_twice(job))
         made = self._runner.submit(
-            asked, owner=owner, key=used, report=look.report, fresh=fresh, draft=name == "draft"
+            asked, owner=job.owner, key=used, report=look.report, fresh=fresh, draft=name == "draft"
         )
         desk.open(made.job_id)
         return gr.skip(), ""
 
-    def delete(self, event: gr.EventData, desk: Desk, who: Any) -> str:
+    def delete(self, event: gr.EventData, desk: Desk, who: Visitor) -> str:
         """Remove a job and its files; the page has asked whether that is meant."""
         asked = str(getattr(event, "id", ""))
         try:
-            job = self._runner.job(asked, owner=visitor.sees(self._runner, who))
-            self._runner.delete(job.job_id, owner=visitor.sees(self._runner, who))
+            job = self._runner.job(asked, owner=who.sees)
+            self._runner.delete(job.job_id, owner=who.sees)
         except (KlingError, ValueError) as error:
             return cards.error(error) if isinstance(error, KlingError) else gone()
         if desk.job_id == job.job_id:
             desk.open("")
         return ""
 
-    def trim(self, event: gr.EventData, desk: Desk, who: Any) -> Iterator[tuple[Any, ...]]:
+    def trim(self, event: gr.EventData, desk: Desk, who: Visitor) -> Iterator[tuple[Any, ...]]:
         """Fill the form with a part of the clip; until that is made the form stays as it is.
 
         Yields (answer, image, its view, video, its view, and the rest of the form).
@@ -284,7 +284,7 @@ class Actions:
         here = str(getattr(event, "id", ""))
         return gr.skip() if here and isinstance(said, str) and said.startswith(_begun(here)) else ""
 
-    def again(self, desk: Desk, who: Any, key: str) -> tuple[Any, ...]:
+    def again(self, desk: Desk, who: Visitor, key: str) -> tuple[Any, ...]:
         """Fill the form from the open job: (image, its view, video, its view, orientation, model, prompt, negative prompt, sound)."""
         job = self._job(desk, who)
         if job is None:
@@ -295,19 +295,15 @@ class Actions:
 
     # -- inside
 
-    def _job(self, desk: Desk, who: Any) -> Job | None:
+    def _job(self, desk: Desk, who: Visitor) -> Job | None:
         try:
-            return (
-                self._runner.job(desk.job_id, owner=visitor.sees(self._runner, who))
-                if desk.job_id
-                else None
-            )
+            return self._runner.job(desk.job_id, owner=who.sees) if desk.job_id else None
         except (KlingError, ValueError):
             return None
 
     def _addresses(self, job: Job, key: SecretStr | None, *, draft: bool = False) -> dict[str, str]:
         """What of picture and clip goes by its address again, where Kling is to make it; a draft needs none, which may be gone by now."""
-        if draft or self._runner.provider_for(key) != "novita":
+        if draft or self._runner.provider_for(key, owner=job.owner) != "novita":
             return {}
         given = self._runner.as_given(job)
         return {
@@ -334,6 +330,7 @@ class Actions:
             **{field: getattr(asked, field) for field in asked.__dataclass_fields__},
             key=key,
             draft=name == "draft",
+            owner=job.owner,
         )
 
 
@@ -399,7 +396,7 @@ def gone() -> str:
 
 def _names(job: Job, key: SecretStr | None, runner: Runner) -> list[str]:
     """Which offers a job has. A draft on this machine is offered beside results that cost money."""
-    paid = runner.provider_for(key) == "novita"
+    paid = runner.provider_for(key, owner=job.owner) == "novita"
     names = ["model", "orientation", "again"]
     if job.state != "succeeded" and not _to_change(job):
         names = ["again", "model", "orientation"]

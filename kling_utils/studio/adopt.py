@@ -12,8 +12,8 @@ import gradio as gr
 
 from kling_utils.errors import KlingError
 from kling_utils.show import cards
-from kling_utils.studio import visitor
 from kling_utils.studio.desk import Desk, Form, typed_key
+from kling_utils.studio.visitor import Visitor
 from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
 
 if TYPE_CHECKING:
@@ -55,9 +55,9 @@ class Adopt:
             )
         ]
 
-    def find(self, desk: Desk, who: Any, task_id: str, key: str, *fields: Any) -> str:
+    def find(self, desk: Desk, who: Visitor, task_id: str, key: str, *fields: Any) -> str:
         """Open the job that has the task, let the open one adopt it, or make one of the form's files."""
-        asked, sees = task_id.strip(), visitor.sees(self._runner, who)
+        asked, sees = task_id.strip(), who.sees
         if not asked:
             return cards.note(
                 "The task id is empty",
@@ -83,7 +83,7 @@ class Adopt:
                 text = "Was it sent from elsewhere? Put the image and the clip that it was made from into the form, then paste it again."
                 return cards.note("No job here has this task id", text, severity="warning")
             else:
-                owner = visitor.owner(self._runner, who)
+                owner = who.owner
                 job = self._runner.adopt_task(
                     form.request(), asked, owner=owner, key=typed_key(key)
                 )

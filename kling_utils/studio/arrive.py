@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from kling_utils.errors import KlingError
-from kling_utils.studio import actions, history, samples, visitor
+from kling_utils.studio import actions, history, samples
+from kling_utils.studio.account import Account
 from kling_utils.studio.desk import Desk
 from kling_utils.studio.follow import Follow
+from kling_utils.studio.generate import Generate
 from kling_utils.studio.inputs import ImageInput, VideoInput
-from kling_utils.studio.keeper import Keeper
 from kling_utils.studio.panel import idle
 
 if TYPE_CHECKING:
@@ -30,26 +31,30 @@ class Arrive:
         image: ImageInput,
         video: VideoInput,
         follow: Follow,
-        keeper: Keeper,
+        generate: Generate,
+        account: Account,
     ) -> None:
         self._runner, self._image, self._video, self._follow = runner, image, video, follow
-        self._keeper = keeper
+        self._generate, self._keeper, self._account = generate, generate.keeper, account
 
-    def outputs(self, who: Any) -> list[Any]:
+    def outputs(self, who: Any, stored: Any) -> list[Any]:
         return [
             who,
+            stored,
             self._follow.history.panel,
             self._follow.trouble,
             self._follow.panel,
             self._image.strip,
             self._video.strip,
             self._keeper.panel,
+            self._account.line,
+            self._generate.button,
         ]
 
-    def greet(self, who: Any, desk: Desk, request: gr.Request) -> tuple[Any, ...]:
+    def greet(self, stored: Any, desk: Desk, request: gr.Request) -> tuple[Any, ...]:
         """Open the job that the address names, else the newest one that is still on its way."""
-        who = visitor.known(who)
-        sees = visitor.sees(self._runner, who)
+        who = desk.who = self._keeper.visitor(request, stored)
+        sees = who.sees
         asked = str(request.query_params.get("job", ""))
         missing = ""
         if asked:
@@ -63,10 +68,13 @@ class Arrive:
                 desk.open(unfinished.job_id)
         return (
             who,
+            self._keeper.token(who),
             history.value(self._runner, who, desk.job_id),
             gr.update(value=missing, visible=bool(missing)),
             {**idle(), "asked": asked} if missing and not desk.job_id else gr.skip(),
             samples.value(self._image.samples, "image"),
             samples.value(self._video.samples, "video"),
-            self._keeper.hello(desk, who),
+            self._keeper.hello(desk),
+            self._account.says(None, desk),
+            self._generate.arrived(desk),
         )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kling_utils.errors import SettingError
 from kling_utils.settings import clean_key
+from kling_utils.studio.visitor import HOME, UNKNOWN
 from kling_utils.values import MotionRequest, Quote
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Desk:
         """Start, shape, slow and colour, as they were chosen for these files."""
         self.fitted: dict[str, str] = {}
         """Paths that a repair made in this session, and what each was made from."""
+        self.who = HOME
+        """The visitor of this session."""
         self.arrived = True
         """False for a session of which no page has arrived: it is the page of a session that is lost."""
         self.secret = ""
@@ -79,7 +82,7 @@ class Desk:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Desk:
         made = Desk()  # a new session begins with nothing
-        made.arrived = False
+        made.arrived, made.who = False, UNKNOWN
         return made
 
     def check(self, runner: Runner, form: Form, key: SecretStr | None) -> Look:
@@ -87,7 +90,9 @@ class Desk:
         with self._checking:
             asked = {f.name: getattr(form, f.name) for f in fields(form)}
             look = runner.look(
-                **{**asked, "image": form.image or None, "video": form.video or None}, key=key
+                **{**asked, "image": form.image or None, "video": form.video or None},
+                key=key,
+                owner=self.who.owner,
             )
             self._shown = (form, look)
             return look
@@ -127,7 +132,7 @@ class Desk:
             or self._balance is None
             or runner.now() - self._balance[0] > BALANCE_SECONDS
         ):
-            self._balance, asked = None, runner.balance(key)
+            self._balance, asked = None, runner.balance(key, owner=self.who.owner)
             self._balance = (runner.now(), mark, asked)
         return self._balance[2]
 

@@ -20,9 +20,10 @@ import gradio as gr
 
 from kling_utils.errors import Interrupted, KlingError
 from kling_utils.media.names import cut
-from kling_utils.studio import files, visitor
+from kling_utils.studio import files
 from kling_utils.studio.desk import Desk
 from kling_utils.studio.theme import static
+from kling_utils.studio.visitor import Visitor
 from kling_utils.values import Job, Layout
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Exports:
             **more,
         }
 
-    async def make(self, event: gr.EventData, desk: Desk, who: Any) -> AsyncIterator[Any]:
+    async def make(self, event: gr.EventData, desk: Desk, who: Visitor) -> AsyncIterator[Any]:
         """Make one file and hand it out. Yields the panel's value; ends quietly when another job is opened."""
         name, sound, most = (
             str(getattr(event, "id", "")),
@@ -112,7 +113,7 @@ class Exports:
             _megabytes(getattr(event, "most", None)),
         )
         try:
-            job = self._runner.job(desk.job_id, owner=visitor.sees(self._runner, who))
+            job = self._runner.job(desk.job_id, owner=who.sees)
         except (KlingError, ValueError):
             job = None
         if job is None or job.video is None or name not in KINDS or id(desk) in self._stops:

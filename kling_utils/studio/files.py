@@ -22,6 +22,7 @@ from gradio.utils import get_upload_folder
 from kling_utils.errors import UnreadableMedia
 from kling_utils.media import ffmpeg, names, playable
 from kling_utils.media.pictures import plain
+from kling_utils.studio import uploads
 from kling_utils.values import ImageInfo, VideoInfo
 
 POSTER = 320
@@ -33,12 +34,10 @@ FRESH = 3600.0
 BROWSER_PICTURES = frozenset({"JPEG", "PNG", "WEBP", "GIF"})
 
 
-def uploaded(payload: Any) -> Path | None:
-    """The path of an upload, or None. Gradio has made sure that it lies in its upload folder before a handler sees it."""
-    if isinstance(payload, Mapping):
-        inner = payload.get("video", payload)  # older forms of a video wrap the file
-        payload = inner.get("path") if isinstance(inner, Mapping) else None
-    return Path(payload) if isinstance(payload, str) and payload else None
+def uploaded(payload: Any, owner: str) -> Path | None:
+    """The path of a file that ``owner`` uploaded to this process; None for anything else, whatever a browser says that it is."""
+    path = payload.get("path") if isinstance(payload, Mapping) else None
+    return Path(path) if isinstance(path, str) and uploads.owns(owner, path) else None
 
 
 def handed(path: Path) -> str | None:

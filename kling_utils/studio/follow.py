@@ -20,7 +20,7 @@ from kling_utils.events import Note, StillRunning
 from kling_utils.jobs import waits
 from kling_utils.media.probe import probe_video
 from kling_utils.show import cards, stage
-from kling_utils.studio import actions, files, history, refusal, takes, visitor
+from kling_utils.studio import actions, files, history, refusal, takes
 from kling_utils.studio.actions import Actions
 from kling_utils.studio.desk import Desk, key_or_none
 from kling_utils.studio.exports import Exports, stem
@@ -29,6 +29,7 @@ from kling_utils.studio.insight import Insight, Insights
 from kling_utils.studio.panel import Notes, idle, panel, stopped
 from kling_utils.studio.rescue import Rescue
 from kling_utils.studio.theme import static
+from kling_utils.studio.visitor import Visitor
 from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
 from kling_utils.values import Job
 
@@ -126,7 +127,7 @@ class Follow:
             gallery.discard(self.deleted, [desk, who], [offers.answer, gallery], **common),
         ]
 
-    def picked(self, desk: Desk, who: Any, event: gr.EventData) -> str:
+    def picked(self, desk: Desk, who: Visitor, event: gr.EventData) -> str:
         """A card of the history was clicked."""
         return (
             ""
@@ -134,7 +135,7 @@ class Follow:
             else refusal.closable(actions.gone())
         )
 
-    def deleted(self, event: gr.EventData, desk: Desk, who: Any) -> tuple[str, Any]:
+    def deleted(self, event: gr.EventData, desk: Desk, who: Visitor) -> tuple[str, Any]:
         """A job is to be removed, for good. Returns (answer, gallery)."""
         said = self.actions.delete(event, desk, who)
         return said, history.value(self._runner, who, desk.job_id)
@@ -145,7 +146,7 @@ class Follow:
         desk.open("")
         return stopped(job_id), gr.update(visible=False)
 
-    async def aside(self, desk: Desk, who: Any, every: float = ASIDE) -> AsyncIterator[Any]:
+    async def aside(self, desk: Desk, who: Visitor, every: float = ASIDE) -> AsyncIterator[Any]:
         """Keep the gallery fresh while nobody watches and a job of this visitor is under way. Yields the gallery when it changed."""
         same = desk.aside()
         shown: Any = None
@@ -159,7 +160,7 @@ class Follow:
             await asyncio.sleep(every)
         yield gr.skip()  # at its end gradio sends the last value again, and nothing at all would empty the outputs
 
-    async def watch(self, desk: Desk, who: Any, key: Any = "") -> AsyncIterator[dict[Any, Any]]:
+    async def watch(self, desk: Desk, who: Visitor, key: Any = "") -> AsyncIterator[dict[Any, Any]]:
         """Show the open job until it ends, another one is opened, or the page is closed. Yields only what changed."""
         mine, shown = desk.claim(), dict[Any, Any]()
         if not mine or not desk.job_id:
@@ -174,7 +175,7 @@ class Follow:
         others: list[stage.Take] = []
         while mine and desk.holds(mine):
             try:
-                job = self._runner.job(desk.job_id, owner=visitor.sees(self._runner, who))
+                job = self._runner.job(desk.job_id, owner=who.sees)
             except (KlingError, ValueError):
                 desk.open("")
                 yield {
@@ -302,11 +303,9 @@ class Follow:
     def _usual(self, job: Job) -> waits.Wait | None:
         return None if job.done else waits.expected(job, self._runner.jobs(limit=PAST))
 
-    def _takes(self, job: Job, who: Any) -> list[stage.Take]:
+    def _takes(self, job: Job, who: Visitor) -> list[stage.Take]:
         jobs = (
-            self._runner.jobs(owner=visitor.sees(self._runner, who), limit=history.SHOWN)
-            if job.video is not None
-            else []
+            self._runner.jobs(owner=who.sees, limit=history.SHOWN) if job.video is not None else []
         )
         return takes.of(job, jobs, self._insights.of)
 

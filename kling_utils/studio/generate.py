@@ -15,7 +15,7 @@ import gradio as gr
 from kling_utils.errors import AlreadyHave, KlingError, Refused
 from kling_utils.preflight.quote import expected_seconds
 from kling_utils.show import cards, words
-from kling_utils.studio import refusal, visitor
+from kling_utils.studio import refusal
 from kling_utils.studio.account import Account
 from kling_utils.studio.desk import Desk, Form, key_or_none, typed_key
 from kling_utils.studio.fitting import Fitting, mends
@@ -23,6 +23,7 @@ from kling_utils.studio.inputs import ImageInput, VideoInput
 from kling_utils.studio.keeper import Keeper
 from kling_utils.studio.options import Options, orientation_choices
 from kling_utils.studio.theme import static
+from kling_utils.studio.visitor import Visitor
 from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
 from kling_utils.values import CHARACTER_ORIENTATIONS, CharacterOrientation
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from kling_utils.jobs.runner import Runner
 
 LOG = logging.getLogger(__name__)
+_DRAFT = "Generate draft — free"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class Generate:
         options: Options,
         fitting: Fitting,
         desk: gr.State,
-        who: Any,
+        who: Visitor,
     ) -> None:
         """Check whenever something changes that a rule or the price looks at."""
         changes = [
@@ -129,10 +131,10 @@ class Generate:
         outputs += [*fitting.judged_outputs, *self.choice, self.keeper.panel]
 
         def check(*values: Any) -> Iterator[tuple[Any, ...]]:
-            *fields, start, shape, slow, colour, key, seat, who = values
+            *fields, start, shape, slow, colour, key, seat = values
             asked = Form(*fields)
             if not seat.arrived:  # the form of a session that is lost: it is filled again first
-                yield (*[gr.skip()] * (len(outputs) - 1), self.keeper.hello(seat, who, lost=True))
+                yield (*[gr.skip()] * (len(outputs) - 1), self.keeper.hello(seat, lost=True))
                 return
             before = seat.form
             yield (  # the cards are about the files before, until these are measured
@@ -170,7 +172,7 @@ class Generate:
                 self.keeper.value(seat),
             )
 
-        inputs = [*form, *fitting.choices, account.box, desk, who]
+        inputs = [*form, *fitting.choices, account.box, desk]
         checked = gr.on(
             changes, check, inputs, outputs, trigger_mode="always_last", **PRIVATE, **HIDDEN, **MANY
         )
@@ -253,11 +255,15 @@ class Generate:
         """A draft of the same, made here, where a key would have it made by Kling."""
         yield from self.submit(*values, draft=True)
 
+    def arrived(self, desk: Desk) -> Any:
+        """The button of a form that is empty, for the visitor of this session."""
+        local = self._runner.provider_for(None, owner=desk.who.owner) == "local"
+        return gr.update(value=_DRAFT if local else "Generate")
+
     def label(self, look: Look | None) -> str:
         """What the button says: the price is what is agreed to by pressing it."""
-        provider = look.provider if look is not None else self._runner.provider_for(None)
-        if provider == "local":
-            return "Generate draft — free"
+        if look is not None and look.provider == "local":
+            return _DRAFT
         return (
             f"Generate — {words.price(look.quote)}"
             if look is not None and look.quote is not None
@@ -306,7 +312,7 @@ class Generate:
         """
         *fields, key, seat, who = values
         if not seat.arrived:
-            lost = self.keeper.hello(seat, who, lost=True)
+            lost = self.keeper.hello(seat, lost=True)
             yield (*[gr.skip()] * (len(self.outputs) - 2), lost, gr.skip())
             return
         yield (
@@ -350,11 +356,11 @@ class Generate:
         row = gr.update(visible=bool(twin.job_id))
         yield button, said, row, another, twin, hidden, gr.skip(), gr.skip()
 
-    def _twin(self, error: AlreadyHave, seat: Desk, who: Any) -> Twin:
+    def _twin(self, error: AlreadyHave, seat: Desk, who: Visitor) -> Twin:
         """The job that is there already. Only one that has a result, or cost nothing, can be made again without being asked about it."""
         job_id = error.job_id or ""
         try:
-            job = self._runner.job(job_id, owner=visitor.sees(self._runner, who))
+            job = self._runner.job(job_id, owner=who.sees)
             risk = refusal.pays_twice(job)
         except (KlingError, ValueError):
             risk = True
@@ -365,7 +371,7 @@ class Generate:
         return words.price(cost) if cost is not None else "price not known"
 
     def _sent(
-        self, form: Form, key: Any, seat: Desk, who: Any, fresh: bool, draft: bool, offered: str
+        self, form: Form, key: Any, seat: Desk, who: Visitor, fresh: bool, draft: bool, offered: str
     ) -> tuple[Look | None, str]:
         if lacking := refusal.missing(form):
             return None, lacking
@@ -380,7 +386,7 @@ class Generate:
             return look, refusal.closable(
                 cards.note("The price is another one now", text, severity="warning")
             )
-        owner = visitor.owner(self._runner, who)
+        owner = who.owner
         job = self._runner.submit(
             request,
             owner=owner,

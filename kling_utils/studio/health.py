@@ -13,7 +13,7 @@ import gradio as gr
 from kling_utils.errors import SettingError
 from kling_utils.jobs.doctor import examine
 from kling_utils.show import cards
-from kling_utils.studio.desk import typed_key
+from kling_utils.studio.desk import Desk, typed_key
 from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
 from kling_utils.values import Report, Severity
 
@@ -47,18 +47,18 @@ class Health:
                 )
             self.answer = gr.HTML("", elem_id="health-answer", apply_default_css=False)
 
-    def wire(self, key: gr.Textbox) -> None:
+    def wire(self, key: gr.Textbox, desk: gr.State) -> None:
         asked = self.button.click(self.looking, None, [self.answer], **PRIVATE, **HIDDEN)
-        asked.then(self.look, [key], [self.answer], **PRIVATE, **HIDDEN, **MANY)
+        asked.then(self.look, [key, desk], [self.answer], **PRIVATE, **HIDDEN, **MANY)
 
     @staticmethod
     def looking() -> str:
         return cards.note("Looking", "This takes a few seconds.")
 
-    def look(self, key: str) -> str:
+    def look(self, key: str, desk: Desk) -> str:
         """Every question and its answer, with the key that is in the box."""
         try:
-            report = self._report(typed_key(key))
+            report = self._report(typed_key(key), desk.who.owner)
         except SettingError as error:
             return cards.error(error)
         head, sign = next(
@@ -71,10 +71,10 @@ class Health:
         )
         return cards.listing(head, report.findings, severity=sign)
 
-    def _report(self, key: SecretStr | None) -> Report:
-        mark = hash(key)  # of a secret: salted for each process, and no way back
+    def _report(self, key: SecretStr | None, owner: str) -> Report:
+        mark = hash((key, owner))  # of a secret: salted for each process, and no way back
         with self._lock:  # one at a time
             now = self._runner.now()
             if self._known is None or self._known[1] != mark or now - self._known[0] > FRESH:
-                self._known = (now, mark, examine(self._runner, key=key))
+                self._known = (now, mark, examine(self._runner, key=key, owner=owner))
             return self._known[2]

@@ -13,9 +13,10 @@ import gradio as gr
 
 from kling_utils.errors import KlingError
 from kling_utils.show import words
-from kling_utils.studio import files, insight, visitor
+from kling_utils.studio import files, insight
 from kling_utils.studio.desk import Desk
 from kling_utils.studio.theme import static
+from kling_utils.studio.visitor import Visitor
 from kling_utils.values import Job
 
 if TYPE_CHECKING:
@@ -48,11 +49,11 @@ class History:
         self.panel.render()  # type: ignore[no-untyped-call]
 
 
-def value(runner: Runner, who: Any, current: str = "") -> dict[str, Any]:
+def value(runner: Runner, who: Visitor, current: str = "") -> dict[str, Any]:
     """What the gallery shows: all jobs of this home on one's own machine, one's own on a hosted page."""
     items = []
     missing = DRAWN
-    for job in runner.jobs(owner=visitor.sees(runner, who), limit=SHOWN):
+    for job in runner.jobs(owner=who.sees, limit=SHOWN):
         poster = job.folder / insight.POSTER
         if job.video is not None and not poster.exists() and missing:
             missing -= 1
@@ -63,11 +64,11 @@ def value(runner: Runner, who: Any, current: str = "") -> dict[str, Any]:
     return {"label": "Your videos", "empty": _EMPTY, "items": items, "current": current}
 
 
-def picked(runner: Runner, desk: Desk, who: Any, event: gr.EventData) -> bool:
+def picked(runner: Runner, desk: Desk, who: Visitor, event: gr.EventData) -> bool:
     """Open the card that was clicked; False for an id that is none of this visitor's jobs."""
     job_id = getattr(event, "id", "")
     try:
-        job = runner.job(str(job_id), owner=visitor.sees(runner, who))
+        job = runner.job(str(job_id), owner=who.sees)
     except (KlingError, ValueError):
         return False
     desk.open(job.job_id)

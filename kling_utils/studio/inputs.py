@@ -37,7 +37,12 @@ class Input:
     hint: str
 
     def __init__(
-        self, view: Any, label: str, placeholder: str, examples: list[samples.Sample]
+        self,
+        desk: gr.State,
+        view: Any,
+        label: str,
+        placeholder: str,
+        examples: list[samples.Sample],
     ) -> None:
         self.view = view
         self.card = gr.HTML(
@@ -62,7 +67,7 @@ class Input:
         gr.on(
             [view.upload],
             self.take,
-            [view, self.source],
+            [view, self.source, desk],
             outputs,
             preprocess=False,
             **PRIVATE,
@@ -83,9 +88,9 @@ class Input:
         """The card while there is nothing to report on."""
         return f'<p class="hint">{cards.escape(self.hint)}</p>'
 
-    def take(self, payload: Any, source: str) -> tuple[Any, ...]:
+    def take(self, payload: Any, source: str, desk: Desk) -> tuple[Any, ...]:
         """An upload: the browser shows it already."""
-        path = files.uploaded(payload)
+        path = files.uploaded(payload, desk.who.owner)
         if path is None:
             return "", gr.skip(), gr.skip(), self.empty()
         return str(path), gr.skip(), "", self.measuring(str(path), source)
@@ -176,7 +181,7 @@ class ImageInput(Input):
     fields = ("image",)
     ready = "The picture is fine"
 
-    def __init__(self) -> None:
+    def __init__(self, desk: gr.State) -> None:
         view = gr.Image(
             label="Character",
             type="filepath",
@@ -187,7 +192,11 @@ class ImageInput(Input):
             elem_classes="media",
         )
         super().__init__(
-            view, "Address of the picture", "or paste its address: https://…", samples.images()
+            desk,
+            view,
+            "Address of the picture",
+            "or paste its address: https://…",
+            samples.images(),
         )
 
     def look(self, report: Report) -> str | None:
@@ -210,7 +219,7 @@ class VideoInput(Input):
     fields = ("video", "request")
     ready = "The clip is fine"
 
-    def __init__(self) -> None:
+    def __init__(self, desk: gr.State) -> None:
         view = gr.Video(
             label="Motion",
             sources=["upload", "webcam"],
@@ -220,20 +229,20 @@ class VideoInput(Input):
             elem_classes="media",
         )
         super().__init__(
-            view, "Address of the clip", "or paste its address: https://…", samples.videos()
+            desk, view, "Address of the clip", "or paste its address: https://…", samples.videos()
         )
         view.stop_recording(
             self.recorded,
-            [view],
+            [view, desk],
             [self.source, view, self.address, self.card],
             preprocess=False,
             **PRIVATE,
             **HIDDEN,
         )
 
-    def recorded(self, payload: Any) -> tuple[Any, ...]:
+    def recorded(self, payload: Any, desk: Desk) -> tuple[Any, ...]:
         """A webcam's recording becomes an MP4 first: browsers record a WebM without a length, which no provider takes."""
-        path = files.uploaded(payload)
+        path = files.uploaded(payload, desk.who.owner)
         if path is None:
             return "", gr.skip(), gr.skip(), self.empty()
         try:

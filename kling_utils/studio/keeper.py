@@ -18,12 +18,13 @@ import gradio as gr
 
 from kling_utils.errors import KlingError
 from kling_utils.show import cards
-from kling_utils.studio import refusal, visitor
+from kling_utils.studio import refusal
 from kling_utils.studio.desk import Desk
 from kling_utils.studio.fitting import Fitting
 from kling_utils.studio.inputs import ImageInput, Input, VideoInput
 from kling_utils.studio.options import Options
 from kling_utils.studio.theme import static
+from kling_utils.studio.visitor import Tokens, Visitor, of
 from kling_utils.studio.wire import HIDDEN, PRIVATE
 from kling_utils.values import CHARACTER_ORIENTATIONS, MODEL_NAMES, is_url
 
@@ -42,6 +43,7 @@ class Keeper:
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
+        self.tokens = Tokens(runner.home.root)
         self._lock = threading.Lock()
         self._known: OrderedDict[str, tuple[str | None, Desk]] = OrderedDict()
         self.said = gr.HTML(
@@ -69,27 +71,41 @@ class Keeper:
         """Returns the event after which a job is to be watched."""
         self._inputs: tuple[Input, Input] = (image, video)
         boxes = [options.orientation, options.model, options.prompt, options.negative]
-        outputs: list[Any] = [self.panel, self.said]
+        outputs: list[Any] = [who, self.panel, self.said]
         for each in self._inputs:
             outputs += [each.source, each.view, each.card, each.address]
         outputs += [*boxes, options.sound, *fitting.choices]
-        self.panel.ask(self.asked, [desk, who], [self.panel], **PRIVATE, **HIDDEN)
-        return self.panel.restore(self.restore, [desk, who], outputs, **PRIVATE, **HIDDEN)
+        self.panel.ask(self.asked, [desk], [who, self.panel], **PRIVATE, **HIDDEN)
+        return self.panel.restore(self.restore, [desk], outputs, **PRIVATE, **HIDDEN)
 
     # -- what the tab is given
 
-    def hello(self, desk: Desk, who: Any, *, lost: bool = False) -> dict[str, Any]:
+    def hello(self, desk: Desk, *, lost: bool = False) -> dict[str, Any]:
         """What a tab is told on arrival, or when its session was ``lost``: the secret name of the session that it has now."""
         desk.arrived, desk.secret = True, secrets.token_urlsafe(24)
-        with self._lock:
-            self._known[desk.secret] = (visitor.sees(self._runner, who), desk)
-            while len(self._known) > SESSIONS:
-                self._known.popitem(last=False)
+        self._remember(desk)
         return self.value(desk) | {"lost": lost}
 
-    def asked(self, desk: Desk, who: Any) -> Any:
+    def _remember(self, desk: Desk) -> None:
+        with self._lock:
+            self._known[desk.secret] = (desk.who.sees, desk)
+            while len(self._known) > SESSIONS:
+                self._known.popitem(last=False)
+
+    def visitor(self, request: gr.Request, stored: Any = None) -> Visitor:
+        """Who sent a request; ``stored`` is the token that the browser kept besides its cookie."""
+        return of(self._runner.settings, self.tokens, request, stored)
+
+    def token(self, who: Visitor) -> str:
+        """What the browser keeps of a visitor."""
+        return self.tokens.sign(who.id) if who.hosted else ""
+
+    def asked(self, desk: Desk, request: gr.Request) -> Any:
         """The tab was left alone for a while: is its session still there?"""
-        return gr.skip() if desk.arrived else self.hello(desk, who, lost=True)
+        if desk.arrived:
+            return gr.skip(), gr.skip()
+        desk.who = self.visitor(request)
+        return desk.who, self.hello(desk, lost=True)
 
     def value(self, desk: Desk) -> dict[str, Any]:
         """The form that was checked last, as the tab keeps it: no path is in it."""
@@ -120,8 +136,12 @@ class Keeper:
 
     # -- what the tab gives back
 
-    def restore(self, event: gr.EventData, desk: Desk, who: Any) -> tuple[Any, ...]:
+    def restore(self, event: gr.EventData, desk: Desk, request: gr.Request) -> tuple[Any, ...]:
         """Fill the form as it was. Yields nothing that is not known: see ``wire`` for the order."""
+        if not desk.who.id:  # of a session that was lost
+            desk.who = self.visitor(request)
+            self._remember(desk)
+        who = desk.who
         given = {name: getattr(event, name, None) for name in ("session", "form", "texts", "held")}
         form = given["form"] if isinstance(given["form"], dict) else {}
         texts = given["texts"] if isinstance(given["texts"], dict) else {}
@@ -153,22 +173,22 @@ class Keeper:
         sent = [name for name in missing if name in held]
         lost = getattr(event, "lost", None) is True
         said = _said(missing, sent, lost=lost) if missing or lost else ""
-        return ({"session": desk.secret, "send": sent}, said, *updates, *chosen, *fit)
+        return (who, {"session": desk.secret, "send": sent}, said, *updates, *chosen, *fit)
 
-    def _old(self, secret: Any, who: Any) -> Desk | None:
+    def _old(self, secret: Any, who: Visitor) -> Desk | None:
         """The session of that name, for the visitor whose it was."""
         with self._lock:
             owner, desk = (
                 self._known.get(secret, (None, None)) if isinstance(secret, str) else (None, None)
             )
-        return desk if owner == visitor.sees(self._runner, who) else None
+        return desk if owner == who.sees else None
 
-    def _reopen(self, job_id: Any, desk: Desk, who: Any) -> None:
+    def _reopen(self, job_id: Any, desk: Desk, who: Visitor) -> None:
         """The job that stood on the page, where the session that followed it is gone."""
         if desk.job_id or not isinstance(job_id, str) or not job_id:
             return
         try:
-            desk.open(self._runner.job(job_id, owner=visitor.sees(self._runner, who)).job_id)
+            desk.open(self._runner.job(job_id, owner=who.sees).job_id)
         except (KlingError, ValueError):
             return
 

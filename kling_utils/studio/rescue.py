@@ -11,9 +11,10 @@ import gradio as gr
 
 from kling_utils.errors import KlingError
 from kling_utils.show import cards, words
-from kling_utils.studio import refusal, visitor
+from kling_utils.studio import refusal
 from kling_utils.studio.account import key_box
 from kling_utils.studio.desk import Desk, typed_key
+from kling_utils.studio.visitor import Visitor
 from kling_utils.studio.wire import HIDDEN, PRIVATE
 from kling_utils.values import Job
 
@@ -106,23 +107,19 @@ class Rescue:
             ),
         ]
 
-    def _adopt(self, desk: Desk, who: Any, key: str, task_id: str) -> str:
+    def _adopt(self, desk: Desk, who: Visitor, key: str, task_id: str) -> str:
         def act() -> Any:
-            return self._runner.adopt(
-                desk.job_id, task_id, owner=visitor.sees(self._runner, who), key=typed_key(key)
-            )
+            return self._runner.adopt(desk.job_id, task_id, owner=who.sees, key=typed_key(key))
 
         return self._did(desk, act)
 
-    def _dismiss(self, desk: Desk, who: Any) -> str:
-        return self._did(
-            desk, lambda: self._runner.dismiss(desk.job_id, owner=visitor.sees(self._runner, who))
-        )
+    def _dismiss(self, desk: Desk, who: Visitor) -> str:
+        return self._did(desk, lambda: self._runner.dismiss(desk.job_id, owner=who.sees))
 
-    def _asked(self, desk: Desk, who: Any) -> tuple[Any, Any, Any]:
+    def _asked(self, desk: Desk, who: Visitor) -> tuple[Any, Any, Any]:
         """Before it is sent again: that it may be paid twice, and what it costs. Returns (panel, question, button)."""
         try:
-            job = self._runner.job(desk.job_id, owner=visitor.sees(self._runner, who))
+            job = self._runner.job(desk.job_id, owner=who.sees)
         except (KlingError, ValueError):
             return gr.skip(), gr.skip(), gr.skip()
         desk.asked_about = job.job_id
@@ -130,23 +127,19 @@ class Rescue:
         label = gr.update(value=refusal.twice_label(price))
         return gr.update(visible=True), refusal.twice(price, close=False), label
 
-    def _resend(self, desk: Desk, who: Any, key: str) -> str:
+    def _resend(self, desk: Desk, who: Visitor, key: str) -> str:
         if not desk.job_id or desk.asked_about != desk.job_id:
             return ""  # only the answer to the question sends
         desk.asked_about = ""
         return self._did(
             desk,
-            lambda: self._runner.send_again(
-                desk.job_id, owner=visitor.sees(self._runner, who), key=typed_key(key)
-            ),
+            lambda: self._runner.send_again(desk.job_id, owner=who.sees, key=typed_key(key)),
         )
 
-    def _resume(self, desk: Desk, who: Any, key: str) -> tuple[str, str]:
+    def _resume(self, desk: Desk, who: Visitor, key: str) -> tuple[str, str]:
         says = self._did(
             desk,
-            lambda: self._runner.resume(
-                desk.job_id, owner=visitor.sees(self._runner, who), key=typed_key(key)
-            ),
+            lambda: self._runner.resume(desk.job_id, owner=who.sees, key=typed_key(key)),
         )
         return says, ""
 

@@ -1,46 +1,126 @@
-"""Who is at the page: a random id that the browser keeps, checked on the server.
+"""Who is at the page.
 
-Owns the id's form and whose jobs a visitor sees. Refuses to know what a job is. Browser storage belongs to the visitor, so what comes back
-is only believed when it has the form of an id that we could have made; it is long enough that nobody meets another's by guessing.
+A visitor is a random id that a secret of the home has signed: it survives a reload and a restart, and cannot be made up. The browser keeps
+it in a cookie, and in its storage where a frame allows no cookies. On one's own machine nobody is told apart: the visitor is the home.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import os
 import re
 import secrets
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import gradio as gr
 
+from kling_utils.settings import Settings
 from kling_utils.values import HOME_OWNER
 
-if TYPE_CHECKING:
-    from kling_utils.jobs.runner import Runner
-
-_FORM = re.compile(r"v1_[A-Za-z0-9_-]{32}")
+COOKIE = "motion-control-studio"
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+FORWARDED = ("forwarded", "via", "x-real-ip", "x-original-host", "cf-connecting-ip")
+"""Headers that a proxy adds, besides every ``X-Forwarded-...``."""
+_TOKEN = re.compile(r"(v2_[A-Za-z0-9_-]{32})\.([0-9a-f]{64})")
 # Public on purpose: gradio needs it to read its own value after a restart, and sends it to every browser. It protects nothing.
 _OBFUSCATION = "motion-control-studio"
 
 
-def state() -> gr.BrowserState:
-    """Where the browser keeps the id; nothing else is kept there."""
-    return gr.BrowserState("", storage_key="motion-control-studio.visitor.v1", secret=_OBFUSCATION)
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """``hosted`` is False for the owner of this machine, who sees all jobs of the home and whose key is used."""
+
+    id: str
+    hosted: bool
+
+    @property
+    def owner(self) -> str:
+        """As whom jobs are written and files are uploaded."""
+        return self.id if self.hosted else HOME_OWNER
+
+    @property
+    def sees(self) -> str | None:
+        """Whose jobs are shown: None is all of this home."""
+        return self.id if self.hosted else None
 
 
-def known(value: Any) -> str:
-    """The id that the browser gave, or a new one when it is not one of ours."""
-    return (
-        value
-        if isinstance(value, str) and _FORM.fullmatch(value)
-        else f"v1_{secrets.token_urlsafe(24)}"
-    )
+HOME = Visitor(HOME_OWNER, hosted=False)
+UNKNOWN = Visitor("", hosted=True)
+"""Of a session in which no page has arrived: it owns nothing, and can make nothing."""
 
 
-def owner(runner: Runner, value: Any) -> str:
-    """As whom the visitor's jobs are written: on one's own machine all jobs belong to its home. A made-up id owns nothing."""
-    return known(value) if runner.settings.hosted else HOME_OWNER
+def fresh() -> Visitor:
+    """A visitor who was not here before."""
+    return Visitor(f"v2_{secrets.token_urlsafe(24)}", hosted=True)
 
 
-def sees(runner: Runner, value: Any) -> str | None:
-    """Whose jobs the visitor sees: None is all of this home, and only on one's own machine."""
-    return known(value) if runner.settings.hosted else None
+def storage() -> gr.BrowserState:
+    """Where the browser keeps its token besides the cookie."""
+    return gr.BrowserState("", storage_key="motion-control-studio.visitor.v2", secret=_OBFUSCATION)
+
+
+class Tokens:
+    """Signs ids with a secret of the home, and reads them back."""
+
+    def __init__(self, home: Path) -> None:
+        self._secret = _secret(home / "visitors.key")
+
+    def sign(self, visitor_id: str) -> str:
+        """The token of an id."""
+        mark = hmac.new(self._secret, visitor_id.encode(), hashlib.sha256).hexdigest()
+        return f"{visitor_id}.{mark}"
+
+    def read(self, token: object) -> str | None:
+        """The id in a token; None for one that was not signed here."""
+        parts = _TOKEN.fullmatch(token) if isinstance(token, str) else None
+        if parts is None or not hmac.compare_digest(self.sign(parts[1]), parts[0]):
+            return None
+        return parts[1]
+
+
+def hosted(settings: Settings, headers: Mapping[str, str]) -> bool:
+    """May this request come from a stranger: is the page hosted, or did a proxy that is not the owner's own leave a sign?"""
+    if settings.hosted:
+        return True
+    if settings.own_proxy:
+        return False
+    names = {name.lower() for name in headers}
+    proxied = any(name in names for name in FORWARDED)
+    proxied = proxied or any(name.startswith("x-forwarded-") for name in names)
+    return proxied or host_name(headers.get("host", "")) not in LOOPBACK
+
+
+def host_name(host: str) -> str:
+    """The name in a ``Host`` header, without the port; empty for what is none."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def of(settings: Settings, tokens: Tokens, request: gr.Request, stored: object = None) -> Visitor:
+    """The visitor of a request: by the cookie, else by what the browser stored, else a new one."""
+    if not hosted(settings, dict(request.headers)):
+        return HOME
+    cookie = dict(request.cookies or {}).get(COOKIE)
+    visitor_id = tokens.read(cookie) or tokens.read(stored)
+    return Visitor(visitor_id, hosted=True) if visitor_id is not None else fresh()
+
+
+def _secret(path: Path) -> bytes:
+    """32 random bytes, made once and readable by their owner only."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secrets.token_bytes(32))
+    except FileExistsError:
+        pass
+    found = path.read_bytes()
+    if len(found) >= 32:
+        return found
+    path.unlink(missing_ok=True)  # a process was killed while it wrote it
+    return _secret(path)

@@ -515,9 +515,10 @@ def test_a_task_that_stays_unknown_is_looked_for_a_day_and_then_on_request(
         runner._store.wait(0.01)
     assert runner.job(job.job_id).state == "queued"
     now[0] += 3600
-    error, seen = run(runner, request_)
-    assert isinstance(error, errors.StillRunning)
-    assert error.money == "yes"
+    seen = [event for _, event in runner.events(job.job_id)]
+    with pytest.raises(errors.StillRunning) as caught:
+        runner.result(job.job_id)
+    assert caught.value.money == "yes"
     assert runner.job(job.job_id).waits_for == "resume"
     assert notes(seen).count("does not know the task") == 1
     novita.state.polls.clear()

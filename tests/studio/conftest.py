@@ -17,6 +17,7 @@ from PIL import Image
 
 from kling_utils.errors import NoSuchJob
 from kling_utils.events import Event
+from kling_utils.jobs.home import Home
 from kling_utils.media import ffmpeg
 from kling_utils.settings import load
 from kling_utils.values import Finding, Job, Money, MotionRequest, Quote, Report
@@ -26,6 +27,7 @@ class StandIn:
     """Jobs from a dictionary; what is done to them is written down."""
 
     def __init__(self, home: Path, **settings: Any) -> None:
+        self.home = Home(home)
         self.settings = load(home=home, **settings)
         self.kept: dict[str, Job] = {}
         self.done: list[tuple[Any, ...]] = []
@@ -36,11 +38,12 @@ class StandIn:
     def now(self) -> float:
         return time.time()
 
-    def provider_for(self, key: Any) -> str:
+    def provider_for(self, key: Any, *, owner: str = "home") -> str:
         return "novita" if key is not None else "local"
 
     def look(self, *, key: Any = None, draft: bool = False, **asked: Any) -> Any:
         key = None if draft else key
+        asked.pop("owner", None)
         self.looked.append(asked)
         return SimpleNamespace(
             report=Report(self.findings),

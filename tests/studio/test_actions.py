@@ -92,14 +92,14 @@ def test_a_job_on_its_way_offers_only_its_code(at: Make, state: str) -> None:
     assert value["items"] == []
     assert not value["deletable"]
     assert [copy["id"] for copy in value["copies"]] == ["python", "cell", "curl"]
-    actions.act(event(id="again", price="free"), desk, "", "")
+    actions.act(event(id="again", price="free"), desk, visitor.HOME, "")
     assert runner.done == []
 
 
 def test_as_pro_sends_the_same_files_under_their_names(at: Make, picture: Path) -> None:
     runner, actions, desk = at()
     runner.kept["A"] = replace(runner.kept["A"], image_name="Hero of mine.png")
-    _, said = actions.act(event(id="model", price="free"), desk, "", "")
+    _, said = actions.act(event(id="model", price="free"), desk, visitor.HOME, "")
     assert said == ""
     ((_, request, how),) = runner.done
     assert request.model_name == "kling-v3-0-pro"
@@ -115,21 +115,23 @@ def test_a_clip_that_was_given_by_its_address_goes_by_it_again_where_kling_makes
     runner, actions, desk = at(provider="novita")
     address = "https://clips.example/dance.mp4?signed=s3cret"
     runner.addresses = {"video": address}
-    actions.act(event(id="again", price="about 1.26 USD"), desk, "", "sk-typed")
+    actions.act(event(id="again", price="about 1.26 USD"), desk, visitor.HOME, "sk-typed")
     ((_, request, _),) = runner.done
     assert request.video == address
     desk.open("A")
-    form = actions.again(desk, "", "sk-typed")
+    form = actions.again(desk, visitor.HOME, "sk-typed")
     assert form[2] == address
     assert "s3cret" not in str(form[3]), "what is shown is the copy that is here"
     assert "s3cret" not in str(actions.value(runner.kept["A"])), "nor does it stand on the page"
-    assert not str(actions.again(desk, "", "")[2]).startswith("https"), "a draft needs no address"
+    assert not str(actions.again(desk, visitor.HOME, "")[2]).startswith("https"), (
+        "a draft needs no address"
+    )
 
 
 @pytest.mark.parametrize("shown", ["free", "about 1.25 USD", ""])
 def test_another_price_than_the_one_on_the_button_sends_nothing(at: Make, shown: str) -> None:
     runner, actions, desk = at()
-    value, said = actions.act(event(id="again", price=shown), desk, "", " sk-typed ")
+    value, said = actions.act(event(id="again", price=shown), desk, visitor.HOME, " sk-typed ")
     assert runner.done == []
     assert "about 1.26 USD" in said
     assert offered(value)["again"]["price"] == "about 1.26 USD"
@@ -149,11 +151,13 @@ def test_what_may_be_paid_twice_is_asked_first_with_its_price(at: Make, money: s
     assert "pay twice — about 1.26 USD" in offer["risk"]["yes"]
     for sure in (None, False, "yes", 1):
         _, said = actions.act(
-            event(id="again", price="about 1.26 USD", sure=sure), desk, "", "sk-typed"
+            event(id="again", price="about 1.26 USD", sure=sure), desk, visitor.HOME, "sk-typed"
         )
         assert "paid twice" in said
     assert runner.done == []
-    actions.act(event(id="again", price="about 1.26 USD", sure=True), desk, "", "sk-typed")
+    actions.act(
+        event(id="again", price="about 1.26 USD", sure=True), desk, visitor.HOME, "sk-typed"
+    )
     ((_, _, how),) = runner.done
     assert how["fresh"] is True
 
@@ -165,7 +169,7 @@ def test_what_cost_nothing_is_tried_again_without_a_question(
     runner, actions, desk = at(**trouble)
     offer = offered(actions.value(runner.kept["A"], KEY))["again"]
     assert offer["risk"] is None
-    actions.act(event(id="again", price="about 1.26 USD"), desk, "", "sk-typed")
+    actions.act(event(id="again", price="about 1.26 USD"), desk, visitor.HOME, "sk-typed")
     ((_, _, how),) = runner.done
     assert how["fresh"] is False
 
@@ -190,7 +194,9 @@ def test_an_offer_whose_request_is_in_doubt_opens_that_job(
     runner, desk = Has(tmp_path / "home"), Desk()
     runner.kept = {"A": job("A", state="succeeded"), "B": job("B", state="unconfirmed")}
     desk.open("A")
-    _, said = built(lambda: Actions(runner)).act(event(id="model", price="free"), desk, "", "")
+    _, said = built(lambda: Actions(runner)).act(
+        event(id="model", price="free"), desk, visitor.HOME, ""
+    )
     assert desk.job_id == "B"
     assert "in doubt" in said
     assert "nothing was sent now" in said
@@ -217,7 +223,7 @@ def test_the_first_offer_fits_the_failure(
     runner, actions, desk = at(**trouble)
     items = actions.value(runner.kept["A"], KEY)["items"]
     assert [f"{i['id']} {i.get('goto', '')}".strip() for i in items] == names
-    actions.act(event(id="change", price=""), desk, "", "sk-typed")
+    actions.act(event(id="change", price=""), desk, visitor.HOME, "sk-typed")
     assert runner.done == [], "it fills the form and sends nothing"
 
 
@@ -235,14 +241,14 @@ def test_a_clip_that_failed_can_begin_elsewhere(at: Make, tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", ["", "nonsense", "draft", None, {"a": 1}])
 def test_what_is_not_offered_is_not_done(at: Make, name: Any) -> None:
     runner, actions, desk = at()
-    actions.act(event(id=name, price="free"), desk, "", "")
+    actions.act(event(id=name, price="free"), desk, visitor.HOME, "")
     assert runner.done == []
 
 
 def test_another_visitors_job_is_neither_used_nor_deleted(
     stand_in: Make, job: Make, built: Make
 ) -> None:
-    runner, mine = stand_in(space_id="me/space"), visitor.known("")
+    runner, mine = stand_in(space_id="me/space"), visitor.fresh()
     runner.kept["A"] = job("A", "somebody else", state="succeeded")
     actions, desk = built(lambda: Actions(runner)), Desk()
     desk.open("A")
@@ -253,7 +259,7 @@ def test_another_visitors_job_is_neither_used_nor_deleted(
 
 def test_deleting_the_open_job_empties_the_desk(at: Make) -> None:
     runner, actions, desk = at()
-    assert actions.delete(event(id="A"), desk, "") == ""
+    assert actions.delete(event(id="A"), desk, visitor.HOME) == ""
     assert runner.kept == {}
     assert desk.job_id == ""
 
@@ -269,7 +275,7 @@ def test_a_trimmed_clip_fills_the_form(at: Make, tmp_path: Path) -> None:
         before, video_name="dance.mp4", request=replace(before.request, video=long)
     )
     first, (said, image, _, video, _, *rest) = actions.trim(
-        event(**{"from": 1.5, "to": 5.0}), desk, ""
+        event(**{"from": 1.5, "to": 5.0}), desk, visitor.HOME
     )
     assert "Trimming the clip" in first[0], "at once"
     assert not any(isinstance(value, str) for value in first[1:]), (
@@ -298,7 +304,7 @@ def test_a_part_that_is_none_or_too_short_leaves_the_form_alone(
     at: Make, sent: dict[str, Any]
 ) -> None:
     _, actions, desk = at()
-    *_, (said, *form) = actions.trim(event(**sent), desk, "")
+    *_, (said, *form) = actions.trim(event(**sent), desk, visitor.HOME)
     assert "kc-error-card" in said
     assert "At least 3 s must remain" in said
     assert not any(isinstance(value, str) for value in form)
@@ -306,7 +312,7 @@ def test_a_part_that_is_none_or_too_short_leaves_the_form_alone(
 
 def test_what_was_said_about_a_job_goes_with_it(at: Make) -> None:
     _, actions, desk = at()
-    *_, (said, *_) = actions.trim(event(**{"from": 2, "to": 3.5}), desk, "")
+    *_, (said, *_) = actions.trim(event(**{"from": 2, "to": 3.5}), desk, visitor.HOME)
     assert actions.moved(event(id="NEW"), said) == "", "another one was sent or opened"
     assert actions.moved(event(), said) == ""
     assert not isinstance(actions.moved(event(id="A"), said), str), "it is about this one"

@@ -12,6 +12,7 @@ import pytest
 import app
 from kling_utils.jobs.runner import Runner
 from kling_utils.settings import load
+from kling_utils.studio.visitor import Tokens
 
 KEYS = {"key", "key-again"}
 
@@ -52,7 +53,7 @@ def test_the_key_is_read_by_private_events_only(config: dict[str, Any]) -> None:
 
 def test_the_key_goes_into_no_state_and_no_browser_storage(config: dict[str, Any]) -> None:
     kept = [c for c in config["components"] if c["type"] == "browserstate"]
-    assert [c["props"]["storage_key"] for c in kept] == ["motion-control-studio.visitor.v1"]
+    assert [c["props"]["storage_key"] for c in kept] == ["motion-control-studio.visitor.v2"]
     boxes = {number for name, number in by_id(config).items() if name in KEYS}
     for event in config["dependencies"]:
         if boxes & set(event["inputs"]):
@@ -82,8 +83,8 @@ def test_watchers_make_nobody_wait(config: dict[str, Any]) -> None:
     assert all(d["queue"] for d in watchers)
 
 
-def test_the_launch_keeps_to_this_machine() -> None:
-    options = app.options()
+def test_the_launch_keeps_to_this_machine(tmp_path: Path) -> None:
+    options = app.options(load(home=tmp_path), Tokens(tmp_path))
     assert options["run_history"] is False
     assert options["ssr_mode"] is False
     assert options["show_error"] is False

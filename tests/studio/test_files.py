@@ -6,12 +6,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gradio as gr
 import pytest
 from gradio.utils import get_upload_folder
 from PIL import Image
 
 from kling_utils.media import ffmpeg, probe
-from kling_utils.studio import files, samples
+from kling_utils.studio import files, samples, uploads
+from kling_utils.studio.desk import Desk
 from kling_utils.studio.inputs import ImageInput
 
 
@@ -105,7 +107,7 @@ def test_a_recording_becomes_an_mp4_with_a_length(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("payload", [None, "", {}, {"path": None}, 3, {"video": None}, []])
 def test_an_upload_that_is_none(payload: Any) -> None:
-    assert files.uploaded(payload) is None
+    assert files.uploaded(payload, "home") is None
 
 
 @pytest.mark.parametrize("sent", [None, "-1", "99", "x", "../0", {}])
@@ -114,11 +116,14 @@ def test_an_example_that_is_none(sent: Any) -> None:
 
 
 def test_the_same_file_again_is_not_said_to_be_measured(built: Any, tmp_path: Path) -> None:
-    image = built(ImageInput)
+    desk = Desk()
+    image = built(lambda: ImageInput(gr.State(desk)))
+    (tmp_path / "a.png").write_bytes(b"a picture")
+    uploads.add("home", str(tmp_path / "a.png"))
     payload = {"path": str(tmp_path / "a.png"), "meta": {"_type": "gradio.FileData"}}
-    *_, card = image.take(payload, "")
+    *_, card = image.take(payload, "", desk)
     assert "Measuring" in card
-    source, _, _, card = image.take(payload, str(tmp_path / "a.png"))
+    source, _, _, card = image.take(payload, str(tmp_path / "a.png"), desk)
     assert source == str(tmp_path / "a.png")
     assert not isinstance(card, str), "no check follows that would say more"
     first, *_ = image.pick(SimpleNamespace(id="0"), "")

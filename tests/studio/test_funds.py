@@ -14,6 +14,7 @@ from kling_utils.jobs.runner import Runner
 from kling_utils.settings import clean_key, load
 from kling_utils.studio.desk import Desk, Form
 from kling_utils.studio.generate import Generate, Twin
+from kling_utils.studio.visitor import HOME
 
 
 @pytest.mark.parametrize(("balance", "warned"), [("125000", False), ("100", True)])
@@ -86,7 +87,7 @@ def test_a_job_in_doubt_is_sent_again_only_after_the_question_with_the_price(
         with Runner(settings) as runner:
             panel, desk = built(lambda: Generate(runner)), Desk()
             fields = (str(zoo.image(tmp_path)), address, "video", "kling-v3-0-std", "", "", True)
-            rest = (novita.key, desk, "")
+            rest = (novita.key, desk, HOME)
             desk.check(runner, Form(*fields), clean_key(novita.key))
             list(panel.submit(*fields, *rest))
             (job,) = runner.jobs()

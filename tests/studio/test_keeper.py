@@ -24,7 +24,7 @@ from kling_utils.studio.options import Options
 
 Make = Callable[..., Any]
 NAMES = (
-    *("panel", "said"),
+    *("who", "panel", "said"),
     *(
         f"{kind}_{part}"
         for kind in ("image", "video")
@@ -40,16 +40,23 @@ class Page:
 
     def __init__(self, runner: Any, built: Make) -> None:
         def make() -> tuple[Any, ...]:
-            image, video, fitting = ImageInput(), VideoInput(), Fitting(runner)
+            image, video, fitting = (
+                ImageInput(gr.State(Desk())),
+                VideoInput(gr.State(Desk())),
+                Fitting(runner),
+            )
             options, generate = Options(), Generate(runner)
-            generate.keeper.wire(image, video, options, fitting, gr.State(Desk()), visitor.state())
+            generate.keeper.wire(
+                image, video, options, fitting, gr.State(Desk()), gr.State(visitor.UNKNOWN)
+            )
             return generate.keeper, fitting, image
 
         self.keeper: Keeper
         self.keeper, self.fitting, self.image = built(make)
 
-    def restored(self, desk: Desk, who: Any = "", **sent: Any) -> dict[str, Any]:
-        values = self.keeper.restore(SimpleNamespace(**sent), desk, who)  # type: ignore[arg-type]
+    def restored(self, desk: Desk, who: Any = visitor.HOME, **sent: Any) -> dict[str, Any]:
+        desk.who = who
+        values = self.keeper.restore(SimpleNamespace(**sent), desk, None)  # type: ignore[arg-type]
         return dict(zip(NAMES, values, strict=True))
 
 
@@ -66,7 +73,7 @@ def form(image: Path | str = "", video: Path | str = "") -> Form:
 def test_a_reload_gets_its_files_and_choices_back(page: tuple[Any, Page], tmp_path: Path) -> None:
     runner, it = page
     asked, before, now = form(zoo.image(tmp_path, size=(900, 300))), Desk(), Desk()
-    told = it.keeper.hello(before, "")
+    told = it.keeper.hello(before)
     look = before.check(runner, asked, None)
     it.fitting.judged(look.report, asked, before, 0.0, PAD, False, USUAL)
     it.fitting.replan(
@@ -74,7 +81,7 @@ def test_a_reload_gets_its_files_and_choices_back(page: tuple[Any, Page], tmp_pa
     )
     kept = it.keeper.value(before)
     assert str(tmp_path) not in str(kept), "no path goes to the browser"
-    it.keeper.hello(now, "")
+    it.keeper.hello(now)
     back = it.restored(
         now, **told, form=kept["form"], texts={"prompt": "typed later", "negative": ""}
     )
@@ -96,9 +103,11 @@ def test_a_session_that_has_no_page_is_one_that_was_lost(page: tuple[Any, Page])
     _, it = page
     lost = copy.deepcopy(Desk())
     assert lost.arrived is False
-    assert it.keeper.asked(lost, "")["lost"] is True
+    local = SimpleNamespace(headers={"host": "localhost:7860"}, cookies={})
+    who, told = it.keeper.asked(lost, local)
+    assert (who, told["lost"]) == (visitor.HOME, True)
     assert lost.arrived is True
-    assert it.keeper.asked(lost, "") == gr.skip()
+    assert it.keeper.asked(lost, local) == (gr.skip(), gr.skip())
 
 
 def test_generate_on_a_lost_session_sends_nothing_and_asks_for_the_form(
@@ -107,7 +116,7 @@ def test_generate_on_a_lost_session_sends_nothing_and_asks_for_the_form(
     runner, _ = page
     generate = built(lambda: Generate(runner))
     (out,) = generate.submit(
-        "", "", "video", "kling-v3-0-std", "", "", True, "", copy.deepcopy(Desk()), ""
+        "", "", "video", "kling-v3-0-std", "", "", True, "", copy.deepcopy(Desk()), visitor.UNKNOWN
     )
     told = dict(zip(map(id, generate.outputs), out, strict=True))
     assert told[id(generate.keeper.panel)]["lost"] is True
@@ -135,11 +144,12 @@ def test_after_a_restart_the_tab_gives_what_it_has(page: tuple[Any, Page]) -> No
 def test_another_visitor_gets_nothing_of_it(stand_in: Make, built: Make, tmp_path: Path) -> None:
     it, mine, other = (
         Page(stand_in(space_id="me/space"), built),
-        visitor.known(""),
-        visitor.known(""),
+        visitor.fresh(),
+        visitor.fresh(),
     )
     before = Desk()
-    secret = it.keeper.hello(before, mine)["session"]
+    before.who = mine
+    secret = it.keeper.hello(before)["session"]
     before._shown = (
         form(zoo.image(tmp_path)),
         SimpleNamespace(report=SimpleNamespace(image=None, video=None)),

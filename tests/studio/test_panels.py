@@ -22,7 +22,6 @@ from kling_utils.studio.desk import Desk, Form, typed_key
 from kling_utils.studio.follow import Follow, panel
 from kling_utils.studio.generate import Generate
 from kling_utils.studio.inputs import ImageInput, VideoInput
-from kling_utils.studio.keeper import Keeper
 from kling_utils.studio.theme import static
 from kling_utils.values import Finding, Job, Report, Trouble
 
@@ -50,7 +49,7 @@ def test_a_poster_says_what_tells_it_from_the_others(
     runner.kept["A"] = replace(
         made, request=replace(made.request, character_orientation=orientation)
     )
-    assert history.value(runner, "")["items"][0]["state"] == says
+    assert history.value(runner, visitor.HOME)["items"][0]["state"] == says
 
 
 @pytest.mark.parametrize(
@@ -66,7 +65,7 @@ def test_the_part_of_a_clip_is_never_cut_off(
 ) -> None:
     runner = stand_in()
     runner.kept["A"] = replace(job("A"), video_name=name)
-    (item,) = history.value(runner, "")["items"]
+    (item,) = history.value(runner, visitor.HOME)["items"]
     assert (item["title"], item["part"]) == (title, part)
 
 
@@ -87,7 +86,7 @@ def test_a_price_that_nobody_knows_was_charged_is_no_price(
     cost = runner.price({"model_name": "std"}, "a key")
     trouble = None if facts["state"] == "succeeded" else Trouble("TaskFailed", "m", "h", money)
     runner.kept["A"] = job("A", provider="novita", cost=cost, trouble=trouble, **facts)
-    assert history.value(runner, "")["items"][0]["cost"] == says
+    assert history.value(runner, visitor.HOME)["items"][0]["cost"] == says
 
 
 # -- visitors
@@ -101,39 +100,40 @@ def test_a_price_that_nobody_knows_was_charged_is_no_price(
         7,
         {"a": 1},
         "home",
-        "v1_short",
-        "v1_" + "a" * 31 + "/",
-        "v1_" + "a" * 33,
-        ["v1_" + "a" * 32],
+        "v2_short",
+        "v2_" + "a" * 32,
+        f"v2_{'a' * 32}.{'0' * 64}",
+        ["x"],
     ],
 )
-def test_an_id_that_is_not_ours_is_replaced(stranger: Any) -> None:
-    fresh = visitor.known(stranger)
-    assert fresh != stranger
-    assert visitor.known(fresh) == fresh
+def test_a_token_that_was_not_signed_here_is_none(stranger: Any, tmp_path: Path) -> None:
+    tokens = visitor.Tokens(tmp_path)
+    assert tokens.read(stranger) is None
+    who = visitor.fresh()
+    assert visitor.Tokens(tmp_path).read(tokens.sign(who.id)) == who.id, "also after a restart"
+    assert visitor.Tokens(tmp_path / "another").read(tokens.sign(who.id)) is None
+    assert (tmp_path / "visitors.key").stat().st_mode & 0o077 == 0
 
 
 def test_hosted_visitors_meet_only_their_own_jobs(stand_in: Make, job: Make) -> None:
-    mine, other = visitor.known(""), visitor.known("")
+    mine, other = visitor.fresh(), visitor.fresh()
     runner = stand_in(space_id="me/space")
-    runner.kept = {"A": job("A", mine), "B": job("B", other)}
+    runner.kept = {"A": job("A", mine.id), "B": job("B", other.id)}
     assert [item["id"] for item in history.value(runner, mine)["items"]] == ["A"]
     assert not history.picked(runner, Desk(), mine, SimpleNamespace(id="B"))  # type: ignore[arg-type]
-    assert not history.value(runner, "made up")["items"]
-    assert visitor.owner(runner, mine) == mine
+    assert not history.value(runner, visitor.UNKNOWN)["items"]
 
 
 def test_on_ones_own_machine_all_jobs_are_seen(stand_in: Make, job: Make) -> None:
     runner = stand_in()
     runner.kept = {"A": job("A", "home"), "B": job("B", "someone")}
-    assert len(history.value(runner, "")["items"]) == 2
-    assert visitor.owner(runner, visitor.known("")) == "home"
+    assert len(history.value(runner, visitor.HOME)["items"]) == 2
 
 
 @pytest.mark.parametrize("sent", ["../../etc", "", None, 3, {"id": "A"}])
 def test_a_made_up_job_id_opens_nothing(sent: Any, stand_in: Make) -> None:
     desk = Desk()
-    assert not history.picked(stand_in(), desk, "", SimpleNamespace(id=sent))  # type: ignore[arg-type]
+    assert not history.picked(stand_in(), desk, visitor.HOME, SimpleNamespace(id=sent))  # type: ignore[arg-type]
     assert desk.job_id == ""
 
 
@@ -246,7 +246,7 @@ def test_a_key_that_cannot_be_used_is_not_repeated() -> None:
 
 
 async def drained(
-    follow: Follow, desk: Desk, who: str, each: Callable[[dict[Any, Any]], None]
+    follow: Follow, desk: Desk, who: visitor.Visitor, each: Callable[[dict[Any, Any]], None]
 ) -> None:
     async for news in follow.watch(desk, who):
         each(news)
@@ -266,7 +266,7 @@ def test_watching_shows_the_job_until_it_ends(
         if len(seen) == 2:
             runner.kept["A"] = job("A", state="succeeded", video=clip, finished_at=120.0)
 
-    asyncio.run(drained(follow, desk, "", next_state))
+    asyncio.run(drained(follow, desk, visitor.HOME, next_state))
     assert [news[follow.panel]["mode"] for news in seen if follow.panel in news] == [
         "run",
         "run",
@@ -297,7 +297,7 @@ def test_stop_watching_stops_only_the_watching(stand_in: Make, job: Make, built:
         if not said:
             said.append(follow.stopped(desk))
 
-    asyncio.run(drained(follow, desk, "", stop))
+    asyncio.run(drained(follow, desk, visitor.HOME, stop))
     assert seen[1:] == [{follow.stop: gr.skip()}], "and nothing is drawn over it"
     assert "goes on" in said[0][0]["note"]
     assert runner.kept["A"].state == "processing"
@@ -315,7 +315,7 @@ def test_the_gallery_goes_on_when_nobody_watches(
     seen: list[Any] = []
 
     async def beside() -> None:
-        async for gallery in follow.aside(desk, "", 0.01):
+        async for gallery in follow.aside(desk, visitor.HOME, 0.01):
             seen.append(gallery)
             runner.kept["A"] = job("A", state="succeeded", video=clip, finished_at=120.0)
 
@@ -330,7 +330,7 @@ def test_the_gallery_goes_on_when_nobody_watches(
 def test_a_watcher_without_a_job_leaves_the_page_alone(stand_in: Make, built: Make) -> None:
     follow = built(lambda: Follow(stand_in()))
     seen: list[dict[Any, Any]] = []
-    asyncio.run(drained(follow, Desk(), "", seen.append))
+    asyncio.run(drained(follow, Desk(), visitor.HOME, seen.append))
     assert len(seen) == 1, "a generator that yields nothing would make gradio empty its outputs"
     assert list(seen[0]) == [follow.stop]
 
@@ -359,9 +359,9 @@ def test_a_job_asks_for_what_it_waits_for(
 def test_the_three_ways_out_ask_the_runner_as_the_visitor(
     stand_in: Make, job: Make, built: Make
 ) -> None:
-    who = visitor.known("")
+    who = visitor.fresh()
     runner = stand_in(space_id="me/space")
-    runner.kept["A"] = job("A", who, state="unconfirmed")
+    runner.kept["A"] = job("A", who.id, state="unconfirmed")
     rescue, desk = built(lambda: Follow(runner)).rescue, Desk()
     desk.open("A")
     rescue._adopt(desk, who, " sk-box ", "task-1")
@@ -376,7 +376,7 @@ def test_the_three_ways_out_ask_the_runner_as_the_visitor(
     rescue._resend(desk, who, "")
     _, emptied = rescue._resume(desk, who, " sk-typed ")
     assert [done[0] for done in runner.done] == ["adopt", "dismiss", "send_again", "resume"]
-    assert {done[2] if done[0] != "adopt" else done[3] for done in runner.done} == {who}
+    assert {done[2] if done[0] != "adopt" else done[3] for done in runner.done} == {who.id}
     assert runner.done[-1][3].get_secret_value() == "sk-typed"
     assert emptied == ""
 
@@ -423,12 +423,16 @@ def test_the_line_says_whose_key_is_used(key: str, says: str, stand_in: Make, bu
 
 def test_generate_without_files_says_what_is_missing(stand_in: Make, built: Make) -> None:
     generate = built(lambda: Generate(stand_in()))
-    steps = list(generate.submit("", "", "video", "kling-v3-0-std", "", "", True, "", Desk(), ""))
+    steps = list(
+        generate.submit("", "", "video", "kling-v3-0-std", "", "", True, "", Desk(), visitor.HOME)
+    )
     assert steps[0][0]["interactive"] is False
     assert steps[-1][0]["interactive"] is True
     assert "The picture and the clip are missing" in steps[-1][1]
     assert 'data-goto="examples"' in steps[-1][1]
-    *_, last = generate.submit("a.png", "", "video", "kling-v3-0-std", "", "", True, "", Desk(), "")
+    *_, last = generate.submit(
+        "a.png", "", "video", "kling-v3-0-std", "", "", True, "", Desk(), visitor.HOME
+    )
     assert "The clip is missing" in last[1]
 
 
@@ -437,7 +441,7 @@ class Banker(StandIn):
 
     refuses: KlingError | None = None
 
-    def balance(self, key: Any) -> Any:
+    def balance(self, key: Any, *, owner: str = "home") -> Any:
         if self.refuses is not None:
             raise self.refuses
         return SimpleNamespace(available="12.50 USD")
@@ -458,7 +462,7 @@ def test_a_key_counts_as_used_only_when_the_provider_answered_to_it(
     assert "The key works" in said
     assert "Your key is used" in line
     assert "not tested yet" in account.says("sk-another", desk)
-    box, result, line, count = account.emptied(0)
+    box, result, line, count = account.emptied(0, desk)
     assert (box, result, count) == ("", "", 1)
     assert "No key is set" in line
 
@@ -471,10 +475,10 @@ def test_what_is_said_at_the_button_goes_when_it_is_about_something_else(
     generate = built(lambda: Generate(runner))
     asked = Form("", "b.mp4", "video", "kling-v3-0-std", "", "", True)
     about = asked, hash("")
-    list(generate.submit(*vars_of(asked), "", desk, ""))
+    list(generate.submit(*vars_of(asked), "", desk, visitor.HOME))
     assert generate.still(desk, about) == (gr.skip(), gr.skip()), "it is about this form"
     assert generate.still(desk, (replace(asked, model_name="kling-v3-0-pro"), hash("")))[0] == ""
-    list(generate.submit(*vars_of(asked), "", desk, ""))
+    list(generate.submit(*vars_of(asked), "", desk, visitor.HOME))
     assert generate.still(desk) == (gr.skip(), gr.skip()), "and about the job that is open"
     desk.open("A")
     assert generate.still(desk)[1]["visible"] is False
@@ -502,7 +506,7 @@ def test_a_refusal_by_the_checks_is_short_and_leads_on(
     )
     generate = built(lambda: Generate(runner))
     *_, last = generate.submit(
-        str(picture), str(clip), "video", "kling-v3-0-std", "", "", True, "", Desk(), ""
+        str(picture), str(clip), "video", "kling-v3-0-std", "", "", True, "", Desk(), visitor.HOME
     )
     assert "1 thing has to change first" in last[1]
     assert "nothing was spent" in last[1]
@@ -521,12 +525,18 @@ def test_an_unfinished_job_is_found_again(stand_in: Make, job: Make, built: Make
     runner = stand_in()
     finished: Job = job("B", state="succeeded")
     runner.kept = {"B": finished, "A": job("A")}
-    arrive = built(
-        lambda: Arrive(runner, ImageInput(), VideoInput(), Follow(runner), Keeper(runner))
-    )
+
+    def make() -> Arrive:
+        desk = gr.State(Desk())
+        inputs = ImageInput(desk), VideoInput(desk)
+        return Arrive(runner, *inputs, Follow(runner), Generate(runner), Account(runner, desk))
+
+    arrive = built(make)
     for asked, opened in (({}, "A"), ({"job": "B"}, "B"), ({"job": "nothing"}, "A")):
         desk = Desk()
-        arrive.greet("", desk, SimpleNamespace(query_params=asked))
+        arrive.greet(
+            "", desk, SimpleNamespace(query_params=asked, headers={"host": "localhost:7860"})
+        )
         assert desk.job_id == opened
 
 
@@ -534,8 +544,8 @@ def test_the_files_of_a_job_fill_the_form_again(
     stand_in: Make, job: Make, built: Make, picture: Path
 ) -> None:
     runner = stand_in(space_id="me/space")
-    mine = visitor.known("")
-    runner.kept = {"A": job("A", mine), "B": job("B", "someone else")}
+    mine = visitor.fresh()
+    runner.kept = {"A": job("A", mine.id), "B": job("B", "someone else")}
     follow, desk = built(lambda: Follow(runner)), Desk()
     desk.open("A")
     filled = follow.actions.again(desk, mine, "")

@@ -36,7 +36,9 @@ def finished(job: Make, clip: Path) -> Job:
 # -- files to send
 
 
-async def drained(asked: Exports, kind: str, desk: Desk, who: Any = "", **more: Any) -> list[Any]:
+async def drained(
+    asked: Exports, kind: str, desk: Desk, who: Any = visitor.HOME, **more: Any
+) -> list[Any]:
     event = SimpleNamespace(id=kind, sound="result", **more)
     return [value async for value in asked.make(event, desk, who)]  # type: ignore[arg-type]
 
@@ -107,7 +109,7 @@ def test_strangers_get_no_files(stand_in: Make, built: Make, finished: Job) -> N
     runner, desk = stand_in(space_id="me/space"), Desk()
     runner.kept["A"] = replace(finished, owner="somebody")
     desk.open("A")
-    asyncio.run(drained(built(lambda: Exports(runner)), "sheet", desk, visitor.known("")))
+    asyncio.run(drained(built(lambda: Exports(runner)), "sheet", desk, visitor.fresh()))
     assert not (finished.folder / "exports").exists()
 
 
@@ -194,7 +196,9 @@ EMPTY = ("", "", "video", "kling-v3-0-std", "", "", True)
 def test_a_known_task_id_opens_its_job(stand_in: Make, built: Make, finished: Job) -> None:
     runner, desk = stand_in(), Desk()
     runner.kept["A"] = replace(finished, task_id="task-7")
-    assert "Here it is" in built(lambda: Adopt(runner)).find(desk, "", " task-7 ", "", *EMPTY)
+    assert "Here it is" in built(lambda: Adopt(runner)).find(
+        desk, visitor.HOME, " task-7 ", "", *EMPTY
+    )
     assert desk.job_id == "A"
 
 
@@ -204,10 +208,10 @@ def test_an_unknown_one_is_adopted_only_by_the_open_job_in_doubt(
     runner, desk = stand_in(), Desk()
     runner.kept["A"] = job("A", state="unconfirmed")
     adopt = built(lambda: Adopt(runner))
-    assert "Open the job" in adopt.find(desk, "", "task-8", "", *EMPTY)
+    assert "Open the job" in adopt.find(desk, visitor.HOME, "task-8", "", *EMPTY)
     assert runner.done == []
     desk.open("A")
-    assert "Here it is" in adopt.find(desk, "", "task-8", "", *EMPTY)
+    assert "Here it is" in adopt.find(desk, visitor.HOME, "task-8", "", *EMPTY)
     assert runner.done == [("adopt", "A", "task-8", None)]
 
 
@@ -217,10 +221,10 @@ def test_one_that_was_sent_from_elsewhere_becomes_a_job_of_the_forms_files(
     runner, desk = stand_in(), Desk()
     runner.kept["A"] = finished
     adopt = built(lambda: Adopt(runner))
-    assert "into the form" in adopt.find(desk, "", "task-9", "sk-typed", *EMPTY)
+    assert "into the form" in adopt.find(desk, visitor.HOME, "task-9", "sk-typed", *EMPTY)
     assert runner.done == []
     form = ("hero.png", "dance.mp4", "image", "kling-v3-0-pro", "a studio", "", False)
-    assert "Here it is" in adopt.find(desk, "", "task-9", "sk-typed", *form)
+    assert "Here it is" in adopt.find(desk, visitor.HOME, "task-9", "sk-typed", *form)
     ((_, request, task_id, how),) = runner.done
     assert task_id == "task-9"
     assert (request.model_name, request.character_orientation, request.prompt) == (
@@ -236,7 +240,7 @@ def test_a_task_of_somebody_else_is_not_found(stand_in: Make, built: Make, finis
     runner, desk = stand_in(space_id="me/space"), Desk()
     runner.kept["A"] = replace(finished, task_id="task-7", owner="somebody")
     assert "No job here" in built(lambda: Adopt(runner)).find(
-        desk, visitor.known(""), "task-7", "", *EMPTY
+        desk, visitor.fresh(), "task-7", "", *EMPTY
     )
     assert desk.job_id == ""
 

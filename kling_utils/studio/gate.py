@@ -1,0 +1,238 @@
+"""The first thing that a request meets: which hosts and origins are answered, which routes are open, and whose upload it is.
+
+On one's own machine the page uses the owner's key, so it answers to loopback names only, and never to another origin: a website that is
+open in the same browser can send requests there. A hosted page never uses an owner's key unasked and is read by anyone; what changes
+something with a cookie must come from the page itself.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from http.cookies import CookieError, SimpleCookie
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kling_utils.settings import Settings
+from kling_utils.studio import uploads, visitor
+from kling_utils.studio.visitor import COOKIE, LOOPBACK, Tokens, Visitor
+
+ROUTES = re.compile(
+    r"/($|(assets|static|svelte)/|config/?$|theme\.css$|favicon\.ico$|manifest\.json$|robots\.txt$"
+    r"|gradio_api/(info/?$|startup-events/?$|theme\.css$|upload$|upload_progress$|queue/(join|data)$"
+    r"|heartbeat/|cancel$|reset/?$|app_id$|file=(?!https?:)|media/))"
+)
+"""What the page, gradio_client and the provider use. Gradio has more: deep links, a proxy, monitoring, its own fetching of addresses."""
+EVENT_BYTES = 2_000_000
+"""Of the data of one event: two prompts and what the page's own components tell have some 100 kB at most."""
+_READS = ("GET", "HEAD", "OPTIONS")
+_YEAR = 365 * 86400
+_PORTS = {"http": "80", "https": "443"}
+
+
+class Gate:
+    """An ASGI middleware around Gradio's routes."""
+
+    def __init__(
+        self, app: ASGIApp, *, settings: Settings, tokens: Tokens, root_path: str = ""
+    ) -> None:
+        self._app, self._settings, self._tokens = app, settings, tokens
+        self._root = root_path.rstrip("/")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        refusal = self._refusal(scope, headers)
+        if refusal is not None or scope["type"] == "websocket":  # the page uses none
+            await PlainTextResponse(refusal or "There is nothing here.", 403)(scope, receive, send)
+            return
+        who, token = self._visitor(headers)
+        path, marked = self._path(scope), self._marked(send, scope, headers, token)
+        if path == "/gradio_api/upload":
+            await self._upload(who, scope, receive, marked)
+        elif path == "/gradio_api/queue/join" and scope["method"] == "POST":
+            await self._join(scope, receive, marked)
+        else:
+            await self._app(scope, receive, marked)
+
+    # -- who may ask, and for what
+
+    def _refusal(self, scope: Scope, headers: Headers) -> str | None:
+        host, origin = headers.get("host", ""), headers.get("origin")
+        name = visitor.host_name(host)
+        if not self._settings.hosted and name not in LOOPBACK | self._settings.allowed_hosts:
+            return (
+                f"This page is not hosted, so it does not answer to the name {name!r}. "
+                "If the name is yours, add it to KLING_ALLOWED_HOSTS. Nothing was sent or spent."
+            )
+        scheme = scope.get("scheme", "http")
+        same = origin is None or _netloc(origin) == _netloc(f"{scheme}://{host}", origin)
+        same = same or (origin is not None and _netloc(origin) in self._settings.page_hosts)
+        embedded = headers.get("sec-fetch-site") in ("cross-site", "same-site")
+        embedded = embedded and headers.get("sec-fetch-mode") != "navigate"
+        if not self._settings.hosted and (not same or embedded):
+            return "Another page asked for this, and this page answers to itself only."
+        changes = scope["type"] == "websocket" or scope["method"] not in _READS
+        credentials = "cookie" in headers or "authorization" in headers
+        if changes and credentials and (not same or (embedded and origin is None)):
+            return "Another page asked for a change in the name of a visitor. Nothing was changed."
+        path = self._path(scope)
+        if not ROUTES.match(path) or b"deep_link" in scope.get("query_string", b""):
+            return "There is nothing here."
+        return None
+
+    def _path(self, scope: Scope) -> str:
+        path: str = scope["path"]
+        return path.removeprefix(self._root) or "/" if self._root else path
+
+    def _visitor(self, headers: Headers) -> tuple[Visitor, str]:
+        """The visitor, and the token to set where the browser has none yet."""
+        if not visitor.hosted(self._settings, headers):
+            return visitor.HOME, ""
+        try:
+            given = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        except CookieError:
+            given = None
+        known = self._tokens.read(given.value) if given is not None else None
+        if known is not None:
+            return Visitor(known, hosted=True), ""
+        new = visitor.fresh()
+        return new, self._tokens.sign(new.id)
+
+    # -- what is added to an answer
+
+    def _marked(self, send: Send, scope: Scope, headers: Headers, token: str) -> Send:
+        """Adds who may frame the page, and the cookie of a new visitor: only where the page itself is loaded, never for an embed."""
+        ancestors = " ".join(["'self'", "https://huggingface.co", *self._settings.frame_hosts])
+        loads = self._path(scope) == "/" and headers.get("origin") is None
+
+        async def marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answer = MutableHeaders(scope=message)
+                answer["content-security-policy"] = f"frame-ancestors {ancestors}"
+                answer["x-content-type-options"] = "nosniff"
+                if token and loads:
+                    answer.append(
+                        "set-cookie", f"{COOKIE}={token}; {self._attributes(scope, headers)}"
+                    )
+            await send(message)
+
+        return marked
+
+    def _attributes(self, scope: Scope, headers: Headers) -> str:
+        common = f"Path=/; Max-Age={_YEAR}; HttpOnly"
+        secure = scope.get("scheme") == "https" or headers.get("x-forwarded-proto") == "https"
+        # in a Space's frame the page is a third party: its cookie is kept apart for each embedding site
+        return (
+            f"{common}; Secure; SameSite=None; Partitioned" if secure else f"{common}; SameSite=Lax"
+        )
+
+    # -- payloads
+
+    async def _join(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass an event on whose payload has the form that Gradio's page sends."""
+        body, more = bytearray(), True
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > EVENT_BYTES:
+                text = "This form is too large. Nothing was sent or spent."
+                await PlainTextResponse(text, 413)(scope, receive, send)
+                return
+        if not _formed(bytes(body)):
+            await PlainTextResponse("This is no event of the page.", 422)(scope, receive, send)
+            return
+        given = [{"type": "http.request", "body": bytes(body), "more_body": False}]
+
+        async def again() -> Message:
+            return given.pop() if given else await receive()
+
+        await self._app(scope, again, send)
+
+    # -- uploads
+
+    async def _upload(self, who: Visitor, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass an upload on, bounded, and write down whose it is."""
+        declared = Headers(scope=scope).get("content-length", "0")
+        if not declared.isdigit() or int(declared) > uploads.REQUEST_BYTES:
+            text = f"An upload may have {uploads.REQUEST_BYTES / 1e6:.0f} MB. Nothing was kept."
+            await PlainTextResponse(text, 413)(scope, receive, send)
+            return
+        seen, start, body = 0, dict[str, object](), bytearray()
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > uploads.REQUEST_BYTES:
+                return {"type": "http.disconnect"}
+            return message
+
+        async def held(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                start.update(message)
+            elif message["type"] == "http.response.body":
+                body.extend(message.get("body", b""))
+
+        await self._app(scope, counted, held)
+        paths = _paths(bytes(body)) if start.get("status") == 200 else []
+        if len(paths) > uploads.FILES:
+            for path in paths:
+                Path(path).unlink(missing_ok=True)
+            text = f"One upload may have {uploads.FILES} files. Nothing was kept."
+            await PlainTextResponse(text, 413)(scope, receive, send)
+            return
+        for path in paths:
+            uploads.add(who.owner, path)
+        if start:
+            await send(start)
+            await send({"type": "http.response.body", "body": bytes(body)})
+
+
+def _formed(body: bytes) -> bool:
+    """Is it an event of the page? A file that lies at an address is none: Gradio would fetch it itself, past the guard."""
+    try:
+        event = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(event, dict) or not isinstance(event.get("data", []), list):
+        return False
+    if not isinstance(event.get("event_data"), dict | None):
+        return False
+    waiting: list[object] = [event]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            path = value.get("path")
+            if isinstance(path, str) and path.strip().lower().startswith(("http:", "https:")):
+                return False
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+    return True
+
+
+def _netloc(origin: str, like: str = "") -> str:
+    """Host and port of an origin, the port always written; ``like`` gives the scheme where a proxy ended TLS."""
+    try:
+        parts = urlsplit(origin)
+        scheme = urlsplit(like).scheme or parts.scheme
+        port = parts.port
+    except ValueError:
+        return f"invalid {origin}"
+    return f"{parts.hostname or 'invalid'}:{port if port is not None else _PORTS.get(scheme, '')}"
+
+
+def _paths(body: bytes) -> list[str]:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return []
+    return [path for path in found if isinstance(path, str)] if isinstance(found, list) else []
