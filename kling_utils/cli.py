@@ -139,6 +139,8 @@ def run(
             as_json,
         )
     with _runner(as_json) as runner:
+        from kling_utils.jobs.outcome import missing
+
         request = MotionRequest(**asked)
         if fit:
             from kling_utils.preflight.plan import FitChoices
@@ -159,6 +161,8 @@ def run(
             errors.AlreadyHave
         ) as have:  # nothing is sent: a result is shown, a doubt is asked about
             job = runner.job(have.job_id or "")
+            if missing(job):
+                job = runner.resume(job.job_id)
             typer.echo(
                 have.message
                 + (f"\nFor another take, {job.cost or 'at a cost'}: --again" if job.done else ""),

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from kling_utils import errors
-from kling_utils.errors import AlreadyHave, KlingError, StillRunning, SubmitUnconfirmed
+from kling_utils.errors import (
+    AlreadyHave,
+    DownloadFailed,
+    KlingError,
+    StillRunning,
+    SubmitUnconfirmed,
+)
 from kling_utils.values import Job
 
 WAYS_OUT = "Give its task id, dismiss it, or send it again at your own risk of paying twice."
@@ -13,6 +19,11 @@ def named(error: KlingError, job: Job) -> KlingError:
     """The error with the job that it is about."""
     error.job_id, error.task_id = job.job_id, job.task_id
     return error
+
+
+def missing(job: Job) -> bool:
+    """True for a job that succeeded and whose file is not there any more."""
+    return job.state == "succeeded" and (job.video is None or not job.video.is_file())
 
 
 def standing(job: Job) -> str:
@@ -27,6 +38,10 @@ def standing(job: Job) -> str:
 def error_of(job: Job) -> KlingError:
     """Why a job has no result (yet)."""
     trouble = job.trouble
+    if missing(job):
+        told = "The result was saved, and its file is not there any more."
+        hint = f"Resume job {job.job_id}: it is fetched again while the provider has it."
+        return named(DownloadFailed(told, hint=hint, money=job.money), job)
     if trouble is None:
         return named(
             StillRunning(
@@ -34,6 +49,9 @@ def error_of(job: Job) -> KlingError:
             ),
             job,
         )
+    if job.state == "downloading":
+        hint = f"{trouble.hint} Then resume it with the job id {job.job_id}.".strip()
+        return named(StillRunning(trouble.message, hint=hint, money=trouble.money), job)
     kind = getattr(errors, trouble.code, errors.TaskFailed)
     if not (isinstance(kind, type) and issubclass(kind, KlingError)) or issubclass(
         kind, errors.Refused | errors.CannotServe
@@ -54,6 +72,8 @@ def error_of(job: Job) -> KlingError:
 
 def counts(job: Job) -> bool:
     """Would sending the job's request again perhaps pay twice? A provider without a free slot made nothing."""
+    if job.draft and missing(job):
+        return False
     full = job.trouble is not None and job.trouble.code == "NoFreeSlot"
     return job.state == "succeeded" or (job.money != "no" and not full)
 

@@ -17,7 +17,7 @@ from kling_utils.errors import KlingError, MoneyState, Refused
 from kling_utils.jobs.access import Endpoint
 from kling_utils.jobs.intake import fingerprint
 from kling_utils.jobs.maker import Asked, Maker
-from kling_utils.jobs.outcome import named
+from kling_utils.jobs.outcome import missing, named
 from kling_utils.jobs.steps import Steps
 from kling_utils.jobs.store import Twin
 from kling_utils.jobs.views import Views
@@ -52,7 +52,9 @@ class Rescue(Views):
             job_id
         )  # before it stops waiting: what is leased is not marked as waiting by whoever just looked
         again: dict[str, Any] = (
-            {"state": "queued", "trouble": None, "finished_at": None} if _lost(job) else {}
+            {"state": "queued", "trouble": None, "finished_at": None, "video": None}
+            if _lost(job)
+            else {}
         )
         try:
             self._store.change(
@@ -192,7 +194,9 @@ class Rescue(Views):
 
 
 def _lost(job: Job) -> bool:
-    """Did it fail only because what was paid for could not be found?"""
+    """Did it fail only because what was paid for could not be found, or was its file removed since?"""
+    if missing(job):
+        return job.task_id is not None
     gone = job.trouble is not None and job.trouble.code in ("TaskNotFound", "LinkExpired")
     return gone and job.state == "failed" and job.task_id is not None and not job.draft
 

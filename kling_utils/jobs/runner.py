@@ -20,7 +20,7 @@ from kling_utils.events import Event
 from kling_utils.jobs import salvage
 from kling_utils.jobs.intake import changed, fingerprint
 from kling_utils.jobs.maker import Asked, Maker
-from kling_utils.jobs.outcome import WAYS_OUT, counts, have, named
+from kling_utils.jobs.outcome import WAYS_OUT, counts, have, missing, named
 from kling_utils.jobs.pace import Pace
 from kling_utils.jobs.rescue import Rescue
 from kling_utils.jobs.steps import Steps
@@ -243,7 +243,9 @@ class Runner(Rescue):
             job = self.job(have_it.job_id or "")
             if job.state != "succeeded":
                 raise
-            return self.result(job.job_id)
+            if not missing(job):
+                return self.result(job.job_id)
+            job = self.resume(job.job_id, key=key)
         return self.follow(job.job_id, progress=progress)
 
     def follow(

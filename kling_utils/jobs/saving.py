@@ -5,22 +5,27 @@ Owns the names of a result in its job's folder. Refuses to know states: ``steps`
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from kling_utils import events as ev
-from kling_utils.errors import DownloadFailed, KlingError
+from kling_utils.errors import DownloadFailed, KlingError, LinkExpired, UnreadableMedia
 from kling_utils.media import playable
 from kling_utils.media.guard import Guard
 from kling_utils.media.probe import probe_video
+from kling_utils.media.sniff import HEAD_BYTES, sniff
+from kling_utils.media.whole import damage
 from kling_utils.novita.client import TaskStatus
 from kling_utils.novita.download import download
 from kling_utils.values import MISSED, Job
 
-RESULT, RECEIVED = "result.mp4", "received.mp4"
+RESULT, RECEIVED, DAMAGED = "result.mp4", "received.mp4", "damaged.mp4"
+TRIES = 3
+"""Fetches of a result in one step; the next step comes later."""
+_OTHER = ("mov", "webm", "matroska", "avi", "gif", "3gp", "video")
+"""Endings of a result that could not be made an MP4."""
 MAX_RESULT_BYTES = 2_000_000_000
 
 Tell = Callable[[ev.Event], object]
@@ -39,16 +44,41 @@ class Saver:
     ) -> None:
         self._asked, self._guard, self._stopping, self._after = asked, guard, stopping, after
 
-    def save(self, job: Job, url: str | None, tell: Tell) -> list[ev.Note]:
-        """Have the result in the job's folder; what there is to say about it. Raises ``KlingError`` and ``OSError``."""
-        received, result = job.folder / RECEIVED, job.folder / RESULT
-        if not result.exists():
-            if not received.exists():
-                self._fetch(job, url, received, tell)
-                self._after("received")
-            _finish(received, result)
+    def save(self, job: Job, url: str | None, tell: Tell) -> tuple[Path, list[ev.Note]]:
+        """Have the result in the job's folder: where, and what there is to say about it. Raises ``KlingError`` and ``OSError``.
+
+        It is decoded to its end before it counts. What came damaged is fetched again, a few times at once, and kept meanwhile.
+        """
+        result = saved(job.folder)
+        if result is None:
+            result = self._have(job, url, tell)
         self._after("saved")
-        return _notes(job, result)
+        return result, _notes(job, result)
+
+    def _have(self, job: Job, url: str | None, tell: Tell) -> Path:
+        received, damaged = job.folder / RECEIVED, job.folder / DAMAGED
+        for again in range(TRIES):
+            if not received.exists():
+                try:
+                    self._fetch(job, url if again == 0 else None, received, tell)
+                except LinkExpired as error:
+                    if damaged.exists():
+                        error.message += (
+                            f" What came of it is kept in the job's folder as {DAMAGED}."
+                        )
+                    raise
+                self._after("received")
+            wrong = _damage(received)
+            if not wrong:
+                damaged.unlink(missing_ok=True)
+                return _finish(received, job.folder / RESULT)
+            received.replace(damaged)
+            if again < TRIES - 1:
+                tell(ev.Note(text=f"The result came damaged: {wrong}. It is fetched again."))
+        raise DownloadFailed(
+            f"The result came damaged: {wrong}.",
+            hint=f"It is fetched again while the provider has it; what came is kept as {DAMAGED}.",
+        )
 
     def _fetch(self, job: Job, url: str | None, dest: Path, tell: Tell) -> None:
         def fresh() -> str | None:
@@ -87,14 +117,45 @@ class Saver:
         )
 
 
-def _finish(received: Path, result: Path) -> None:
-    """Make the received file one that plays in a browser; if that cannot be done, keep it as it came."""
-    with contextlib.suppress(KlingError):
+def saved(folder: Path) -> Path | None:
+    """The result in a job's folder, whatever its container; None when there is none."""
+    each = (folder / f"result.{ending}" for ending in ("mp4", *_OTHER))
+    return next((path for path in each if path.is_file()), None)
+
+
+def _damage(received: Path) -> str:
+    """What is wrong with what came, in words; nothing for a kind of film that is not read here."""
+    with received.open("rb") as file:
+        kind = sniff(file.read(HEAD_BYTES))
+    if kind.family == "video" and not kind.container:
+        return ""
+    try:
+        return damage(received, probe_video(received))
+    except UnreadableMedia as error:
+        return error.message.removesuffix(".")
+
+
+def _finish(received: Path, result: Path) -> Path:
+    """Make the received file one that plays in a browser; if that cannot be done, keep it as it came, under its own ending.
+
+    What was encoded again is kept beside the result as it came.
+    """
+    try:
         info = probe_video(received)
-        if not (playable.plays(info) and playable.starts_at_once(received)):
-            playable.make_playable(received, info, result)
-    if not result.exists():
-        received.replace(result)
+    except KlingError:
+        return received.replace(result.with_suffix(".video"))
+    if playable.plays(info) and playable.starts_at_once(received):
+        return received.replace(result)
+    ending = info.container if info.container in ("mp4", *_OTHER) else "video"
+    try:
+        same = playable.make_playable(received, info, result)
+    except KlingError:
+        return received.replace(result.with_suffix(f".{ending}"))
+    if same:
+        received.unlink()
+    elif ending != "mp4":
+        received.replace(received.with_suffix(f".{ending}"))
+    return result
 
 
 def _notes(job: Job, result: Path) -> list[ev.Note]:

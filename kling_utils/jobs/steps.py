@@ -30,7 +30,7 @@ from kling_utils.jobs.access import Endpoint
 from kling_utils.jobs.diary import Diary, Memory
 from kling_utils.jobs.outbox import Outbox
 from kling_utils.jobs.pace import Pace, next_wait
-from kling_utils.jobs.saving import RESULT, Saver
+from kling_utils.jobs.saving import Saver
 from kling_utils.jobs.store import Store, Twin
 from kling_utils.media.guard import Guard
 from kling_utils.novita.backoff import PATIENCE, SUBMIT_PATIENCE, TRIES, full_jitter
@@ -38,7 +38,7 @@ from kling_utils.novita.client import Client, TaskStatus
 from kling_utils.novita.failures import task_failed
 from kling_utils.novita.publish import Way
 from kling_utils.novita.transport import Transport
-from kling_utils.values import Job
+from kling_utils.values import Job, Trouble
 
 LOG = logging.getLogger(__name__)
 PROVED_FOR, MOST_PROVED = 600.0, 500
@@ -372,7 +372,7 @@ class Steps:
         memory = self._diary.remember(job.job_id)
         link, memory.link = memory.link, None
         try:
-            said = self._saver.save(job, link, lambda event: self._diary.change(job, event))
+            result, said = self._saver.save(job, link, lambda event: self._diary.change(job, event))
         except Interrupted:
             return self._pace.mishap
         except LinkExpired as error:  # a store may not have it yet, a gateway may have a bad minute: links live about an hour
@@ -399,9 +399,9 @@ class Steps:
         self._diary.end(
             job,
             *said,
-            ev.Succeeded(video=job.folder / RESULT, draft=job.draft),
+            ev.Succeeded(video=result, draft=job.draft),
             state="succeeded",
-            video=RESULT,
+            video=result.name,
             trouble=None,
         )
         self._after("succeeded")
@@ -409,9 +409,18 @@ class Steps:
 
     def _save_later(self, job: Job, memory: Memory, error: Exception) -> float | None:
         memory.saves += 1
+        why = error.message if isinstance(error, KlingError) else str(error)
         self._diary.say(
             job, f"The result is ready but could not be saved yet: {error} It is tried again."
         )
+        stands = Trouble(
+            "DownloadFailed",
+            f"The result is ready and could not be saved so far: {why}",
+            error.hint if isinstance(error, KlingError) else "Look at the disk of the home.",
+            job.money,
+        )
+        if job.trouble is None or job.trouble.message != stands.message:
+            self._diary.change(job, trouble=stands)
         now = self._clock()
         if now - max(job.queued_at or job.created, memory.resumed_at) > self._pace.give_up:
             self._diary.change(

@@ -14,7 +14,7 @@ from kling_utils import events as ev
 from kling_utils.events import Event
 from kling_utils.jobs.audits import audit_of
 from kling_utils.jobs.checks import Checks
-from kling_utils.jobs.outcome import error_of, standing
+from kling_utils.jobs.outcome import error_of, missing, standing
 from kling_utils.media import playable
 from kling_utils.media.probe import probe_video
 from kling_utils.values import Job, Jobs, MotionRequest, Result
@@ -48,7 +48,7 @@ class Views(Checks):
     def result(self, job_id: str) -> Result:
         """The result of a job, or the error that says why there is none (yet)."""
         job = self._store.get(job_id)
-        if job.state == "succeeded" and job.video is not None:
+        if job.state == "succeeded" and job.video is not None and not missing(job):
             return Result(
                 job, job.video, Path(job.request.video), Path(job.request.image), audit_of(job)
             )

@@ -30,7 +30,7 @@ from kling_utils.errors import (
 from kling_utils.media.addresses import bare
 from kling_utils.media.guard import FULL, Guard, chunks, length, unwritten
 from kling_utils.media.names import part_name
-from kling_utils.media.sniff import sniff
+from kling_utils.media.sniff import HEAD_BYTES, sniff
 from kling_utils.novita.backoff import PATIENCE, TRIES, full_jitter, retry_after
 
 _GONE = (401, 403, 404, 410)
@@ -267,11 +267,12 @@ def _count(state: _State, file: BinaryIO, again: _Again) -> None:
 def _check_head(file: BinaryIO, state: _State) -> None:
     file.flush()
     with open(file.name, "rb") as reader:
-        head = reader.read(4096)
-    if head[4:8] == b"ftyp":
+        head = reader.read(HEAD_BYTES)
+    kind = sniff(head)
+    if kind.family == "video" or kind.container == "gif":
         return
     _restart(file)
-    what = "nothing" if not head else sniff(head).phrase
+    what = "nothing" if not head else kind.phrase
     # Storage hosts tell of an expired link in a page too, so a fresh one is worth a try.
     raise _Gone(
         DownloadFailed(f"What {bare(state.url)} serves is not a video but {what}.", hint=_LATER)

@@ -211,7 +211,7 @@ def test_a_link_that_is_gone_for_good_is_a_failure_that_was_paid_for(
     runner: Runner, novita: ScriptedNovita, request_: MotionRequest
 ) -> None:
     novita.state.statuses = [*["TASK_STATUS_QUEUED"] * 3, "TASK_STATUS_SUCCEED"]
-    with pytest.raises(errors.StillRunning, match="ready and is not saved yet"):
+    with pytest.raises(errors.StillRunning, match="ready and could not be saved so far"):
         runner.run(request_, progress=Meddler(novita, *[Reply(410, "")] * 400))
     (job,) = runner.jobs()
     while not runner.job(job.job_id).done:  # links live about an hour, and so long it is tried

@@ -239,7 +239,7 @@ def test_a_length_that_is_never_reached_is_never_renamed(
     [
         b"<!doctype html><title>Expired</title>" + b" " * 9000,
         b"<Error>gone</Error>" * 9,
-        b"GIF89a" + b"\0" * 99,
+        b"\x89PNG\r\n\x1a\n" + b"\0" * 99,
         b"",
         b"\0\0",
     ],
@@ -416,3 +416,12 @@ def test_a_silent_host_runs_into_the_read_timeout(
     )
     assert done.read_bytes() == MP4
     assert len(clock.waits) == 1
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"\x1aE\xdf\xa3....webm", b"GIF89a", b"\0\0\0\x08wide\0\0\0\x08mdat", b"RIFF....AVI LIST"],
+)
+def test_a_film_in_any_container_is_kept(server: ScriptedNovita, fetch: Fetch, head: bytes) -> None:
+    data = head + bytes(range(200)) * 9
+    assert fetch(server.serve(PATH, File(data))).read_bytes() == data

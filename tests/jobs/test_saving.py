@@ -1,0 +1,100 @@
+"""A result is whole before the job has succeeded, in whatever container it came, and is fetched again when it is not."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from helpers.scripted import Reply, ScriptedNovita
+
+from kling_utils import events as ev
+from kling_utils.errors import DownloadFailed
+from kling_utils.jobs.runner import Runner
+from kling_utils.media import ffmpeg
+from kling_utils.media.probe import probe_video
+from kling_utils.media.whole import damage
+from kling_utils.values import MotionRequest
+
+
+def cut(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def noise(data: bytes) -> bytes:
+    at = data.index(b"mdat") + 2048
+    return data[:at] + random.Random(1).randbytes(len(data) - at)
+
+
+@pytest.mark.parametrize("harm", [cut, noise])
+def test_a_damaged_result_is_fetched_again_before_it_counts(
+    runner: Runner,
+    novita: ScriptedNovita,
+    request_: MotionRequest,
+    rendered: Path,
+    harm: Callable[[bytes], bytes],
+) -> None:
+    novita.state.statuses = [*["TASK_STATUS_QUEUED"] * 5, "TASK_STATUS_SUCCEED"]
+    said: list[str] = []
+
+    def hear(event: object) -> None:
+        said.append(str(getattr(event, "text", "")))
+        if isinstance(event, ev.Submitted):
+            file = novita.state.files[f"/results/{event.task_id}.mp4"]
+            file.acts.append(Reply(200, harm(rendered.read_bytes())))
+
+    result = runner.run(request_, progress=hear)
+    assert damage(result.video, probe_video(result.video)) == ""
+    assert probe_video(result.video).frames == 80
+    assert any("came damaged" in each for each in said)
+    assert not (result.job.folder / "damaged.mp4").exists()
+    assert novita.state.submit_count == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        ("r.webm", ["-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8"]),
+        ("r.gif", []),
+        ("r.mov", ["-c:v", "libx264", "-pix_fmt", "yuv420p"]),
+    ],
+)
+def test_a_result_in_another_container_becomes_one_that_plays(
+    runner: Runner,
+    novita: ScriptedNovita,
+    request_: MotionRequest,
+    rendered: Path,
+    tmp_path: Path,
+    name: str,
+    codec: list[str],
+) -> None:
+    made = tmp_path / name
+    ffmpeg.run(["-i", str(rendered), "-an", *codec, str(made)], timeout=60)
+    novita.state.video = made.read_bytes()
+    result = runner.run(request_, progress=False)
+    assert result.video.name == "result.mp4"
+    info = probe_video(result.video)
+    assert (info.container, info.codec) == ("mp4", "h264")
+    assert info.duration == pytest.approx(3.2, abs=0.1)
+    kept = result.job.folder / f"received.{made.suffix[1:]}"
+    assert kept.exists() == (name != "r.mov"), "kept where it was encoded again"
+    assert not (result.job.folder / "received.mp4").exists()
+
+
+def test_a_result_whose_file_was_removed_is_fetched_again(
+    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
+    first = runner.run(request_, progress=False)
+    first.video.unlink()
+    with pytest.raises(DownloadFailed, match="not there any more") as caught:
+        runner.result(first.job.job_id)
+    assert (caught.value.money, caught.value.job_id) == ("yes", first.job.job_id)
+    again = runner.run(request_, progress=False)
+    assert again.job.job_id == first.job.job_id
+    assert again.video.is_file()
+    assert novita.state.submit_count == 1
+
+
+def test_what_is_whole_has_no_damage(rendered: Path) -> None:
+    assert damage(rendered, probe_video(rendered)) == ""
