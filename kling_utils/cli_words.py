@@ -447,6 +447,12 @@ def ending(as_json: bool, *, costs: bool = True) -> Iterator[None]:
         yield
     except KlingError as error:
         end(error, as_json, costs=costs)
+    except OSError as error:
+        if costs:
+            raise  # perhaps after a submit: shown whole
+        told = f"{error.filename or 'A file'} could not be used: {error.strerror or error}."
+        hint = "Check its permissions and the free space, and start it again."
+        end(errors.SettingError(told, hint=hint), as_json, costs=False)
     except KeyboardInterrupt:
         interrupted(as_json)
 

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from helpers.scripted import File, HangUp, ScriptedNovita
 from PIL import Image
 
+from kling_utils import cli_words
 from kling_utils.local import server
 from kling_utils.media import ffmpeg
 from kling_utils.media.probe import probe_video
@@ -227,6 +229,17 @@ def test_out_that_exists_is_refused_without_force_and_before_anything_is_spent(
     assert novita.state.submit_count == 0
     assert shell("run", picture, address, "--out", mine, "--force").returncode == 0
     assert mine.stat().st_size > 1000
+
+
+def test_trouble_of_this_machine_is_a_sentence_where_nothing_is_sent(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(typer.Exit) as ended, cli_words.ending(True, costs=False):
+        raise PermissionError(13, "Permission denied", "/full/of/it.mp4")
+    said = capsys.readouterr()
+    assert ended.value.exit_code != 70
+    assert "/full/of/it.mp4 could not be used: Permission denied." in said.err
+    assert json.loads(said.out)["money"] == "no"
 
 
 def test_names_of_any_length_are_repaired_and_too_long_ones_are_told(

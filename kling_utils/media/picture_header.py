@@ -62,6 +62,8 @@ class Header:
     """As it is stored, before the orientation."""
     memory: int
     """Bytes at the peak of decoding it and converting it to RGB."""
+    reduced: int | None = None
+    """The same for one that is decoded at an eighth of its size; None where the decoder cannot."""
     frames: int = 1
     """Counted up to ``MOST_FRAMES``."""
     orientation: int = 1
@@ -95,7 +97,7 @@ def read_header(path: Path) -> Header | None:
                 return _tiff(file, end)
             if head[4:8] == b"ftyp":
                 return _heif(file, end)
-        except (struct.error, IndexError) as error:
+        except (struct.error, IndexError, OverflowError) as error:
             raise NoHeader from error
     return None
 
@@ -224,7 +226,16 @@ def _jpeg(file: BinaryIO, end: int) -> Header:
     # all coefficients of a progressive one are held until its last scan is read; then they go, and the conversion begins
     memory = max(_memory(size, 4), _memory(size, per_pixel))
     joined = b"".join(profile[number] for number in sorted(profile)) or None
-    return Header(size, memory, 1, orientation, joined, tuple(ranges), broken)
+    eighth = Size(-(-size.width // 8), -(-size.height // 8))
+    return Header(
+        size,
+        memory,
+        _memory(eighth, 4) + int(size.width * size.height * per_pixel),
+        orientation=orientation,
+        profile=joined,
+        ranges=tuple(ranges),
+        broken_tags=broken,
+    )
 
 
 def _count_scans(file: BinaryIO, at: int) -> None:
@@ -279,7 +290,15 @@ def _png(file: BinaryIO, end: int) -> Header:
     if size is None or 0 in size or not data_seen:
         raise NoHeader
     memory = _memory(size, per_pixel)
-    return Header(size, memory, frames, orientation, profile, tuple(ranges), broken)
+    return Header(
+        size,
+        memory,
+        frames=frames,
+        orientation=orientation,
+        profile=profile,
+        ranges=tuple(ranges),
+        broken_tags=broken,
+    )
 
 
 def _inflated(chunk: bytes) -> bytes | None:
@@ -325,7 +344,7 @@ def _webp(file: BinaryIO, end: int) -> Header:
     # the decoder reads all of the file and keeps a copy
     memory = int(size.width * size.height * _WEBP) + 2 * end
     frames = min(MOST_FRAMES, max(1, frames))
-    return Header(size, memory, frames, 1, profile, None, broken)
+    return Header(size, memory, frames=frames, profile=profile, broken_tags=broken)
 
 
 def _bmp(file: BinaryIO) -> Header:
@@ -372,7 +391,7 @@ def _gif(file: BinaryIO) -> Header:
     size = Size(width, height)
     if not frames or 0 in size:
         raise NoHeader
-    return Header(size, _memory(size, 4), frames)
+    return Header(size, _memory(size, 4), frames=frames)
 
 
 # -- TIFF, and the orientation in EXIF, which is one -----------------------------------------------
@@ -467,9 +486,9 @@ def _tiff(file: BinaryIO, end: int) -> Header:
     return Header(
         size,
         _memory(size, 4) + buffer,
-        frames,
-        turn if 1 <= turn <= 8 else 1,
-        profile,
+        frames=frames,
+        orientation=turn if 1 <= turn <= 8 else 1,
+        profile=profile,
     )
 
 
@@ -532,7 +551,7 @@ def _heif(file: BinaryIO, end: int) -> Header:
         if kind == b"meta":
             if length > _MOST_TAG_BYTES:
                 raise TooMuch(f"a picture with {length / 1e6:,.0f} MB of tags")
-            meta = _at(file, at + 12, length - 12)
+            meta = _at(file, at + 12, max(0, length - 12))
         film = film or kind == b"moov"
         at += length
     sizes: list[Size] = []

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from kling_utils.errors import KlingError, UnreadableMedia
+from kling_utils.media.picture_header import MOST_FRAMES
 from kling_utils.preflight import words
 from kling_utils.preflight.limits import (
     DOLBY_ONLY,
@@ -92,7 +93,12 @@ def _image_findings(image: ImageInfo, source: str | Path) -> Iterator[Finding]:
     yield _range("image.bytes", image.size_bytes)
     yield from _sides("image", image.size)
     yield _range("image.aspect", image.size.aspect)
-    yield _choice("image.frames", "still" if image.frames == 1 else words.animated(image.frames))
+    yield _choice(
+        "image.frames",
+        "still"
+        if image.frames == 1
+        else words.animated(image.frames, more=image.frames >= MOST_FRAMES),
+    )
     yield _choice("image.mode", image.mode)
     yield _choice("image.profile", image.profile or "sRGB")
     yield _choice("image.tags", "broken" if image.broken_tags else "whole")

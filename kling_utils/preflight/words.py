@@ -264,8 +264,8 @@ def size(shown: str) -> str:
     return f"{shown} px"
 
 
-def animated(frames: int) -> str:
-    return f"animated, {frames} frames"
+def animated(frames: int, *, more: bool) -> str:
+    return f"animated, {frames} frames" + (" or more" if more else "")
 
 
 def stretched(coded: str, shown: str) -> str:
