@@ -151,7 +151,7 @@ def test_from_two_files_to_a_draft_that_plays(
     kept = page.evaluate(
         "() => JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])"
     )
-    assert "motion-control-studio.visitor.v2" in kept, "or this looks in the wrong place"
+    assert "motion-control-studio.form.v1" in kept, "or this looks in the wrong place"
     with urllib.request.urlopen(f"{served.url}/config", timeout=10) as answer:
         config = answer.read().decode()
     assert json.loads(config)["components"]
@@ -246,7 +246,7 @@ def test_a_key_that_paid_for_a_job_stays_nowhere(watched: Watched, tmp_path: Pat
         assert {"page", "browser"} <= seen
         assert any(".sqlite3" in place for place in seen)
         kept = page.evaluate("[...Object.keys(localStorage), ...Object.keys(sessionStorage)]")
-        assert kept == ["motion-control-studio.visitor.v2", "motion-control-studio.form.v1"], (
+        assert kept == ["motion-control-studio.form.v1"], (
             "gradio scrambles what it keeps; the form is kept in clear, so it is looked through"
         )
         assert "config" in places("open-key", watched, served)
