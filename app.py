@@ -11,6 +11,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from kling_utils.errors import KlingError
+from kling_utils.settings import unknown_variables
 from kling_utils.studio import theme, visitor
 from kling_utils.studio.account import Account
 from kling_utils.studio.adopt import Adopt
@@ -202,6 +203,8 @@ def main() -> None:
     from kling_utils.jobs.runner import Runner
 
     try:
+        for told in unknown_variables():
+            sys.stderr.write(f"{told}\n")
         runner = Runner.from_env()
     except KlingError as error:
         sys.exit(str(error))

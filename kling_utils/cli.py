@@ -438,6 +438,11 @@ def serve(
 def main() -> NoReturn:
     """The entry: whatever happens, ``--json`` has its one line, and the exit code says what it was."""
     as_json = "--json" in sys.argv[1:]
+    if len(sys.argv) > 1 and not {"--help", "--version"} & set(sys.argv):
+        from kling_utils.settings import unknown_variables
+
+        for sentence in unknown_variables():
+            typer.echo(sentence, err=True)
     try:
         code = app(
             standalone_mode=False,

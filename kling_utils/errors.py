@@ -30,7 +30,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from kling_utils.values import Report
@@ -64,6 +64,10 @@ class KlingError(Exception):
         if money is not None:
             self.money = money
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled and copied with all attributes, whatever the arguments of ``__init__`` are."""
+        return _restored, (type(self), self.args, self.__dict__)
+
     @property
     def code(self) -> str:
         """Stable name for stores and machines: the class's."""
@@ -74,6 +78,15 @@ class KlingError(Exception):
         return " ".join(
             part for part in (self.message + said, self.hint, SPENT[self.money]) if part
         )
+
+
+def _restored(
+    kind: type[KlingError], args: tuple[Any, ...], attributes: dict[str, Any]
+) -> KlingError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
 
 
 class InvalidRequest(KlingError, ValueError):

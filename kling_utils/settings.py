@@ -6,6 +6,9 @@ Owns names, defaults and forms of every setting, and how a key is cleaned. Refus
 
 from __future__ import annotations
 
+import difflib
+import os
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -48,6 +51,28 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_ignore_empty=True, frozen=True, extra="ignore", hide_input_in_errors=True
     )
+
+    def __init__(self, **given: Any) -> None:
+        """``given``, by the fields' names or their variables, wins over the environment.
+
+        Raises ``TypeError`` for a name that is no setting, and ``SettingError``, which names the setting and never its value.
+        """
+        fields = type(self).model_fields
+        known = {*fields, *map(variable, fields)}
+        for name in given:
+            if name not in known:
+                raise TypeError(f"{name!r} is no setting.{_nearest(name, fields)}")
+        try:
+            # by the variables' names: by a field's name HOME of the environment would be taken for `home`
+            super().__init__(**{variable(name): value for name, value in given.items()})
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = variable(str(first["loc"][0])) if first["loc"] else "a setting"
+            reason = first["ctx"]["error"] if "error" in first.get("ctx", {}) else first["msg"]
+            reason = reason.message if isinstance(reason, SettingError) else f"{reason}."
+            raise SettingError(
+                f"{name} cannot be used: {reason}", hint=f"Correct or unset {name}."
+            ) from None
 
     novita_api_key: SecretStr | None = Field(
         None,
@@ -249,19 +274,28 @@ class Settings(BaseSettings):
 
 
 def load(**given: Any) -> Settings:
-    """The settings of this process; ``given`` wins over the environment. Raises ``SettingError`` naming the setting, never its value."""
-    try:
-        return Settings(
-            **{variable(name): value for name, value in given.items()}
-        )  # by field names, HOME would be taken for `home`
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = variable(str(first["loc"][0])) if first["loc"] else "a setting"
-        reason = first["ctx"]["error"] if "error" in first.get("ctx", {}) else first["msg"]
-        reason = reason.message if isinstance(reason, SettingError) else f"{reason}."
-        raise SettingError(
-            f"{name} cannot be used: {reason}", hint=f"Correct or unset {name}."
-        ) from None
+    """The settings of this process; ``given`` wins over the environment. Raises as ``Settings`` does."""
+    return Settings(**given)
+
+
+def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """A sentence for each ``KLING_...`` variable that is no setting, with the nearest name that is one."""
+    known = [variable(field) for field in Settings.model_fields]
+    wrong = [
+        name
+        for name in sorted(environment)
+        if name.startswith("KLING_") and name not in known and not name.startswith(_TESTS)
+    ]
+    return [f"{name} is no setting and is ignored.{_nearest(name, known)}" for name in wrong]
+
+
+_TESTS = "KLING_REQUIRE_"
+"""How the variables begin that only the tests read."""
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f" Did you mean {near[0]}?" if near else ""
 
 
 def variable(field: str) -> str:

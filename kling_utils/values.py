@@ -62,9 +62,9 @@ class Shown:
 
         return cards.html(self)
 
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """The text beside the card, where a notebook shows text."""
-        printer.text(str(self))
+    def __repr__(self) -> str:
+        """One line, for a terminal and for the text beside a card."""
+        return f"{type(self).__name__}({str(self).splitlines()[0].removeprefix('- ')})"
 
 
 class Size(NamedTuple):
@@ -151,7 +151,7 @@ class VideoInfo:
         return self.readable is None and not self.protected
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class MotionRequest:
     """What is asked: a character (``image``), a motion (``video``) and how. Paths or http(s) addresses.
 
@@ -190,6 +190,13 @@ class MotionRequest:
                 "keep_original_sound must be True or False.",
                 hint="On this wire it is a boolean, not 'yes' or 'no'.",
             )
+
+    def __repr__(self) -> str:
+        """One line; of an address only its last part, because the rest may be a signature."""
+        image, video = (
+            str(each).split("?")[0].rsplit("/", 1)[-1] for each in (self.image, self.video)
+        )
+        return f"MotionRequest({image} + {video}, {self.model_name}, {self.character_orientation})"
 
 
 def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
@@ -233,7 +240,7 @@ def counted(number: int, what: str) -> str:
 _ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "advice": 2, "pass": 3}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Report(Shown):
     """Every rule that was looked at, bound to the files it was measured on by their hashes."""
 
@@ -283,7 +290,7 @@ class Money:
         return f"{self.amount:.2f} {self.currency}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Quote(Shown):
     """What a request will cost, and how sure that is."""
 
@@ -301,6 +308,8 @@ class Quote(Shown):
     """What is not known about the price, in words."""
     draft: bool = False
     """True for a local draft, which is free whatever the rates are."""
+    model_name: str = ""
+    """Empty for a draft."""
 
     @property
     def free(self) -> bool:
@@ -312,6 +321,14 @@ class Quote(Shown):
         if self.low == self.high:
             return f"about {self.high}"
         return f"about {self.low.amount:.2f} to {self.high}"
+
+    def __repr__(self) -> str:
+        parts = [
+            str(self).removeprefix("about "),
+            self.model_name,
+            f"{self.seconds.normalize():f} s",
+        ]
+        return f"Quote({', '.join(part for part in parts if part)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +345,7 @@ class Trouble:
     """The part of the request to change, when one is to blame."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Job(Shown):
     """One request on its way, as the store has it. ``request`` points at the job's own copies of both files."""
 
@@ -393,6 +410,11 @@ class Job(Shown):
         )
         return f"{self.job_id} {self.state}, {made}, {self.image_name} + {self.video_name}{end}"
 
+    def __repr__(self) -> str:
+        made = "local draft" if self.draft else self.request.model_name
+        named = f"{self.image_name} + {self.video_name}"
+        return f"Job({self.job_id} {self.state}, {made}, {named})"
+
 
 class Jobs(list[Job], Shown):
     """Several jobs, the newest first."""
@@ -401,6 +423,9 @@ class Jobs(list[Job], Shown):
 
     def __str__(self) -> str:
         return "\n".join(str(job) for job in self) or "No jobs yet."
+
+    def __repr__(self) -> str:
+        return f"Jobs({counted(len(self), 'job')})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,7 +438,7 @@ class Published:
     how: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Result(Shown):
     """The video, and what it is to be compared with."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from decimal import Decimal
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kling_utils.errors import SettingError
-from kling_utils.settings import Settings, clean_key, load, variable
+from kling_utils.settings import Settings, clean_key, load, unknown_variables, variable
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 
@@ -124,3 +125,24 @@ def usual(default: object) -> str:
         if isinstance(default, str | Decimal)
         else ""
     )
+
+
+def test_a_setting_is_given_by_its_field_and_an_unknown_one_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    given = Settings(home=tmp_path / "own", rate_std=Decimal(1), poll_interval=3.0)
+    assert (given.home, given.rate_std, given.poll_interval) == (tmp_path / "own", Decimal(1), 3.0)
+    assert Settings().home != tmp_path
+    with pytest.raises(TypeError, match=r"'poll_intervall' is no setting. Did you mean poll_inter"):
+        Settings(poll_intervall=3.0)
+    with pytest.raises(SettingError, match="KLING_POLL_INTERVAL"):
+        Settings(poll_interval="soon")
+    assert pickle.loads(pickle.dumps(given)) == given  # noqa: S301
+
+
+def test_a_variable_that_is_no_setting_is_told_with_the_nearest_name() -> None:
+    environment = {"KLING_KEEPDAYS": "3", "KLING_HOME": "x", "OTHER": "y"}
+    assert unknown_variables(environment) == [
+        "KLING_KEEPDAYS is no setting and is ignored. Did you mean KLING_KEEP_DAYS?"
+    ]

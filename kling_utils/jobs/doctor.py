@@ -20,6 +20,7 @@ from kling_utils.jobs import salvage
 from kling_utils.jobs.runner import Runner
 from kling_utils.media import ffmpeg, nets
 from kling_utils.novita.publish import Hosted, Way
+from kling_utils.settings import unknown_variables
 from kling_utils.values import HOME_OWNER, Finding, Report, Severity
 
 NETWORK_DISKS = {
@@ -83,6 +84,9 @@ def _next(error: KlingError) -> str:
 
 def _home(runner: Runner, owner: str) -> Iterator[Finding]:
     root = runner.home.root
+    for told in [] if runner.settings.hosted else unknown_variables():
+        fix = "Correct the variable's name, or unset it."
+        yield _answer("settings", "warning", "Settings", told, fix=fix)
     if said := salvage.sentence(runner.home, runner.rebuilt):
         fix = "Look at the list of jobs. What was set aside may then be deleted."
         yield _answer("home.database", "warning", "Database", said, fix=fix)

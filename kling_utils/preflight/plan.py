@@ -158,7 +158,7 @@ class VideoPlan:
     """The source has more to give than fits."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Plan(Shown):
     """What would be done, in order, and what cannot be done. ``str()`` of it is the whole of it in words."""
 
@@ -226,7 +226,7 @@ class Plan(Shown):
         return "\n".join(lines) if lines else fit_words.NOTHING
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Fitted(Shown):
     """The new files, measured and checked; None for one that is as it was."""
 

@@ -115,4 +115,12 @@ def quote(
         if image
         else (UNKNOWN_PRICE, UNKNOWN_FAILED, UNKNOWN_SHORTER)
     )
-    return Quote(seconds=seconds, rate=rate, low=low, high=high, basis=basis, unknown=unknown)
+    return Quote(
+        model_name=model_name,
+        seconds=seconds,
+        rate=rate,
+        low=low,
+        high=high,
+        basis=basis,
+        unknown=unknown,
+    )

@@ -1,0 +1,129 @@
+"""Values and errors go through pickle, copy and a pool of processes as they are, and print as one short line."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from decimal import Decimal
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kling_utils
+from kling_utils import errors
+from kling_utils.errors import KlingError
+from kling_utils.preflight.plan import FitChoices, Fitted, Plan
+from kling_utils.preflight.quote import RateCard, quote
+from kling_utils.values import (
+    Finding,
+    Job,
+    Jobs,
+    Money,
+    MotionRequest,
+    Report,
+    Result,
+    Size,
+)
+
+FINDING = Finding("video.duration", "video", "error", "Length", "2.0 s", "3 to 30 s", "Cut it.")
+REPORT = Report((FINDING,))
+REQUEST = MotionRequest("hero.png", "https://example.org/dance.mp4?sig=secret")
+QUOTE = quote(
+    provider="novita",
+    model_name="kling-v3-0-std",
+    character_orientation="video",
+    duration=5.3,
+    rates=RateCard(),
+)
+NAMES = ("hero.png", "dance.mp4")
+JOB = Job("J" * 26, "home", "novita", 1, "queued", REQUEST, "f", 1.0, 2.0, Path("j"), *NAMES, 5.0)
+VALUES: list[Any] = [
+    FINDING,
+    REPORT,
+    REQUEST,
+    QUOTE,
+    JOB,
+    Jobs([JOB]),
+    Money(Decimal(1)),
+    Size(3, 4),
+    Result(JOB, Path("r.mp4"), Path("d.mp4"), Path("h.png"), REPORT),
+    FitChoices(),
+    Plan(report=REPORT),
+    Fitted(None, None, REPORT, (), REPORT),
+]
+KINDS = [
+    each
+    for each in vars(errors).values()
+    if isinstance(each, type) and issubclass(each, KlingError)
+]
+SPECIAL: dict[type[KlingError], Any] = {
+    errors.Refused: lambda: errors.Refused(REPORT),
+    errors.Unrepairable: lambda: errors.Unrepairable(REPORT, "No.", hint="Try.", field="video"),
+    errors.CannotServe: lambda: errors.CannotServe(
+        "No key.", hint="Give it.", waits_for="key", money="yes"
+    ),
+}
+
+
+def made(kind: type[KlingError]) -> KlingError:
+    error = SPECIAL[kind]() if kind in SPECIAL else kind("It failed.", hint="Wait.", money="yes")
+    error.job_id, error.task_id = "J1", "T1"
+    if isinstance(error, errors.ProviderError):
+        error.retry_after, error.status = 3.0, 429
+    return error  # type: ignore[no-any-return]
+
+
+def told(error: KlingError) -> tuple[Any, ...]:
+    return type(error), error.args, str(error), error.code, vars(error)
+
+
+def fails(kind: type[KlingError]) -> None:
+    raise made(kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_error_survives_pickle_and_copy(kind: type[KlingError]) -> None:
+    error = made(kind)
+    for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):  # noqa: S301
+        assert told(again) == told(error)
+
+
+def test_an_error_of_each_kind_comes_out_of_a_pool_of_processes() -> None:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        for kind, future in [(kind, pool.submit(fails, kind)) for kind in KINDS]:
+            error = future.exception(60)
+            assert type(error) is kind
+            assert (error.job_id, error.task_id) == ("J1", "T1")  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
+def test_a_value_survives_pickle_and_copy_and_prints_as_one_line(value: Any) -> None:
+    for again in (pickle.loads(pickle.dumps(value)), copy.copy(value), copy.deepcopy(value)):  # noqa: S301
+        assert again == value
+        assert type(again) is type(value)
+    if not isinstance(value, FitChoices | Finding):
+        assert "\n" not in repr(value)
+        assert len(repr(value)) < 100
+        assert "secret" not in repr(value)
+
+
+def test_every_public_value_and_error_is_walked() -> None:
+    """What else is public is no value: functions, modules, and what holds a process."""
+    others = {"Runner", "Settings", "Stage", "ImageInfo", "VideoInfo"}
+    walked = {type(value).__name__ for value in VALUES} | {kind.__name__ for kind in KINDS}
+    public = {name for name in kling_utils.__all__ if name[:1].isupper()}
+    assert public - others <= walked
+
+
+def test_how_values_print() -> None:
+    assert repr(QUOTE) == "Quote(0.63 to 0.76 USD, kling-v3-0-std, 5.3 s)"
+    assert repr(REPORT) == "Report(1 error, 0 warnings, 0 pieces of advice, 0 passed)"
+    assert repr(REQUEST) == "MotionRequest(hero.png + dance.mp4, kling-v3-0-std, video)"
+    assert repr(JOB) == f"Job({'J' * 26} queued, kling-v3-0-std, hero.png + dance.mp4)"
+    assert repr(Jobs([JOB])) == "Jobs(1 job)"
+    free = replace(QUOTE, high=Money(Decimal(0)), draft=True, model_name="")
+    assert repr(free) == "Quote(free (a local draft), 5.3 s)"
