@@ -153,7 +153,7 @@ def _decoded(source: IO[bytes], header: Header, longest: int | None) -> Opened:
     _learn_heif()
     image = Image.open(source, formats=PICTURES)
     name, size, mode = image.format or "", image.size, _mode(image)
-    if size[0] * size[1] > 2 * header.size.width * header.size.height + 64 * 64:
+    if size[0] * size[1] > header.size.width * header.size.height:
         raise ValueError(f"the header says {header.size}, the decoder {size}")
     # Pillow turns TIFF and HEIC itself; what an AVIF's own boxes say, it tells in the form of EXIF
     turns = {"TIFF": 1, "HEIF": 1, "AVIF": exif_orientation(image.info.get("exif") or b"")}

@@ -23,6 +23,7 @@ MOST_FRAMES = 1000
 _MOST_PARTS = (
     200_000  # chunks, segments or blocks of a file; 30 MB of PNG in pieces of 8 kB have 4,000
 )
+_MOST_RUNS = 4_000_000  # pixels of a run-length encoded BMP: Pillow decodes it in Python, at 10 million a second
 _MOST_SCANS = 100  # of a progressive JPEG: encoders write about 10, each is a pass over all pixels
 _MOST_TAG_BYTES = (
     64 * 2**20
@@ -90,9 +91,9 @@ def read_header(path: Path) -> Header | None:
             if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
                 return _webp(file, end)
             if head[:2] == b"BM":
-                return _bmp(file)
+                return _bmp(file, end)
             if head[:4] == b"GIF8":
-                return _gif(file)
+                return _gif(file, end)
             if head[:4] in (b"II*\0", b"MM\0*"):
                 return _tiff(file, end)
             if head[4:8] == b"ftyp":
@@ -347,22 +348,28 @@ def _webp(file: BinaryIO, end: int) -> Header:
     return Header(size, memory, frames=frames, profile=profile, broken_tags=broken)
 
 
-def _bmp(file: BinaryIO) -> Header:
-    head = _at(file, 14, 12)
+def _bmp(file: BinaryIO, end: int) -> Header:
+    head, compression = _at(file, 14, 12), 0
     if head[:4] == b"\x0c\0\0\0":
         size = Size(*struct.unpack("<HH", head[4:8]))
     else:
         width, height = struct.unpack("<ii", head[4:12])
         size = Size(abs(width), abs(height))  # a negative height: the rows begin at the top
+        (compression,) = struct.unpack("<I", _at(file, 30, 4))
     if 0 in size:
         raise NoHeader
+    pixels = size.width * size.height
+    if compression in (1, 2) and max(pixels, end / 4) > _MOST_RUNS:
+        raise TooMuch(f"a run-length encoded BMP of {pixels / 1e6:.0f} megapixels")
     return Header(size, _memory(size, 4))
 
 
-def _gif(file: BinaryIO) -> Header:
+def _gif(file: BinaryIO, end: int) -> Header:
+    """The decoder gets the first frame only, and no comments: Pillow takes a time for them that grows with their square."""
     parts = _Parts()
     width, height, flags = struct.unpack("<HHB", _at(file, 6, 5))
     at, frames = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0), 0
+    ranges = [(0, min(at, end))]
 
     def skip(at: int) -> int:
         while True:
@@ -376,22 +383,29 @@ def _gif(file: BinaryIO) -> Header:
         parts.next()
         kind = _at(file, at, 1)
         if kind == b"!":
+            begin, control = at, _at(file, at + 1, 1) == b"\xf9"
             at = skip(at + 2)
+            if control and not frames:
+                ranges.append((begin, min(at, end)))
         elif kind == b",":
             left, top, wide, high, flags = struct.unpack("<4HB", _at(file, at + 1, 9))
-            if not frames:  # a frame that is larger than the screen makes the screen larger
-                width, height = max(width, left + wide), max(height, top + high)
-            frames += 1
+            begin = at
             try:
                 at = skip(at + 11 + (3 << (flags & 7) + 1 if flags & 0x80 else 0))
             except TooMuch:
-                break  # of a long film only the first frame counts
+                if frames:
+                    break  # of a long film only the first frame counts
+                raise
+            if not frames:  # a frame that is larger than the screen makes the screen larger
+                width, height = max(width, left + wide), max(height, top + high)
+                ranges.append((begin, min(at, end)))
+            frames += 1
         else:
             break
     size = Size(width, height)
     if not frames or 0 in size:
         raise NoHeader
-    return Header(size, _memory(size, 4), frames=frames)
+    return Header(size, _memory(size, 4), frames=frames, ranges=tuple(ranges))
 
 
 # -- TIFF, and the orientation in EXIF, which is one -----------------------------------------------
@@ -472,6 +486,14 @@ def _tiff(file: BinaryIO, end: int) -> Header:
     # one strip or tile is decoded at a time, into a buffer of its own; its size is the header's to say
     piece = tile[0] * tile[1] if 0 not in tile else size.width * rows
     buffer = piece * max(1, samples) * max(8, depth) // 8
+    # Pillow keeps a row of a list for each strip and decodes all that are listed, also those beyond the picture
+    across, down = (-(-size.width // tile[0]), tile[1]) if 0 not in tile else (1, max(1, rows))
+    strips = across * -(-size.height // down) * max(1, samples)
+    listed = max((entries[tag].count for tag in (0x111, 0x144) if tag in entries), default=0)
+    if listed > _MOST_PARTS:
+        raise TooMuch(f"a TIFF in more than {_MOST_PARTS:,} parts")
+    if listed > strips:
+        raise NoHeader
     frames, seen = 1, {first}
     while following and following not in seen and frames < MOST_FRAMES:
         seen.add(following)

@@ -134,6 +134,11 @@ BOMBS: dict[str, Callable[[], bytes]] = {
         + struct.pack("<IHHIIiiHHIIiiII", 99, 0, 0, 54, 40, 30000, -30000, 1, 24, 0, 0, 0, 0, 0, 0)
         + bytes(40)
     ),
+    "runs.bmp": lambda: (
+        b"BM"
+        + struct.pack("<IHHIIiiHHIIiiII", 99, 0, 0, 54, 40, 8000, 8000, 1, 8, 1, 0, 0, 0, 0, 0)
+        + bytes(40_000)
+    ),
     "strip.tif": lambda: tiff(plain_tags(8000, 8000, (0x102, 3, 1, 32)), bytes(64)),
     "tile.tif": lambda: tiff(
         plain_tags(64, 64, (0x103, 3, 1, 8), (0x142, 4, 1, 32768), (0x143, 4, 1, 32768)), bytes(64)
@@ -249,6 +254,23 @@ def test_frames_of_a_gif_are_counted_up_to_a_bound(tmp_path: Path) -> None:
     start = b"GIF89a" + struct.pack("<HHBBB", 1, 1, 0x80, 0, 0) + b"\0\0\0\xff\xff\xff"
     many = zoo.written(tmp_path, "many.gif", start + 50_000 * frame + b";")
     assert probe_image(many).frames == MOST_FRAMES
+
+
+def test_comments_of_a_gif_are_not_read(tmp_path: Path) -> None:
+    data = zoo.animated_image(tmp_path, "whole.gif").read_bytes()
+    at = data.index(b"!")
+    comment = b"!\xfe" + 40_000 * (b"\xff" + b"x" * 255) + b"\0"
+    info = probe_image(zoo.written(tmp_path, "long.gif", data[:at] + comment + data[at:]))
+    assert (info.frames, info.size) == (3, Size(400, 600))
+
+
+def test_what_lies_twice_in_a_file_counts_once(tmp_path: Path) -> None:
+    header = struct.pack(">IIBBBBB", 8000, 8000, 8, 0, 0, 0, 0)
+    png = zoo.written(tmp_path, "two.png", png_with(zoo.picture(), chunk(b"IHDR", header)))
+    strips = tiff(plain_tags(64, 64, (0x111, 4, 100_000, 200)), bytes(400_200))
+    for path in (png, zoo.written(tmp_path, "strips.tif", strips)):
+        with pytest.raises(UnreadableMedia, match="not a whole picture"):
+            probe_image(path)
 
 
 # -- tags ------------------------------------------------------------------------------------------
