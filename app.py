@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 
 from kling_utils.errors import KlingError
 from kling_utils.settings import unknown_variables
-from kling_utils.studio import theme, visitor
+from kling_utils.studio import entry, theme, visitor
 from kling_utils.studio.account import Account
 from kling_utils.studio.adopt import Adopt
 from kling_utils.studio.arrive import Arrive
@@ -40,7 +40,7 @@ HEAVY = ("cv2", "numpy", "ai_edge_litert.interpreter")
 
 def build(runner: Runner) -> gr.Blocks:
     """The page over a runner. Nothing is loaded, fetched or started here."""
-    with gr.Blocks(
+    with entry.Page(
         title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)
     ) as blocks:
         page: gr.Blocks = blocks

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -165,9 +166,10 @@ class Exports:
 def _megabytes(asked: Any) -> float:
     """What was typed, kept within reason; the usual size for what is no number."""
     try:
-        return min(max(float(asked), _LEAST_MB), _MOST_MB)
-    except (TypeError, ValueError):
+        typed = float(asked)
+    except (TypeError, ValueError, OverflowError):
         return ANIMATION_MB
+    return min(max(typed, _LEAST_MB), _MOST_MB) if math.isfinite(typed) else ANIMATION_MB
 
 
 def make(

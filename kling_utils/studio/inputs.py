@@ -30,6 +30,12 @@ def _allowed(code: str) -> str:
     return limit(code).allowed
 
 
+def not_uploaded() -> str:
+    """What is said about a file that this visitor did not upload here: the same for each, whether it exists or not."""
+    text = "Nothing was sent. Choose the file again, from this computer."
+    return cards.note("This file was not uploaded to this page", text, severity="warning")
+
+
 class Input:
     """What both inputs share: a source that is a path or an address, an address box, a report card and examples."""
 
@@ -92,7 +98,7 @@ class Input:
         """An upload: the browser shows it already."""
         path = files.uploaded(payload, desk.who.owner)
         if path is None:
-            return "", gr.skip(), gr.skip(), self.empty()
+            return "", None, gr.skip(), not_uploaded()
         return str(path), gr.skip(), "", self.measuring(str(path), source)
 
     def cleared(self) -> tuple[str, str, str]:
@@ -244,7 +250,7 @@ class VideoInput(Input):
         """A webcam's recording becomes an MP4 first: browsers record a WebM without a length, which no provider takes."""
         path = files.uploaded(payload, desk.who.owner)
         if path is None:
-            return "", gr.skip(), gr.skip(), self.empty()
+            return "", None, gr.skip(), not_uploaded()
         try:
             clip = files.recording(path)
         except KlingError as error:
