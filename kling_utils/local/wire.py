@@ -170,7 +170,7 @@ def check_video(path: Path) -> float:
 def answer(view: View, base_url: str) -> dict[str, Any]:
     """The documented answer to a poll. Our additions stand in ``extra``: ``queue_position``, ``stage``, ``draft``."""
     extra: dict[str, Any] = {
-        "seed": "",
+        "seed": "0",  # a number, as the provider's own client reads it
         "enable_nsfw_detection": False,
         "debug_info": {
             "request_info": "",
@@ -253,4 +253,5 @@ def _too_many_pixels() -> Refusal:
 
 
 def _milliseconds(moment: float | None) -> str:
-    return "" if moment is None else str(int(moment * 1000))
+    """Of a moment that is not there yet, 0: the provider's own client reads a number."""
+    return "0" if moment is None else str(int(moment * 1000))

@@ -19,9 +19,12 @@ from typing import Any
 
 import pytest
 import requests
+from novita_client import NovitaClient
+from novita_client import settings as novita_settings
 from PIL import Image
 
 from kling_utils.errors import KlingError, NoContact
+from kling_utils.local import routes as wire_routes
 from kling_utils.local import server, wire
 from kling_utils.local.server import Endpoint
 
@@ -125,6 +128,23 @@ def test_a_task_from_submit_to_download(
     assert video["video_type"] == "mp4"
     assert int(video["video_url_ttl"]) > 3600
     assert requests.get(video["video_url"], timeout=10).content == clip.read_bytes()
+
+
+def test_novitas_own_client_submits_polls_and_downloads(
+    caller: Caller, body: dict[str, Any], clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(novita_settings, "DEFAULT_POLL_INTERVAL", 0.05)
+    client = NovitaClient(caller.endpoint.key, caller.base_url)
+    task_id = client._post(wire_routes.SUBMIT, body)["task_id"]
+    first = client.async_task_result(task_id)
+    assert first.task.task_id == task_id
+    assert first.extra.debug_info.submit_time_ms > 0
+    seen: list[str] = []
+    done = client.wait_for_task_v3(
+        task_id, callback=lambda each: seen.append(each.task.status.name)
+    )
+    assert seen[-1] == done.task.status.name == "TASK_STATUS_SUCCEED"
+    assert requests.get(done.videos[0].video_url, timeout=10).content == clip.read_bytes()
 
 
 def test_the_real_engine_draws_through_the_wire(
