@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 from PIL import Image
 
@@ -80,7 +80,7 @@ def open_picture(path: Path, *, longest: int | None = None) -> Iterator[Opened]:
     with (
         bounds.pictures.taken(_taken(header, longest)),
         # Pillow has no file of its own to keep open when the picture turns out to be broken
-        spliced(path, header.ranges) if header.ranges else path.open("rb") as source,
+        _source(path, header) as source,
     ):
         try:
             with warnings.catch_warnings():
@@ -90,6 +90,18 @@ def open_picture(path: Path, *, longest: int | None = None) -> Iterator[Opened]:
             raise _broken(path, kind) from error
         with opened.image:
             yield opened
+
+
+def _source(path: Path, header: Header) -> BinaryIO:
+    try:
+        return spliced(path, header.ranges) if header.ranges else path.open("rb")
+    except OSError as error:
+        raise _closed(path, error) from error
+
+
+def _closed(path: Path, error: OSError) -> UnreadableMedia:
+    what = f"not readable ({error.strerror})"
+    return unreadable(path, "image", what, "Check its permissions and its disk.", "missing")
 
 
 def _taken(header: Header, longest: int | None) -> int:
@@ -130,10 +142,7 @@ def _measured(path: Path) -> tuple[Kind, Header]:
             path, "image", f"{error}, more than is opened safely", hint, "bomb"
         ) from None
     except OSError as error:
-        what = f"not readable ({error.strerror})"
-        raise unreadable(
-            path, "image", what, "Check its permissions and its disk.", "missing"
-        ) from error
+        raise _closed(path, error) from error
     except NoHeader as error:
         raise _broken(path, kind) from error
     if header is None:

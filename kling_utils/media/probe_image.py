@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kling_utils.media.colours import other_profile, see_through
-from kling_utils.media.opening import file_hash
+from kling_utils.media.opening import begin, file_hash
 from kling_utils.media.picture_file import SIDEWAYS, open_picture
 from kling_utils.values import ImageInfo, Size
 
@@ -36,7 +36,7 @@ def probe_image(path: Path) -> ImageInfo:
         return ImageInfo(
             path=path,
             sha256=file_hash(path, "image"),
-            size_bytes=path.stat().st_size,
+            size_bytes=begin(path, "image")[0],
             format=opened.format,
             size=Size(height, width) if sideways else Size(width, height),
             mode=mode,

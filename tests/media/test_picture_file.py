@@ -521,3 +521,9 @@ def test_other_documents_are_named(tmp_path: Path, data: bytes, name: str) -> No
 def test_a_real_photo_of_wide_colours_is_named(shared_media: Path) -> None:
     name = "Display P3 Gamut with sRGB Transfer"
     assert probe_image(shared_media / "image" / "portrait_woman.png").profile == name
+
+
+def test_the_readme_has_the_limits() -> None:
+    readme = Path(__file__).resolve().parents[2].joinpath("README.md").read_text("utf-8")
+    told = f"more than {MAX_PIXELS // 10**6} megapixels, or one that takes more than {MAX_MEMORY // 10**6} MB"
+    assert told in readme
