@@ -31,9 +31,9 @@ from kling_utils.media.sniff import RAW, Kind, sniff
 # Pillow opens much more than pictures from a camera (EPS would start Ghostscript), so it gets a list.
 PICTURES = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
 MAX_MEMORY = 540_000_000
-"""Bytes that one picture may take while it is decoded and converted. Measured as peak resident memory: a JPEG of 50 megapixels
-takes 400 MB, progressive without subsampling 500 MB; a HEIC of 50 megapixels 525 MB; a PNG of 24 megapixels 192 MB; a WebP of
-24 megapixels 470 MB."""
+"""Bytes that one picture may take while it is decoded and converted. Measured as peak resident memory of a process: a progressive
+JPEG of 50 megapixels without subsampling takes 501 MB, one as phones write it 411; a HEIC of 50 megapixels 434, and up to 525 in
+other forms of it; an RGBA PNG of 24 megapixels 220 MB; a WebP of 24 megapixels 400 MB, with transparency 470."""
 MAX_PIXELS = MAX_MEMORY // 8
 """67 megapixels: what fits with the least that every picture takes, 4 bytes a pixel and 4 of its copy in RGB."""
 _AGAIN = "Export or download it again: this copy is incomplete or damaged."
