@@ -84,7 +84,7 @@ def build(runner: Runner) -> gr.Blocks:
         asks = [
             generate.keeper.wire(image, video, options, fitting, desk, who),
             generate.button.click(
-                generate.submit,
+                generate.in_turn(generate.submit),
                 [*form, account.box, desk, who],
                 generate.outputs,
                 **PRIVATE,
@@ -94,7 +94,7 @@ def build(runner: Runner) -> gr.Blocks:
         ]
         asks += [
             generate.again.click(
-                generate.submit_again,
+                generate.in_turn(generate.submit_again, form_at=1),
                 [generate.twin, *form, account.box, desk, who],
                 generate.outputs,
                 **PRIVATE,
@@ -104,7 +104,7 @@ def build(runner: Runner) -> gr.Blocks:
         ]
         asks += [
             generate.sure.click(
-                generate.submit_surely,
+                generate.in_turn(generate.submit_surely, form_at=1),
                 [generate.twin, *form, account.box, desk, who],
                 generate.outputs,
                 **PRIVATE,
@@ -114,7 +114,7 @@ def build(runner: Runner) -> gr.Blocks:
         ]
         asks += [
             generate.draft.click(
-                generate.submit_draft,
+                generate.in_turn(generate.submit_draft),
                 [*form, account.box, desk, who],
                 generate.outputs,
                 **PRIVATE,

@@ -9,6 +9,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from kling_utils.jobs.access import Access
 from kling_utils.jobs.home import Home
 from kling_utils.jobs.intake import Intake, Looked
 from kling_utils.jobs.store import Store
+from kling_utils.media import bounds
 from kling_utils.media.guard import Guard
+from kling_utils.media.turns import Rate
 from kling_utils.novita.client import Balance, Client
 from kling_utils.novita.publish import Host, Way, not_public
 from kling_utils.novita.stores import ObjectStore
@@ -83,6 +86,9 @@ class Checks:
             wait=self._closing.wait,
         )
         self._intake = Intake(self.home, self.guard)
+        self._balances = Rate(
+            bounds.BALANCES, bounds.BALANCES_EACH, bounds.BALANCES_SECONDS, "other keys"
+        )
         self._rates = RateCard(std=settings.rate_std, pro=settings.rate_pro)
         self._access = Access(settings, self._store, clock)
 
@@ -143,6 +149,10 @@ class Checks:
             expected_seconds(character_orientation, clip.duration, provider=provider),
             provider,
         )
+
+    def begin_fetch(self, kind: str, source: str | Path | None) -> Future[Path] | None:
+        """As ``Intake.begin``: what ``look`` and ``submit`` fetch themselves, for callers that must not wait in their thread."""
+        return self._intake.begin(kind, source)
 
     def check(self, request: MotionRequest) -> Report:
         """Both files and all texts against every rule, and whether the clip can get there; all findings at once. Nothing is sent."""
@@ -253,12 +263,14 @@ class Checks:
         return "local" if draft else self._access.provider_for(key, owner)
 
     def balance(self, key: SecretStr | None = None, *, owner: str = HOME_OWNER) -> Balance:
-        """The account's balance: free, and the cheapest test of a key."""
+        """The account's balance: free, and the cheapest test of a key. Raises ``Busy`` for a visitor who asks too often."""
         used = key or self._access.own_key(owner)
         if used is None:
             raise SettingError(
                 "No API key is set.", hint="Type one into the page, or set NOVITA_API_KEY."
             )
+        if owner != HOME_OWNER:
+            self._balances.count(owner, self._clock())
         return Client(self.settings.novita_base_url, used, transport=self._transport).balance()
 
 

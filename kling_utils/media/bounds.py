@@ -27,6 +27,10 @@ QUEUE, QUEUE_EACH = 100, 8
 """Asks of one kind that wait, in all and for a visitor: one session of the page has at most three."""
 SHORT_WAIT, LONG_WAIT = 30.0, 1800.0
 """Seconds that a look and a long run wait for their turn before "busy" is said. A long one says that it waits, and can be stopped."""
+FETCH_WAIT = 150.0
+"""Seconds that a check waits for a download, its turn included: a download ends after 120 s."""
+SHOWS = 6
+"""Looks at the store for open pages at once: they take milliseconds, and a second where a preview has to be made."""
 
 # -- waiting
 
@@ -71,3 +75,9 @@ calling = Lane(
     "call", Turns(CALLS, "other keys", each=CALLS_EACH, queue=QUEUE, queue_each=QUEUE_EACH)
 )
 """Free calls to the provider."""
+examining = Lane(
+    "examine", Turns(1, "the same question of others", queue=QUEUE, queue_each=QUEUE_EACH)
+)
+"""The health panel: one at a time, since each tries every way to publish a file."""
+showing = Lane("show", Turns(SHOWS, "other pages", each=SHOWS // 2))
+"""What is seen of a job that is open."""

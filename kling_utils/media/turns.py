@@ -214,3 +214,23 @@ class Lane:
         self.turns.ask(ticket)
         future.add_done_callback(lambda _: self.turns.leave(ticket))
         return future
+
+
+class Rate:
+    """At most ``most`` calls within ``seconds``, and ``each`` of a visitor. Thread-safe."""
+
+    def __init__(self, most: int, each: int, seconds: float, what: str) -> None:
+        self._most, self._each, self._seconds, self._what = most, each, seconds, what
+        self._lock = threading.Lock()
+        self._calls: collections.deque[tuple[float, str]] = collections.deque()
+
+    def count(self, who: str, now: float) -> None:
+        """One more call at ``now``. Raises ``Busy`` where that is too many."""
+        with self._lock:
+            while self._calls and now - self._calls[0][0] >= self._seconds:
+                self._calls.popleft()
+            mine = sum(1 for _, by in self._calls if by == who)
+            if mine >= self._each or len(self._calls) >= self._most:
+                hint = "Try again in a minute."
+                raise Busy(f"This page is busy with {self._what}.", hint=hint)
+            self._calls.append((now, who))

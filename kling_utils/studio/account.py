@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from kling_utils.errors import KeyRefused, KlingError, SettingError
+from kling_utils.media import bounds
 from kling_utils.show import cards
 from kling_utils.studio.desk import Desk, typed_key
-from kling_utils.studio.wire import HIDDEN, PRIVATE
+from kling_utils.studio.lanes import in_lane
+from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
 
 if TYPE_CHECKING:
     from kling_utils.jobs.runner import Runner
@@ -70,7 +72,12 @@ class Account:
             **HIDDEN,
         )
         self.test.click(
-            self.tested, [self.box, desk], [self.result, self.line], **PRIVATE, **HIDDEN
+            in_lane(bounds.calling, self.tested),
+            [self.box, desk],
+            [self.result, self.line],
+            **PRIVATE,
+            **HIDDEN,
+            **MANY,
         )
         # What was found out is about the key that was in the box. The key itself stays in the browser here.
         self.box.input(None, None, [self.result], js="() => ''", **PRIVATE, **HIDDEN)

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from kling_utils.errors import KlingError
+from kling_utils.media import bounds
 from kling_utils.show import cards
 from kling_utils.studio.desk import Desk, Form, typed_key
+from kling_utils.studio.lanes import in_lane
 from kling_utils.studio.visitor import Visitor
 from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
 
@@ -46,7 +48,13 @@ class Adopt:
         return [
             gr.on(
                 [self.button.click, self.box.submit],
-                self.find,
+                in_lane(
+                    bounds.calling,
+                    self.find,
+                    busy=lambda error, *_: cards.error(error),
+                    runner=self._runner,
+                    form_at=4,
+                ),
                 inputs,
                 [self.answer],
                 **PRIVATE,

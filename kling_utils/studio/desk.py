@@ -74,6 +74,8 @@ class Desk:
         self._balance: tuple[float, int, Balance] | None = None
         self.asked_about = ""
         """The job in doubt that the page has asked about: whether it shall be sent again."""
+        self.asks = 0
+        """Checks that were asked for: an older one that still waits is given up."""
         self._opened = 0
         self._claimed = 0
         self._aside = -1

@@ -12,16 +12,17 @@ import math
 import threading
 import time
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import gradio as gr
 
-from kling_utils.errors import Interrupted, KlingError
+from kling_utils.errors import Busy, Interrupted, KlingError
+from kling_utils.media import bounds
 from kling_utils.media.names import cut
-from kling_utils.studio import files
+from kling_utils.studio import files, lanes
 from kling_utils.studio.desk import Desk
 from kling_utils.studio.theme import static
 from kling_utils.studio.visitor import Visitor
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 EVERY = 0.3
 """Seconds between two looks at the progress."""
-AT_ONCE = 2
-"""Files in the making, for all visitors together."""
 ANIMATION_MB, _LEAST_MB, _MOST_MB = 8.0, 0.2, 200.0
 """Megabytes of an animation: what mail and messengers still take, and what may be asked for."""
 SOUNDS = ("result", "reference", "none")
@@ -69,7 +68,6 @@ class Exports:
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
-        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="export")
         self._stops: dict[int, threading.Event] = {}
         self.panel = gr.HTML(
             self.value(None),
@@ -93,6 +91,7 @@ class Exports:
         blank = {
             "busy": "",
             "progress": None,
+            "waiting": False,
             "ready": "",
             "file": None,
             "name": "",
@@ -122,17 +121,25 @@ class Exports:
             return
         stop = self._stops[id(desk)] = threading.Event()
         share = [0.0]
+        begun: Future[Path] = Future()
         try:
             heard = cast("Sound", sound if sound in SOUNDS else "result")
-            work = asyncio.get_running_loop().run_in_executor(
-                self._pool, make, job, name, heard, most, share, stop
-            )
-            yield self.value(job, busy=name, progress=0)
+            try:
+                begun = lanes.begin(
+                    bounds.making, desk, lambda: make(job, name, heard, most, share, stop)
+                )
+            except Busy as error:
+                yield self.value(job, error=f"{error.message} {error.hint}")
+                return
+            work = asyncio.wrap_future(begun)
+            yield self.value(job, busy=name, progress=0, waiting=not begun.running())
             shown = 0
             while not work.done():
                 await asyncio.wait([work], timeout=EVERY)
                 if desk.job_id != job.job_id:
                     stop.set()
+                if stop.is_set():
+                    begun.cancel()  # while it waits; what runs asks by itself
                 if (per := int(100 * share[0])) != shown and not stop.is_set():
                     shown = per
                     yield self.value(job, busy=name, progress=per)
@@ -141,6 +148,7 @@ class Exports:
             yield self._made(job, name, work)
         finally:
             stop.set()  # the page was closed
+            begun.cancel()
             self._stops.pop(id(desk), None)
 
     def halt(self, desk: Desk) -> None:
@@ -151,7 +159,7 @@ class Exports:
     def _made(self, job: Job, name: str, work: asyncio.Future[Path]) -> dict[str, Any]:
         try:
             path = work.result()
-        except Interrupted:
+        except (Interrupted, asyncio.CancelledError):
             return self.value(job)
         except KlingError as error:
             return self.value(job, error=f"{error.message} {error.hint}".strip())

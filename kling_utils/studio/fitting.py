@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from kling_utils.errors import Interrupted, KlingError
+from kling_utils.errors import Busy, Interrupted, KlingError
+from kling_utils.media import bounds
 from kling_utils.media.thumbnails import thumbnails
 from kling_utils.preflight.fit import FitChoices, Fitted, Plan, left_in_place, plan_fit
 from kling_utils.show import cards, repairs
-from kling_utils.studio import files
+from kling_utils.studio import files, lanes
 from kling_utils.studio.desk import Desk, Form
+from kling_utils.studio.lanes import in_lane
 from kling_utils.studio.theme import static
 from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
 from kling_utils.values import Report
@@ -135,7 +137,7 @@ class Fitting:
         self.stop.click(self.stopped, [desk], None, **PRIVATE, **HIDDEN)
         gr.on(
             [self.start.release, self.shape.input, self.slow.input, self.colour.input],
-            self.replan,
+            in_lane(bounds.checking, self.replan),
             [*form, *self.choices, desk],
             [self.plan, self.button, self.colour],
             trigger_mode="always_last",
@@ -145,7 +147,7 @@ class Fitting:
         )
         begun = [self.start, self.plan, self.button]
         self.strip.begin(
-            self.begun,
+            in_lane(bounds.checking, self.begun),
             [*form, *self.choices, desk],
             begun,
             trigger_mode="always_last",
@@ -263,12 +265,25 @@ class Fitting:
             return self._runner.repair(plan, on_progress=progress, stop=stop.is_set)
 
         keep = [gr.skip()] * 4
-        task = asyncio.create_task(asyncio.to_thread(work))
+        try:
+            await lanes.fetched(self._runner, desk, form.image, form.video)
+            begun = lanes.begin(bounds.making, desk, work)
+        except Busy as error:
+            yield (
+                *keep,
+                cards.error(error),
+                gr.skip(),
+                gr.update(interactive=True),
+                gr.update(visible=False),
+            )
+            return
+        task = asyncio.wrap_future(begun)
         try:
             while not task.done():
                 at, which = told[0]
                 what = "the picture" if which == "image" else "the clip"
-                said = cards.note(f"Fixing {what}, {at:.0%}", "Your own files stay as they are.")
+                head = f"Fixing {what}, {at:.0%}" if begun.running() else "Waiting for its turn"
+                said = cards.note(head, "Your own files stay as they are.")
                 yield (
                     *keep,
                     said,
@@ -277,13 +292,16 @@ class Fitting:
                     gr.update(visible=True),
                 )
                 await asyncio.wait([task], timeout=LOOK_AGAIN)
+                if stop.is_set():
+                    begun.cancel()  # while it waits; what runs asks by itself
         finally:
             if not task.done():  # the page was closed: nobody asks any more how it ended
                 stop.set()
+                begun.cancel()
                 task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         try:
-            fitted = task.result()
-        except Interrupted:
+            fitted = task.result()  # done, perhaps as cancelled
+        except (Interrupted, asyncio.CancelledError):
             look = desk.shown
             again = (
                 repairs.plan(_plan(look.report, form, start, shape, slow, colour))

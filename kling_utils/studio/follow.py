@@ -18,14 +18,16 @@ import gradio as gr
 from kling_utils.errors import KlingError
 from kling_utils.events import Note, StillRunning
 from kling_utils.jobs import waits
+from kling_utils.media import bounds
 from kling_utils.media.probe import probe_video
 from kling_utils.show import cards, stage
-from kling_utils.studio import actions, files, history, refusal, takes
+from kling_utils.studio import actions, files, history, lanes, refusal, takes
 from kling_utils.studio.actions import Actions
 from kling_utils.studio.desk import Desk, key_or_none
 from kling_utils.studio.exports import Exports, stem
 from kling_utils.studio.history import History
 from kling_utils.studio.insight import Insight, Insights
+from kling_utils.studio.lanes import in_lane
 from kling_utils.studio.panel import Notes, idle, panel, stopped
 from kling_utils.studio.rescue import Rescue
 from kling_utils.studio.theme import static
@@ -113,7 +115,8 @@ class Follow:
         common = {**PRIVATE, **HIDDEN}
         offers, export, gallery = self.actions, self.exports, self.history.panel
         filled = [form[0], views[0], form[1], views[1], *form[2:]]
-        offers.panel.trim(offers.trim, [desk, who], [offers.answer, *filled], **common)
+        trim = in_lane(bounds.making, offers.trim)
+        offers.panel.trim(trim, [desk, who], [offers.answer, *filled], **common, **MANY)
         self.reuse.click(offers.again, [desk, who, key], filled, **common)
         offers.panel.refill(offers.again, [desk, who, key], filled, **common)
         gr.on([key.blur, key.submit], offers.refreshed, [desk, who, key], [offers.panel], **common)
@@ -121,7 +124,11 @@ class Follow:
         export.panel.halt(export.halt, [desk], None, **common, queue=False)
         return [
             offers.panel.act(
-                offers.act, [desk, who, key], [offers.panel, offers.answer], **common, **MANY
+                in_lane(bounds.checking, offers.act),
+                [desk, who, key],
+                [offers.panel, offers.answer],
+                **common,
+                **MANY,
             ),
             offers.panel.discard(self.deleted, [desk, who], [offers.answer, gallery], **common),
             gallery.discard(self.deleted, [desk, who], [offers.answer, gallery], **common),
@@ -151,7 +158,9 @@ class Follow:
         same = desk.aside()
         shown: Any = None
         while same is not None and same():
-            now = await asyncio.to_thread(history.value, self._runner, who, desk.job_id)
+            now = await lanes.run(
+                bounds.showing, desk, history.value, self._runner, who, desk.job_id
+            )
             if now != shown and same():
                 shown = now
                 yield now
@@ -184,26 +193,47 @@ class Follow:
                 }
                 return
             if not looks:  # first what is known at once: the reference may have to be made
-                usual = await asyncio.to_thread(self._usual, job)
-                first = panel(job, self._runner.now(), usual, await asyncio.to_thread(notes.read))
+                usual = await lanes.run(bounds.showing, desk, self._usual, job)
+                first = panel(
+                    job,
+                    self._runner.now(),
+                    usual,
+                    await lanes.run(bounds.showing, desk, notes.read),
+                )
                 if not desk.holds(mine):
                     break
                 yield {self.panel: first}
-                reference = await asyncio.to_thread(self._reference, job)
+                reference = await lanes.run(bounds.showing, desk, self._reference, job)
             result = (
-                await asyncio.to_thread(files.data, job.video) if job.video is not None else None
+                await lanes.run(bounds.showing, desk, files.data, job.video)
+                if job.video is not None
+                else None
             )
-            seen = await asyncio.to_thread(self._insights.of, job)
+            seen = await lanes.run(bounds.showing, desk, self._insights.of, job)
             if job.state != stood:
-                offers = await asyncio.to_thread(self.actions.value, job, key_or_none(key))
-                others = await asyncio.to_thread(self._takes, job, who)
-            said = panel(job, self._runner.now(), usual, await asyncio.to_thread(notes.read))
-            picture = await asyncio.to_thread(
-                self._picture, job, said, reference, result, seen, others, offers, live=looks > 0
+                offers = await lanes.run(
+                    bounds.showing, desk, self.actions.value, job, key_or_none(key)
+                )
+                others = await lanes.run(bounds.showing, desk, self._takes, job, who)
+            said = panel(
+                job, self._runner.now(), usual, await lanes.run(bounds.showing, desk, notes.read)
+            )
+            picture = await lanes.run(
+                bounds.showing,
+                desk,
+                self._picture,
+                job,
+                said,
+                reference,
+                result,
+                seen,
+                others,
+                offers,
+                live=looks > 0,
             )
             if looks % OTHERS == 0 or job.state != stood:
-                picture[self.history.panel] = await asyncio.to_thread(
-                    history.value, self._runner, who, job.job_id
+                picture[self.history.panel] = await lanes.run(
+                    bounds.showing, desk, history.value, self._runner, who, job.job_id
                 )
             looks, moved, stood = looks + 1, job.state != stood, job.state
             news = {

@@ -6,13 +6,14 @@ Owns what happens between a click and a job. Refuses to follow the job: that is 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import gradio as gr
 
-from kling_utils.errors import AlreadyHave, KlingError, Refused
+from kling_utils.errors import AlreadyHave, Busy, KlingError, Refused
+from kling_utils.media import bounds
 from kling_utils.preflight.quote import expected_seconds
 from kling_utils.show import cards, words
 from kling_utils.studio import refusal
@@ -21,6 +22,7 @@ from kling_utils.studio.desk import Desk, Form, key_or_none, typed_key
 from kling_utils.studio.fitting import Fitting, mends
 from kling_utils.studio.inputs import ImageInput, VideoInput
 from kling_utils.studio.keeper import Keeper
+from kling_utils.studio.lanes import in_lane
 from kling_utils.studio.options import Options, orientation_choices
 from kling_utils.studio.theme import static
 from kling_utils.studio.visitor import Visitor
@@ -144,19 +146,22 @@ class Generate:
             )
             yield checked_form(asked, (start, shape, slow, colour), key, seat)
 
+        def unchecked(error: KlingError, asked: Form, key: Any, seat: Desk) -> tuple[Any, ...]:
+            return (
+                image.empty(),
+                video.empty(),
+                gr.update(value=cards.error(error), visible=True),
+                *[gr.skip()] * 5,
+                *[gr.skip()] * len(fitting.judged_outputs),
+                *self.still(seat, (asked, hash(key))),
+                gr.skip(),
+            )
+
         def checked_form(asked: Form, choices: Any, key: Any, seat: Desk) -> tuple[Any, ...]:
             try:
                 look = seat.check(self._runner, asked, key_or_none(key))
             except KlingError as error:
-                return (
-                    image.empty(),
-                    video.empty(),
-                    gr.update(value=cards.error(error), visible=True),
-                    *[gr.skip()] * 5,
-                    *[gr.skip()] * len(fitting.judged_outputs),
-                    *self.still(seat, (asked, hash(key))),
-                    gr.skip(),
-                )
+                return unchecked(error, asked, key, seat)
             lengths = orientation_choices(_lengths(look))
             return (
                 image.judged(look.report, asked.image),
@@ -173,18 +178,33 @@ class Generate:
             )
 
         inputs = [*form, *fitting.choices, account.box, desk]
-        checked = gr.on(
-            changes, check, inputs, outputs, trigger_mode="always_last", **PRIVATE, **HIDDEN, **MANY
+        turned = in_lane(
+            bounds.checking,
+            check,
+            busy=lambda error, *values: unchecked(error, Form(*values[:7]), values[-2], values[-1]),
+            runner=self._runner,
+            newest=True,
         )
+        checked = gr.on(
+            changes,
+            turned,
+            inputs,
+            outputs,
+            trigger_mode="always_last",
+            **PRIVATE,
+            **HIDDEN,
+            **MANY,
+        )
+        funds = in_lane(bounds.calling, self.funds, busy=lambda *_: gr.skip())
         asked_for = checked.then(
-            self.funds, [account.box, desk], [self.price], **PRIVATE, **HIDDEN, **MANY
+            funds, [account.box, desk], [self.price], **PRIVATE, **HIDDEN, **MANY
         )
         asked_for.then(account.says, [account.box, desk], [account.line], **PRIVATE, **HIDDEN)
         for each in (image, video):
-            checked.then(
-                each.preview, [each.source, desk], [each.view], **PRIVATE, **HIDDEN, **MANY
-            )
-        checked.then(fitting.frames, [desk], [fitting.strip], **PRIVATE, **HIDDEN, **MANY)
+            preview = in_lane(bounds.making, each.preview, busy=lambda *_: gr.skip())
+            checked.then(preview, [each.source, desk], [each.view], **PRIVATE, **HIDDEN, **MANY)
+        frames = in_lane(bounds.making, fitting.frames, busy=lambda *_: gr.skip())
+        checked.then(frames, [desk], [fitting.strip], **PRIVATE, **HIDDEN, **MANY)
         gr.on(
             [image.source.change, video.source.change],
             self.cleared,
@@ -254,6 +274,18 @@ class Generate:
     def submit_draft(self, *values: Any) -> Iterator[tuple[Any, ...]]:
         """A draft of the same, made here, where a key would have it made by Kling."""
         yield from self.submit(*values, draft=True)
+
+    def busy(self, error: Busy, *_: Any) -> tuple[Any, ...]:
+        """The outputs of ``submit`` when there is no turn: nothing was sent."""
+        notice = refusal.closable(cards.error(error))
+        kept = [gr.skip()] * (len(self.outputs) - 2)
+        return gr.update(interactive=True), notice, *kept
+
+    def in_turn(self, handler: Callable[..., Any], *, form_at: int = 0) -> Callable[..., Any]:
+        """One of the handlers that submit, as gradio takes it."""
+        return in_lane(
+            bounds.checking, handler, busy=self.busy, runner=self._runner, form_at=form_at
+        )
 
     def arrived(self, desk: Desk) -> Any:
         """The button of a form that is empty, for the visitor of this session."""

@@ -12,8 +12,10 @@ import gradio as gr
 
 from kling_utils.errors import SettingError
 from kling_utils.jobs.doctor import examine
+from kling_utils.media import bounds
 from kling_utils.show import cards
 from kling_utils.studio.desk import Desk, typed_key
+from kling_utils.studio.lanes import in_lane
 from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
 from kling_utils.values import Report, Severity
 
@@ -49,7 +51,8 @@ class Health:
 
     def wire(self, key: gr.Textbox, desk: gr.State) -> None:
         asked = self.button.click(self.looking, None, [self.answer], **PRIVATE, **HIDDEN)
-        asked.then(self.look, [key, desk], [self.answer], **PRIVATE, **HIDDEN, **MANY)
+        look = in_lane(bounds.examining, self.look, busy=lambda error, *_: cards.error(error))
+        asked.then(look, [key, desk], [self.answer], **PRIVATE, **HIDDEN, **MANY)
 
     @staticmethod
     def looking() -> str:

@@ -11,11 +11,13 @@ from typing import Any
 import gradio as gr
 
 from kling_utils.errors import KlingError
+from kling_utils.media import bounds
 from kling_utils.preflight.limits import limit
 from kling_utils.show import cards
 from kling_utils.studio import files, samples
 from kling_utils.studio.desk import Desk
-from kling_utils.studio.wire import HIDDEN, PRIVATE
+from kling_utils.studio.lanes import in_lane
+from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
 from kling_utils.values import Report, is_url
 
 CAMERA = {"video": {"width": {"ideal": 1280}, "height": {"ideal": 720}, "frameRate": {"ideal": 30}}}
@@ -238,12 +240,13 @@ class VideoInput(Input):
             desk, view, "Address of the clip", "or paste its address: https://…", samples.videos()
         )
         view.stop_recording(
-            self.recorded,
+            in_lane(bounds.making, self.recorded),
             [view, desk],
             [self.source, view, self.address, self.card],
             preprocess=False,
             **PRIVATE,
             **HIDDEN,
+            **MANY,
         )
 
     def recorded(self, payload: Any, desk: Desk) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-// Files to send. value: {job_id, items: [{id, label, hint, sound}], busy, progress, ready, file, name, stamp, error}.
+// Files to send. value: {job_id, items: [{id, label, hint, sound}], busy, progress, waiting, ready, file, name, stamp, error}.
 // Data reaches the page through properties and textContent only.
 const root = element.querySelector('.exports');
 const $ = (selector) => root.querySelector(selector);
@@ -35,7 +35,7 @@ function apply() {
   list.querySelectorAll('button').forEach((b) => { b.disabled = !!item; b.classList.toggle('is-busy', b.dataset.kind === v.busy); });
   if (item) {
     const known = v.progress !== null && v.progress !== undefined, bar = $('.exports-bar');
-    $('.exports-doing').textContent = 'Making: ' + item.label + (known ? ', ' + v.progress + ' %' : '');
+    $('.exports-doing').textContent = (v.waiting ? 'Waiting for its turn: ' : 'Making: ') + item.label + (known ? ', ' + v.progress + ' %' : '');
     bar.firstElementChild.style.width = (known ? Math.max(2, v.progress) : 0) + '%';
     if (known) bar.setAttribute('aria-valuenow', v.progress); else bar.removeAttribute('aria-valuenow');
   }

@@ -1,0 +1,233 @@
+"""Nobody stops the others: what is slow holds no thread of gradio or of the loop, bounds hold, and turns are fair."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import zoo
+
+from app import build
+from kling_utils.errors import Busy, Interrupted
+from kling_utils.jobs.runner import Runner
+from kling_utils.media import bounds
+from kling_utils.media.guard import Guard
+from kling_utils.media.turns import Lane, Turns, visitor
+from kling_utils.settings import load
+from kling_utils.studio import lanes
+from kling_utils.studio.desk import Desk
+from kling_utils.studio.fitting import PAD, USUAL, Fitting
+from kling_utils.studio.visitor import Visitor
+
+SLOW = {
+    *("check", "submit", "submit_again", "submit_surely", "submit_draft", "funds", "preview"),
+    *("frames", "replan", "begun", "fix", "recorded", "tested", "look", "trim", "act", "find"),
+    *("make", "watch", "aside"),
+}
+"""Handlers that measure, decode, fetch, ask the provider, or make files."""
+
+
+class Dead:
+    """Names that are looked up until ``over`` is set, and then have no address."""
+
+    def __init__(self) -> None:
+        self.over, self.now, self.most = threading.Event(), 0, 0
+        self._lock = threading.Lock()
+
+    def __call__(self, host: str, port: int, **_: Any) -> list[Any]:
+        with self._lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        self.over.wait(60)
+        with self._lock:
+            self.now -= 1
+        raise OSError
+
+
+def desk_of(name: str) -> Desk:
+    desk = Desk()
+    desk.who = Visitor(name, hosted=True)
+    return desk
+
+
+@pytest.fixture
+def dead() -> Iterator[Dead]:
+    made = Dead()
+    yield made
+    made.over.set()
+
+
+@pytest.fixture
+def runner(tmp_path: Path, dead: Dead) -> Iterator[Runner]:
+    with Runner(load(home=tmp_path / "home")) as made:
+        made._intake._guard = Guard(resolve=dead)
+        yield made
+
+
+def handlers(page: Any) -> dict[str, list[Callable[..., Any]]]:
+    found: dict[str, list[Callable[..., Any]]] = {}
+    for each in page.fns.values():
+        if each.fn is not None:
+            found.setdefault(each.fn.__name__, []).append(each.fn)
+    return found
+
+
+def test_what_is_slow_runs_in_no_thread_of_gradio(runner: Runner) -> None:
+    async def inside() -> Any:
+        return handlers(build(runner))
+
+    found = asyncio.run(inside())
+    assert found.keys() >= SLOW
+    for name in SLOW:
+        for fn in found[name]:
+            assert inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn), name
+
+
+async def last(steps: Any) -> Any:
+    return [value async for value in steps][-1]
+
+
+def test_checks_of_dead_addresses_hold_nobody(runner: Runner, dead: Dead, tmp_path: Path) -> None:
+    picture = str(zoo.image(tmp_path))
+
+    async def crowd() -> tuple[list[Any], Any, Any]:
+        (check,) = handlers(build(runner))["check"]
+
+        def ask(desk: Desk, image: str, video: str) -> Any:
+            fields = (image, video, "video", "kling-v3-0-std", "", "", True)
+            return last(check(*fields, 0.0, PAD, False, USUAL, "", desk))
+
+        strangers = [
+            asyncio.create_task(ask(desk_of(f"s{n % 5}"), "", f"https://d{n}.example/x.mp4"))
+            for n in range(45)
+        ]
+        same = [
+            asyncio.create_task(ask(desk_of(f"t{n}"), "", "https://d0.example/x.mp4"))
+            for n in range(45)
+        ]
+        neighbour = await ask(desk_of("neighbour"), picture, "")  # nothing was let go so far
+        assert dead.now == dead.most == bounds.FETCHES
+        names = [each.name for each in threading.enumerate()]
+        assert sum(name.startswith("kling-fetch") for name in names) == bounds.FETCHES
+        assert not any(name.startswith(("AnyIO", "asyncio_")) for name in names)
+        dead.over.set()
+        return await asyncio.gather(*strangers), await asyncio.gather(*same), neighbour
+
+    strangers, same, neighbour = asyncio.run(crowd())
+    assert "The picture is fine" in neighbour[0]
+    said = [str(each) for each in (*strangers, *same)]
+    busy = [each for each in said if "This page is busy with other downloads." in each]
+    assert len(busy) == 0 or all("Nothing was spent" in each for each in busy)
+    assert all("has no address" in each for each in said if each not in busy)
+    assert dead.most == bounds.FETCHES
+
+
+def test_an_older_check_of_a_session_gives_way_to_a_newer_one() -> None:
+    lane, go, done = Lane("test", Turns(1, "tests")), threading.Event(), list[str]()
+
+    def check(name: str, desk: Desk) -> Iterator[str]:
+        if name == "first":
+            go.wait(20)
+        done.append(name)
+        yield name
+
+    async def crowd() -> list[Any]:
+        desk, checked = desk_of("a"), lanes.in_lane(lane, check, newest=True)
+        tasks = []
+        for name in ["first", "second", "third"]:
+            tasks.append(asyncio.create_task(last(checked(name, desk))))
+            await asyncio.sleep(0)
+        go.set()
+        return await asyncio.gather(*tasks)
+
+    assert asyncio.run(crowd())[2] == "third"
+    assert "second" not in done
+
+
+def test_busy_is_said_when_no_turn_comes_and_nothing_is_left_in_the_queue(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bounds, "SHORT_WAIT", 0.01)
+    lane, go = Lane("test", Turns(1, "tests")), threading.Event()
+
+    async def crowd() -> None:
+        first = asyncio.create_task(lanes.run(lane, desk_of("a"), go.wait, 20))
+        await asyncio.sleep(0)
+        with pytest.raises(Busy, match="busy with tests"):
+            await lanes.run(lane, desk_of("b"), lambda: pytest.fail("not begun"))
+        go.set()
+        assert await first
+
+    asyncio.run(crowd())
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> Lane:
+    lane = Lane("make", Turns(2, "other clips"))
+    monkeypatch.setattr(bounds, "making", lane)
+    return lane
+
+
+def test_repairs_wait_for_their_turn_in_sight_and_can_be_stopped_there(
+    runner: Runner, few: Lane, built: Callable[[Callable[[], Any]], Any]
+) -> None:
+    go, order, begun = threading.Semaphore(0), list[str](), threading.Condition()
+
+    def check(self: Desk, *_: Any) -> Any:
+        with begun:
+            order.append(visitor.get())
+            begun.notify_all()
+        go.acquire(timeout=60)
+        raise Interrupted("Stopped.")
+
+    async def crowd() -> tuple[str, str]:
+        fitting = built_fitting
+        fields = ("", "", "video", "kling-v3-0-std", "", "", True, 0.0, PAD, False, USUAL)
+        desks = [desk_of("a") for _ in range(6)]
+        for desk in desks:
+            desk.check = check.__get__(desk)  # type: ignore[method-assign]
+        first = [fitting.fix(*fields, desk) for desk in desks]
+        heads = [str((await anext(each))[4]) for each in first]
+        late = desk_of("b")
+        late.check = check.__get__(late)  # type: ignore[method-assign]
+        other = fitting.fix(*fields, late)
+        waiting = str((await anext(other))[4])
+        fitting.stopped(desks[-1])
+        stopped = await last(first[-1])
+        assert stopped[6]["interactive"]
+        go.release()
+        with begun:
+            assert begun.wait_for(lambda: len(order) == 3, 30)
+        go.release(10)
+        for each in [*first[:-1], other]:
+            await last(each)
+        return heads[-1], waiting
+
+    built_fitting = built(lambda: Fitting(runner))
+    heads, waiting = asyncio.run(crowd())
+    assert "Waiting for its turn" in heads
+    assert "Waiting for its turn" in waiting
+    assert order[:3] == ["a", "a", "b"]  # though three more of another visitor were there before
+    assert len(order) == 6
+
+
+def test_what_is_made_for_nobody_any_more_is_not_begun(few: Lane) -> None:
+    go, made = threading.Event(), list[int]()
+
+    async def crowd() -> None:
+        running = [asyncio.create_task(lanes.run(few, desk_of("a"), go.wait, 20)) for _ in "12"]
+        gone = asyncio.create_task(lanes.run(few, desk_of("a"), made.append, 1))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.wait([gone])
+        go.set()
+        await asyncio.gather(*running)
+        await lanes.run(few, desk_of("a"), made.append, 2)
+
+    asyncio.run(crowd())
+    assert made == [2]
