@@ -11,6 +11,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from kling_utils.errors import KlingError
+from kling_utils.media.signals import terminated_as_interrupted
 from kling_utils.settings import unknown_variables
 from kling_utils.studio import entry, theme, visitor
 from kling_utils.studio.account import Account
@@ -208,7 +209,7 @@ def main() -> None:
         runner = Runner.from_env()
     except KlingError as error:
         sys.exit(str(error))
-    with runner:
+    with terminated_as_interrupted(), runner:
         runner.watch()
         if runner.home_said:
             sys.stderr.write(f"{runner.home_said}\n")

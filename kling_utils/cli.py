@@ -42,6 +42,7 @@ from kling_utils.cli_words import (
     writable,
 )
 from kling_utils.errors import KlingError, MoneyState
+from kling_utils.media.signals import terminated_as_interrupted
 from kling_utils.show.progress import Steady
 from kling_utils.values import Job, Layout, MotionRequest
 
@@ -55,7 +56,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Kling V3.0 Motion Control: a character's image and a motion's video go in, the character performing that motion comes out. "
     "Without NOVITA_API_KEY, results are local drafts. Exit codes: 0 done, 1 refused by the checks, 2 usage, 3 failed at the provider, "
-    "4 unconfirmed, 5 still running, 6 no contact, 70 a fault of this program, 130 interrupted.",
+    "4 unconfirmed, 5 still running, 6 no contact, 70 a fault of this program, 130 interrupted by Ctrl-C or a termination signal.",
 )
 
 
@@ -444,10 +445,13 @@ def main() -> NoReturn:
         for sentence in unknown_variables():
             typer.echo(sentence, err=True)
     try:
-        code = app(
-            standalone_mode=False,
-            prog_name="kling-utils" if "kling-utils" in sys.argv[0] else "python -m kling_utils",
-        )
+        with terminated_as_interrupted():
+            code = app(
+                standalone_mode=False,
+                prog_name="kling-utils"
+                if "kling-utils" in sys.argv[0]
+                else "python -m kling_utils",
+            )
     except TyperException as error:
         error.show()  # type: ignore[attr-defined]
         if as_json:

@@ -88,9 +88,14 @@ def shell(novita: ScriptedNovita) -> Shell:
 
 
 def interrupted(
-    novita: ScriptedNovita, picture: Path, address: str, *more: str, at: str = "making the video"
+    novita: ScriptedNovita,
+    picture: Path,
+    address: str,
+    *more: str,
+    at: str = "making the video",
+    by: signal.Signals = signal.SIGINT,
 ) -> tuple[int, str, str]:
-    """``run --json`` that gets a Ctrl-C when it says ``at``: exit code, stdout and stderr. The task never ends."""
+    """``run --json`` that gets a Ctrl-C, or another signal, when it says ``at``: exit code, stdout and stderr. The task never ends."""
     novita.state.statuses = ["TASK_STATUS_PROCESSING"]
     command = [sys.executable, "-m", "kling_utils", "run", str(picture), address, *more, "--json"]
     with subprocess.Popen(
@@ -101,7 +106,7 @@ def interrupted(
         for said in process.stderr:
             heard.append(said)
             if said.startswith(at):
-                process.send_signal(signal.SIGINT)
+                process.send_signal(by)
                 break
         out, rest = process.communicate(timeout=60)
     return process.returncode, out, "".join(heard) + rest
@@ -473,10 +478,11 @@ def test_no_contact_is_6(shell: Shell, novita: ScriptedNovita, picture: Path, cl
     assert line(done)["money"] == "no"
 
 
-def test_ctrl_c_keeps_the_job(
-    novita: ScriptedNovita, picture: Path, address: str, shell: Shell
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_a_termination_keep_the_job(
+    novita: ScriptedNovita, picture: Path, address: str, shell: Shell, by: signal.Signals
 ) -> None:
-    code, out, err = interrupted(novita, picture, address)
+    code, out, err = interrupted(novita, picture, address, by=by)
     assert code == 130
     job = json.loads(out)
     assert job["state"] == "processing"

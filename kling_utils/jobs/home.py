@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from kling_utils.media import workshop
 
 JOB_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 _GONE = re.compile(rf"\.{JOB_ID.pattern}\.gone")
+_CONTENT = re.compile(r"[0-9a-f]{64}\.\w+")
 _LONGEST_GAP, _SETTLED = 14 * 86400.0, 86400.0
 """Seconds: between two sweeps of one clock, and after which a clock that jumped is believed."""
 
@@ -25,6 +27,12 @@ _LONGEST_GAP, _SETTLED = 14 * 86400.0, 86400.0
 def new_job_id() -> str:
     """A ULID: unique, and sorts by time."""
     return str(ULID())
+
+
+def sha256(path: Path) -> str:
+    """Hash of a file's bytes. Raises ``OSError``."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,11 @@ class Home:
         return self.root / "fitted"
 
     @property
+    def inputs(self) -> Path:
+        """What jobs are made of, once for each content. A job's folder has a link to it, so the disk counts who uses it."""
+        return self.root / "inputs"
+
+    @property
     def workers(self) -> Path:
         """Locks of the processes that work on jobs."""
         return self.root / "workers"
@@ -61,7 +74,7 @@ class Home:
     def make(self) -> None:
         """Make the folders, readable by their owner only. Raises ``SettingError`` where they cannot be made or written."""
         try:
-            for folder in (self.root, self.root / "jobs", self.fetched, self.fitted):
+            for folder in (self.root, self.root / "jobs", self.fetched, self.fitted, self.inputs):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise self._unusable(
@@ -85,6 +98,34 @@ class Home:
         with contextlib.suppress(OSError):
             folder.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
+        self.release()
+
+    def release(self) -> None:
+        """Remove the inputs that no job uses any more: the pool's link is their last one."""
+        for path in self.inputs.glob("*"):
+            with contextlib.suppress(OSError):
+                if _CONTENT.fullmatch(path.name) and path.stat().st_nlink == 1:
+                    path.unlink()
+
+    def share_inputs(self) -> None:
+        """Put copies that jobs have of their own, as an older program made them, into the pool. It may be killed anywhere."""
+        for path in (self.root / "jobs").glob("*/*"):
+            if path.stem not in ("image", "video") or not JOB_ID.fullmatch(path.parent.name):
+                continue
+            with contextlib.suppress(OSError):
+                if path.stat().st_nlink > 1:
+                    continue
+                kept = self.inputs / f"{sha256(path)}{path.suffix}"
+                try:
+                    os.link(path, kept)
+                except FileExistsError:
+                    if sha256(kept) == kept.stem:
+                        link = path.with_name(f".{path.name}.part")
+                        link.unlink(missing_ok=True)
+                        os.link(kept, link)
+                        link.replace(path)
+                except OSError:
+                    return  # a disk without links
 
     def steady(self, now: float) -> bool:
         """Has the clock gone on evenly for a day? Ages count only then: a clock that jumped makes nothing old.
@@ -127,6 +168,8 @@ class Home:
                     else:
                         path.rmdir()  # only an empty one
 
+        self.share_inputs()
+        self.release()
         whole = [
             (path, unused_since)
             for folder in (self.fetched, self.fitted)

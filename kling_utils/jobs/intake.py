@@ -21,7 +21,7 @@ from typing import Any, Generic, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
 from kling_utils.errors import AddressRefused, KlingError, UnreadableMedia
-from kling_utils.jobs.home import Home
+from kling_utils.jobs.home import Home, sha256
 from kling_utils.media import bounds
 from kling_utils.media.guard import Guard
 from kling_utils.media.probe import probe_image, probe_video
@@ -50,11 +50,11 @@ class Looked(Generic[Info]):
         """The address that serves the file; of a share link, that of the file behind it."""
         return direct(str(self.source)) if is_url(self.source) else None
 
-    def kept_in(self, folder: Path, stem: str) -> Path:
-        """The job's own copy. Raises the reason why there is none."""
+    def kept_in(self, folder: Path, stem: str, home: Home) -> Path:
+        """The file in a job's folder, which the home has once by its content. Raises the reason why there is none."""
         if isinstance(self.info, KlingError) or self.path is None:
             raise self.info if isinstance(self.info, KlingError) else changed(stem, self.name)
-        return _keep(self.path, folder, stem, self.info)
+        return _keep(self.path, folder, stem, self.info, home)
 
     @property
     def name(self) -> str:
@@ -255,14 +255,24 @@ def fingerprint(request: MotionRequest, image_sha256: str, video_sha256: str) ->
     ).hexdigest()
 
 
-def _keep(source: Path, folder: Path, stem: str, info: ImageInfo | VideoInfo) -> Path:
-    """The job's own copy of an input. Raises ``UnreadableMedia`` when the file is not the one that was measured any more."""
+def _keep(source: Path, folder: Path, stem: str, info: ImageInfo | VideoInfo, home: Home) -> Path:
+    """The job's input, by a link to the one copy of its content in the home.
+
+    Raises ``UnreadableMedia`` when the file is not the one that was measured any more.
+    """
     suffix = (
         f".{info.container}"
         if isinstance(info, VideoInfo)
         else {"JPEG": ".jpg"}.get(info.format, f".{info.format.lower()}")
     )
     dest = folder / f"{stem}{suffix}"
+    kept = home.inputs / f"{info.sha256}{suffix}"
+    with contextlib.suppress(OSError):
+        os.link(kept, dest)
+        if sha256(dest) == info.sha256:
+            return dest
+        dest.unlink()
+        kept.unlink(missing_ok=True)  # it was damaged on the disk
     try:
         shutil.copyfile(source, dest)
     except OSError as error:
@@ -271,9 +281,10 @@ def _keep(source: Path, folder: Path, stem: str, info: ImageInfo | VideoInfo) ->
             hint="Choose it again.",
             field=stem,
         ) from error
-    with dest.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != info.sha256:
-            raise changed(stem, source.name)
+    if sha256(dest) != info.sha256:
+        raise changed(stem, source.name)
+    with contextlib.suppress(OSError):  # a disk without links: each job has its own copy
+        os.link(dest, kept)
     return dest
 
 

@@ -83,8 +83,8 @@ class Maker:
                 state=state,
                 request=replace(
                     request,
-                    image=asked.image.kept_in(folder, "image"),
-                    video=asked.video.kept_in(folder, "video"),
+                    image=asked.image.kept_in(folder, "image", self._home),
+                    video=asked.video.kept_in(folder, "video", self._home),
                 ),
                 fingerprint=asked.mark,
                 created=now,

@@ -13,15 +13,13 @@ import json
 import os
 import re
 import secrets
-import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 
 from filelock import FileLock, Timeout
 
@@ -29,6 +27,7 @@ from kling_utils.errors import KlingError, NoContact
 from kling_utils.local import key as keys
 from kling_utils.local.files import UPLOAD_LIMIT, write_atomic
 from kling_utils.local.rendering import RUN_LIMIT, WORKER
+from kling_utils.media.signals import terminated_as_interrupted
 
 PATIENCE = 20.0  # seconds that another process may take from the lock to the first answer
 _ASK = 2.0  # seconds for an answer on the loopback; long because both cores may be rendering
@@ -141,7 +140,7 @@ def serve(
             ) from error
         _servers[home] = server
     try:
-        with _signals():
+        with terminated_as_interrupted():
             on_ready(server.endpoint)
             while server.alive and not stop.wait(
                 0.5
@@ -274,23 +273,6 @@ def _last_port(folder: Path) -> int:
         return 0
     port = int(address[1]) if address else 0
     return port if port < 65536 else 0
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[None]:
-    """A termination signal ends the wait as Ctrl-C does; only the main thread may listen to signals."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(_: int, __: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 atexit.register(close)

@@ -1,0 +1,88 @@
+"""Inputs lie in the home once for each content, and go with the last job that uses them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from helpers.scripted import ScriptedNovita
+from PIL import Image
+
+from kling_utils.errors import UnreadableMedia
+from kling_utils.jobs.home import Home, new_job_id, sha256
+from kling_utils.jobs.intake import Intake
+from kling_utils.jobs.runner import Runner
+from kling_utils.media.guard import Guard
+from kling_utils.values import MotionRequest
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = Home(tmp_path / "home")
+    home.make()
+    return home
+
+
+def folder(home: Home) -> Path:
+    made = home.folder(new_job_id())
+    made.mkdir()
+    return made
+
+
+def pooled(home: Home) -> list[str]:
+    return sorted(path.name for path in home.inputs.iterdir())
+
+
+def test_two_jobs_share_their_inputs_and_the_last_one_takes_them_away(
+    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
+    first = runner.run(request_, progress=False).job
+    second = runner.run(replace(request_, prompt="another"), progress=False).job
+    for one, other in zip(first.folder.glob("[iv]*"), second.folder.glob("[iv]*"), strict=True):
+        assert one.samefile(other)
+    kept = pooled(runner.home)
+    assert len(kept) == 2
+    runner.delete(first.job_id)
+    assert pooled(runner.home) == kept
+    assert Path(second.request.image).is_file()
+    runner.delete(second.job_id)
+    assert pooled(runner.home) == []
+
+
+def test_a_file_that_changed_after_it_was_measured_is_not_kept(
+    home: Home, picture: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "hero.png"
+    own.write_bytes(picture.read_bytes())
+    looked = Intake(home, Guard()).image(own)
+    Image.new("RGB", (360, 640)).save(own)
+    with pytest.raises(UnreadableMedia, match="changed after it was checked"):
+        looked.kept_in(folder(home), "image", home)
+    assert pooled(home) == []
+
+
+def test_a_copy_that_the_disk_damaged_is_not_used(home: Home, picture: Path) -> None:
+    looked = Intake(home, Guard()).image(picture)
+    looked.kept_in(folder(home), "image", home)
+    (kept,) = home.inputs.iterdir()
+    kept.write_bytes(b"flipped bits")
+    again = looked.kept_in(folder(home), "image", home)
+    assert again.read_bytes() == picture.read_bytes()
+    (kept,) = home.inputs.iterdir()
+    assert sha256(kept) == kept.stem
+
+
+def test_copies_of_an_older_program_are_shared(home: Home, picture: Path) -> None:
+    copies = [folder(home) / "image.png" for _ in range(3)]
+    for copy in copies:
+        copy.write_bytes(picture.read_bytes())
+    (copies[1].with_name(".image.png.part")).write_bytes(b"a kill left this")
+    result = copies[0].with_name("result.mp4")
+    result.write_bytes(b"paid")
+    home.sweep(set(), unused_since=0.0, halves_since=0.0)
+    assert copies[0].samefile(copies[1])
+    assert copies[1].samefile(copies[2])
+    assert copies[2].read_bytes() == picture.read_bytes()
+    assert pooled(home) == [f"{sha256(picture)}.png"]
+    assert result.stat().st_nlink == 1
