@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kling_utils.settings import Settings
 from kling_utils.studio import uploads, visitor
+from kling_utils.studio.theme import static
 from kling_utils.studio.visitor import COOKIE, LOOPBACK, Tokens, Visitor
 
 ROUTES = re.compile(
@@ -56,6 +57,8 @@ class Gate:
         path, marked = self._path(scope), self._marked(send, scope, headers, token)
         if path == "/gradio_api/upload":
             await self._upload(who, scope, receive, marked)
+        elif path == "/":
+            await self._app(scope, receive, _with_script(marked))
         elif path == "/gradio_api/queue/join" and scope["method"] == "POST":
             await self._join(scope, receive, marked)
         else:
@@ -194,6 +197,31 @@ class Gate:
         if start:
             await send(start)
             await send({"type": "http.response.body", "body": bytes(body)})
+
+
+def _with_script(send: Send) -> Send:
+    """Puts the page's first script into its head: it tells when the rest of the page cannot be loaded."""
+    start: Message | None = None
+    page = bytearray()
+
+    async def added(message: Message) -> None:
+        nonlocal start
+        if message["type"] == "http.response.start":
+            start = message
+            return
+        page.extend(message.get("body", b""))
+        if message.get("more_body") or start is None:
+            return
+        headers = MutableHeaders(scope=start)
+        whole = bytes(page)
+        if headers.get("content-type", "").startswith("text/html") and whole:
+            script = f"<script>{static('parts.js')}</script>".encode()
+            whole = whole.replace(b"<head>", b"<head>" + script, 1)
+            headers["content-length"] = str(len(whole))
+        await send(start)
+        await send({"type": "http.response.body", "body": whole})
+
+    return added
 
 
 def _formed(body: bytes) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.server
 import threading
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -175,3 +176,29 @@ def test_through_a_proxy_nobody_is_the_owner(mapped: Any, owned: Served) -> None
     page.get_by_text("No key is set, so results are local drafts.").wait_for()
     assert page.get_by_text("This machine's key").count() == 0
     page.close()
+
+
+def test_behind_a_proxy_that_takes_away_a_part_of_the_path_the_page_says_so(
+    mapped: Any, owned: Served
+) -> None:
+    class Proxy(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found, body = 404, b""
+            if self.path == "/studio/":
+                with urllib.request.urlopen(owned.url) as answer:
+                    found, body = answer.status, answer.read()
+            self.send_response(found)
+            self.send_header("content-type", "text/html")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        page = mapped.new_page()
+        page.goto(f"http://127.0.0.1:{proxy.server_port}/studio/")
+        page.get_by_text("sets GRADIO_ROOT_PATH to that part").wait_for()
+        page.close()
+        proxy.shutdown()
