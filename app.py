@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 import threading
@@ -209,7 +210,7 @@ def main() -> None:
         runner = Runner.from_env()
     except KlingError as error:
         sys.exit(str(error))
-    with terminated_as_interrupted(), runner:
+    with contextlib.suppress(KeyboardInterrupt), terminated_as_interrupted(), runner:
         runner.watch()
         if runner.home_said:
             sys.stderr.write(f"{runner.home_said}\n")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,8 @@ from kling_utils.media import ffmpeg
 from kling_utils.media.names import part_name
 from kling_utils.values import VideoInfo
 
+_ABANDONED = 3600.0
+"""Seconds after which a temporary file that nobody wrote to is one that a killed process left."""
 _EVERYWHERE = {"yuv420p", "yuvj420p"}
 
 
@@ -93,7 +97,15 @@ def make_playable(source: Path, info: VideoInfo, dest: Path, *, timeout: float =
 
 @contextmanager
 def beside(dest: Path) -> Iterator[Path]:
-    """A temporary name in the folder of ``dest``, for a file that is renamed when it is whole; removed when it was not."""
+    """A temporary name in the folder of ``dest``, for a file that is renamed when it is whole; removed when it was not.
+
+    What a process that was killed left there under such a name goes too, when nobody wrote to it for an hour.
+    """
+    left = re.compile(rf"\.{re.escape(dest.name)}\.[0-9a-f]{{8}}\.part")
+    with contextlib.suppress(OSError):
+        for each in dest.parent.iterdir():
+            if left.fullmatch(each.name) and time.time() - each.stat().st_mtime > _ABANDONED:
+                each.unlink()
     part = part_name(dest)
     try:
         yield part

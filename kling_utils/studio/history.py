@@ -36,7 +36,7 @@ class History:
 
     def __init__(self) -> None:
         self.panel = gr.HTML(
-            {"items": [], "label": "", "empty": _EMPTY},
+            {"items": [], "label": "", "empty": _EMPTY, "kept": ""},
             html_template=static("gallery.html"),
             js_on_load=static("gallery.js"),
             apply_default_css=False,
@@ -61,7 +61,15 @@ def value(runner: Runner, who: Visitor, current: str = "") -> dict[str, Any]:
         items.append(
             _item(job, poster if poster.exists() else files.poster(Path(job.request.image)))
         )
-    return {"label": "Your videos", "empty": _EMPTY, "items": items, "current": current}
+    days = runner.settings.keep_days
+    if runner.settings.hosted:
+        kept = f"Finished videos are removed after {days} days: download what you want to keep."
+    else:
+        kept = (
+            f"Drafts are removed after {days} days; what was paid for is kept until you delete it."
+        )
+    shown = {"label": "Your videos", "empty": _EMPTY, "items": items, "current": current}
+    return {**shown, "kept": kept if items else ""}
 
 
 def picked(runner: Runner, desk: Desk, who: Visitor, event: gr.EventData) -> bool:

@@ -128,6 +128,7 @@ def test_on_ones_own_machine_all_jobs_are_seen(stand_in: Make, job: Make) -> Non
     runner = stand_in()
     runner.kept = {"A": job("A", "home"), "B": job("B", "someone")}
     assert len(history.value(runner, visitor.HOME)["items"]) == 2
+    assert "what was paid for is kept" in history.value(runner, visitor.HOME)["kept"]
 
 
 @pytest.mark.parametrize("sent", ["../../etc", "", None, 3, {"id": "A"}])

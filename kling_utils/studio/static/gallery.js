@@ -1,4 +1,4 @@
-// Your videos. value: {label, empty, current, items: [{id, title, part, state, code, group, draft, cost, wait, progress, created, deletable, image, video}]}.
+// Your videos. value: {label, empty, kept, current, items: [{id, title, part, state, code, group, draft, cost, wait, progress, created, deletable, image, video}]}.
 // Data reaches the page through properties and textContent only.
 const root = element.querySelector('.gallery'), list = root.querySelector('.gallery-list'), label = root.querySelector('.gallery-label');
 const filters = root.querySelector('.gallery-filters');
@@ -87,6 +87,7 @@ function apply() {
   const v = props.value || {}, items = v.items || [];
   label.textContent = items.length || !v.empty ? v.label || '' : v.empty;
   root.classList.toggle('is-empty', !items.length);
+  Object.assign(root.querySelector('.gallery-kept'), { textContent: v.kept || '', hidden: !v.kept });
   filter(items);
   const kept = new Set(items.map((item) => item.id));
   for (const [id, card] of cards) if (!kept.has(id)) { card.remove(); cards.delete(id); }
