@@ -107,7 +107,11 @@ class Store:
         self.home = home
         self.presence = Presence(home.workers, worker or new_job_id())
         self.worker = self.presence.worker
-        self._read = rescued(home)
+        try:
+            self._read = rescued(home)
+        except BaseException:
+            self.presence.close()
+            raise
         self._write = schema.writing(self._read)
         self._changed = threading.Condition()
         self.rebuilt = self._rebuild()

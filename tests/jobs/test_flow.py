@@ -257,6 +257,8 @@ def test_what_is_no_video_is_never_saved_as_the_result(
     assert isinstance(error, errors.StillRunning | errors.DownloadFailed)
     assert error.money == "yes"
     (job,) = make().jobs()
+    assert job.trouble is not None
+    assert "is not a video but a saved web page" in job.trouble.message, "what stands in the way"
     assert job.video is None
     assert not (job.folder / "result.mp4").exists()
 

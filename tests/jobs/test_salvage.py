@@ -197,6 +197,7 @@ def test_a_folder_in_the_place_of_the_database_is_said(home: Home) -> None:
     home.database.mkdir(parents=True)
     with pytest.raises(SettingError, match=r"it is a folder.*Move that folder.*Nothing was spent"):
         Store(home)
+    assert list(home.workers.glob("*.lock")) == []
 
 
 def test_trouble_of_the_disk_is_a_sentence(home: Home) -> None:
