@@ -12,6 +12,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from kling_utils.errors import KlingError
+from kling_utils.media import bounds
 from kling_utils.media.signals import terminated_as_interrupted
 from kling_utils.settings import unknown_variables
 from kling_utils.studio import entry, theme, visitor
@@ -187,6 +188,7 @@ def options(settings: Settings, tokens: Tokens, media: MediaRoute | None = None)
         "ssr_mode": False,
         "show_error": False,
         "max_file_size": "200mb",
+        "max_threads": bounds.EVENTS,
         "enable_monitoring": False,
         "mcp_server": False,
         "pwa": False,

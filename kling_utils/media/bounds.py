@@ -27,6 +27,9 @@ QUEUE, QUEUE_EACH = 100, 8
 """Asks of one kind that wait, in all and for a visitor: one session of the page has at most three."""
 SHORT_WAIT, LONG_WAIT = 30.0, 1800.0
 """Seconds that a look and a long run wait for their turn before "busy" is said. A long one says that it waits, and can be stopped."""
+EVENTS, EVENTS_EACH = 500, 24
+"""Events of the page under way, in all and those of a visitor that wait for a lane. Gradio begins none beyond the first figure: one
+that only waits counts as well, and a page that follows a job is one. Its usual 40 are taken by 40 pages."""
 FETCH_WAIT = 150.0
 """Seconds that a check waits for a download, its turn included: a download ends after 120 s."""
 SHOWS = 6

@@ -6,6 +6,7 @@ Owns how a handler gets into a lane, and for which visitor: the one at the desk 
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextvars
 import functools
 import inspect
@@ -60,6 +61,16 @@ async def fetched(runner: Runner, desk: Desk, *sources: Any) -> None:
             raise bounds.fetching.turns.busy()
 
 
+_under_way: collections.Counter[str] = collections.Counter()
+"""Events of each visitor, changed in the loop only."""
+
+
+def _end(who: str) -> None:
+    _under_way[who] -= 1
+    if not _under_way[who]:
+        del _under_way[who]
+
+
 _KINDS = ("image", "video")
 
 
@@ -97,6 +108,8 @@ def in_lane(
         return busy(error, *args)
 
     async def ready(desk: Desk, args: tuple[Any, ...]) -> None:
+        if _under_way[desk.who.owner] > bounds.EVENTS_EACH:
+            raise lane.turns.busy()
         if runner is not None:
             await fetched(runner, desk, *args[form_at : form_at + 2])
 
@@ -111,6 +124,8 @@ def in_lane(
             def step() -> Any:
                 return _END if newest and desk.asks != mine else next(made, _END)
 
+            who = desk.who.owner
+            _under_way[who] += 1
             try:
                 await ready(desk, args)
                 made: Iterator[Any] = handler(*args)
@@ -122,17 +137,23 @@ def in_lane(
                     yield gr.skip()  # a generator that yields nothing would empty its outputs
             except Busy as error:
                 yield refused(error, args)
+            finally:
+                _end(who)
 
         return steps
 
     @functools.wraps(handler)
     async def once(*args: Any) -> Any:
         desk = _desk(args)
+        who = desk.who.owner
+        _under_way[who] += 1
         try:
             await ready(desk, args)
             return await run(lane, desk, lambda: handler(*args))
         except Busy as error:
             return refused(error, args)
+        finally:
+            _end(who)
 
     return once
 

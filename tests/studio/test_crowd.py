@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from helpers import zoo
 
-from app import build
+from app import build, options
 from kling_utils.errors import Busy, Interrupted
 from kling_utils.jobs.runner import Runner
 from kling_utils.media import bounds
@@ -22,7 +22,7 @@ from kling_utils.settings import load
 from kling_utils.studio import lanes
 from kling_utils.studio.desk import Desk
 from kling_utils.studio.fitting import PAD, USUAL, Fitting
-from kling_utils.studio.visitor import Visitor
+from kling_utils.studio.visitor import Tokens, Visitor
 
 SLOW = {
     *("check", "submit", "submit_again", "submit_surely", "submit_draft", "funds", "preview"),
@@ -125,6 +125,31 @@ def test_checks_of_dead_addresses_hold_nobody(runner: Runner, dead: Dead, tmp_pa
     assert len(busy) == 0 or all("Nothing was spent" in each for each in busy)
     assert all("has no address" in each for each in said if each not in busy)
     assert dead.most == bounds.FETCHES
+
+
+def test_events_of_a_visitor_that_wait_are_bounded_and_leave_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bounds, "EVENTS_EACH", 3)
+    lane, go = Lane("test", Turns(1, "tests")), threading.Event()
+
+    async def crowd() -> list[Any]:
+        work = lanes.in_lane(lane, lambda desk: go.wait(20), busy=lambda error, *_: str(error))
+        tasks = [asyncio.create_task(work(desk_of("a"))) for _ in range(5)]
+        tasks.append(asyncio.create_task(work(desk_of("b"))))
+        await asyncio.sleep(0)
+        go.set()
+        return await asyncio.gather(*tasks)
+
+    said = asyncio.run(crowd())
+    assert [each is True for each in said] == [True, True, True, False, False, True]
+    assert "busy with tests" in said[3]
+    assert not lanes._under_way
+
+
+def test_more_pages_than_gradio_has_threads_are_served(tmp_path: Path) -> None:
+    settings = load(home=tmp_path / "home")
+    assert options(settings, Tokens(settings.home))["max_threads"] == bounds.EVENTS > 256
 
 
 def test_an_older_check_of_a_session_gives_way_to_a_newer_one() -> None:
