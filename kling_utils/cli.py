@@ -541,4 +541,4 @@ def _runner(as_json: bool) -> Iterator[Runner]:
                     typer.echo(runner.home_said, err=True)
                 yield runner
         except SQLAlchemyError as error:
-            raise salvage.explained(error) from error
+            raise salvage.explained(error, money="unknown") from error
