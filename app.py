@@ -15,7 +15,7 @@ from kling_utils.errors import KlingError
 from kling_utils.media import bounds
 from kling_utils.media.signals import terminated_as_interrupted
 from kling_utils.settings import unknown_variables
-from kling_utils.studio import entry, theme, visitor
+from kling_utils.studio import entry, job_files, theme, visitor
 from kling_utils.studio.account import Account
 from kling_utils.studio.adopt import Adopt
 from kling_utils.studio.arrive import Arrive
@@ -179,7 +179,7 @@ def build(runner: Runner) -> gr.Blocks:
 def options(settings: Settings, tokens: Tokens, media: MediaRoute | None = None) -> dict[str, Any]:
     """What the page is launched with: everything from this machine, nothing recorded, nothing offered to strangers."""
     gate = Middleware(Gate, settings=settings, tokens=tokens, root_path=settings.root_path)
-    routes = [media.route()] if media is not None else []
+    routes = [job_files.route(), *([media.route()] if media is not None else [])]
     return {
         "theme": theme.theme(),
         "css": theme.css(),

@@ -14,6 +14,8 @@ from typing import Any
 
 import gradio as gr
 
+from kling_utils.studio import job_files
+
 TEXT = 20_000
 """Characters of a text that are read: far above the limit of any field, so that the checks still see that it is too long."""
 NAME = 200
@@ -41,6 +43,7 @@ class Page(gr.Blocks):
         ]
         if (event := more.get("event_data")) is not None:
             event._data = told(event._data)
+        job_files.ROOT.set(more.get("root_path") or "")
         return await super().process_api(fn, checked, state=state, **more)
 
     def _checked(self, block: Any, value: Any) -> Any:

@@ -22,7 +22,7 @@ import gradio as gr
 from kling_utils.errors import Busy, Interrupted, KlingError
 from kling_utils.media import bounds
 from kling_utils.media.names import cut
-from kling_utils.studio import files, lanes
+from kling_utils.studio import job_files, lanes
 from kling_utils.studio.desk import Desk
 from kling_utils.studio.theme import static
 from kling_utils.studio.visitor import Visitor
@@ -168,7 +168,9 @@ class Exports:
             return self.value(
                 job, error="Something went wrong on our side. The video itself is there."
             )
-        return self.value(job, ready=name, file=files.data(path), name=path.name, stamp=time.time())
+        return self.value(
+            job, ready=name, file=job_files.data(job, path), name=path.name, stamp=time.time()
+        )
 
 
 def _megabytes(asked: Any) -> float:

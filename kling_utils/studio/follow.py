@@ -21,7 +21,7 @@ from kling_utils.jobs import waits
 from kling_utils.media import bounds
 from kling_utils.media.probe import probe_video
 from kling_utils.show import cards, stage
-from kling_utils.studio import actions, files, history, lanes, refusal, takes
+from kling_utils.studio import actions, files, history, job_files, lanes, refusal, takes
 from kling_utils.studio.actions import Actions
 from kling_utils.studio.desk import Desk, key_or_none
 from kling_utils.studio.exports import Exports, stem
@@ -77,7 +77,7 @@ class Follow:
             )
             self.audit = gr.HTML("", elem_id="audit", apply_default_css=False)
             with gr.Row(elem_id="job-actions"):
-                self.download = gr.DownloadButton(
+                self.download = gr.Button(
                     "Download the video",
                     size="sm",
                     visible=False,
@@ -205,7 +205,7 @@ class Follow:
                 yield {self.panel: first}
                 reference = await lanes.run(bounds.showing, desk, self._reference, job)
             result = (
-                await lanes.run(bounds.showing, desk, files.data, job.video)
+                await lanes.run(bounds.showing, desk, job_files.data, job, job.video)
                 if job.video is not None
                 else None
             )
@@ -292,7 +292,7 @@ class Follow:
                 motion=seen.motion if seen is not None and result is not None else None,
                 takes=others,
             ),
-            self.download: gr.update(value=download, visible=bool(download)),
+            self.download: gr.update(link=download, visible=bool(download)),
             self.reuse: gr.update(visible=True),
             self.stop: gr.update(visible=running),
             self.actions.panel: offers,
@@ -308,7 +308,7 @@ class Follow:
             self.panel: idle(),
             self.trouble: gr.update(value="", visible=False),
             self.stage: stage.nothing(),
-            self.download: gr.update(value=None, visible=False),
+            self.download: gr.update(link=None, visible=False),
             self.reuse: hidden,
             self.stop: hidden,
             self.actions.panel: self.actions.value(None),
@@ -323,12 +323,10 @@ class Follow:
     def _download(job: Job) -> str | None:
         """The result under a name that says what it is: in a folder of downloads, ``result.mp4`` says nothing."""
         take = f"-take-{job.take}" if job.take > 1 else ""
-        kept = (
-            files.named(job.video, f"{stem(job)}{take}{'-draft' if job.draft else ''}.mp4")
-            if job.video is not None
-            else None
-        )
-        return str(kept) if kept is not None else None
+        name = f"{stem(job)}{take}{'-draft' if job.draft else ''}.mp4"
+        if job.video is None or not job.video.is_file():
+            return None
+        return job_files.url(job, job.video, name, saved=True)
 
     def _usual(self, job: Job) -> waits.Wait | None:
         return None if job.done else waits.expected(job, self._runner.jobs(limit=PAST))
@@ -342,8 +340,8 @@ class Follow:
     def _reference(self, job: Job) -> _Reference:
         try:
             path = self._runner.reference(job)
-            image = files.data(files.preview(Path(job.request.image)))
-            return _Reference(files.data(path), image, float(probe_video(path).frame_rate))
+            image = job_files.data(job, files.preview(Path(job.request.image)))
+            return _Reference(job_files.data(job, path), image, float(probe_video(path).frame_rate))
         except (KlingError, OSError):
             return _Reference()  # the stage shows the result alone
 

@@ -13,7 +13,7 @@ import gradio as gr
 
 from kling_utils.errors import KlingError
 from kling_utils.show import words
-from kling_utils.studio import files, insight
+from kling_utils.studio import files, insight, job_files
 from kling_utils.studio.desk import Desk
 from kling_utils.studio.theme import static
 from kling_utils.studio.visitor import Visitor
@@ -109,8 +109,8 @@ def _item(job: Job, poster: Path | None) -> dict[str, Any]:
         "progress": job.progress if group == "going" else None,
         "created": job.created,
         "deletable": job.done or job.state == "checked",
-        "image": files.data(poster),
-        "video": files.data(job.video),
+        "image": job_files.data(job, poster),
+        "video": job_files.data(job, job.video),
     }
 
 

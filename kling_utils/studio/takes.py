@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from kling_utils.show import stage, words
-from kling_utils.studio import files
+from kling_utils.studio import job_files
 from kling_utils.studio.insight import Insight
 from kling_utils.values import Job
 
@@ -37,7 +37,7 @@ def of(job: Job, jobs: Iterable[Job], known: Callable[[Job], Insight | None]) ->
         return []
     shown = []
     for other, label in zip(same, words.takes(same), strict=True):
-        video = files.data(other.video)
+        video = job_files.data(other, other.video)
         if video is not None:
             take = stage.Take(id=other.job_id, label=label, b=video)
             seen = known(other)

@@ -12,11 +12,10 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from gradio.utils import get_upload_folder
 
 from kling_utils.errors import KlingError, NoContact, Refused, SettingError
 from kling_utils.preflight.limits import limit
-from kling_utils.studio import actions, history, options, visitor
+from kling_utils.studio import actions, history, job_files, options, visitor
 from kling_utils.studio.account import Account
 from kling_utils.studio.desk import Desk, Form, typed_key
 from kling_utils.studio.follow import Follow, panel
@@ -276,10 +275,10 @@ def test_watching_shows_the_job_until_it_ends(
     assert list(seen[0]) == [follow.panel], "what is known at once comes first"
     assert seen[1][follow.stage]["b"] is None
     last = {where: what for news in seen for where, what in news.items()}
-    assert last[follow.stage]["b"]["path"].startswith(str(Path(get_upload_folder())))
+    assert last[follow.stage]["b"]["url"].startswith(job_files.PREFIX)
     assert last[follow.stage]["autoplay"] is True
     assert last[follow.download]["visible"] is True
-    assert Path(last[follow.download]["value"]).name == "who-moves-draft.mp4", (
+    assert Path(last[follow.download]["link"]).name == "who-moves-draft.mp4", (
         "what is saved says what it is"
     )
     assert follow.rescue.doubt not in seen[-1], "only what changed"
