@@ -50,6 +50,8 @@ FILE = 200_000_000
 """Bytes of one input, whether uploaded or fetched: twice what a provider takes, so that a larger one can be repaired."""
 UPLOADS_IN_REQUEST = 2
 """Files in one upload: the form has two inputs."""
+UPLOAD_BYTES = 210_000_000
+"""Bytes of one upload: a file of 200 MB, the most that the page takes, and its form."""
 KEPT_EACH, KEPT = 1_000_000_000, 10_000_000_000
 """Bytes of uploads that are kept for a visitor and in all; beyond, the ones that were not used for longest go first."""
 FETCHED_EACH, FETCHED = 600_000_000, 4_000_000_000

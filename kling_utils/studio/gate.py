@@ -17,6 +17,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kling_utils.media import bounds
 from kling_utils.settings import Settings
 from kling_utils.studio import uploads, visitor
 from kling_utils.studio.theme import static
@@ -164,8 +165,8 @@ class Gate:
     async def _upload(self, who: Visitor, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass an upload on, bounded, and write down whose it is."""
         declared = Headers(scope=scope).get("content-length", "0")
-        if not declared.isdigit() or int(declared) > uploads.REQUEST_BYTES:
-            text = f"An upload may have {uploads.REQUEST_BYTES / 1e6:.0f} MB. Nothing was kept."
+        if not declared.isdigit() or int(declared) > bounds.UPLOAD_BYTES:
+            text = f"An upload may have {bounds.UPLOAD_BYTES / 1e6:.0f} MB. Nothing was kept."
             await PlainTextResponse(text, 413)(scope, receive, send)
             return
         seen, start, body = 0, dict[str, object](), bytearray()
@@ -174,7 +175,7 @@ class Gate:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > uploads.REQUEST_BYTES:
+            if seen > bounds.UPLOAD_BYTES:
                 return {"type": "http.disconnect"}
             return message
 
@@ -186,10 +187,10 @@ class Gate:
 
         await self._app(scope, counted, held)
         paths = _paths(bytes(body)) if start.get("status") == 200 else []
-        if len(paths) > uploads.FILES:
+        if len(paths) > bounds.UPLOADS_IN_REQUEST:
             for path in paths:
                 Path(path).unlink(missing_ok=True)
-            text = f"One upload may have {uploads.FILES} files. Nothing was kept."
+            text = f"One upload may have {bounds.UPLOADS_IN_REQUEST} files. Nothing was kept."
             await PlainTextResponse(text, 413)(scope, receive, send)
             return
         for path in paths:

@@ -11,14 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-FILES = 4
-"""Files in one request: the page sends one at a time."""
-REQUEST_BYTES = 210_000_000
-"""Bytes of one request: a file of 200 MB, the most that the page takes, and its form."""
-VISITOR_BYTES = 1_000_000_000
-"""Bytes kept for one visitor: the originals of a dozen tries with long phone clips."""
-ALL_BYTES = 20_000_000_000
-"""Bytes kept in all: a Space has a disk of 50 GB."""
+from kling_utils.media import bounds
 
 
 @dataclass(slots=True)
@@ -42,8 +35,8 @@ def add(owner: str, path: str) -> None:
         upload = _kept.setdefault(path, _Upload(size))
         upload.owners.add(owner)
         _kept.move_to_end(path)
-        _shrink([p for p, u in _kept.items() if u.owners == {owner}], VISITOR_BYTES, path)
-        _shrink(list(_kept), ALL_BYTES, path)
+        _shrink([p for p, u in _kept.items() if u.owners == {owner}], bounds.KEPT_EACH, path)
+        _shrink(list(_kept), bounds.KEPT, path)
 
 
 def owns(owner: str, path: str) -> bool:

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from kling_utils.media import bounds
 from kling_utils.settings import load
 from kling_utils.studio import files, uploads, visitor
 from kling_utils.studio.gate import Gate
@@ -296,17 +297,17 @@ def test_nothing_else_is_an_upload(path: Any) -> None:
 def test_an_upload_has_bounds(
     ask: Ask, kept: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept[:] = [str(tmp_path / str(n) / "a.png") for n in range(uploads.FILES + 1)]
+    kept[:] = [str(tmp_path / str(n) / "a.png") for n in range(bounds.UPLOADS_IN_REQUEST + 1)]
     answer = ask(LOCAL, "/gradio_api/upload", "POST", body=b"x")
     assert answer.status_code == 413
     assert "Nothing was kept" in answer.text
     assert not any(Path(path).exists() for path in kept)
-    declared = LOCAL | {"content-length": str(uploads.REQUEST_BYTES + 1)}
+    declared = LOCAL | {"content-length": str(bounds.UPLOAD_BYTES + 1)}
     assert ask(declared, "/gradio_api/upload", "POST", body=b"x").status_code == 413
 
 
 def test_the_oldest_uploads_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "VISITOR_BYTES", 2500)
+    monkeypatch.setattr(bounds, "KEPT_EACH", 2500)
     paths = [tmp_path / str(n) / "a.png" for n in range(4)]
     for path in paths:
         path.parent.mkdir()
