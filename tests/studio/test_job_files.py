@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -79,11 +78,12 @@ def urls(value: Any) -> list[str]:
 
 
 def test_what_only_a_deleted_job_uses_is_gone_at_once(
-    client: TestClient, done: Job, picture: Path
+    client: TestClient, done: Job, picture: Path, stand_in: Callable[..., Any]
 ) -> None:
     made = done.folder / "made.gif"
     made.write_bytes(b"GIF89a")
-    runner: Any = SimpleNamespace(jobs=lambda **_: [done])
+    runner = stand_in()
+    runner.kept["A"] = done
     shown = [history.value(runner, HOME), job_files.data(done, made), job_files.data(done, picture)]
     told = urls(shown)
     assert len(told) >= 4
