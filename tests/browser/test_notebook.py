@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -18,6 +19,7 @@ from helpers.served import chromium
 from nbformat.sign import NotebookNotary
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from kling_utils import Stage
 from kling_utils.errors import TaskFailed
@@ -176,6 +178,10 @@ def opened() -> Iterator[Callable[..., Any]]:
 
 def sound(page: Any, cards_there: int) -> None:
     page.wait_for_function("n => document.querySelectorAll('.kc').length >= n", arg=cards_there)
+    with contextlib.suppress(
+        PlaywrightTimeout
+    ):  # a notebook lays its cells out one after the other
+        page.wait_for_function(f"() => !({BOXES})()[1].length")
     count, wrong = page.evaluate(BOXES)
     assert count >= cards_there
     assert wrong == []
