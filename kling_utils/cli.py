@@ -36,6 +36,7 @@ from kling_utils.cli_words import (
     outcome,
     print_json,
     save,
+    say,
     spare,
     told,
     usage,
@@ -81,10 +82,10 @@ def check_(
                 }
             )
         else:
-            typer.echo(told(look.report, every=every))
+            say(told(look.report, every=every))
             if look.quote is not None and look.seconds is not None:
                 basis = look.quote.basis[:1].upper() + look.quote.basis[1:]
-                typer.echo(f"Expected length: {look.seconds:.1f} s. Cost: {look.quote}. {basis}.")
+                say(f"Expected length: {look.seconds:.1f} s. Cost: {look.quote}. {basis}.")
         raise typer.Exit(DONE if look.report.ok else REFUSED)
 
 
@@ -150,7 +151,7 @@ def run(
                 fitted = runner.fit(
                     request, choices=FitChoices(**chosen), on_progress=lambda share, _: bar(share)
                 )
-            typer.echo(fitted, err=True)
+            say(fitted, err=True)
             request = fitted.apply(request)
         try:
             job = (
@@ -164,7 +165,7 @@ def run(
             job = runner.job(have.job_id or "")
             if missing(job):
                 job = runner.resume(job.job_id)
-            typer.echo(
+            say(
                 have.message
                 + (f"\nFor another take, {job.cost or 'at a cost'}: --again" if job.done else ""),
                 err=True,
@@ -250,12 +251,12 @@ def jobs(limit: Annotated[int, typer.Option("--limit", min=1)] = 20, as_json: Js
         from kling_utils.show import words
 
         for job in listed:
-            typer.echo(words.line(job, runner.now()))
+            say(words.line(job, runner.now()))
         if any(job.draft for job in listed):
             days = runner.settings.keep_days
-            typer.echo(f"Drafts are removed after {days} days; paid results are kept.", err=True)
+            say(f"Drafts are removed after {days} days; paid results are kept.", err=True)
         if not listed:
-            typer.echo("No jobs yet. Start one with: python -m kling_utils run IMAGE VIDEO")
+            say("No jobs yet. Start one with: python -m kling_utils run IMAGE VIDEO")
 
 
 @app.command("fit")
@@ -292,11 +293,11 @@ def fit_(
                 as_json,
             )
         for note in cli_fit.otherwise(plan, chosen["start"], chosen["length"]):
-            typer.echo(note, err=True)
+            say(note, err=True)
         steps = plan.ahead
         written = None if dry_run or plan.impossible else out
         if clean:
-            typer.echo(
+            say(
                 f"{source.name} is fine as it is{', so this is a copy of it' if written else ''}.",
                 err=True,
             )
@@ -306,7 +307,7 @@ def fit_(
             with Steady("repairing") as bar:
                 steps = fit_file(plan, written, on_progress=lambda share, _: bar(share)).done
         for line in (*steps, *(f"{fit_words.CANNOT}: {each}" for each in plan.impossible)):
-            typer.echo(f"- {line}", err=as_json)
+            say(f"- {line}", err=as_json)
         if as_json:
             listed = [{"code": s.code, "text": s.text, "cost": s.cost} for s in steps]
             print_json(
@@ -317,7 +318,7 @@ def fit_(
                 }
             )
         elif written:
-            typer.echo(written)
+            say(written)
         raise typer.Exit(REFUSED if plan.impossible else DONE)
 
 
@@ -381,7 +382,7 @@ def compare_(
         if as_json:
             print_json({"file": str(out), "bytes": out.stat().st_size})
         else:
-            typer.echo(out)
+            say(out)
 
 
 @app.command()
@@ -401,7 +402,7 @@ def doctor(as_json: Json = False) -> None:
         if as_json:
             print_json({"ok": report.ok, "findings": report.findings})
         else:
-            typer.echo(told(report, every=True))
+            say(told(report, every=True))
         raise typer.Exit(DONE if report.ok else REFUSED)
 
 
@@ -419,7 +420,7 @@ def serve(
         if as_json:
             print_json({"base_url": base_url, "key": key})
         else:
-            typer.echo(f"NOVITA_BASE_URL={base_url}\nNOVITA_API_KEY={key}")
+            say(f"NOVITA_BASE_URL={base_url}\nNOVITA_API_KEY={key}")
 
     with ending(as_json):
         settings = load()
@@ -443,7 +444,7 @@ def main() -> NoReturn:
         from kling_utils.settings import unknown_variables
 
         for sentence in unknown_variables():
-            typer.echo(sentence, err=True)
+            say(sentence, err=True)
     try:
         with terminated_as_interrupted():
             code = app(
@@ -505,7 +506,7 @@ def _follow(
     if as_json:
         print_json(outcome(result.job, video=video))
     else:
-        typer.echo(video)
+        say(video)
     raise typer.Exit(DONE)
 
 
@@ -516,7 +517,7 @@ def _left(runner: Runner, job_id: str, out: Path | None, as_json: bool) -> NoRet
     said = f"Interrupted. The job is kept: python -m kling_utils resume {job_id}" + (
         f" --out {shlex.quote(str(out))}" if out else ""
     )
-    typer.echo(
+    say(
         said
         if now.state == "checked" or now.draft or now.done
         else f"{said}. It goes on at the provider.",
@@ -538,7 +539,7 @@ def _runner(as_json: bool) -> Iterator[Runner]:
         try:
             with Runner.from_env() as runner:
                 if runner.home_said:
-                    typer.echo(runner.home_said, err=True)
+                    say(runner.home_said, err=True)
                 yield runner
         except SQLAlchemyError as error:
             raise salvage.explained(error, money="unknown") from error

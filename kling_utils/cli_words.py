@@ -33,6 +33,7 @@ from kling_utils.values import (
     Report,
     Severity,
     is_url,
+    printable,
 )
 
 FILM = ("", ".mp4")
@@ -144,6 +145,11 @@ Out = Annotated[
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace the file that --out names.")]
+
+
+def say(text: object, *, err: bool = False) -> None:
+    """A line for a person; a file's name may hold signs that would steer the terminal."""
+    typer.echo(printable(str(text)), err=err)
 
 
 def asked(
@@ -394,13 +400,11 @@ def end(
     if error.code in _NEXT:
         error.hint = _NEXT[error.code].format(job_id=error.job_id)
     if isinstance(error, errors.Refused):
-        typer.echo(
+        say(
             told(error.report, but=next(iter(error.report.errors), None)), err=True
         )  # above: what counts stays in sight
     who = "The local server" if job is not None and job.draft else "The provider"
-    typer.echo(
-        f"{error.message}" + (f'\n{who} said: "{error.words}"' if error.words else ""), err=True
-    )
+    say(f"{error.message}" + (f'\n{who} said: "{error.words}"' if error.words else ""), err=True)
     for line in (
         error.hint,
         SPENT[error.money] if costs else "",
@@ -408,7 +412,7 @@ def end(
         f"Task: {error.task_id}" if error.task_id else "",
     ):
         if line:
-            typer.echo(line, err=True)
+            say(line, err=True)
     if as_json:
         print_json(outcome(job, error=error) if job is not None else nothing(error))
     if (
@@ -465,5 +469,5 @@ def print_json(value: Any) -> None:
             return str(part)
         return asdict(part)
 
-    sys.stdout.write(json.dumps(value, default=plain, ensure_ascii=False) + "\n")
+    sys.stdout.write(printable(json.dumps(value, default=plain, ensure_ascii=False)) + "\n")
     sys.stdout.flush()

@@ -45,6 +45,16 @@ MISSED = 0.5
 """Seconds that people notice to be missing from a result."""
 
 
+_CONTROLS = {
+    n: "\N{REPLACEMENT CHARACTER}" for n in (*range(32), *range(127, 160)) if n not in (9, 10)
+}
+
+
+def printable(text: str) -> str:
+    """The text without control characters, which would steer a terminal or a log; tabs and line breaks stay."""
+    return text.translate(_CONTROLS)
+
+
 def is_url(source: str | Path) -> bool:
     """True for an http(s) address, False for a file's path."""
     return isinstance(source, str) and source.lower().startswith(("http://", "https://"))

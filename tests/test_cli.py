@@ -716,3 +716,12 @@ def test_trouble_of_the_database_is_a_sentence_and_the_doctor_works(
     assert {"garbage": "set aside", "newer": "of version 99", "folder": "it is a folder"}[
         trouble
     ] in told["measured"]
+
+
+def test_a_name_cannot_steer_the_terminal(shell: Shell, tmp_path: Path) -> None:
+    name = "evil\x1b[2J\x1b]0;owned\x07\x9b31m.png"
+    for more in ([], ["--json"]):
+        done = shell("check", tmp_path / name, tmp_path / name, *more)  # it says what is not there
+        said = done.stdout + done.stderr
+        assert "evil" in said
+        assert not set(said) & {"\x1b", "\x07", "\x9b"}

@@ -8,11 +8,15 @@ from typing import Any, TextIO
 
 from kling_utils import events as ev
 from kling_utils.show.words import seconds
-from kling_utils.values import counted
+from kling_utils.values import counted, printable
 
 
 def describe(event: ev.Event) -> str:
     """One event in one line."""
+    return printable(_described(event))
+
+
+def _described(event: ev.Event) -> str:
     match event:
         case ev.Checked(report=report, quote=cost):
             warned = f", with {counted(len(report.warnings), 'warning')}" if report.warnings else ""

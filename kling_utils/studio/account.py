@@ -6,6 +6,7 @@ session holds in memory what is in the box, and that is all: no browser storage,
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -41,7 +42,13 @@ class Account:
         self._runner = runner
         with gr.Column(elem_id="account"):
             with gr.Row(elem_id="account-line", equal_height=True):
-                self.line = gr.HTML("", elem_id="whose-key", apply_default_css=False)
+                # Who pays is known when the page arrives. Until then the place is kept, so that nothing moves.
+                place = self.says(None, copy.deepcopy(Desk()))
+                self.line = gr.HTML(
+                    f'<div style="visibility: hidden">{place}</div>',
+                    elem_id="whose-key",
+                    apply_default_css=False,
+                )
                 self.opener = gr.Button(
                     "Use a Novita key", size="sm", elem_id="open-key", scale=0, min_width=150
                 )
