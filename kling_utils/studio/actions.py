@@ -236,7 +236,10 @@ class Actions:
         asked = str(getattr(event, "id", ""))
         try:
             job = self._runner.job(asked, owner=who.sees)
+            copies = files.copies(job)
             self._runner.delete(job.job_id, owner=who.sees)
+            form = desk.form
+            files.forget(copies, keep=(form.image, form.video) if form is not None else ())
         except (KlingError, ValueError) as error:
             return cards.error(error) if isinstance(error, KlingError) else gone()
         if desk.job_id == job.job_id:

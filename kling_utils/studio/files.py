@@ -6,12 +6,13 @@ is for. The home itself is never served: gradio gets copies in its own cache.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +24,7 @@ from kling_utils.errors import UnreadableMedia
 from kling_utils.media import ffmpeg, names, playable
 from kling_utils.media.pictures import plain
 from kling_utils.studio import uploads
-from kling_utils.values import ImageInfo, VideoInfo
+from kling_utils.values import ImageInfo, Job, VideoInfo
 
 POSTER = 320
 """Longer side of a poster in pixels: twice what the strip shows, for dense screens."""
@@ -76,14 +77,8 @@ def shown(path: Path, kind: Literal["image", "video"]) -> str | None:
 
 def named(path: Path, name: str) -> Path | None:
     """A copy under the name that the user gave it, so that a job made from another job's files keeps their names; None when it is gone."""
-    plain = "".join(
-        c for c in Path(name.replace("\\", "/")).name if c.isprintable() and c not in '<>:"|?*'
-    ).strip(". ")
-    plain, ending = plain or path.name, path.suffix
-    stem = plain[: len(plain) - len(ending)] if plain.lower().endswith(ending.lower()) else plain
-    plain = names.named(stem, ending)
     try:
-        out = made(path, plain)
+        out = made(path, _plain(path, name))
         if not out.exists():
             with playable.beside(out) as part:
                 shutil.copyfile(path, part)
@@ -93,6 +88,35 @@ def named(path: Path, name: str) -> Path | None:
         return out
     except OSError:
         return None
+
+
+def _plain(path: Path, name: str) -> str:
+    """The name that the user gave a file, as a disk and a browser take it."""
+    plain = "".join(
+        c for c in Path(name.replace("\\", "/")).name if c.isprintable() and c not in '<>:"|?*'
+    ).strip(". ")
+    plain, ending = plain or path.name, path.suffix
+    stem = plain[: len(plain) - len(ending)] if plain.lower().endswith(ending.lower()) else plain
+    return names.named(stem, ending)
+
+
+def copies(job: Job) -> list[Path]:
+    """Every copy of the job's files that may lie in gradio's cache: for a form that was filled again, posters, previews."""
+    given = [(Path(job.request.image), job.image_name), (Path(job.request.video), job.video_name)]
+    found = []
+    for path, name in [*given, *([(job.video, "")] if job.video is not None else [])]:
+        pictures = (f"picture-{size}.jpg" for size in (POSTER, PICTURE))
+        for each in (_plain(path, name or path.name), "preview.mp4", *pictures):
+            with contextlib.suppress(OSError):
+                found.append(made(path, each))
+    return found
+
+
+def forget(found: Sequence[Path], *, keep: Sequence[str]) -> None:
+    """Remove such copies, but for those that a form still uses."""
+    for path in found:
+        if str(path) not in keep:
+            shutil.rmtree(path.parent, ignore_errors=True)
 
 
 def data(path: Path | None) -> dict[str, Any] | None:

@@ -16,9 +16,9 @@ from pydantic import SecretStr
 from kling_utils.errors import AlreadyHave
 from kling_utils.media import ffmpeg
 from kling_utils.media.probe import probe_video
-from kling_utils.studio import snippets, visitor
+from kling_utils.studio import files, snippets, visitor
 from kling_utils.studio.actions import Actions, gone
-from kling_utils.studio.desk import Desk
+from kling_utils.studio.desk import Desk, Form
 from kling_utils.values import Finding, Job, MotionRequest, Trouble
 
 from .conftest import StandIn
@@ -366,3 +366,20 @@ def test_as_curl_it_carries_no_key_and_runs_nothing_else(job: Make, tmp_path: Pa
 def test_code_names_no_folder_of_this_machine(job: Make, tmp_path: Path) -> None:
     for text in (snippets.python(job()), snippets.cell(job()), snippets.curl(job())):
         assert str(tmp_path) not in text
+
+
+def test_a_deleted_job_leaves_no_copy_that_only_it_used(
+    stand_in: Make, job: Make, built: Make
+) -> None:
+    runner = stand_in()
+    runner.kept = {"A": job("A", state="succeeded")}
+    actions, desk = built(lambda: Actions(runner)), Desk()
+    desk.open("A")
+    image, _, video, *_ = actions.again(desk, visitor.HOME, "")
+    poster = files.poster(Path(runner.kept["A"].request.image))
+    assert poster is not None
+    desk._shown = (Form(image, "", "video", "kling-v3-0-std", "", "", True), None)  # type: ignore[assignment]
+    assert actions.delete(event(id="A"), desk, visitor.HOME) == ""
+    assert Path(image).exists(), "the form still uses it"
+    assert not Path(video).exists()
+    assert not poster.exists()
