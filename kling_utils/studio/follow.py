@@ -77,12 +77,8 @@ class Follow:
             )
             self.audit = gr.HTML("", elem_id="audit", apply_default_css=False)
             with gr.Row(elem_id="job-actions"):
-                self.download = gr.Button(
-                    "Download the video",
-                    size="sm",
-                    visible=False,
-                    elem_id="download",
-                    variant="primary",
+                self.download = gr.HTML(
+                    "", visible=False, elem_id="download", apply_default_css=False
                 )
                 self.reuse = gr.Button(
                     "Use these files again", size="sm", visible=False, elem_id="reuse"
@@ -271,7 +267,7 @@ class Follow:
         *,
         live: bool,
     ) -> dict[Any, Any]:
-        download = self._download(job) if result is not None else None
+        download = self._download(job) if result is not None else ""
         trouble = cards.trouble(job.trouble, job=job) if job.trouble is not None else ""
         running = not job.done and not job.waits_for and job.state != "unconfirmed"
         audit = (
@@ -292,7 +288,7 @@ class Follow:
                 motion=seen.motion if seen is not None and result is not None else None,
                 takes=others,
             ),
-            self.download: gr.update(link=download, visible=bool(download)),
+            self.download: gr.update(value=download, visible=bool(download)),
             self.reuse: gr.update(visible=True),
             self.stop: gr.update(visible=running),
             self.actions.panel: offers,
@@ -308,7 +304,7 @@ class Follow:
             self.panel: idle(),
             self.trouble: gr.update(value="", visible=False),
             self.stage: stage.nothing(),
-            self.download: gr.update(link=None, visible=False),
+            self.download: gr.update(value="", visible=False),
             self.reuse: hidden,
             self.stop: hidden,
             self.actions.panel: self.actions.value(None),
@@ -320,13 +316,17 @@ class Follow:
         }
 
     @staticmethod
-    def _download(job: Job) -> str | None:
-        """The result under a name that says what it is: in a folder of downloads, ``result.mp4`` says nothing."""
+    def _download(job: Job) -> str:
+        """A link that saves the result, under a name that says what it is: in a folder of downloads, ``result.mp4`` says nothing.
+
+        It has a ``download`` attribute: a plain link begins to leave the page, and Gradio then ends the session.
+        """
         take = f"-take-{job.take}" if job.take > 1 else ""
         name = f"{stem(job)}{take}{'-draft' if job.draft else ''}.mp4"
         if job.video is None or not job.video.is_file():
-            return None
-        return job_files.url(job, job.video, name, saved=True)
+            return ""
+        url = cards.escape(job_files.url(job, job.video, name, saved=True))
+        return f'<a href="{url}" download="{cards.escape(name)}">Download the video</a>'
 
     def _usual(self, job: Job) -> waits.Wait | None:
         return None if job.done else waits.expected(job, self._runner.jobs(limit=PAST))
