@@ -112,6 +112,9 @@ class ImageInfo:
     broken_tags: bool = False
     """True when something that is not pixels is damaged: EXIF data, a profile, a text."""
 
+    def __repr__(self) -> str:
+        return f"ImageInfo({self.path.name}, {self.size}, {self.format}, {self.size_bytes} bytes)"
+
 
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
@@ -159,6 +162,12 @@ class VideoInfo:
     def whole(self) -> bool:
         """True where all of it can be decoded, as far as its key pictures and the list of its packets tell."""
         return self.readable is None and not self.protected
+
+    def __repr__(self) -> str:
+        rate = f"{float(self.frame_rate):.3g} fps"
+        return (
+            f"VideoInfo({self.path.name}, {self.size}, {self.duration:.2f} s, {rate}, {self.codec})"
+        )
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -30,7 +31,7 @@ from kling_utils.media import bounds
 from kling_utils.novita.transport import Transport
 from kling_utils.preflight.check import check
 from kling_utils.preflight.plan import FitChoices
-from kling_utils.settings import Settings, load
+from kling_utils.settings import Settings, load, unknown_variables
 from kling_utils.values import (
     HOME_OWNER,
     Job,
@@ -39,6 +40,7 @@ from kling_utils.values import (
     Report,
     Result,
     State,
+    Trouble,
 )
 
 DRAFT_EXISTS = "A local draft of the same request exists; this one is made by Kling, and is billed."
@@ -51,6 +53,7 @@ _WAITING: dict[Provider, tuple[int, int]] = {
 }
 """Most jobs that one visitor of a hosted page may have waiting, and all visitors together."""
 
+_UNSENT: tuple[State, ...] = ("checked",)
 _STANDING: tuple[State, ...] = ("unconfirmed", "succeeded", "failed")
 """Which of several jobs for one request is told of: a doubt before a result, a result before a failure."""
 
@@ -114,7 +117,9 @@ class Runner(Rescue):
 
     @classmethod
     def from_env(cls) -> Runner:
-        """A runner for this process's environment. Raises ``SettingError``."""
+        """A runner for this process's environment. Raises ``SettingError``; warns of ``KLING_...`` names that mean nothing."""
+        for told in unknown_variables():
+            warnings.warn(told, stacklevel=2)
         return cls(load())
 
     def close(self) -> None:
@@ -258,9 +263,12 @@ class Runner(Rescue):
     def delete(self, job_id: str, *, owner: str | None = None) -> None:
         """Remove a job and its files. Raises ``StillRunning`` for one that is on its way, which may be paid for."""
         job = self._store.get(job_id, owner=owner)
-        if job.state == "checked":
-            self._steps.take_back(job)
-        if not self._store.delete([job_id], states=("checked", "succeeded", "failed")):
+        deleted = Trouble("Deleted", "The job was deleted before it was sent.", "", "no")
+        if self._store.change(
+            job_id, now=self._clock(), states=_UNSENT, state="failed", trouble=deleted
+        ):
+            self._steps.take_back(job)  # only now that nobody sends it any more
+        if not self._store.delete([job_id], states=("succeeded", "failed")):
             job = self._store.get(job_id, owner=owner)
             if job.state == "unconfirmed":
                 told, hint = "Whether the job was sent is in doubt.", WAYS_OUT

@@ -96,8 +96,9 @@ class Watcher:
             self._wake.notify()
         return True
 
-    def close(self, patience: float = 10.0) -> None:
-        """Stop; waits up to ``patience`` seconds for steps under way, so that a submit on its way is not left in doubt.
+    def close(self, patience: float = 7.0) -> None:
+        """Stop; waits up to ``patience`` seconds for steps under way, so that a submit on its way is not left in doubt. A container
+        is killed 10 s after it was asked to stop.
 
         The leases are given back by the store when it closes, all in one transaction.
         """

@@ -14,6 +14,9 @@ PICTURE_MEMORY = 560_000_000
 """Bytes of pictures that are decoded at once, over all threads: one of the largest that is opened, or many usual ones of 50 MB."""
 LOOKS = 4
 """Short runs of ffmpeg (probes, thumbnails) at once. One takes 0.1 to 0.5 s and up to 130 MB; they never wait for long runs."""
+LOOK_MEMORY = 950_000_000
+"""Bytes of address space of one look, of which ffmpeg maps 700 MB without using them. A file of 200 kB can name twelve million samples,
+for which ffmpeg takes 1.3 GB before it says a word."""
 MAKING, LONG_RUNS = 2, 3
 """Repairs, exports, recordings and previews of the page at once, and long runs of ffmpeg in all: what the jobs convert and look into
 has one left. A run uses all cores, and up to 400 MB for a 4K clip: more of them at once end no earlier."""

@@ -41,6 +41,11 @@ MOST_BYTES = 64_000_000
 _BLOCK, _LINE = 65536, 4096
 _ASKED = 0.5
 """Seconds between two looks at a run that says nothing."""
+try:
+    import resource
+except ImportError:  # Windows has no such limits
+    resource = None  # type: ignore[assignment]
+
 _LOOK = 60.0
 """Seconds of time-out up to which a run is a look at a file, which is over before anybody could end it."""
 _INSTALL = "Install imageio-ffmpeg again, and unset IMAGEIO_FFMPEG_EXE."
@@ -70,6 +75,7 @@ def _begun(
     stdin: int = subprocess.DEVNULL,
     stderr: int,
     stop: Callable[[], bool] | None = None,
+    memory: int | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A started ffmpeg, as ``processes.opened``, in its turn. Raises ``FfmpegFailed`` when it is not there, or cannot be run.
 
@@ -92,6 +98,9 @@ def _begun(
             raise FfmpegFailed(
                 f"ffmpeg could not be started: {error.strerror or type(error).__name__}.", hint=hint
             ) from error
+        if memory is not None and resource is not None:
+            with contextlib.suppress(OSError):  # it has ended already
+                resource.prlimit(process.pid, resource.RLIMIT_AS, (memory, memory))
         if not brief and hasattr(os, "setpriority"):  # not on Windows
             with contextlib.suppress(OSError):  # it has ended already
                 os.setpriority(os.PRIO_PROCESS, process.pid, bounds.NICE)
@@ -125,19 +134,20 @@ def run(
     meanwhile: Callable[[], object] | None = None,
     sink: Callable[[bytes], object] | None = None,
     most: int = MOST_BYTES,
+    memory: int | None = None,
 ) -> Finished:
     """Run ffmpeg to its end. ``timeout`` in seconds.
 
     Raises ``FfmpegFailed`` when there is no ffmpeg, on a time-out, on more than ``most`` bytes of output, and on a failure when ``check``.
 
     ``meanwhile`` is called once, here, while ffmpeg works. ``sink`` gets the output block by block, and none is kept then; what it raises
-    ends the run.
+    ends the run. ``memory`` bounds the address space of ffmpeg, in bytes.
     """
     told = _QUIET if quiet else ("-hide_banner", "-nostdin")
     out = bytearray()
     with (
         Log() as log,
-        _begun([*told, *args], brief=timeout <= _LOOK, stderr=log.writer) as process,
+        _begun([*told, *args], brief=timeout <= _LOOK, stderr=log.writer, memory=memory) as process,
         Watchdog(process, timeout) as watchdog,
     ):
         assert process.stdout is not None  # noqa: S101 - a pipe

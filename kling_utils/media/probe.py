@@ -16,7 +16,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from kling_utils.errors import UnreadableMedia
-from kling_utils.media import decoded, ffmpeg, packets
+from kling_utils.media import bounds, decoded, ffmpeg, packets
 from kling_utils.media.listing import Listing, Stream, by_moviepy
 from kling_utils.media.listing import read as read_listing
 from kling_utils.media.opening import begin as _begin
@@ -187,6 +187,7 @@ def _list(
             quiet=False,
             meanwhile=meanwhile,
             sink=table.feed,
+            memory=bounds.LOOK_MEMORY,
         )
     except ffmpeg.TimedOut as error:
         raise _unreadable(path, "video", "not measured in time", _AS_CLIP, "slow") from error

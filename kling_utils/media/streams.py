@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kling_utils.errors import UnreadableMedia
-from kling_utils.media import ffmpeg, listing
+from kling_utils.media import bounds, ffmpeg, listing
 from kling_utils.media.arrays import Floats
 from kling_utils.media.listing import Stream
 from kling_utils.media.packets import Table, TooManyPackets, Track
@@ -104,6 +104,7 @@ def look(path: Path) -> Streams:
             timeout=30 + path.stat().st_size / 20e6,
             quiet=False,
             sink=table.feed,
+            memory=bounds.LOOK_MEMORY,
         )
     except TooManyPackets as error:
         raise UnreadableMedia(
@@ -140,7 +141,7 @@ def look(path: Path) -> Streams:
 def colour(path: Path) -> Colour:
     """The colour tags of a clip, by its header. Raises ``FfmpegFailed``."""
     args = [*ffmpeg.source(path), "-map", "0:V:0", "-c", "copy", "-t", "0", "-f", "null", "-"]
-    done = ffmpeg.run(args, timeout=30, check=False, quiet=False)
+    done = ffmpeg.run(args, timeout=30, check=False, quiet=False, memory=bounds.LOOK_MEMORY)
     picture = listing.read(done.log, path).output(0)
     return colour_of(picture.words if picture else "")
 

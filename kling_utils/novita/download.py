@@ -35,6 +35,7 @@ from kling_utils.novita.backoff import PATIENCE, TRIES, full_jitter, retry_after
 
 _GONE = (401, 403, 404, 410)
 _SPARE = 16 * 2**20  # bytes that stay free on the disk
+_TOTAL = 1800.0  # seconds for one connection, however slowly it sends
 _TELL_EVERY = 0.25  # seconds between two reports of progress
 _LATER = "The result is kept at the provider for about an hour; it is fetched again."
 
@@ -148,7 +149,7 @@ def _pull(
     if done and state.validator:
         headers["If-Range"] = state.validator
     try:
-        with guard.open(state.url, headers=headers) as response:
+        with guard.open(state.url, headers=headers, total=_TOTAL) as response:
             start = _accept(response, state, file, done, wall)
             if start is None:
                 return

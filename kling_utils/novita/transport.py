@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import html
 import json
 import random
 import re
@@ -101,6 +102,10 @@ class _Adapter(HTTPAdapter):
 
             class Noted(base):  # type: ignore[misc, valid-type]
                 noted = True
+
+                def connect(self) -> None:
+                    current.exchange.connection = self  # a proxy may never end its answer
+                    super().connect()
 
                 def request(self, *args: Any, **kwargs: Any) -> None:
                     current.exchange.connection = self
@@ -314,10 +319,12 @@ class Transport:
 
 
 def _forms(key: SecretStr) -> tuple[str, ...]:
-    """The key as an answer may repeat it: plain, in an address, in Base64."""
+    """The key as an answer may repeat it: plain, in an address, in Base64, in hexadecimal, and with its header in Base64."""
     plain = key.get_secret_value()
-    encoded = base64.b64encode(plain.encode()).decode().rstrip("=")
-    return tuple({plain, quote(plain, safe=""), encoded})
+    told = (plain, f"Bearer {plain}", f"bearer {plain}")
+    encoded = {base64.b64encode(each.encode()).decode().rstrip("=") for each in told}
+    every = "".join(f"%{byte:02x}" for byte in plain.encode())
+    return tuple({plain, quote(plain, safe=""), every, plain.encode().hex(), *encoded})
 
 
 def _clean(value: Any, secrets: tuple[str, ...]) -> Any:
@@ -329,7 +336,9 @@ def _clean(value: Any, secrets: tuple[str, ...]) -> Any:
         value = value.encode("utf-8", "replace").decode()
         for secret in secrets:
             value = re.sub(re.escape(secret), "***", value, flags=re.IGNORECASE)
-        return value
+        inner = html.unescape(re.sub(r"\\u([0-9a-fA-F]{4})", lambda m: chr(int(m[1], 16)), value))
+        hidden = any(secret.lower() in inner.lower() for secret in secrets)
+        return "***" if hidden else value  # written as JSON or HTML within the text
     if isinstance(value, list):
         return [_clean(each, secrets) for each in value]
     if isinstance(value, dict):

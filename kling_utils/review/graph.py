@@ -14,6 +14,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from kling_utils.errors import UnreadableMedia
 from kling_utils.media import ffmpeg
 from kling_utils.media.encode import for_screen
 from kling_utils.media.streams import colour
@@ -65,7 +66,16 @@ class Graph:
 
 
 def clip(info: VideoInfo) -> Clip:
-    """Ask ffmpeg for the colour tags. Where there are none, guess as players do: BT.709 from 720 lines on, BT.601 below."""
+    """Ask ffmpeg for the colour tags. Where there are none, guess as players do: BT.709 from 720 lines on, BT.601 below.
+
+    Raises ``UnreadableMedia`` for an encrypted clip, which ffmpeg would try to decode for minutes.
+    """
+    if info.protected:
+        raise UnreadableMedia(
+            f"{info.path.name} is encrypted, so no picture of it can be shown.",
+            hint="Use a copy without copy protection.",
+            field="video",
+        )
     tags = colour(info.path)
     tagged = tags.matrix in _MATRICES
     return Clip(

@@ -23,7 +23,26 @@ from kling_utils.values import HOME_OWNER
 
 COOKIE = "motion-control-studio"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-FORWARDED = ("forwarded", "via", "x-real-ip", "x-original-host", "cf-connecting-ip")
+FORWARDED = frozenset(
+    {
+        "forwarded",
+        "via",
+        "x-real-ip",
+        "x-original-host",
+        "x-original-url",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "true-client-ip",
+        "cf-connecting-ip",
+        "cf-ray",
+        "cdn-loop",
+        "fly-client-ip",
+        "fastly-client-ip",
+        "x-envoy-external-address",
+        "x-appengine-user-ip",
+        "x-azure-clientip",
+    }
+)
 """Headers that a proxy adds, besides every ``X-Forwarded-...``."""
 _TOKEN = re.compile(r"(v2_[A-Za-z0-9_-]{32})\.([0-9a-f]{64})")
 # Public on purpose: gradio needs it to read its own value after a restart, and sends it to every browser. It protects nothing.
@@ -89,7 +108,7 @@ def hosted(settings: Settings, headers: Mapping[str, str]) -> bool:
     if settings.own_proxy:
         return False
     names = {name.lower() for name in headers}
-    proxied = any(name in names for name in FORWARDED)
+    proxied = not FORWARDED.isdisjoint(names)
     proxied = proxied or any(name.startswith("x-forwarded-") for name in names)
     return proxied or host_name(headers.get("host", "")) not in LOOPBACK
 

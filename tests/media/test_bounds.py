@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import struct
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -99,3 +102,33 @@ def test_decoded_pictures_share_the_memory_that_there_is(tmp_path: Path) -> None
 
 def test_the_largest_picture_fits() -> None:
     assert bounds.PICTURE_MEMORY >= MAX_MEMORY
+
+
+@pytest.mark.skipif(not hasattr(os, "setpriority"), reason="needs limits of processes")
+def test_a_clip_that_names_millions_of_samples_takes_no_memory(tmp_path: Path) -> None:
+    """200 kB whose tables claim a hundred million pictures: ffmpeg would make an index of them all."""
+    clip = tmp_path / "bomb.mp4"
+    source = ["-f", "lavfi", "-i", "testsrc2=s=320x480:r=25:d=3"]
+    ffmpeg.run([*source, *ffmpeg.H264, "-bf", "0", str(clip)], timeout=60)
+    data, count = bytearray(clip.read_bytes()), 100_000_000
+    for box, fields in (
+        (b"stsz", (1, count)),
+        (b"stts", (1, count, 512)),
+        (b"stsc", (1, 1, count, 1)),
+        (b"stco", (1,)),
+    ):
+        struct.pack_into(f">{len(fields)}I", data, data.index(box) + 8, *fields)
+    clip.write_bytes(data)
+    script = (
+        "import resource, sys; from pathlib import Path;"
+        "from kling_utils.errors import UnreadableMedia; from kling_utils.media.probe import probe_video\n"
+        "try: probe_video(Path(sys.argv[1])); print('read')\n"
+        "except UnreadableMedia: print('refused')\n"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(clip)], capture_output=True, text=True, timeout=120
+    )
+    said, megabytes = done.stdout.split()
+    assert said == "refused", done.stderr
+    assert int(megabytes) < bounds.LOOK_MEMORY / 2**20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -234,6 +236,8 @@ def test_only_hugging_face_and_the_page_itself_may_frame_it(ask: Ask) -> None:
         {"forwarded": "for=1.2.3.4"},
         {"via": "1.1 proxy"},
         {"x-real-ip": "1.2.3.4"},
+        {"true-client-ip": "1.2.3.4"},
+        {"cf-ray": "1"},
     ],
 )
 def test_a_sign_of_a_proxy_makes_a_request_a_strangers(
@@ -349,3 +353,22 @@ def test_an_ordinary_payload_reaches_gradio(ask: Ask) -> None:
     body = {"data": ["https://example.org/a.png", {"path": "/tmp/x"}, None, 3], "event_data": None}
     sent = json.dumps(body).encode()
     assert ask(LOCAL, "/gradio_api/queue/join", "POST", body=sent).status_code == 200
+
+
+def test_a_proxy_that_is_not_set_up_at_all_makes_a_strangers_request(tmp_path: Path) -> None:
+    """nginx asks by HTTP/1.0, with the loopback name and no header of its own."""
+    settings, seen = load(home=tmp_path, novita_api_key="sk-x"), list[dict[str, str]]()
+
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(dict(Headers(scope=scope)))
+
+    scope: Any = {
+        "type": "http",
+        "http_version": "1.0",
+        "method": "GET",
+        "path": "/config",
+        "query_string": b"",
+        "headers": [(b"host", b"127.0.0.1:7860")],
+    }
+    asyncio.run(Gate(inner, settings=settings, tokens=Tokens(tmp_path))(scope, None, None))  # type: ignore[arg-type]
+    assert visitor.hosted(settings, seen[0])
