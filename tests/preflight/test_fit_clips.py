@@ -13,8 +13,9 @@ from helpers.infos import by_code
 from kling_utils.errors import Refused, Unrepairable
 from kling_utils.media.probe import probe_video
 from kling_utils.preflight.check import check_video
-from kling_utils.preflight.fit import fit, plan_file
+from kling_utils.preflight.fit import FitChoices, fit, fit_file, plan_file
 from kling_utils.preflight.plan import Fitted
+from kling_utils.review.compare import compare
 from kling_utils.values import Finding, Report, Size
 
 
@@ -217,6 +218,16 @@ KINDS: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
     ("meeting.webm", {"codec": ("libvpx", "-deadline", "realtime")}, "vp8", {}),
     ("old.avi", {"codec": ("mpeg4", "-bf", "2")}, "mpeg4", {"frames": 96}),
 ]
+
+
+def test_cover_art_that_lies_before_the_film_is_not_taken_for_it(tmp_path: Path) -> None:
+    path = zoo.cover_first(tmp_path)
+    choices = FitChoices(start=0.5, length=3.2)
+    fit_file(plan_file(path, choices=choices), tmp_path / "out.mp4")
+    after = probe_video(tmp_path / "out.mp4")
+    assert (str(after.size), after.frames) == ("640x480", 80)
+    compare(path, path, tmp_path / "both.mp4")
+    assert probe_video(tmp_path / "both.mp4").duration == pytest.approx(4, abs=0.1)
 
 
 @pytest.mark.parametrize(("name", "how", "codec", "facts"), KINDS, ids=[row[0] for row in KINDS])

@@ -19,6 +19,7 @@ import httpx
 import pytest
 from gradio.route_utils import Request
 from gradio.state_holder import SessionState
+from helpers import zoo
 from helpers.served import Served, serving
 from PIL import Image
 from starlette.requests import Request as StarletteRequest
@@ -26,9 +27,10 @@ from starlette.requests import Request as StarletteRequest
 import app
 from kling_utils.jobs.runner import Runner
 from kling_utils.settings import load
-from kling_utils.studio import entry, visitor
+from kling_utils.studio import entry, uploads, visitor
 from kling_utils.studio.desk import Desk
 from kling_utils.studio.exports import ANIMATION_MB, _megabytes
+from kling_utils.values import MotionRequest
 
 
 class Fetched(BaseHTTPRequestHandler):
@@ -144,6 +146,12 @@ def test_no_handler_takes_what_was_forged(
     os.utime(canary, (1, canary.stat().st_mtime))  # so that a read would show
     before = canary.stat().st_atime_ns
     with Runner(load(home=tmp_path / "home", share=True, novita_base_url=address)) as runner:
+        runner._watcher.close()  # nothing goes on by itself: what changes, a handler changed
+        request = MotionRequest(
+            zoo.image(tmp_path, "their-face.png"), zoo.clip(tmp_path, seconds=4)
+        )
+        theirs = runner.submit(request, owner="v2_another")
+        uploads.add("v2_another", str(canary))
         opened: list[str] = []
         look = runner.look
 
@@ -164,7 +172,7 @@ def test_no_handler_takes_what_was_forged(
             }  # a watcher stands behind many events: once is enough
             for fn in handlers.values():
                 for value in forged(str(canary), f"{address}/x.png"):
-                    for data in event_data(value, "01J00000000000000000000000"):
+                    for data in event_data(value, theirs.job_id):
                         got = await attacker.call(fn, [value] * len(fn.inputs), data)
                         said.append(json.dumps(got, default=str))
                         if not fn.collects_event_data:
@@ -175,7 +183,10 @@ def test_no_handler_takes_what_was_forged(
             said = asyncio.run(attack())
         assert said
         assert not [path for path in opened if "canary" in path or path.startswith("~")]
-        assert not runner.jobs()
+        assert [*runner.jobs()] == [theirs], (
+            "another visitor's job is as it was, and there is no other"
+        )
+        assert not [text for text in said if "their-face" in text], "and nobody was told of it"
     assert "/x.png" not in Fetched.asked
     assert canary.stat().st_atime_ns == before
     assert "Traceback" not in caplog.text
