@@ -68,6 +68,8 @@ class Desk:
         """The visitor of this session."""
         self.arrived = True
         """False for a session of which no page has arrived: it is the page of a session that is lost."""
+        self.restarted = ""
+        """What is said about a restart of the server: said again after a reload, until it is closed or something is sent."""
         self.secret = ""
         """By this name the tab of this session asks for its form after a reload."""
         self.job_id = ""

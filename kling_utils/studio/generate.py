@@ -347,6 +347,7 @@ class Generate:
             lost = self.keeper.hello(seat, lost=True)
             yield (*[gr.skip()] * (len(self.outputs) - 2), lost, gr.skip())
             return
+        seat.restarted = ""
         yield (
             gr.update(interactive=False),
             cards.note("Getting ready", "Both files are checked once more."),

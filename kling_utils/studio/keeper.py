@@ -52,11 +52,11 @@ class Keeper:
         self.panel = gr.HTML(
             {}, html_template="<i></i>", js_on_load=static("keeper.js"), elem_id="kept"
         )
-        self.said.dismiss(self.unsaid, None, [self.said], **PRIVATE, **HIDDEN)
 
     @staticmethod
-    def unsaid() -> str:
+    def unsaid(desk: Desk) -> str:
         """What was said was closed."""
+        desk.restarted = ""
         return ""
 
     def wire(
@@ -75,6 +75,7 @@ class Keeper:
         for each in self._inputs:
             outputs += [each.source, each.view, each.card, each.address]
         outputs += [*boxes, options.sound, *fitting.choices]
+        self.said.dismiss(self.unsaid, [desk], [self.said], **PRIVATE, **HIDDEN)
         self.panel.ask(self.asked, [desk], [who, self.panel], **PRIVATE, **HIDDEN)
         return self.panel.restore(self.restore, [desk], outputs, **PRIVATE, **HIDDEN)
 
@@ -172,7 +173,8 @@ class Keeper:
             fit = list(old.fit_choices) or fit
         sent = [name for name in missing if name in held]
         lost = getattr(event, "lost", None) is True
-        said = _said(missing, sent, lost=lost) if missing or lost else ""
+        before = old.restarted if old is not None else ""  # gradio may reload the page once more
+        said = desk.restarted = _said(missing, sent, lost=lost) if missing or lost else before
         return (who, {"session": desk.secret, "send": sent}, said, *updates, *chosen, *fit)
 
     def _old(self, secret: Any, who: Visitor) -> Desk | None:

@@ -59,7 +59,7 @@ def test_beside_the_prompt_the_result_stays_in_sight(watched: Watched, served: S
     page.wait_for_selector(".exports:not([hidden])")
     page.wait_for_selector("#audit .kc-audit-card summary")
     assert page.evaluate(SEEN) > 0.95
-    assert page.evaluate("scrollY") == before
+    assert abs(page.evaluate("scrollY") - before) < 20, "a card above may grow by a line, no more"
     assert page.is_hidden(".panel-ready"), "there is nothing to be shown"
     page.click(".next-code summary")  # and what belongs to it is reached
     page.wait_for_function(

@@ -205,3 +205,17 @@ def test_a_job_that_stood_on_the_page_is_opened_again(
     assert desk.job_id == "A"
     it.restored(desk, session="", job="nothing")
     assert desk.job_id == "A"
+
+
+def test_what_is_said_about_a_restart_outlives_one_more_reload(page: tuple[Any, Page]) -> None:
+    _, it = page
+    told = {"image": {"name": "Hero.png", "mark": "x"}}
+    first, second, third = Desk(), Desk(), Desk()
+    secret = it.keeper.hello(first)["session"]
+    said = it.restored(first, session="", form=told, texts={}, held=["image"])["said"]
+    assert "This page was restarted" in said
+    again = it.restored(second, session=secret, form={}, texts={}, held=[])
+    assert again["said"] == said, "gradio reloads the page by itself, too"
+    secret = it.keeper.hello(second)["session"]
+    it.keeper.unsaid(second)
+    assert it.restored(third, session=secret, form={}, texts={}, held=[])["said"] == ""
