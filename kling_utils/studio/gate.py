@@ -11,9 +11,11 @@ import json
 import re
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.formparsers import MultiPartException
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,13 +26,18 @@ from kling_utils.studio.theme import static
 from kling_utils.studio.visitor import COOKIE, LOOPBACK, Tokens, Visitor
 
 ROUTES = re.compile(
-    r"/($|(assets|static|svelte)/|config/?$|theme\.css$|favicon\.ico$|manifest\.json$|robots\.txt$"
-    r"|gradio_api/(info/?$|startup-events/?$|theme\.css$|upload$|upload_progress$|queue/(join|data)$"
-    r"|heartbeat/|cancel$|reset/?$|app_id$|file=(?!https?:)|media/))"
+    r"/(\Z|(assets|static|svelte)/|config/?\Z|theme\.css\Z|favicon\.ico\Z|manifest\.json\Z|robots\.txt\Z"
+    r"|gradio_api/(info/?\Z|startup-events/?\Z|theme\.css\Z|upload\Z|upload_progress\Z|queue/(join|data)\Z"
+    r"|heartbeat/|cancel\Z|reset/?\Z|app_id\Z|file=(?!https?:)|media/))"
 )
 """What the page, gradio_client and the provider use. Gradio has more: deep links, a proxy, monitoring, its own fetching of addresses."""
+QUERIES = frozenset({"deep_link", "page"})
+"""Names in a query by which Gradio shows something that this page does not have."""
 EVENT_BYTES = 2_000_000
 """Of the data of one event: two prompts and what the page's own components tell have some 100 kB at most."""
+_PART = re.compile(rb"content-disposition:([^\r\n]*)\r\n", re.IGNORECASE)
+_PART_HEADER = 9000
+"""Bytes in which the header of a part ends: Gradio reads at most 8,192."""
 _READS = ("GET", "HEAD", "OPTIONS")
 _YEAR = 365 * 86400
 _PORTS = {"http": "80", "https": "443"}
@@ -91,7 +98,8 @@ class Gate:
         if changes and credentials and (not same or (embedded and origin is None)):
             return "Another page asked for a change in the name of a visitor. Nothing was changed."
         path = self._path(scope)
-        if not ROUTES.match(path) or b"deep_link" in scope.get("query_string", b""):
+        asked = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+        if not ROUTES.match(path) or not path.isprintable() or not asked.keys().isdisjoint(QUERIES):
             return "There is nothing here."
         return None
 
@@ -175,12 +183,22 @@ class Gate:
             return
         seen, start, body = 0, dict[str, object](), bytearray()
 
+        tail = b""
+
         async def counted() -> Message:
-            nonlocal seen
+            """The next part of the body. Of an error that is raised here Gradio removes what it has written."""
+            nonlocal seen, tail
             message = await receive()
-            seen += len(message.get("body", b""))
+            if message["type"] == "http.disconnect":
+                raise MultiPartException("The upload broke off.")
+            body = message.get("body", b"")
+            seen += len(body)
             if seen > bounds.UPLOAD_BYTES:
-                return {"type": "http.disconnect"}
+                raise MultiPartException("The upload is over the maximum allowed size.")
+            joined = tail + body
+            if any(not _names_file(found[1]) for found in _PART.finditer(joined)):
+                raise MultiPartException("An upload has files only.")  # others are held in memory
+            tail = joined[-_PART_HEADER:]
             return message
 
         async def held(message: Message) -> None:
@@ -202,6 +220,11 @@ class Gate:
         if start:
             await send(start)
             await send({"type": "http.response.body", "body": bytes(body)})
+
+
+def _names_file(disposition: bytes) -> bool:
+    """Does the header of a part of a form name a file?"""
+    return b"filename" in parse_options_header(disposition)[1]
 
 
 def _with_script(send: Send) -> Send:

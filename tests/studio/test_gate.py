@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import pytest
+from gradio.routes import App
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -211,6 +213,12 @@ def test_an_embed_without_a_cookie_works_and_gets_none(ask: Ask) -> None:
         "/login_check",
         "/docs",
         "/?deep_link=abc",
+        "/?deep%5Flink=abc",
+        "/?page=zzz",
+        "/config%0A",
+        "/gradio_api/upload%0A",
+        "/gradio_api/queue/join%0A",
+        "/gradio_api/queue/join%00",
     ],
 )
 def test_routes_that_the_page_does_not_use_are_closed(ask: Ask, path: str) -> None:
@@ -238,6 +246,12 @@ def test_only_hugging_face_and_the_page_itself_may_frame_it(ask: Ask) -> None:
         {"x-real-ip": "1.2.3.4"},
         {"true-client-ip": "1.2.3.4"},
         {"cf-ray": "1"},
+        {"X-Forwarded": "for=1"},
+        {"X-Original-Proto": "https"},
+        {"Client-IP": "1.2.3.4"},
+        {"WL-Proxy-Client-IP": "1.2.3.4"},
+        {"Tailscale-User-Login": "x"},
+        {"X-Amzn-Trace-Id": "Root=1"},
     ],
 )
 def test_a_sign_of_a_proxy_makes_a_request_a_strangers(
@@ -372,3 +386,88 @@ def test_a_proxy_that_is_not_set_up_at_all_makes_a_strangers_request(tmp_path: P
     }
     asyncio.run(Gate(inner, settings=settings, tokens=Tokens(tmp_path))(scope, None, None))  # type: ignore[arg-type]
     assert visitor.hosted(settings, seen[0])
+
+
+BOUNDARY = {"host": "127.0.0.1:7860", "content-type": "multipart/form-data; boundary=XX"}
+FILE = b'--XX\r\nContent-Disposition: form-data; name="files"; filename="a.bin"\r\n\r\n'
+
+
+def uploaded(gate: Gate, *chunks: bytes, breaks: bool = False) -> int:
+    """Status of an upload that comes in these chunks, and then ends or breaks off; 0 for none."""
+    answered: list[Any] = []
+    waiting: list[Any] = [{"type": "http.request", "body": c, "more_body": True} for c in chunks]
+    end = {"type": "http.disconnect"} if breaks else {"type": "http.request", "body": b""}
+    waiting.append(end)
+
+    async def receive() -> Any:
+        return waiting.pop(0) if waiting else {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        answered.append(message)
+
+    headers = [(k.encode(), v.encode()) for k, v in BOUNDARY.items()]
+    scope: Any = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "POST",
+        "path": "/gradio_api/upload",
+        "raw_path": b"/gradio_api/upload",
+        "query_string": b"",
+        "headers": headers,
+        "scheme": "http",
+        "server": ("127.0.0.1", 7860),
+        "client": ("127.0.0.1", 1),
+    }
+    asyncio.run(gate(scope, receive, send))
+    return next((m["status"] for m in answered if m["type"] == "http.response.start"), 0)
+
+
+@pytest.fixture
+def gradios(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Gate, Path]:
+    """The gate before Gradio's own upload, and the folder that it writes to."""
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(cache))
+
+    async def made() -> Any:  # gradio wants a loop, and leaves open the one that it makes
+        with gr.Blocks() as page:
+            gr.Image()
+        page.max_file_size = None  # as launch() does
+        return App.create_app(page)
+
+    settings = load(home=tmp_path / "home")
+    return Gate(asyncio.run(made()), settings=settings, tokens=Tokens(settings.home)), cache
+
+
+def test_an_upload_that_is_whole_is_kept(gradios: tuple[Gate, Path]) -> None:
+    gate, cache = gradios
+    assert uploaded(gate, FILE, b"x" * 1000, b"\r\n--XX--\r\n") == 200
+    assert [path.name for path in cache.rglob("*") if path.is_file()] == ["a.bin"]
+
+
+def test_an_upload_that_breaks_off_or_is_too_large_leaves_nothing(
+    gradios: tuple[Gate, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, cache = gradios
+    uploaded(gate, FILE, b"x" * 1000, breaks=True)
+    assert not [path for path in cache.rglob("*") if path.is_file()]
+    monkeypatch.setattr(bounds, "UPLOAD_BYTES", 500)
+    assert uploaded(gate, FILE, b"x" * 1000, b"\r\n--XX--\r\n") == 413
+    assert not [path for path in cache.rglob("*") if path.is_file()]
+
+
+def test_a_part_that_is_no_file_is_not_held_in_memory(gradios: tuple[Gate, Path]) -> None:
+    gate, cache = gradios
+    for name in (b'name="x"', b'name="filename="', b'name=x; file="a"'):
+        head = b"--XX\r\nContent-DISPOSITION: form-data; " + name + b"\r\n\r\n"
+        for cut in (5, 20, len(head) - 1):  # wherever the network cuts it
+            sent = (
+                FILE,
+                b"x" * 100 + b"\r\n",
+                head[:cut],
+                head[cut:],
+                b"y" * 1000,
+                b"\r\n--XX--\r\n",
+            )
+            assert uploaded(gate, *sent) == 400
+    assert not [path for path in cache.rglob("*") if path.is_file()]
