@@ -415,9 +415,8 @@ def end(
             say(line, err=True)
     if as_json:
         print_json(outcome(job, error=error) if job is not None else nothing(error))
-    if (
-        isinstance(error, errors.CannotServe) and job is not None and job.state != "checked"
-    ):  # it goes on, without this program
+    # it goes on, without this program
+    if isinstance(error, errors.CannotServe) and job is not None and job.state != "checked":
         raise typer.Exit(RUNNING)
     raise typer.Exit(next(code for kind, code in _EXIT if isinstance(error, kind)))
 

@@ -89,9 +89,8 @@ class Access:
 
     def _novita(self, job: Job) -> Endpoint:
         wanted = self._settings.novita_base_url
-        if (
-            job.base_url not in (None, wanted)
-        ):  # a key is never sent to a host that it was not meant for, nor a task asked for elsewhere
+        # a key is never sent to a host that it was not meant for, nor a task asked for elsewhere
+        if job.base_url not in (None, wanted):
             told = f"The job is at {job.base_url}, but NOVITA_BASE_URL says {wanted}."
             raise named(
                 CannotServe(

@@ -80,9 +80,8 @@ class Home:
             raise self._unusable(
                 "it is not a folder" if isinstance(error, FileExistsError) else error.strerror
             ) from error
-        if not os.access(
-            self.root, os.W_OK | os.X_OK
-        ):  # its folders are all there: nothing had to be written so far
+        # its folders are all there: nothing had to be written so far
+        if not os.access(self.root, os.W_OK | os.X_OK):
             raise self._unusable("it cannot be written")
 
     def _unusable(self, why: str | None) -> SettingError:

@@ -184,9 +184,8 @@ class Rescue(Views):
     def _seen(self, task_id: str, there: Endpoint, *, money: MoneyState) -> None:
         """Raises ``TaskNotFound`` and its like when the provider does not show the task to this key; ``money`` is what they then say."""
         try:
-            with contextlib.suppress(
-                errors.DownloadFailed
-            ):  # it has ended, and its link is asked for again
+            # it has ended, and its link is asked for again
+            with contextlib.suppress(errors.DownloadFailed):
                 Client(there.base_url, there.key, transport=self._transport).poll(task_id)
         except KlingError as error:
             error.money = money

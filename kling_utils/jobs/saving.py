@@ -84,9 +84,8 @@ class Saver:
         def fresh() -> str | None:
             return self._asked(job).video_url
 
-        for half in dest.parent.glob(
-            f".{dest.name}.*.part"
-        ):  # of a process that was killed: the job is this one's now
+        # of a process that was killed: the job is this one's now
+        for half in dest.parent.glob(f".{dest.name}.*.part"):
             half.unlink(missing_ok=True)
         last = -1
 

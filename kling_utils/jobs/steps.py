@@ -214,9 +214,8 @@ class Steps:
             )
             if not written:
                 LOG.error("job %s was deleted; at the provider it is task %s", job.job_id, task_id)
-        except (
-            Twin
-        ):  # dismissed, and sent anew as another job: this one keeps its id, to be resumed
+        # dismissed, and sent anew as another job: this one keeps its id, to be resumed
+        except Twin:
             self._store.change(job.job_id, submitted, now=now, task_id=task_id)
             memory.task_id = None
             return None
@@ -453,9 +452,8 @@ class Steps:
         memory = self._diary.remember(job.job_id)
         memory.misses += 1
         told = min(getattr(error, "retry_after", None) or 0.0, PATIENCE)
-        if (
-            memory.misses < TRIES
-        ):  # most trouble of a network is over before anybody need hear of it
+        # most trouble of a network is over before anybody need hear of it
+        if memory.misses < TRIES:
             return max(told, full_jitter(memory.misses, self._rng))
         before = memory.said
         self._diary.say(

@@ -104,9 +104,8 @@ class Rendering:
     ) -> dict[str, Any] | None:
         """The final line, or None when the process ended without one. Lines that are no reports (a library's chatter) are skipped."""
         stdin, stdout = _pipes(process)
-        with contextlib.suppress(
-            OSError
-        ):  # a process that died at once is told from its missing final line
+        # a process that died at once is told from its missing final line
+        with contextlib.suppress(OSError):
             stdin.write(json.dumps(dict(order)) + "\n")
             stdin.flush()
         while line := stdout.readline(_LONGEST_LINE):

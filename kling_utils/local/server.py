@@ -142,9 +142,8 @@ def serve(
     try:
         with terminated_as_interrupted():
             on_ready(server.endpoint)
-            while server.alive and not stop.wait(
-                0.5
-            ):  # in steps: on Windows an endless wait does not see Ctrl-C
+            # in steps: on Windows an endless wait does not see Ctrl-C
+            while server.alive and not stop.wait(0.5):
                 pass
     except KeyboardInterrupt:
         pass

@@ -42,9 +42,8 @@ class _Reaper:
 
     def __init__(self) -> None:
         self._owner, self._process = os.getpid(), None
-        with contextlib.suppress(
-            OSError
-        ):  # without it everything works, but for the one case that it is there for
+        # without it everything works, but for the one case that it is there for
+        with contextlib.suppress(OSError):
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", _REAPER],
                 stdin=subprocess.PIPE,

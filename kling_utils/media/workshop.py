@@ -37,9 +37,8 @@ def workshop(dest: Path, name: str) -> Iterator[Path]:
         folder = part_name(dest / name, letters=12)
         folder.mkdir()
         lock = FileLock(folder / _LOCK)
-        with contextlib.suppress(
-            OSError, Timeout
-        ):  # somebody swept it in the instant before it was locked: another name, then
+        # somebody swept it in the instant before it was locked: another name, then
+        with contextlib.suppress(OSError, Timeout):
             lock.acquire(timeout=0)
             if (folder / _LOCK).exists():
                 break

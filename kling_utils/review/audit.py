@@ -194,9 +194,8 @@ def _size(ours: VideoInfo, theirs: VideoInfo) -> Finding:
 def _shape(ours: VideoInfo, theirs: VideoInfo, request: MotionRequest) -> Finding:
     shapes = [theirs.size.aspect]
     if not is_url(request.image):
-        with contextlib.suppress(
-            UnreadableMedia
-        ):  # the image may be gone by now, and the reference is enough to compare with
+        # the image may be gone by now, and the reference is enough to compare with
+        with contextlib.suppress(UnreadableMedia):
             shapes.append(probe_image(Path(request.image)).size.aspect)
     other = all(abs(float(ours.size.aspect / shape) - 1) > SHAPE_TOLERANCE for shape in shapes)
     return _finding(

@@ -194,9 +194,8 @@ def moving(
     )
     said += ":color_primaries=bt709:color_trc=bt709" if said else ""
     lines.append(f"{names}xstack=inputs={len(places)}:layout={where}:fill={FILL}{said}[v]")
-    if (
-        heard is not None
-    ):  # silence before its first and after its last sample keeps it in step with its picture
+    # silence before its first and after its last sample keeps it in step with its picture
+    if heard is not None:
         lines.append(
             f"[{heard}:a:{clips[heard].info.audio_number}]aresample=48000:async=1:first_pts=0,aformat=sample_fmts=fltp:channel_layouts=stereo,apad[a]"
         )

@@ -75,9 +75,8 @@ class Bar:
             self._bar.close()
 
     def __call__(self, event: ev.Event) -> None:
-        if self._quiet or isinstance(
-            event, ev.Failed | ev.Unconfirmed
-        ):  # the error that follows says it
+        # the error that follows says it
+        if self._quiet or isinstance(event, ev.Failed | ev.Unconfirmed):
             return
         if self._bar is None:
             self._file.write(describe(event) + "\n")

@@ -99,11 +99,12 @@ def _stamp(path: Path) -> tuple[int, int]:
 def _embedded(reference: Path, _r: tuple[int, int], video: Path, _v: tuple[int, int]) -> str:
     sides = '<p class="kc-note">Left the reference, right the result.</p>'
     with tempfile.TemporaryDirectory(prefix="card-") as folder:
+        # bits a second: fits 30 s at the second, always at the third
         for bits in (
             260_000,
             120_000,
             60_000,
-        ):  # bits a second: fits 30 s at the second, always at the third
+        ):
             clip = Path(folder) / f"{bits}.mp4"
             try:
                 ffmpeg.run(_pair(reference, video, clip, bits), timeout=60)

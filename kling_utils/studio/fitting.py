@@ -169,9 +169,8 @@ class Fitting:
             gr.skip() if {form.image, form.video} & desk.fitted.keys() else gr.update(visible=False)
         )
         short = any(i.field == "video" and i.code == "video.duration" for i in plan.impossible)
-        if not (
-            plan.needed or short
-        ):  # nothing to do, or nothing that can be done: then the cards of the files say why
+        # nothing to do, or nothing that can be done: then the cards of the files say why
+        if not (plan.needed or short):
             return (
                 gr.update(visible=False),
                 gr.skip(),
@@ -406,9 +405,8 @@ def mends(desk: Desk) -> bool:
     """Does one press make what was checked last ready to be sent?"""
     if desk.shown is None or desk.form is None or desk.shown.report.ok:
         return False
-    if any(
-        finding.field == "request" for finding in desk.shown.report.errors
-    ):  # no repair of a file answers those
+    # no repair of a file answers those
+    if any(finding.field == "request" for finding in desk.shown.report.errors):
         return False
     plan = _plan(desk.shown.report, desk.form, 0.0, PAD, False, USUAL, whole=True)
     return plan.required and not plan.impossible

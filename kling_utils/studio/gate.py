@@ -56,9 +56,8 @@ class Gate:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        if (
-            scope.get("http_version") == "1.0"
-        ):  # browsers speak 1.1: nginx, as it is set up at first, does not
+        # browsers speak 1.1: nginx, as it is set up at first, does not
+        if scope.get("http_version") == "1.0":
             scope["headers"] = [*scope["headers"], (b"via", b"1.0 proxy")]
         headers = Headers(scope=scope)
         refusal = self._refusal(scope, headers)

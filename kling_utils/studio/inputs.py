@@ -165,9 +165,8 @@ class Input:
     def preview(self, source: str, desk: Desk) -> Any:
         """After the report, since it may take a while: a copy where the browser could not show the file by itself, and an empty place,
         ready for another file, where there is nothing to be shown."""
-        if (
-            not source or desk.shown is None or getattr(desk.form, self.name) != source
-        ):  # another file has come meanwhile
+        # another file has come meanwhile
+        if not source or desk.shown is None or getattr(desk.form, self.name) != source:
             return gr.skip()
         report = desk.shown.report
         info = report.image if self.name == "image" else report.video

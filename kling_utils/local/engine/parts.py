@@ -143,9 +143,8 @@ def _cut(image: Frame, alpha: Frame, parts: _Scores, skin: Floats, sure: float =
     label: Ints = np.where(marks >= 2, marks - 2, near).astype(np.int32)
     for k in arms:  # wide skirts and robes are not part of an arm
         _give(label, (label == k) & (score[k] > 1.7), parts)
-    if (
-        len(parts.rest) > 1
-    ):  # between the legs: it would hang from the trunk as a thread when they part
+    # between the legs: it would hang from the trunk as a thread when they part
+    if len(parts.rest) > 1:
         whole = (label == _TRUNK).astype(np.uint8)
         opened = cv2.morphologyEx(
             whole,
@@ -194,14 +193,12 @@ def _sort_by_colour(
     if core.sum() <= 10 or around.sum() <= 30:
         return
     own, other = np.median(lab[core], 0), np.median(lab[around], 0)
-    if (
-        piece.hand and _differ(skin, other) and not _differ(own, other)
-    ):  # the landmarks lie on the cloth beside the hand
+    # the landmarks lie on the cloth beside the hand
+    if piece.hand and _differ(skin, other) and not _differ(own, other):
         own = skin
         core &= np.linalg.norm(lab - own, axis=2) < np.linalg.norm(lab - other, axis=2)
-    if not _differ(own, other) or (
-        piece.upper and _differ(own, skin)
-    ):  # a sleeve's upper part goes over into the shoulder
+    # a sleeve's upper part goes over into the shoulder
+    if not _differ(own, other) or (piece.upper and _differ(own, skin)):
         return
     to_own, to_other = np.linalg.norm(lab - own, axis=2), np.linalg.norm(lab - other, axis=2)
     cloth = (

@@ -78,9 +78,8 @@ def as_in_clip(still: Still, clip: Clip, kind: Kind, canvas: Size, *, cut_off: b
             leg_length(still.body.points[None], height),
             leg_length(clip.bodies, clip.size.height),
         )
-        if (
-            own_legs and their_legs and not cut_off
-        ):  # from the shoulders to the floor, and the feet on it
+        # from the shoulders to the floor, and the feet on it
+        if own_legs and their_legs and not cut_off:
             scale *= float(
                 np.clip((theirs + their_legs) / (own + own_legs) * own / theirs, *_UNLIKE)
             )

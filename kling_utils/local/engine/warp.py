@@ -80,9 +80,8 @@ class Layer:
             ],
             -1,
         )
-        if (
-            step > 1
-        ):  # sample k of the small grid sits at k * step, which plain resizing would shift by half a cell
+        # sample k of the small grid sits at k * step, which plain resizing would shift by half a cell
+        if step > 1:
             enlarge = np.array([[step, 0, 0], [0, step, 0]], np.float32)
             uv = f32(
                 cv2.warpAffine(
