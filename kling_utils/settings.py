@@ -252,13 +252,6 @@ class Settings(BaseSettings):
         return (*own, *(f"https://{name}" for name in names))
 
     @property
-    def page_hosts(self) -> frozenset[str]:
-        """Host and port of each of the page's own public addresses."""
-        parts = [urlsplit(origin) for origin in self.frame_hosts]
-        ports = {"http": 80, "https": 443}
-        return frozenset(f"{p.hostname}:{p.port or ports.get(p.scheme, '')}" for p in parts)
-
-    @property
     def page_url(self) -> str:
         """Public base address of the page, or nothing: never taken from what a request says about itself."""
         return self.public_base_url or (

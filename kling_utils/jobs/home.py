@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -16,6 +15,7 @@ from ulid import ULID
 from kling_utils.errors import SettingError
 from kling_utils.jobs import manifest
 from kling_utils.media import workshop
+from kling_utils.media.opening import sha256
 
 JOB_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 _GONE = re.compile(rf"\.{JOB_ID.pattern}\.gone")
@@ -27,12 +27,6 @@ _LONGEST_GAP, _SETTLED = 14 * 86400.0, 86400.0
 def new_job_id() -> str:
     """A ULID: unique, and sorts by time."""
     return str(ULID())
-
-
-def sha256(path: Path) -> str:
-    """Hash of a file's bytes. Raises ``OSError``."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +91,9 @@ class Home:
         with contextlib.suppress(OSError):
             folder.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
-        self.release()
 
     def release(self) -> None:
-        """Remove the inputs that no job uses any more: the pool's link is their last one."""
+        """Remove the inputs that no job uses any more: the pool's link is their last one. Once after all that was removed."""
         for path in self.inputs.glob("*"):
             with contextlib.suppress(OSError):
                 if _CONTENT.fullmatch(path.name) and path.stat().st_nlink == 1:

@@ -21,9 +21,10 @@ from typing import Any, Generic, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
 from kling_utils.errors import AddressRefused, KlingError, UnreadableMedia
-from kling_utils.jobs.home import Home, sha256
+from kling_utils.jobs.home import Home
 from kling_utils.media import bounds
 from kling_utils.media.guard import Guard
+from kling_utils.media.opening import sha256
 from kling_utils.media.probe import probe_image, probe_video
 from kling_utils.media.shares import direct, share_of
 from kling_utils.media.turns import visitor

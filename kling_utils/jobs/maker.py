@@ -114,5 +114,6 @@ class Maker:
         except BaseException:
             self._access.forget(job_id)
             self._home.remove(job_id)
+            self._home.release()
             raise
         return job

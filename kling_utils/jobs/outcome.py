@@ -12,6 +12,7 @@ from kling_utils.errors import (
 )
 from kling_utils.values import Job
 
+LOOK_THERE = "Look at your tasks at the provider: give the task id, dismiss the job, or send it again at your own risk."
 WAYS_OUT = "Give its task id, dismiss it, or send it again at your own risk of paying twice."
 
 

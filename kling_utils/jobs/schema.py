@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 
 from kling_utils.jobs import manifest
+from kling_utils.jobs.outcome import LOOK_THERE
 from kling_utils.values import TERMINAL
 
 metadata = MetaData()
@@ -125,7 +126,7 @@ def recovered(row: dict[str, Any]) -> dict[str, Any]:
 _IN_DOUBT = {
     "code": "SubmitUnconfirmed",
     "message": "The request was being sent when the database was lost: the task may exist.",
-    "hint": "Look at your tasks at the provider: give the task id, dismiss the job, or send it again at your own risk.",
+    "hint": LOOK_THERE,
     "money": "unknown",
 }
 

@@ -29,6 +29,7 @@ from kling_utils.errors import (
 from kling_utils.jobs.access import Endpoint
 from kling_utils.jobs.diary import Diary, Memory
 from kling_utils.jobs.outbox import Outbox
+from kling_utils.jobs.outcome import LOOK_THERE
 from kling_utils.jobs.pace import Pace, next_wait
 from kling_utils.jobs.saving import Saver
 from kling_utils.jobs.store import Store, Twin
@@ -243,7 +244,7 @@ class Steps:
             return 0.0
         error = SubmitUnconfirmed(
             "The program ended while the request was being sent: the task may exist.",
-            hint="Look at your tasks at the provider: give the task id, dismiss the job, or send it again at your own risk.",
+            hint=LOOK_THERE,
         )
         self._diary.doubt(job, error)
         return None

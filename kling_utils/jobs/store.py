@@ -327,6 +327,7 @@ class Store:
             db.execute(delete(_events).where(_events.c.job_id.in_(job_ids)))
         for job_id in job_ids:
             self.home.remove(job_id)
+        self.home.release()
         self._tell()
         return True
 

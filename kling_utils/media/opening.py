@@ -46,10 +46,16 @@ def unreadable(path: Path, field: Field, what: str, hint: str, found: str) -> Un
     )
 
 
+def sha256(path: Path) -> str:
+    """Hash of a file's bytes. Raises ``OSError``."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def file_hash(path: Path, field: Field) -> str:
+    """The same of an input. Raises ``UnreadableMedia``."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256(path)
     except OSError as error:
         raise _closed(path, field, error) from error
 

@@ -6,7 +6,6 @@ keep them, and nothing of them is logged or shown.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kling_utils.errors import NotPublished
+from kling_utils.media.opening import sha256
 from kling_utils.values import Published, is_url
 
 LIFE = 24 * 3600.0
@@ -89,8 +89,7 @@ class ObjectStore:
             store, root = url_to_fs(self.root)
         except (ImportError, ValueError) as error:
             raise self._refused(error, "open") from None
-        with path.open("rb") as file:
-            name = hashlib.file_digest(file, "sha256").hexdigest()[:32]
+        name = sha256(path)[:32]
         return store, f"{root.rstrip('/')}/{name}{path.suffix.lower()}"
 
     def _address(self, store: Any, target: str) -> tuple[str, bool]:

@@ -264,17 +264,15 @@ class Fitting:
             return self._runner.repair(plan, on_progress=progress, stop=stop.is_set)
 
         keep = [gr.skip()] * 4
+
+        def ended(said: str) -> tuple[Any, ...]:
+            return *keep, said, gr.skip(), gr.update(interactive=True), gr.update(visible=False)
+
         try:
             await lanes.fetched(self._runner, desk, form.image, form.video)
             begun = lanes.begin(bounds.making, desk, work)
         except Busy as error:
-            yield (
-                *keep,
-                cards.error(error),
-                gr.skip(),
-                gr.update(interactive=True),
-                gr.update(visible=False),
-            )
+            yield ended(cards.error(error))
             return
         task = asyncio.wrap_future(begun)
         try:
@@ -297,7 +295,7 @@ class Fitting:
             if not task.done():  # the page was closed: nobody asks any more how it ended
                 stop.set()
                 begun.cancel()
-                task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+                task.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             fitted = task.result()  # done, perhaps as cancelled
         except (Interrupted, asyncio.CancelledError):
@@ -307,16 +305,10 @@ class Fitting:
                 if look is not None
                 else ""
             )
-            yield (*keep, again, gr.skip(), gr.update(interactive=True), gr.update(visible=False))
+            yield ended(again)
             return
         except KlingError as error:
-            yield (
-                *keep,
-                cards.error(error),
-                gr.skip(),
-                gr.update(interactive=True),
-                gr.update(visible=False),
-            )
+            yield ended(cards.error(error))
             return
         for original, path in ((form.image, fitted.image), (form.video, fitted.video)):
             if path:

@@ -51,6 +51,7 @@ class Gate:
     ) -> None:
         self._app, self._settings, self._tokens = app, settings, tokens
         self._root = root_path.rstrip("/")
+        self._own = frozenset(map(_netloc, settings.frame_hosts))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -87,7 +88,7 @@ class Gate:
             )
         scheme = scope.get("scheme", "http")
         same = origin is None or _netloc(origin) == _netloc(f"{scheme}://{host}", origin)
-        same = same or (origin is not None and _netloc(origin) in self._settings.page_hosts)
+        same = same or (origin is not None and _netloc(origin) in self._own)
         embedded = headers.get("sec-fetch-site") in ("cross-site", "same-site")
         embedded = embedded and headers.get("sec-fetch-mode") != "navigate"
         if not self._settings.hosted and (not same or embedded):

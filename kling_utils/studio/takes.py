@@ -6,10 +6,10 @@ Owns which jobs belong together. Refuses to show them.
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from kling_utils.media.opening import sha256
 from kling_utils.show import stage, words
 from kling_utils.studio import job_files
 from kling_utils.studio.insight import Insight
@@ -65,5 +65,4 @@ def _mark(
 
 @functools.lru_cache(maxsize=256)
 def _hash(path: Path, _modified: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256(path)

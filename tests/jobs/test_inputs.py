@@ -10,10 +10,11 @@ from helpers.scripted import ScriptedNovita
 from PIL import Image
 
 from kling_utils.errors import UnreadableMedia
-from kling_utils.jobs.home import Home, new_job_id, sha256
+from kling_utils.jobs.home import Home, new_job_id
 from kling_utils.jobs.intake import Intake
 from kling_utils.jobs.runner import Runner
 from kling_utils.media.guard import Guard
+from kling_utils.media.opening import sha256
 from kling_utils.values import MotionRequest
 
 
