@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from kling_utils.errors import KlingError
 from kling_utils.media import bounds
 from kling_utils.media.signals import terminated_as_interrupted
-from kling_utils.settings import unknown_variables
+from kling_utils.settings import load, unknown_variables
 from kling_utils.studio import entry, job_files, theme, visitor
 from kling_utils.studio.account import Account
 from kling_utils.studio.adopt import Adopt
@@ -209,7 +209,7 @@ def main() -> None:
     try:
         for told in unknown_variables():
             sys.stderr.write(f"{told}\n")
-        runner = Runner.from_env()
+        runner = Runner(load())
     except KlingError as error:
         sys.exit(str(error))
     with contextlib.suppress(KeyboardInterrupt), terminated_as_interrupted(), runner:

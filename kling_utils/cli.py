@@ -535,9 +535,10 @@ def _runner(as_json: bool) -> Iterator[Runner]:
 
         from kling_utils.jobs import salvage
         from kling_utils.jobs.runner import Runner
+        from kling_utils.settings import load
 
         try:
-            with Runner.from_env() as runner:
+            with Runner(load()) as runner:  # unknown variables were told of at the start
                 if runner.home_said:
                     say(runner.home_said, err=True)
                 yield runner

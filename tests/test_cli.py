@@ -725,3 +725,9 @@ def test_a_name_cannot_steer_the_terminal(shell: Shell, tmp_path: Path) -> None:
         said = done.stdout + done.stderr
         assert "evil" in said
         assert not set(said) & {"\x1b", "\x07", "\x9b"}
+
+
+def test_a_variable_that_is_no_setting_is_told_of_once(shell: Shell, tmp_path: Path) -> None:
+    done = shell("jobs", KLING_HOME=str(tmp_path / "home"), KLING_POL_INTERVAL="1")
+    assert done.stderr.count("KLING_POL_INTERVAL") == 1, done.stderr
+    assert "Did you mean KLING_POLL_INTERVAL?" in done.stderr
