@@ -239,7 +239,8 @@ class Actions:
             copies = files.copies(job)
             self._runner.delete(job.job_id, owner=who.sees)
             form = desk.form
-            files.forget(copies, keep=(form.image, form.video) if form is not None else ())
+            keep = (form.image, form.video) if form is not None else ()
+            files.forget(copies, job.owner, keep=keep)
         except (KlingError, ValueError) as error:
             return cards.error(error) if isinstance(error, KlingError) else gone()
         if desk.job_id == job.job_id:

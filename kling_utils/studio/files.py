@@ -6,13 +6,13 @@ is for. The home itself is never served: gradio gets copies in its own cache.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import os
 import shutil
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +22,7 @@ from gradio.utils import get_upload_folder
 
 from kling_utils.errors import UnreadableMedia
 from kling_utils.media import ffmpeg, names, playable
+from kling_utils.media.opening import sha256
 from kling_utils.media.pictures import plain
 from kling_utils.studio import uploads
 from kling_utils.values import ImageInfo, Job, VideoInfo
@@ -33,6 +34,10 @@ PICTURE = 1280
 FRESH = 3600.0
 """Seconds after which a copy that is still used is touched."""
 BROWSER_PICTURES = frozenset({"JPEG", "PNG", "WEBP", "GIF"})
+
+_lock = threading.Lock()
+_sources: dict[Path, set[Path]] = {}
+"""By copy in the cache: the files that it was made from. Complete, because the cache is empty when the process starts."""
 
 
 def uploaded(payload: Any, owner: str) -> Path | None:
@@ -48,8 +53,10 @@ def handed(path: Path) -> str | None:
         copy = _copied(path, stat.st_mtime_ns, stat.st_size)
         if Path(copy).exists():
             os.utime(copy)  # the cache is cleared by age
-            return copy
-        return str(save_file_to_cache(path, cache_dir=get_upload_folder()))
+        else:
+            copy = str(save_file_to_cache(path, cache_dir=get_upload_folder()))
+        _remember(Path(copy), path)
+        return copy
     except OSError:
         return None
 
@@ -101,22 +108,56 @@ def _plain(path: Path, name: str) -> str:
 
 
 def copies(job: Job) -> list[Path]:
-    """Every copy of the job's files that may lie in gradio's cache: for a form that was filled again, posters, previews."""
-    given = [(Path(job.request.image), job.image_name), (Path(job.request.video), job.video_name)]
-    found = []
-    for path, name in [*given, *([(job.video, "")] if job.video is not None else [])]:
-        pictures = (f"picture-{size}.jpg" for size in (POSTER, PICTURE))
-        for each in (_plain(path, name or path.name), "preview.mp4", *pictures):
-            with contextlib.suppress(OSError):
-                found.append(made(path, each))
-    return found
+    """What the cache holds of a job's files, whichever visitor's form or trim it was made for: the same content, and all that was made of it."""
+    with _lock:
+        for copy in [each for each in _sources if not each.exists()]:
+            del _sources[copy]
+        made_from = {copy: set(sources) for copy, sources in _sources.items()}
+    own = [Path(job.request.image), Path(job.request.video), *([job.video] if job.video else [])]
+    marks = {(_size(path), _hash(path)) for path in own}
+    sizes = {size for size, _ in marks}
+    paths = set(made_from).union(*made_from.values(), map(Path, uploads.of(job.owner)))
+    of_job = {
+        path for path in paths if _size(path) in sizes and (_size(path), _hash(path)) in marks
+    } | set(own)
+    while more := {copy for copy, sources in made_from.items() if sources & of_job} - of_job:
+        of_job |= more
+    return [path for path in of_job if path in made_from or str(path) in uploads.of(job.owner)]
 
 
-def forget(found: Sequence[Path], *, keep: Sequence[str]) -> None:
-    """Remove such copies, but for those that a form still uses."""
-    for path in found:
-        if str(path) not in keep:
-            shutil.rmtree(path.parent, ignore_errors=True)
+def forget(found: Collection[Path], owner: str, *, keep: Collection[str]) -> None:
+    """Remove such copies, but for those that a form still uses. What another visitor's page shows is made again when it is looked at."""
+    kept = {path for path in found if str(path) in keep}
+    with _lock:
+        kept |= {path for path in found if _sources.get(path, set()) & kept}
+    mine = uploads.of(owner)
+    for path in set(found) - kept:
+        if str(path) in mine:
+            uploads.forget(owner, str(path))
+        else:
+            uploads.remove(path)
+        with _lock:
+            _sources.pop(path, None)
+
+
+def _remember(copy: Path, source: Path) -> None:
+    if copy != source:
+        with _lock:
+            _sources.setdefault(copy, set()).add(source)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
+
+
+def _hash(path: Path) -> str:
+    try:
+        return sha256(path)
+    except OSError:
+        return ""
 
 
 def data(path: Path | None) -> dict[str, Any] | None:
@@ -208,4 +249,5 @@ def made(path: Path, name: str) -> Path:
     mark = hashlib.sha256(f"{name} {path} {stat.st_mtime_ns} {stat.st_size}".encode()).hexdigest()
     folder = Path(get_upload_folder()) / mark
     folder.mkdir(parents=True, exist_ok=True)
+    _remember(folder / name, path)
     return folder / name

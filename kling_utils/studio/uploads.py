@@ -5,7 +5,7 @@ Bounds keep one visitor, and all of them, from filling the disk: the oldest file
 
 from __future__ import annotations
 
-import shutil
+import contextlib
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -35,8 +35,11 @@ def add(owner: str, path: str) -> None:
         upload = _kept.setdefault(path, _Upload(size))
         upload.owners.add(owner)
         _kept.move_to_end(path)
-        _shrink([p for p, u in _kept.items() if u.owners == {owner}], bounds.KEPT_EACH, path)
-        _shrink(list(_kept), bounds.KEPT, path)
+        for old in _beyond(owner, bounds.KEPT_EACH, path):
+            _disown(owner, old)
+        for old in _beyond(None, bounds.KEPT, path):
+            for each in set(_kept[old].owners):
+                _disown(each, old)
 
 
 def owns(owner: str, path: str) -> bool:
@@ -46,10 +49,43 @@ def owns(owner: str, path: str) -> bool:
         return upload is not None and owner in upload.owners
 
 
-def _shrink(paths: list[str], most: int, newest: str) -> None:
+def of(owner: str) -> list[str]:
+    """The paths of all files that ``owner`` uploaded, the oldest first."""
+    with _lock:
+        return [path for path, upload in _kept.items() if owner in upload.owners]
+
+
+def forget(owner: str, path: str) -> None:
+    """``owner`` does not use the file any more. It is removed with its last owner."""
+    with _lock:
+        if path in _kept:
+            _disown(owner, path)
+
+
+def _beyond(owner: str | None, most: int, newest: str) -> list[str]:
+    """The oldest files of an owner, or of all, without which the others have at most ``most`` bytes; never the newest one."""
+    paths = [path for path, upload in _kept.items() if owner is None or owner in upload.owners]
     total = sum(_kept[path].size for path in paths)
+    old = []
     for path in paths:
         if total <= most or path == newest:
-            return
-        total -= _kept.pop(path).size
-        shutil.rmtree(Path(path).parent, ignore_errors=True)  # a folder of its own for each content
+            break
+        total -= _kept[path].size
+        old.append(path)
+    return old
+
+
+def _disown(owner: str, path: str) -> None:
+    """Two visitors who upload the same content share one file: it goes with the last of them."""
+    upload = _kept[path]
+    upload.owners.discard(owner)
+    if not upload.owners:
+        del _kept[path]
+        remove(Path(path))
+
+
+def remove(path: Path) -> None:
+    """Remove a file of the cache, and its folder when it was the last one there: the same content may lie there under other names."""
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+        path.parent.rmdir()

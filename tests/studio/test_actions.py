@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from kling_utils.errors import AlreadyHave
 from kling_utils.media import ffmpeg
 from kling_utils.media.probe import probe_video
-from kling_utils.studio import files, snippets, visitor
+from kling_utils.studio import files, snippets, uploads, visitor
 from kling_utils.studio.actions import Actions, gone
 from kling_utils.studio.desk import Desk, Form
 from kling_utils.values import Finding, Job, MotionRequest, Trouble
@@ -383,3 +383,30 @@ def test_a_deleted_job_leaves_no_copy_that_only_it_used(
     assert Path(image).exists(), "the form still uses it"
     assert not Path(video).exists()
     assert not poster.exists()
+
+
+def test_a_deleted_job_takes_its_trims_and_the_uploads_behind_it_along(
+    stand_in: Make, job: Make, built: Make, tmp_path: Path
+) -> None:
+    runner = stand_in()
+    kept = runner.kept["A"] = job("A", owner="v2_a", state="succeeded")
+    actions, desk = built(lambda: Actions(runner)), Desk()
+    desk.who = visitor.Visitor("v2_a", hosted=True)
+    desk.open("A")
+    sent = [tmp_path / name / "dance.mp4" for name in ("mine", "theirs", "other")]
+    for path in sent:
+        path.parent.mkdir()
+        path.write_bytes(Path(kept.request.video).read_bytes())
+    sent[2].write_bytes(b"another clip")
+    uploads.add("v2_a", str(sent[0]))
+    uploads.add("v2_b", str(sent[1]))
+    uploads.add("v2_a", str(sent[2]))
+    seen = files.shown(sent[0], "video")
+    trim = files.made(Path(actions.again(desk, desk.who, "")[2]), "clip 0-4 s.mp4")
+    trim.write_bytes(b"a part")
+    assert actions.delete(event(id="A"), desk, desk.who) == ""
+    assert seen is not None
+    gone = [sent[0], Path(seen), trim]
+    assert [path.exists() for path in gone] == [False] * 3
+    assert [path.exists() for path in sent[1:]] == [True, True]
+    assert not uploads.owns("v2_a", str(sent[0]))

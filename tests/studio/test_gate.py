@@ -337,6 +337,24 @@ def test_the_oldest_uploads_make_room(tmp_path: Path, monkeypatch: pytest.Monkey
     assert not uploads.owns("visitor", str(paths[0]))
 
 
+def test_a_file_that_two_visitors_sent_stays_while_one_of_them_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "KEPT_EACH", 1500)
+    shared, more = (tmp_path / str(n) / "a.png" for n in range(2))
+    for path in (shared, more):
+        path.parent.mkdir()
+        path.write_bytes(b"x" * 1000)
+    uploads.add("visitor", str(shared))
+    uploads.add("neighbour", str(shared))
+    uploads.add("visitor", str(more))
+    assert not uploads.owns("visitor", str(shared))
+    assert uploads.owns("neighbour", str(shared))
+    assert shared.exists()
+    uploads.forget("neighbour", str(shared))
+    assert not shared.parent.exists()
+
+
 # -- payloads
 
 
