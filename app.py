@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from starlette.middleware import Middleware
 from kling_utils.errors import KlingError
 from kling_utils.media import bounds
 from kling_utils.media.signals import terminated_as_interrupted
+from kling_utils.media.workshop import workshop
 from kling_utils.settings import load, unknown_variables
 from kling_utils.studio import entry, job_files, theme, visitor
 from kling_utils.studio.account import Account
@@ -212,14 +214,22 @@ def main() -> None:
         runner = Runner(load())
     except KlingError as error:
         sys.exit(str(error))
-    with contextlib.suppress(KeyboardInterrupt), terminated_as_interrupted(), runner:
+    home = runner.home.root
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        terminated_as_interrupted(),
+        runner,
+        workshop(home / "page", "files") as cache,
+    ):
+        # uploads and copies go with the process, and those of a killed one with the next
+        os.environ.setdefault("GRADIO_TEMP_DIR", str(cache))
         runner.watch()
         if runner.home_said:
             sys.stderr.write(f"{runner.home_said}\n")
-        neighbours = Neighbours(runner.home.root)
+        neighbours = Neighbours(home)
         settings = runner.settings
         media = (
-            MediaRoute(settings.page_url, runner.guard, runner.home.root / "shared.json")
+            MediaRoute(settings.page_url, runner.guard, home / "shared.json")
             if settings.page_url
             else None
         )

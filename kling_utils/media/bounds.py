@@ -55,6 +55,10 @@ UPLOADS_IN_REQUEST = 2
 """Files in one upload: the form has two inputs."""
 UPLOAD_BYTES = 210_000_000
 """Bytes of one upload: a file of 200 MB, the most that the page takes, and its form."""
+UPLOADING, UPLOADING_EACH = 24, 4
+"""Uploads under way, in all and for a visitor: they take 5 GB of disk at most."""
+UPLOAD_WAIT, UPLOAD_RATE = 60.0, 10_000.0
+"""Seconds that an upload may take, and bytes a second for which it may take longer: one that drips would hold its place for good."""
 KEPT_EACH, KEPT = 1_000_000_000, 10_000_000_000
 """Bytes of uploads that are kept for a visitor and in all; beyond, the ones that were not used for longest go first."""
 FETCHED_EACH, FETCHED = 600_000_000, 4_000_000_000

@@ -34,6 +34,8 @@ class Page(gr.Blocks):
     ) -> dict[str, Any]:
         """As gradio's. The values and the event's data are checked first: gradio fetches an address that stands in a file's place."""
         fn = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
+        if fn.fn is None:  # of a script of the page alone
+            raise gr.Error("The server does nothing for this.", print_exception=False)
         given = inputs if isinstance(inputs, list) else []
         if len(given) != len(fn.inputs):
             given = [None] * len(fn.inputs)

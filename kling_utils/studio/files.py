@@ -108,7 +108,7 @@ def _plain(path: Path, name: str) -> str:
 
 
 def copies(job: Job) -> list[Path]:
-    """What the cache holds of a job's files, whichever visitor's form or trim it was made for: the same content, and all that was made of it."""
+    """What the cache holds of a job's files: the same content, also as uploads of its owner, and all that was made of it."""
     with _lock:
         for copy in [each for each in _sources if not each.exists()]:
             del _sources[copy]

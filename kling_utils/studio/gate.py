@@ -7,8 +7,12 @@ something with a cookie must come from the page itself.
 
 from __future__ import annotations
 
+import asyncio
+import collections
+import contextlib
 import json
 import re
+import time
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -38,6 +42,9 @@ EVENT_BYTES = 2_000_000
 _PART = re.compile(rb"content-disposition:([^\r\n]*)\r\n", re.IGNORECASE)
 _PART_HEADER = 9000
 """Bytes in which the header of a part ends: Gradio reads at most 8,192."""
+SESSIONS = 10_000
+"""Sessions of the page whose visitor is known, the newest ones."""
+_ANOTHER = "This session is another visitor's. Nothing was changed. Load the page again."
 _READS = ("GET", "HEAD", "OPTIONS")
 _YEAR = 365 * 86400
 _PORTS = {"http": "80", "https": "443"}
@@ -52,6 +59,8 @@ class Gate:
         self._app, self._settings, self._tokens = app, settings, tokens
         self._root = root_path.rstrip("/")
         self._own = frozenset(map(_netloc, settings.frame_hosts))
+        self._sessions: collections.OrderedDict[str, str] = collections.OrderedDict()
+        self._uploading: collections.Counter[str] = collections.Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -66,13 +75,17 @@ class Gate:
             await PlainTextResponse(refusal or "There is nothing here.", 403)(scope, receive, send)
             return
         who, token = self._visitor(headers)
+        asked = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+        if not self._same(asked.get("session_hash", [""])[0], who, token):
+            await PlainTextResponse(_ANOTHER, 403)(scope, receive, send)
+            return
         path, marked = self._path(scope), self._marked(send, scope, headers, token)
         if path == "/gradio_api/upload":
             await self._upload(who, scope, receive, marked)
         elif path == "/":
             await self._app(scope, receive, _with_script(marked))
         elif path == "/gradio_api/queue/join" and scope["method"] == "POST":
-            await self._join(scope, receive, marked)
+            await self._join(who, token, scope, receive, marked)
         else:
             await self._app(scope, receive, marked)
 
@@ -121,6 +134,17 @@ class Gate:
         new = visitor.fresh()
         return new, self._tokens.sign(new.id)
 
+    def _same(self, session: object, who: Visitor, token: str) -> bool:
+        """Is a session the visitor's who began it? One without a cookie begins none: each of its requests would be another visitor's."""
+        if not isinstance(session, str) or not session:
+            return True
+        owner = self._sessions.get(session)
+        if owner is None and not token:
+            owner = self._sessions[session] = who.id
+            if len(self._sessions) > SESSIONS:
+                self._sessions.popitem(last=False)
+        return owner is None or owner == who.id
+
     # -- what is added to an answer
 
     def _marked(self, send: Send, scope: Scope, headers: Headers, token: str) -> Send:
@@ -151,7 +175,9 @@ class Gate:
 
     # -- payloads
 
-    async def _join(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _join(
+        self, who: Visitor, token: str, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         """Pass an event on whose payload has the form that Gradio's page sends."""
         body, more = bytearray(), True
         while more:
@@ -162,8 +188,12 @@ class Gate:
                 text = "This form is too large. Nothing was sent or spent."
                 await PlainTextResponse(text, 413)(scope, receive, send)
                 return
-        if not _formed(bytes(body)):
+        event = _event(bytes(body))
+        if event is None:
             await PlainTextResponse("This is no event of the page.", 422)(scope, receive, send)
+            return
+        if not self._same(event.get("session_hash"), who, token):
+            await PlainTextResponse(_ANOTHER, 403)(scope, receive, send)
             return
         given = [{"type": "http.request", "body": bytes(body), "more_body": False}]
 
@@ -181,14 +211,31 @@ class Gate:
             text = f"An upload may have {bounds.UPLOAD_BYTES / 1e6:.0f} MB. Nothing was kept."
             await PlainTextResponse(text, 413)(scope, receive, send)
             return
-        seen, start, body = 0, dict[str, object](), bytearray()
+        if (
+            self._uploading[who.owner] >= bounds.UPLOADING_EACH
+            or self._uploading.total() >= bounds.UPLOADING
+        ):
+            text = "Other uploads are under way. Nothing was kept. Try again in a minute."
+            await PlainTextResponse(text, 503)(scope, receive, send)
+            return
+        self._uploading[who.owner] += 1
+        try:
+            await self._take(who, scope, receive, send)
+        finally:
+            self._uploading[who.owner] -= 1
+            self._uploading += collections.Counter()  # drops the zeros
 
-        tail = b""
+    async def _take(self, who: Visitor, scope: Scope, receive: Receive, send: Send) -> None:
+        seen, start, body = 0, dict[str, object](), bytearray()
+        began, tail = time.monotonic(), b""
 
         async def counted() -> Message:
             """The next part of the body. Of an error that is raised here Gradio removes what it has written."""
             nonlocal seen, tail
-            message = await receive()
+            message: Message = {"type": "http.disconnect"}
+            due = began + bounds.UPLOAD_WAIT + seen / bounds.UPLOAD_RATE
+            with contextlib.suppress(TimeoutError):
+                message = await asyncio.wait_for(receive(), due - time.monotonic())
             if message["type"] == "http.disconnect":
                 raise MultiPartException("The upload broke off.")
             body = message.get("body", b"")
@@ -252,27 +299,27 @@ def _with_script(send: Send) -> Send:
     return added
 
 
-def _formed(body: bytes) -> bool:
-    """Is it an event of the page? A file that lies at an address is none: Gradio would fetch it itself, past the guard."""
+def _event(body: bytes) -> dict[str, object] | None:
+    """An event of the page, or None. A file that lies at an address is none: Gradio would fetch it itself, past the guard."""
     try:
         event = json.loads(body)
     except (ValueError, RecursionError):
-        return False
+        return None
     if not isinstance(event, dict) or not isinstance(event.get("data", []), list):
-        return False
+        return None
     if not isinstance(event.get("event_data"), dict | None):
-        return False
+        return None
     waiting: list[object] = [event]
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):
             path = value.get("path")
             if isinstance(path, str) and path.strip().lower().startswith(("http:", "https:")):
-                return False
+                return None
             waiting += value.values()
         elif isinstance(value, list):
             waiting += value
-    return True
+    return event
 
 
 def _netloc(origin: str, like: str = "") -> str:

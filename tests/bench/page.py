@@ -59,7 +59,6 @@ def environment(folder: Path, port: int) -> dict[str, str]:
     }
     ours = {
         "KLING_HOME": str(folder / "home"),
-        "GRADIO_TEMP_DIR": str(folder / "cache"),
         "GRADIO_ANALYTICS_ENABLED": "False",
     }
     return plain | ours | {"GRADIO_SERVER_PORT": str(port), "HOME": str(folder)}

@@ -102,9 +102,9 @@ def left(owned: Served) -> list[str]:
     folder = owned.home.parent
     return [
         str(path.relative_to(folder))
-        for place in ("cache", "home/jobs")
+        for place in ("home/page", "home/jobs")
         for path in Path(folder, place).rglob("*")
-        if path.is_file()
+        if path.is_file() and path.name != "lock"
     ]
 
 

@@ -34,6 +34,8 @@ class Served:
     home: Path
     restart: Callable[[], None] = lambda: None
     """Ends the process, and starts it again with the same port and home."""
+    kill: Callable[[], None] = lambda: None
+    """Kills the process, which gets no say, and starts it again."""
 
 
 @dataclass
@@ -77,7 +79,6 @@ def serving(folder: Path, *program: str) -> Iterator[Served]:
     ours = {
         "KLING_HOME": str(folder / "home"),
         "GRADIO_SERVER_PORT": str(port),
-        "GRADIO_TEMP_DIR": str(folder / "cache"),
         "HOME": str(folder),
     }
     theirs = {
@@ -115,9 +116,15 @@ def serving(folder: Path, *program: str) -> Iterator[Served]:
         stop()
         start()
 
+    def kill() -> None:
+        process = running.pop()
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(20)
+        start()
+
     try:
         start()
-        yield Served(url, log, folder / "home", restart)
+        yield Served(url, log, folder / "home", restart, kill)
     finally:
         if running:
             stop()

@@ -202,7 +202,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def pressed(url: str, name: str, inputs: list[Any], data: Any = None) -> str:
     """What the first event of that name answers over HTTP, as text."""
     events = httpx.get(f"{url}/config").json()["dependencies"]
-    event = next(e for e in events if e["api_name"] == name)
+    return asked(url, next(e for e in events if e["api_name"] == name), inputs, data)
+
+
+def asked(url: str, event: dict[str, Any], inputs: list[Any], data: Any = None) -> str:
+    """The same for an event of the page's configuration."""
     inputs = inputs + [None] * (len(event["inputs"]) - len(inputs))
     body = {"data": inputs, "fn_index": event["id"], "session_hash": "one", "event_data": data}
     joined = httpx.post(f"{url}/gradio_api/queue/join", json=body)
@@ -217,6 +221,15 @@ def pressed(url: str, name: str, inputs: list[Any], data: Any = None) -> str:
             if "process_completed" in line:
                 break
     return said
+
+
+def test_an_event_of_a_script_alone_is_told_so_and_logs_nothing(served: Served) -> None:
+    events = httpx.get(f"{served.url}/config").json()["dependencies"]
+    scripts = [event for event in events if not event["backend_fn"]]
+    assert scripts
+    for event in scripts:
+        assert "The server does nothing for this" in asked(served.url, event, [])
+    assert "Traceback" not in served.log.read_text("utf-8")
 
 
 def test_over_http_a_file_counts_only_when_it_was_uploaded(

@@ -286,6 +286,37 @@ def test_a_visitor_gets_a_cookie_that_the_page_signed(ask: Ask, tmp_path: Path) 
     assert "set-cookie" not in ask(LOCAL, "/").headers, "at home nobody is told apart"
 
 
+# -- sessions
+
+
+def test_a_session_is_the_visitors_who_began_it(tmp_path: Path) -> None:
+    async def yes(request: Request) -> Response:
+        return JSONResponse("yes")
+
+    inner = Starlette(routes=[Route("/{rest:path}", yes, methods=["GET", "POST"])])
+    settings = load(home=tmp_path / "home", **SPACE)
+    tokens = Tokens(settings.home)
+    client = TestClient(Gate(inner, settings=settings, tokens=tokens))
+    host = {"host": "studio.example.org"}
+    mine, other = (
+        host | {"cookie": f"{COOKIE}={tokens.sign(visitor.fresh().id)}"} for _ in range(2)
+    )
+
+    def status(headers: dict[str, str], session: str) -> tuple[int, int]:
+        event = {"data": [], "fn_index": 0, "session_hash": session}
+        joined = client.post("/gradio_api/queue/join", headers=headers, json=event)
+        url = f"/gradio_api/queue/data?session_hash={session}"
+        return joined.status_code, client.get(url, headers=headers).status_code
+
+    assert status(mine, "one") == (200, 200)
+    assert status(other, "one") == (403, 403)
+    assert status(host, "one") == (403, 403)
+    assert status(mine, "one") == (200, 200)
+    assert status(other, "two") == (200, 200)
+    # a frame without cookies: each of its requests is a new visitor's, and the session knows who it is
+    assert status(host, "three") == status(host, "three") == (200, 200)
+
+
 # -- uploads
 
 
@@ -410,14 +441,16 @@ BOUNDARY = {"host": "127.0.0.1:7860", "content-type": "multipart/form-data; boun
 FILE = b'--XX\r\nContent-Disposition: form-data; name="files"; filename="a.bin"\r\n\r\n'
 
 
-def uploaded(gate: Gate, *chunks: bytes, breaks: bool = False) -> int:
-    """Status of an upload that comes in these chunks, and then ends or breaks off; 0 for none."""
+def uploaded(gate: Gate, *chunks: bytes, breaks: bool = False, hangs: bool = False) -> int:
+    """Status of an upload that comes in these chunks, and then ends, breaks off or says no more; 0 for none."""
     answered: list[Any] = []
     waiting: list[Any] = [{"type": "http.request", "body": c, "more_body": True} for c in chunks]
     end = {"type": "http.disconnect"} if breaks else {"type": "http.request", "body": b""}
     waiting.append(end)
 
     async def receive() -> Any:
+        if hangs and len(waiting) == 1:
+            await asyncio.Event().wait()
         return waiting.pop(0) if waiting else {"type": "http.disconnect"}
 
     async def send(message: Any) -> None:
@@ -471,6 +504,28 @@ def test_an_upload_that_breaks_off_or_is_too_large_leaves_nothing(
     assert not [path for path in cache.rglob("*") if path.is_file()]
     monkeypatch.setattr(bounds, "UPLOAD_BYTES", 500)
     assert uploaded(gate, FILE, b"x" * 1000, b"\r\n--XX--\r\n") == 413
+    assert not [path for path in cache.rglob("*") if path.is_file()]
+
+
+def test_an_upload_that_says_no_more_ends_and_leaves_nothing(
+    gradios: tuple[Gate, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, cache = gradios
+    monkeypatch.setattr(bounds, "UPLOAD_WAIT", 0.05)
+    assert uploaded(gate, FILE, b"x" * 1000, hangs=True) == 400
+    assert not [path for path in cache.rglob("*") if path.is_file()]
+    assert uploaded(gate, FILE, b"x" * 1000, b"\r\n--XX--\r\n") == 200, "its place is free again"
+
+
+def test_uploads_under_way_are_bounded(
+    gradios: tuple[Gate, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, cache = gradios
+    monkeypatch.setattr(bounds, "UPLOADING", 0)
+    assert uploaded(gate, FILE, b"x", b"\r\n--XX--\r\n") == 503
+    monkeypatch.setattr(bounds, "UPLOADING", 9)
+    monkeypatch.setattr(bounds, "UPLOADING_EACH", 0)
+    assert uploaded(gate, FILE, b"x", b"\r\n--XX--\r\n") == 503
     assert not [path for path in cache.rglob("*") if path.is_file()]
 
 
