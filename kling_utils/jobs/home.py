@@ -84,6 +84,15 @@ class Home:
             f"{self.root} cannot be the home of the jobs: {why or 'it cannot be made'}.", hint=hint
         )
 
+    def size(self, job_id: str) -> int:
+        """Bytes that a job's files take: of an input that several jobs use, its share."""
+        total = 0
+        for path in self.folder(job_id).glob("*"):
+            with contextlib.suppress(OSError):
+                stat = path.stat()
+                total += stat.st_size // max(1, stat.st_nlink - 1)  # one link is the pool's
+        return total
+
     def remove(self, job_id: str) -> None:
         """Remove a job's folder. Its name changes first, so that what a kill leaves behind is no job's any more."""
         folder = self.folder(job_id)

@@ -199,6 +199,8 @@ class Runner(Rescue):
             raise have(min(paid, key=lambda twin: _STANDING.index(twin.state)))
         take = max((twin.take for twin in twins), default=0) + 1
         most = None if owner == HOME_OWNER else _WAITING[provider]
+        if owner != HOME_OWNER:
+            self._make_room(owner)
         asked = Asked(request, owner, provider, take, mark, key, image, video, found, found.video)
         try:
             job = self._maker.make(asked, "checked", most=most, known=[t.job_id for t in twins])
@@ -281,6 +283,24 @@ class Runner(Rescue):
         self._access.forget(job_id)
 
     # -- inside
+
+    def _make_room(self, owner: str) -> None:
+        """Remove the oldest ended drafts of visitors where their jobs take too much. Raises ``Busy`` where that does not help."""
+        for whose, most in ((owner, bounds.JOBS_EACH), (None, bounds.JOBS)):
+            jobs = self._store.of_visitors(whose)
+            sizes = {job.job_id: self.home.size(job.job_id) for job in jobs}
+            drafts = [job.job_id for job in jobs if job.draft and job.done]
+            while sum(sizes.values()) > most and drafts:
+                oldest = drafts.pop(0)
+                self._store.delete([oldest], states=("succeeded", "failed"))
+                del sizes[oldest]
+            if sum(sizes.values()) > most:
+                what = "Your videos" if whose else "The videos of this page's visitors"
+                hint = "Download the ones that you want to keep, and delete some."
+                raise Busy(
+                    f"{what} take {most / 1e9:g} GB, the most that is kept here.",
+                    hint=hint if whose else "Delete some of yours, or try again another day.",
+                )
 
     def _advance(self, job_id: str) -> float | None:
         key = self._access.held(job_id)

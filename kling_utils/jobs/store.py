@@ -144,6 +144,13 @@ class Store:
         with self._read.connect() as db:
             return [self._job(row) for row in db.execute(query).mappings()]
 
+    def of_visitors(self, owner: str | None) -> list[Job]:
+        """Jobs of one visitor, or of all of them, the oldest first; none of this home."""
+        theirs = _jobs.c.owner != HOME_OWNER if owner is None else _jobs.c.owner == owner
+        with self._read.connect() as db:
+            rows = db.execute(select(_jobs).where(theirs).order_by(_jobs.c.job_id)).mappings()
+            return [self._job(row) for row in rows]
+
     def exists(self, job_id: str) -> bool:
         with self._read.connect() as db:
             return db.scalar(select(_jobs.c.job_id).where(_jobs.c.job_id == job_id)) is not None

@@ -61,6 +61,9 @@ UPLOAD_WAIT, UPLOAD_RATE = 60.0, 10_000.0
 """Seconds that an upload may take, and bytes a second for which it may take longer: one that drips would hold its place for good."""
 KEPT_EACH, KEPT = 1_000_000_000, 10_000_000_000
 """Bytes of uploads that are kept for a visitor and in all; beyond, the ones that were not used for longest go first."""
+JOBS_EACH, JOBS = 3_000_000_000, 20_000_000_000
+"""Bytes of the jobs of a visitor and of all visitors: 50 long clips of the largest size. Beyond, their oldest drafts go first; what was
+paid for stays, and a new job finds no room."""
 FETCHED_EACH, FETCHED = 600_000_000, 4_000_000_000
 """The same for what was fetched from addresses: three clips of the largest size for a visitor."""
 UNREACHABLE_FOR = 45.0

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers.scripted import ScriptedNovita
 from PIL import Image
+from pydantic import SecretStr
 
-from kling_utils.errors import UnreadableMedia
+from kling_utils.errors import Busy, UnreadableMedia
 from kling_utils.jobs.home import Home, new_job_id
 from kling_utils.jobs.intake import Intake
 from kling_utils.jobs.runner import Runner
+from kling_utils.media import bounds
 from kling_utils.media.guard import Guard
 from kling_utils.media.opening import sha256
-from kling_utils.values import MotionRequest
+from kling_utils.values import Job, MotionRequest
 
 
 @pytest.fixture
@@ -87,3 +90,36 @@ def test_copies_of_an_older_program_are_shared(home: Home, picture: Path) -> Non
     assert copies[2].read_bytes() == picture.read_bytes()
     assert pooled(home) == [f"{sha256(picture)}.png"]
     assert result.stat().st_nlink == 1
+
+
+def test_what_a_visitors_jobs_keep_is_bounded_and_drafts_make_room(
+    runner: Runner, request_: MotionRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner._watcher.close()  # nothing goes on by itself
+
+    def made(n: int, *, owner: str = "v2_a", **how: Any) -> Job:
+        job = runner.submit(replace(request_, prompt=str(n)), owner=owner, **how)
+        (job.folder / "result.mp4").write_bytes(bytes(1_000_000))
+        runner._store.change(job.job_id, now=1.0, state="succeeded", video="result.mp4")
+        return job
+
+    paid = made(1, key=SecretStr("sk-a-visitors-own"))
+    drafts = [made(n, draft=True) for n in (2, 3)]
+    other = made(4, owner="v2_b", draft=True)
+    home = made(5, owner="home", draft=True)
+    each = runner.home.size(paid.job_id)
+    assert each > 1_000_000
+    monkeypatch.setattr(bounds, "JOBS_EACH", 2.5 * each)
+    third = made(6, draft=True)
+    left = {job.job_id for job in runner.jobs()}
+    assert left == {job.job_id for job in (paid, drafts[1], other, home, third)}
+    monkeypatch.setattr(bounds, "JOBS_EACH", 0.5 * each)
+    with pytest.raises(Busy, match="Your videos take") as full:
+        made(7, draft=True)
+    assert "delete some" in full.value.hint
+    assert {job.job_id for job in runner.jobs(owner="v2_a")} == {paid.job_id}, "it was paid for"
+    monkeypatch.setattr(bounds, "JOBS", 0.5 * each)
+    with pytest.raises(Busy, match="The videos of this page's visitors take"):
+        made(8, owner="v2_c", draft=True)
+    assert runner.jobs(owner="v2_b") == []
+    assert {job.job_id for job in runner.jobs(owner="home")} == {home.job_id}
