@@ -27,6 +27,14 @@ def missing(job: Job) -> bool:
     return job.state == "succeeded" and (job.video is None or not job.video.is_file())
 
 
+def lost(job: Job) -> bool:
+    """True for a job whose task may still have what was paid for: it was not found before, or its file was removed since."""
+    if missing(job):
+        return job.task_id is not None
+    gone = job.trouble is not None and job.trouble.code in ("TaskNotFound", "LinkExpired")
+    return gone and job.state == "failed" and job.task_id is not None and not job.draft
+
+
 def standing(job: Job) -> str:
     """Why a job that nobody works on stands still."""
     if job.state == "checked":

@@ -17,7 +17,7 @@ from kling_utils.errors import KlingError, MoneyState, Refused
 from kling_utils.jobs.access import Endpoint
 from kling_utils.jobs.intake import fingerprint
 from kling_utils.jobs.maker import Asked, Maker
-from kling_utils.jobs.outcome import missing, named
+from kling_utils.jobs.outcome import lost, named
 from kling_utils.jobs.steps import Steps
 from kling_utils.jobs.store import Twin
 from kling_utils.jobs.views import Views
@@ -43,7 +43,7 @@ class Rescue(Views):
         another key, or by now.
         """
         job = self._store.get(job_id, owner=owner)
-        if (job.done and not _lost(job)) or job.state == "unconfirmed":
+        if (job.done and not lost(job)) or job.state == "unconfirmed":
             return job
         self._access.remember(job_id, key)
         self._access.require(job)  # says what is missing before anything is changed
@@ -53,7 +53,7 @@ class Rescue(Views):
         )  # before it stops waiting: what is leased is not marked as waiting by whoever just looked
         again: dict[str, Any] = (
             {"state": "queued", "trouble": None, "finished_at": None, "video": None}
-            if _lost(job)
+            if lost(job)
             else {}
         )
         try:
@@ -158,7 +158,7 @@ class Rescue(Views):
         """
         wanted = _task(task_id)
         if (known := self.with_task(wanted, owner=owner)) is not None:
-            ended = known.done and not _lost(known)
+            ended = known.done and not lost(known)
             return known if ended else self.resume(known.job_id, key=key)
         if (used := key or self._access.own_key(owner)) is None:
             raise errors.SettingError(
@@ -190,14 +190,6 @@ class Rescue(Views):
         except KlingError as error:
             error.money = money
             raise
-
-
-def _lost(job: Job) -> bool:
-    """Did it fail only because what was paid for could not be found, or was its file removed since?"""
-    if missing(job):
-        return job.task_id is not None
-    gone = job.trouble is not None and job.trouble.code in ("TaskNotFound", "LinkExpired")
-    return gone and job.state == "failed" and job.task_id is not None and not job.draft
 
 
 def _task(task_id: str) -> str:

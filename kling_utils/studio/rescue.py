@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from kling_utils.errors import KlingError
+from kling_utils.jobs.outcome import lost
 from kling_utils.show import cards, words
 from kling_utils.studio import refusal
 from kling_utils.studio.account import key_box
 from kling_utils.studio.desk import Desk, typed_key
 from kling_utils.studio.visitor import Visitor
 from kling_utils.studio.wire import HIDDEN, PRIVATE
-from kling_utils.values import Job
+from kling_utils.values import HOME_OWNER, Job
 
 if TYPE_CHECKING:
     from kling_utils.jobs.runner import Runner
@@ -26,6 +27,10 @@ _GO_ON = {
     "key": (
         "Keys are never stored, so after a restart the job needs yours again. Nothing is sent twice.",
         "Go on",
+    ),
+    "lost": (
+        "The result is not here. It is fetched again where the provider still has it: nothing is sent or paid.",
+        "Fetch it again",
     ),
     "host": (
         "It was sent to another host than the one that is set now. Set NOVITA_BASE_URL back, then go on.",
@@ -77,7 +82,9 @@ class Rescue:
 
     def picture(self, job: Job) -> dict[Any, Any]:
         """Which questions a job needs answered."""
-        waits = "" if job.done else job.waits_for or ("resume" if job.overdue else "")
+        waits: str = job.waits_for or ("resume" if job.overdue else "")
+        if job.done:
+            waits = "lost" if lost(job) else ""
         why, label = _GO_ON.get(waits, ("", "Go on"))
         if job.overdue and not job.waits_for:
             why, label = (
@@ -88,7 +95,10 @@ class Rescue:
             self.doubt: gr.update(visible=job.state == "unconfirmed"),
             self.standing: gr.update(visible=bool(waits)),
             self.why: f'<p class="hint">{cards.escape(why)}</p>' if why else "",
-            self.key: gr.update(visible=waits == "key"),
+            self.key: gr.update(
+                visible=waits == "key"
+                or (waits == "lost" and not job.draft and job.owner != HOME_OWNER)
+            ),
             self.go_on: gr.update(value=label),
             self.ask: gr.update(visible=False),
         }

@@ -335,6 +335,9 @@ def test_a_watcher_without_a_job_leaves_the_page_alone(stand_in: Make, built: Ma
     assert list(seen[0]) == [follow.stop]
 
 
+LINK = Trouble("LinkExpired", "The link has expired.", "", "yes")
+
+
 @pytest.mark.parametrize(
     ("facts", "doubt", "standing"),
     [
@@ -344,6 +347,8 @@ def test_a_watcher_without_a_job_leaves_the_page_alone(stand_in: Make, built: Ma
         ({"state": "queued", "waits_for": "key"}, False, True),
         ({"state": "processing", "overdue": True}, False, True),
         ({"state": "failed"}, False, False),
+        ({"state": "succeeded", "task_id": "t", "video": Path("/gone.mp4")}, False, True),
+        ({"state": "failed", "task_id": "t", "provider": "novita", "trouble": LINK}, False, True),
     ],
 )
 def test_a_job_asks_for_what_it_waits_for(
@@ -354,6 +359,11 @@ def test_a_job_asks_for_what_it_waits_for(
     assert shown[follow.rescue.doubt]["visible"] is doubt
     assert shown[follow.rescue.standing]["visible"] is standing
     assert shown[follow.rescue.key]["visible"] is (facts.get("waits_for") == "key")
+    if facts["state"] in ("succeeded", "failed") and standing:
+        assert shown[follow.rescue.go_on]["value"] == "Fetch it again"
+        theirs = follow.rescue.picture(job("A", "v2_a", **facts))
+        # a visitor's key is not kept
+        assert theirs[follow.rescue.key]["visible"] is (facts.get("provider") == "novita")
 
 
 def test_the_three_ways_out_ask_the_runner_as_the_visitor(
