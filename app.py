@@ -28,6 +28,7 @@ from kling_utils.studio.gate import Gate
 from kling_utils.studio.generate import Generate
 from kling_utils.studio.health import Health
 from kling_utils.studio.inputs import ImageInput, VideoInput
+from kling_utils.studio.lanes import in_lane
 from kling_utils.studio.media_route import MediaRoute
 from kling_utils.studio.neighbours import Neighbours
 from kling_utils.studio.options import Options
@@ -168,11 +169,12 @@ def build(runner: Runner) -> gr.Blocks:
                 **MORE,
             )
         account.forgotten.change(
-            follow.actions.refreshed,
+            in_lane(bounds.checking, follow.actions.refreshed),
             [desk, who, account.box],
             [follow.actions.panel],
             **PRIVATE,
             **HIDDEN,
+            **MANY,
         )
         follow.stop.click(follow.stopped, [desk], [follow.panel, follow.stop], **PRIVATE, **HIDDEN)
     return page

@@ -113,11 +113,14 @@ class Follow:
         filled = [form[0], views[0], form[1], views[1], *form[2:]]
         trim = in_lane(bounds.making, offers.trim)
         offers.panel.trim(trim, [desk, who], [offers.answer, *filled], **common, **MANY)
-        self.reuse.click(offers.again, [desk, who, key], filled, **common)
-        offers.panel.refill(offers.again, [desk, who, key], filled, **common)
-        gr.on([key.blur, key.submit], offers.refreshed, [desk, who, key], [offers.panel], **common)
+        again = in_lane(bounds.checking, offers.again)
+        self.reuse.click(again, [desk, who, key], filled, **common, **MANY)
+        offers.panel.refill(again, [desk, who, key], filled, **common, **MANY)
+        refreshed = in_lane(bounds.checking, offers.refreshed)
+        gr.on([key.blur, key.submit], refreshed, [desk, who, key], [offers.panel], **common, **MANY)
         export.panel.make(export.make, [desk, who], [export.panel], **common, **MANY)
         export.panel.halt(export.halt, [desk], None, **common, queue=False)
+        deleted = in_lane(bounds.checking, self.deleted)
         return [
             offers.panel.act(
                 in_lane(bounds.checking, offers.act),
@@ -126,8 +129,8 @@ class Follow:
                 **common,
                 **MANY,
             ),
-            offers.panel.discard(self.deleted, [desk, who], [offers.answer, gallery], **common),
-            gallery.discard(self.deleted, [desk, who], [offers.answer, gallery], **common),
+            offers.panel.discard(deleted, [desk, who], [offers.answer, gallery], **common, **MANY),
+            gallery.discard(deleted, [desk, who], [offers.answer, gallery], **common, **MANY),
         ]
 
     def picked(self, desk: Desk, who: Visitor, event: gr.EventData) -> str:

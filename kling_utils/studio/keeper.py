@@ -17,15 +17,17 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from kling_utils.errors import KlingError
+from kling_utils.media import bounds
 from kling_utils.show import cards
 from kling_utils.studio import refusal
 from kling_utils.studio.desk import Desk
 from kling_utils.studio.fitting import Fitting
 from kling_utils.studio.inputs import ImageInput, Input, VideoInput
+from kling_utils.studio.lanes import in_lane
 from kling_utils.studio.options import Options
 from kling_utils.studio.theme import static
 from kling_utils.studio.visitor import Tokens, Visitor, of
-from kling_utils.studio.wire import HIDDEN, PRIVATE
+from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
 from kling_utils.values import CHARACTER_ORIENTATIONS, MODEL_NAMES, is_url
 
 if TYPE_CHECKING:
@@ -77,7 +79,8 @@ class Keeper:
         outputs += [*boxes, options.sound, *fitting.choices]
         self.said.dismiss(self.unsaid, [desk], [self.said], **PRIVATE, **HIDDEN)
         self.panel.ask(self.asked, [desk], [who, self.panel], **PRIVATE, **HIDDEN)
-        return self.panel.restore(self.restore, [desk], outputs, **PRIVATE, **HIDDEN)
+        restore = in_lane(bounds.checking, self.restore)
+        return self.panel.restore(restore, [desk], outputs, **PRIVATE, **HIDDEN, **MANY)
 
     # -- what the tab is given
 

@@ -11,12 +11,14 @@ import gradio as gr
 
 from kling_utils.errors import KlingError
 from kling_utils.jobs.outcome import lost
+from kling_utils.media import bounds
 from kling_utils.show import cards, words
 from kling_utils.studio import refusal
 from kling_utils.studio.account import key_box
 from kling_utils.studio.desk import Desk, typed_key
+from kling_utils.studio.lanes import in_lane
 from kling_utils.studio.visitor import Visitor
-from kling_utils.studio.wire import HIDDEN, PRIVATE
+from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
 from kling_utils.values import HOME_OWNER, Job
 
 if TYPE_CHECKING:
@@ -105,16 +107,21 @@ class Rescue:
 
     def wire(self, desk: gr.State, who: Any, key: Any) -> list[Any]:
         """``key`` is the page's own box. Returns the events after which the job is to be watched again."""
-        common = {**PRIVATE, **HIDDEN}
+        common = {**PRIVATE, **HIDDEN, **MANY}
         outputs = [self.ask, self.question, self.sure]
         self.resend.click(self._asked, [desk, who], outputs, **common)
+        adopt, dismiss, resend = (
+            in_lane(bounds.calling, each, busy=lambda error, *_: cards.error(error))
+            for each in (self._adopt, self._dismiss, self._resend)
+        )
+        resume = in_lane(
+            bounds.calling, self._resume, busy=lambda error, *_: (cards.error(error), gr.skip())
+        )
         return [
-            self.adopt.click(self._adopt, [desk, who, key, self.task_id], [self.answer], **common),
-            self.dismiss.click(self._dismiss, [desk, who], [self.answer], **common),
-            self.sure.click(self._resend, [desk, who, key], [self.answer], **common),
-            self.go_on.click(
-                self._resume, [desk, who, self.key], [self.answer, self.key], **common
-            ),
+            self.adopt.click(adopt, [desk, who, key, self.task_id], [self.answer], **common),
+            self.dismiss.click(dismiss, [desk, who], [self.answer], **common),
+            self.sure.click(resend, [desk, who, key], [self.answer], **common),
+            self.go_on.click(resume, [desk, who, self.key], [self.answer, self.key], **common),
         ]
 
     def _adopt(self, desk: Desk, who: Visitor, key: str, task_id: str) -> str:
