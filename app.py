@@ -50,7 +50,7 @@ def build(runner: Runner) -> gr.Blocks:
         title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)
     ) as blocks:
         page: gr.Blocks = blocks
-        desk, who, stored = gr.State(Desk()), gr.State(visitor.UNKNOWN), visitor.storage()
+        desk, who = gr.State(Desk()), gr.State(visitor.UNKNOWN)
 
         gr.HTML(
             theme.static("header.html"),
@@ -145,7 +145,12 @@ def build(runner: Runner) -> gr.Blocks:
         ]
         asks += [
             page.load(
-                arrive.greet, [stored, desk], arrive.outputs(who, stored), **PRIVATE, **HIDDEN
+                arrive.greet,
+                [desk],
+                arrive.outputs(who),
+                js=theme.static("visitor.js"),
+                **PRIVATE,
+                **HIDDEN,
             )
         ]
         for asked in asks:

@@ -37,10 +37,9 @@ class Arrive:
         self._runner, self._image, self._video, self._follow = runner, image, video, follow
         self._generate, self._keeper, self._account = generate, generate.keeper, account
 
-    def outputs(self, who: Any, stored: Any) -> list[Any]:
+    def outputs(self, who: Any) -> list[Any]:
         return [
             who,
-            stored,
             self._follow.history.panel,
             self._follow.trouble,
             self._follow.panel,
@@ -51,9 +50,9 @@ class Arrive:
             self._generate.button,
         ]
 
-    def greet(self, stored: Any, desk: Desk, request: gr.Request) -> tuple[Any, ...]:
+    def greet(self, desk: Desk, request: gr.Request) -> tuple[Any, ...]:
         """Open the job that the address names, else the newest one that is still on its way."""
-        who = desk.who = self._keeper.visitor(request, stored)
+        who = desk.who = self._keeper.visitor(request)
         sees = who.sees
         asked = str(request.query_params.get("job", ""))
         missing = ""
@@ -68,7 +67,6 @@ class Arrive:
                 desk.open(unfinished.job_id)
         return (
             who,
-            self._keeper.token(who),
             history.value(self._runner, who, desk.job_id),
             gr.update(value=missing, visible=bool(missing)),
             {**idle(), "asked": asked} if missing and not desk.job_id else gr.skip(),

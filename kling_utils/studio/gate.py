@@ -13,7 +13,6 @@ import contextlib
 import json
 import re
 import time
-from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -124,18 +123,14 @@ class Gate:
         """The visitor, and the token to set where the browser has none yet."""
         if not visitor.hosted(self._settings, headers):
             return visitor.HOME, ""
-        try:
-            given = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-        except CookieError:
-            given = None
-        known = self._tokens.read(given.value) if given is not None else None
+        known = visitor.known(self._tokens, headers)
         if known is not None:
             return Visitor(known, hosted=True), ""
         new = visitor.fresh()
         return new, self._tokens.sign(new.id)
 
     def _same(self, session: object, who: Visitor, token: str) -> bool:
-        """Is a session the visitor's who began it? One without a cookie begins none: each of its requests would be another visitor's."""
+        """Is a session the visitor's who began it? One without a token begins none: each of its requests would be another visitor's."""
         if not isinstance(session, str) or not session:
             return True
         owner = self._sessions.get(session)

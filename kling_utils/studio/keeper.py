@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+from starlette.datastructures import Headers
 
 from kling_utils.errors import KlingError
 from kling_utils.media import bounds
@@ -78,6 +79,7 @@ class Keeper:
             outputs += [each.source, each.view, each.card, each.address]
         outputs += [*boxes, options.sound, *fitting.choices]
         self.said.dismiss(self.unsaid, [desk], [self.said], **PRIVATE, **HIDDEN)
+        self.panel.forgets(self.forgets, None, [self.said], **PRIVATE, **HIDDEN)
         self.panel.ask(self.asked, [desk], [who, self.panel], **PRIVATE, **HIDDEN)
         restore = in_lane(bounds.checking, self.restore)
         return self.panel.restore(restore, [desk], outputs, **PRIVATE, **HIDDEN, **MANY)
@@ -88,7 +90,8 @@ class Keeper:
         """What a tab is told on arrival, or when its session was ``lost``: the secret name of the session that it has now."""
         desk.arrived, desk.secret = True, secrets.token_urlsafe(24)
         self._remember(desk)
-        return self.value(desk) | {"lost": lost}
+        token = self.tokens.sign(desk.who.id) if desk.who.hosted else ""
+        return self.value(desk) | {"lost": lost, "visitor": token}
 
     def _remember(self, desk: Desk) -> None:
         with self._lock:
@@ -96,13 +99,9 @@ class Keeper:
             while len(self._known) > SESSIONS:
                 self._known.popitem(last=False)
 
-    def visitor(self, request: gr.Request, stored: Any = None) -> Visitor:
-        """Who sent a request; ``stored`` is the token that the browser kept besides its cookie."""
-        return of(self._runner.settings, self.tokens, request, stored)
-
-    def token(self, who: Visitor) -> str:
-        """What the browser keeps of a visitor."""
-        return self.tokens.sign(who.id) if who.hosted else ""
+    def visitor(self, request: gr.Request) -> Visitor:
+        """Who sent a request."""
+        return of(self._runner.settings, self.tokens, Headers(dict(request.headers)))
 
     def asked(self, desk: Desk, request: gr.Request) -> Any:
         """The tab was left alone for a while: is its session still there?"""
@@ -110,6 +109,16 @@ class Keeper:
             return gr.skip(), gr.skip()
         desk.who = self.visitor(request)
         return desk.who, self.hello(desk, lost=True)
+
+    @staticmethod
+    def forgets() -> str:
+        """This browser keeps nothing for the page where it stands."""
+        head = "This browser keeps nothing for a page in a frame"
+        text = "After a reload the page does not know your videos any more: download them before."
+        own = '<a class="kc-act" href="" target="_blank" rel="noopener">Open the page in a tab</a>'
+        more = f'<p class="kc-do">{text}</p><p class="kc-acts">{own}</p>'
+        card = cards.listing(head, (), severity="advice", extra=more)
+        return refusal.closable(card)
 
     def value(self, desk: Desk) -> dict[str, Any]:
         """The form that was checked last, as the tab keeps it: no path is in it."""

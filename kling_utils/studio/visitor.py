@@ -1,7 +1,7 @@
 """Who is at the page.
 
 A visitor is a random id that a secret of the home has signed: it survives a reload and a restart, and cannot be made up. The browser keeps
-it in a cookie, and in its storage where a frame allows no cookies. On one's own machine nobody is told apart: the visitor is the home.
+it in a cookie, and in its storage for frames that allow no cookies. On one's own machine nobody is told apart: the visitor is the home.
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from urllib.parse import urlsplit
-
-import gradio as gr
 
 from kling_utils.settings import Settings
 from kling_utils.values import HOME_OWNER
 
-COOKIE = "motion-control-studio"
+COOKIE, HEADER = "motion-control-studio", "x-studio-visitor"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 FORWARDED = re.compile(
     r"forwarded|client-?ip|real-ip|^via$|^x-(original|proxy|remote|scheme|script-name|nginx|varnish|arr|akamai|envoy|azure|appengine|vercel"
@@ -29,8 +28,6 @@ FORWARDED = re.compile(
 )
 """Names of headers that a proxy adds; browsers and command line clients send none of them."""
 _TOKEN = re.compile(r"(v2_[A-Za-z0-9_-]{32})\.([0-9a-f]{64})")
-# Public on purpose: gradio needs it to read its own value after a restart, and sends it to every browser. It protects nothing.
-_OBFUSCATION = "motion-control-studio"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +56,6 @@ UNKNOWN = Visitor("", hosted=True)
 def fresh() -> Visitor:
     """A visitor who was not here before."""
     return Visitor(f"v2_{secrets.token_urlsafe(24)}", hosted=True)
-
-
-def storage() -> gr.BrowserState:
-    """Where the browser keeps its token besides the cookie."""
-    return gr.BrowserState("", storage_key="motion-control-studio.visitor.v2", secret=_OBFUSCATION)
 
 
 class Tokens:
@@ -103,12 +95,21 @@ def host_name(host: str) -> str:
         return ""
 
 
-def of(settings: Settings, tokens: Tokens, request: gr.Request, stored: object = None) -> Visitor:
-    """The visitor of a request: by the cookie, else by what the browser stored, else a new one."""
-    if not hosted(settings, dict(request.headers)):
+def known(tokens: Tokens, headers: Mapping[str, str]) -> str | None:
+    """The id that a request names: by the cookie, else by the header that the page's script sets; None for a new visitor's."""
+    try:
+        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        cookie = None
+    given = tokens.read(cookie.value) if cookie is not None else None
+    return given or tokens.read(headers.get(HEADER))
+
+
+def of(settings: Settings, tokens: Tokens, headers: Mapping[str, str]) -> Visitor:
+    """The visitor of a request; a new one when it names none."""
+    if not hosted(settings, headers):
         return HOME
-    cookie = dict(request.cookies or {}).get(COOKIE)
-    visitor_id = tokens.read(cookie) or tokens.read(stored)
+    visitor_id = known(tokens, headers)
     return Visitor(visitor_id, hosted=True) if visitor_id is not None else fresh()
 
 

@@ -21,6 +21,11 @@ import os, runpy, sys
 os.environ.update(NOVITA_API_KEY="sk-of-the-owner-0123456789", NOVITA_BASE_URL=sys.argv[1])
 runpy.run_path("app.py", run_name="__main__")
 """
+HOSTED = """
+import os, runpy
+os.environ.update(PUBLIC_BASE_URL="{public}")
+runpy.run_path("app.py", run_name="__main__")
+"""
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
@@ -175,6 +180,37 @@ def test_through_a_proxy_nobody_is_the_owner(mapped: Any, owned: Served) -> None
     page.goto(owned.url)
     page.get_by_text("No key is set, so results are local drafts.").wait_for()
     assert page.get_by_text("This machine's key").count() == 0
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def hosted(tmp_path_factory: pytest.TempPathFactory, elsewhere: int) -> Iterator[Served]:
+    """A page of strangers, which the site at its public address may frame."""
+    public = f"http://site.test:{elsewhere}"
+    program = HOSTED.format(public=public)
+    with serving(tmp_path_factory.mktemp("hosted"), "-c", program) as page:
+        yield page
+
+
+def test_a_hosted_page_in_a_frame_that_blocks_cookies_takes_uploads(
+    mapped: Any, hosted: Served, elsewhere: int
+) -> None:
+    page = mapped.new_page()
+    page.goto(f"http://site.test:{elsewhere}")
+    page.evaluate(
+        "(url) => { const f = document.createElement('iframe'); f.src = url; f.width = 1200; f.height = 900;"
+        " document.body.append(f); }",
+        hosted.url,
+    )
+    frame = page.frame_locator("iframe")
+    frame.get_by_text("No key is set, so results are local drafts.").wait_for()
+    assert page.context.cookies() == [], "this browser keeps none in a frame of another site"
+    frame.locator("#image input[type=file]").set_input_files(
+        {"name": "a.png", "mimeType": "image/png", "buffer": PNG}
+    )
+    frame.locator("#image-report").get_by_text("Cannot be sent like this").wait_for()
+    assert frame.get_by_text("was not uploaded to this page").count() == 0
+    frame.get_by_text("This browser keeps nothing for a page in a frame").wait_for()
     page.close()
 
 

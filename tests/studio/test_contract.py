@@ -52,12 +52,8 @@ def test_the_key_is_read_by_private_events_only(config: dict[str, Any]) -> None:
 
 
 def test_the_key_goes_into_no_state_and_no_browser_storage(config: dict[str, Any]) -> None:
-    kept = [c for c in config["components"] if c["type"] == "browserstate"]
-    assert [c["props"]["storage_key"] for c in kept] == ["motion-control-studio.visitor.v2"]
-    boxes = {number for name, number in by_id(config).items() if name in KEYS}
-    for event in config["dependencies"]:
-        if boxes & set(event["inputs"]):
-            assert not {c["id"] for c in kept} & set(event["outputs"]), event["api_name"]
+    # one of Gradio's ends the page where a frame may keep nothing
+    assert not [c for c in config["components"] if c["type"] == "browserstate"]
 
 
 def test_the_key_boxes_are_masked(config: dict[str, Any]) -> None:

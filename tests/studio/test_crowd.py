@@ -27,6 +27,7 @@ from kling_utils.studio.visitor import Tokens, Visitor
 QUICK = {
     *("says", "emptied", "toggle", "moved", "unsaid", "halt", "stopped", "picked", "cleared"),
     *("open_twin", "still", "looking", "pick", "take", "use", "greet", "asked", "_asked"),
+    "forgets",
 }
 """Handlers that only read the store or change the page: they measure, decode and fetch nothing, and ask no provider or object store."""
 

@@ -544,9 +544,7 @@ def test_an_unfinished_job_is_found_again(stand_in: Make, job: Make, built: Make
     arrive = built(make)
     for asked, opened in (({}, "A"), ({"job": "B"}, "B"), ({"job": "nothing"}, "A")):
         desk = Desk()
-        arrive.greet(
-            "", desk, SimpleNamespace(query_params=asked, headers={"host": "localhost:7860"})
-        )
+        arrive.greet(desk, SimpleNamespace(query_params=asked, headers={"host": "localhost:7860"}))
         assert desk.job_id == opened
 
 

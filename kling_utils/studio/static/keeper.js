@@ -1,12 +1,13 @@
 // Keeps the form over a reload, in this tab alone, and gives it back to a server that does not know it (any more).
-// value: {session, lost, form: {orientation, model, sound, image, video}, send: [field]}. The key is never read here.
+// value: {session, lost, visitor, form: {orientation, model, sound, image, video}, send: [field]}. The key is never read here.
 const KEY = 'motion-control-studio.form.v1';
 const BOXES = { prompt: '#prompt', negative: '#negative' };
 const FIELDS = ['image', 'video'];
 const DAY = 86400000;
-let kept = {}, ready = false, seen = '';
+let kept = {}, ready = false, seen = '', forgets = false;
 const held = {};                                                           // the files that this page has sent: {file, mark}
 try { kept = JSON.parse(sessionStorage.getItem(KEY)) || {}; } catch { kept = {}; }
+try { sessionStorage.length; } catch { forgets = true; }                   // a frame that may keep nothing
 kept.tab ||= String(Math.random()).slice(2);
 
 function database() {
@@ -77,6 +78,8 @@ async function apply() {
   if (!v.session) return;
   if (v.session !== seen) {
     const lost = !!v.lost && !!seen;
+    if (v.visitor) document.dispatchEvent(new CustomEvent('visitor', { detail: v.visitor }));
+    if (v.visitor && forgets && !seen) trigger('forgets', {});
     seen = v.session;
     read();
     const before = kept.session, form = kept.form || {}, texts = kept.texts || {};
