@@ -256,14 +256,16 @@ def copy(
         else sound(clip, recipe)
     )
     clean = ["-map_metadata", "-1", "-map_chapters", "-1", "-movflags", "+faststart"]
+    # a count would drop the sound of an AVI, whose packets have no time of showing
+    whole = recipe.start == 0 and recipe.frames == clip.info.frames
+    count = [] if whole else ["-frames:v", str(recipe.frames)]
     maps = [
         "-map",
         "0:V:0",
         *_heard(clip),
         "-c:v",
         "copy",
-        "-frames:v",
-        str(recipe.frames),
+        *count,
         *heard,
         "-t",
         f"{recipe.seconds + 0.5:.6f}",

@@ -165,7 +165,7 @@ def _make(
     if plan.way == "copy":
         try:
             encode.copy(clip, plan.recipe, dest, on_progress=on_progress, stop=stop)
-            if _as_planned(dest, plan):
+            if _as_planned(dest, plan, sound=clip.streams.sound is not None):
                 return dest, done
         except (FfmpegFailed, UnreadableMedia):
             pass  # packets that an MP4 does not take, or an index that does not tell the truth: then it has to be encoded
@@ -393,6 +393,8 @@ def _copied(
     if info.variable_rate or not streams.timed or not info.frame_rate:
         return None
     frames, length = info.frames, info.duration
+    if trimmed and info.container == "avi":
+        return None  # its packets cannot be counted without losing the sound
     if trimmed:
         cut = encode.copied_frames(clip, start, seconds, short=short)
         if cut is None or cut[1] < float(limit("video.duration").low or 0):
@@ -404,9 +406,11 @@ def _copied(
     return Recipe(info.size, info.frame_rate, frames, start), int(size)
 
 
-def _as_planned(path: Path, plan: VideoPlan) -> bool:
-    """Whether what was copied is legal and whole, and its header says so."""
+def _as_planned(path: Path, plan: VideoPlan, *, sound: bool) -> bool:
+    """Whether what was copied is legal and whole, with its ``sound``, and its header says so."""
     made = probe_video(path)
+    if sound and made.audio_codec is None:
+        return False
     errors = [f for f in check_video(made, "video") if f.severity == "error"]
     whole = (
         abs(made.duration - plan.recipe.seconds) <= 1 / plan.recipe.rate and not made.variable_rate

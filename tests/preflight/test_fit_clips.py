@@ -12,6 +12,7 @@ from helpers.infos import by_code
 
 from kling_utils.errors import Refused, Unrepairable
 from kling_utils.media.probe import probe_video
+from kling_utils.media.streams import look
 from kling_utils.preflight.check import check_video
 from kling_utils.preflight.fit import FitChoices, fit, fit_file, plan_file
 from kling_utils.preflight.plan import Fitted
@@ -104,6 +105,19 @@ def test_a_size_that_changes_within_the_stream(tmp_path: Path, name: str) -> Non
     after = probe_video(made)
     assert (after.size, after.other_sizes, after.frames) == (Size(480, 720), (), 144)
     assert "video.one_size" in [step.code for step in done.done]
+
+
+@pytest.mark.parametrize("sound", ["pcm_s16le", "ac3"])
+@pytest.mark.parametrize("length", [None, 4.0])
+def test_a_repacked_avi_keeps_its_sound(tmp_path: Path, sound: str, length: float | None) -> None:
+    keep = ("-bf", "0", "-g", "24", "-c:a", sound)
+    path = zoo.clip(tmp_path, "old.avi", seconds=6, size="360x480", sound=6, after=keep)
+    made = fit(plan_file(path, choices=FitChoices(length=length)), tmp_path).video
+    assert made is not None
+    info, heard = probe_video(made), look(made).sound
+    assert (info.duration, info.first_picture) == (length or 6.0, 0.0)
+    assert heard is not None
+    assert heard.seconds == pytest.approx(info.duration, abs=0.1)
 
 
 def test_a_header_that_is_too_short(tmp_path: Path) -> None:
