@@ -71,14 +71,15 @@ class Home:
             for folder in (self.root, self.root / "jobs", self.fetched, self.fitted, self.inputs):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
-            raise self._unusable(
+            raise self.unusable(
                 "it is not a folder" if isinstance(error, FileExistsError) else error.strerror
             ) from error
         # its folders are all there: nothing had to be written so far
         if not os.access(self.root, os.W_OK | os.X_OK):
-            raise self._unusable("it cannot be written")
+            raise self.unusable("it cannot be written")
 
-    def _unusable(self, why: str | None) -> SettingError:
+    def unusable(self, why: str | None) -> SettingError:
+        """What is raised where nothing can be kept."""
         hint = "Point KLING_HOME to a folder that can be written, or unset it for the system's own."
         return SettingError(
             f"{self.root} cannot be the home of the jobs: {why or 'it cannot be made'}.", hint=hint

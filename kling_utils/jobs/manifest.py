@@ -16,6 +16,8 @@ from typing import Any
 LOG = logging.getLogger(__name__)
 NAME = "job.json"
 _VERSION = 1
+_MOST = 2**20
+"""Bytes of a description; real ones have a few thousand."""
 _LEFT_OUT = ("lease_by",)
 
 
@@ -37,21 +39,25 @@ def write(folder: Path, row: Mapping[str, Any]) -> None:
 
 
 def read(folder: Path) -> dict[str, Any] | None:
-    """The row that a folder describes, or None when it describes none."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        told = json.loads((folder / NAME).read_text("utf-8"))
-        row = told.get("job")
-        if told.get("version") == _VERSION and isinstance(row, dict):
-            return row if row.get("job_id") == folder.name else None
-    return None
+    """The row that a folder describes, or None when it describes none. Its values are not checked."""
+    row = _read(folder).get("job")
+    return row if isinstance(row, dict) and row.get("job_id") == folder.name else None
 
 
 def unmade(folder: Path) -> bool:
     """True for a folder that was begun and never got a row."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        told = json.loads((folder / NAME).read_text("utf-8"))
-        return bool(told.get("version") == _VERSION and told.get("job", "") is None)
-    return False
+    return _read(folder).get("job", "") is None
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    """What the file says, or an empty dict where it says nothing that this version knows."""
+    path = folder / NAME
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        if path.is_file() and path.stat().st_size <= _MOST:
+            told = json.loads(path.read_text("utf-8"))
+            if isinstance(told, dict) and told.get("version") == _VERSION:
+                return told
+    return {}
 
 
 def _write(folder: Path, row: dict[str, Any] | None) -> None:

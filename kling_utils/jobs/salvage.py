@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from filelock import FileLock
-from sqlalchemy import Engine
-from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
+from sqlalchemy import Engine, select
+from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
 from kling_utils.errors import MoneyState, SettingError
 from kling_utils.jobs import schema
@@ -87,11 +87,13 @@ def _opened(path: Path) -> Engine:
     _whole(path)
     engine = schema.connect(path)
     try:
-        if path.stat().st_size <= _CHECKED_BYTES:
-            with engine.connect() as db:
+        with engine.connect() as db:
+            if path.stat().st_size <= _CHECKED_BYTES:
                 found = db.exec_driver_sql("PRAGMA quick_check(1)").scalar()
-            if found != "ok":
-                raise _Damaged(str(found))
+                if found != "ok":
+                    raise _Damaged(str(found))
+            for table in schema.metadata.sorted_tables:
+                db.execute(select(table).limit(0))  # another program's database lacks them
         if not os.access(path, os.W_OK):
             raise PermissionError(13, "it cannot be written")
     except BaseException:
@@ -125,10 +127,7 @@ def _damaged(error: Exception) -> bool:
     if isinstance(error, _Damaged):
         return True
     told = str(getattr(error, "orig", error))
-    plain = isinstance(error, DatabaseError) and not isinstance(error, OperationalError)
-    return (plain and any(each in told for each in _DAMAGED)) or (
-        isinstance(error, OperationalError) and any(each in told for each in _DAMAGED[:2])
-    )
+    return isinstance(error, DatabaseError) and any(each in told for each in _DAMAGED)
 
 
 def _set_aside(path: Path) -> None:

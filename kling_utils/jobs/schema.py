@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from sqlalchemy import (
     Boolean,
@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from kling_utils.jobs import manifest
 from kling_utils.jobs.outcome import LOOK_THERE
-from kling_utils.values import TERMINAL
+from kling_utils.values import TERMINAL, Provider, State
 
 metadata = MetaData()
 
@@ -110,17 +110,53 @@ def _described(db: Connection) -> None:
             manifest.write(folder, dict(row))
 
 
-def recovered(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of a job's folder, as it goes on: what was being sent is in doubt, a draft is made again."""
-    known = {column.name for column in jobs.columns}
-    kept = {name: value for name, value in row.items() if name in known}
-    kept = {"overdue": False, "waits_for": "", **kept, "lease_by": None}
+def recovered(row: dict[str, Any]) -> dict[str, Any] | None:
+    """A row of a job's folder, as it goes on: what was being sent is in doubt, a draft is made again.
+
+    None for one that no job can have: a folder may be damaged, copied from elsewhere or forged.
+    """
+    row = {"overdue": False, "waits_for": "", **row, "lease_by": None}
+    kept = {column.name: row.get(column.name) for column in jobs.columns}
+    if not all(_sound(column, kept[column.name]) for column in jobs.columns):
+        return None
     if kept.get("state") == "submitting":
         if kept.get("provider") == "local":
             kept["state"] = "checked"
         else:
             kept |= {"state": "unconfirmed", "trouble": json.dumps(_IN_DOUBT)}
     return kept
+
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "state": get_args(State),
+    "provider": get_args(Provider),
+    "key_from": ("settings", "visitor", "none"),
+    "waits_for": ("", "resume", "key", "host"),
+}
+_FILES = ("image_file", "video_file", "video")
+"""Names of files in the job's folder."""
+_LARGEST = 1e12
+
+
+def _sound(column: Column[Any], value: object) -> bool:
+    """Can the column hold the value? SQLite itself takes anything."""
+    if value is None:
+        return bool(column.nullable)
+    kind = column.type.python_type
+    if isinstance(value, bool) or kind is bool:
+        return isinstance(value, bool) and kind is bool
+    if not isinstance(value, str):
+        fits = isinstance(value, int | float if kind is float else kind)
+        return fits and abs(value) < _LARGEST  # type: ignore[arg-type]
+    length = getattr(column.type, "length", None)
+    plain = value.isprintable() and not {"/", "\\"} & set(value) and value.strip(". ") != ""
+    return (
+        kind is str
+        and (length is None or len(value) <= length)
+        and value == value.encode("utf-8", "replace").decode()
+        and value in _CHOICES.get(column.name, (value,))
+        and (plain or column.name not in _FILES)
+    )
 
 
 _IN_DOUBT = {

@@ -10,7 +10,7 @@ import contextlib
 import json
 import logging
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -32,7 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from kling_utils import events as ev
-from kling_utils.errors import NoSuchJob
+from kling_utils.errors import KlingError, NoSuchJob
 from kling_utils.events import Event
 from kling_utils.jobs import manifest, schema
 from kling_utils.jobs.home import JOB_ID, Home, new_job_id
@@ -105,7 +105,10 @@ class Store:
     def __init__(self, home: Home, worker: str = "") -> None:
         home.make()
         self.home = home
-        self.presence = Presence(home.workers, worker or new_job_id())
+        try:
+            self.presence = Presence(home.workers, worker or new_job_id())
+        except OSError as error:
+            raise home.unusable(error.strerror) from error
         self.worker = self.presence.worker
         try:
             self._read = rescued(home)
@@ -419,13 +422,14 @@ class Store:
         count = 0
         with self._write.begin() as db:
             for row in self._differing(db):
-                try:
-                    with db.begin_nested():
-                        db.execute(delete(_jobs).where(_jobs.c.job_id == row["job_id"]))
-                        db.execute(insert(_jobs).values(row))
-                except SQLAlchemyError:
-                    LOG.warning("%s could not be taken from its folder", row["job_id"])
-                    continue
+                # the same request may be under way as a job of another home whose folders were copied here
+                same = _same(row["owner"], row["provider"], row["fingerprint"])
+                same &= _jobs.c.job_id != row["job_id"]
+                takes = set(db.scalars(select(_jobs.c.take).where(same)))
+                if row["take"] in takes:
+                    row["take"] = max(takes) + 1
+                db.execute(delete(_jobs).where(_jobs.c.job_id == row["job_id"]))
+                db.execute(insert(_jobs).values(row))
                 self._describe(db, row["job_id"])
                 note = _EVENT.dump_json(ev.Note(text=_CAME_BACK, lasting=True)).decode()
                 told = {"job_id": row["job_id"], "at": row["updated"], "event": note}
@@ -443,11 +447,22 @@ class Store:
             state, updated = known.get(folder.name, ("", -1.0))
             if not JOB_ID.fullmatch(folder.name) or state in TERMINAL or folder.name in held:
                 continue
-            row = manifest.read(folder)
-            newer = row is not None and row.get("updated", -1.0) > updated
-            if row is not None and newer and row.get("state") != state:
-                found.append(schema.recovered(row))
+            told = manifest.read(folder)
+            if told is None or told.get("state") == state:
+                continue
+            row = schema.recovered(told)
+            if row is None or not self._readable(row):
+                LOG.warning(
+                    "%s describes no job that this program can read", folder / manifest.NAME
+                )
+            elif row["updated"] > updated:
+                found.append(row)
         return found
+
+    def _readable(self, row: dict[str, Any]) -> bool:
+        with contextlib.suppress(KlingError, ValueError, TypeError, RecursionError):
+            return bool(self._job(row))
+        return False
 
     # -- rows to values
 
@@ -464,7 +479,7 @@ class Store:
             )
         return row
 
-    def _job(self, row: RowMapping) -> Job:
+    def _job(self, row: Mapping[str, Any] | RowMapping) -> Job:
         folder = self.home.folder(row["job_id"])
         request = MotionRequest(
             image=folder / row["image_file"],

@@ -209,3 +209,103 @@ def test_trouble_of_the_disk_is_a_sentence(home: Home) -> None:
         "x", {}, sqlite3.OperationalError("attempt to write a readonly database")
     )
     assert "KLING_HOME" in salvage.explained(only, home).hint
+
+
+ODD = (
+    {"updated": "x"},
+    {"updated": None},
+    {"created": float("nan")},
+    {"created": 1e300},
+    {"take": 10**30},
+    {"take": "x"},
+    {"state": "flying"},
+    {"state": ["queued"]},
+    {"provider": "other"},
+    {"owner": 5},
+    {"owner": "o" * 65},
+    {"key_from": "a friend"},
+    {"waits_for": "moon"},
+    {"overdue": "maybe"},
+    {"progress": "x"},
+    {"parameters": "garbage"},
+    {"parameters": '{"other": 1}'},
+    {"parameters": "[" * 100_000},
+    {"quote": "{"},
+    {"trouble": "[]"},
+    {"task_id": "\ud800"},
+    {"image_file": "../../../etc/passwd"},
+    {"image_file": "/etc/passwd"},
+    {"video_file": ".."},
+    {"video": "..\\x.mp4"},
+    {"video": "a\0b"},
+)
+
+
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: repr(odd)[:40])
+def test_a_folder_that_describes_no_possible_job_is_left_alone(
+    home: Home, odd: dict[str, object]
+) -> None:
+    store = Store(home)
+    kept, job = add(store, "queued", task_id="t1"), add(store, "queued", task_id="t2")
+    store.close()
+    lose(home)
+    path = job.folder / "job.json"
+    told = json.loads(path.read_text("utf-8"))
+    told["job"] |= odd
+    path.write_text(json.dumps(told))
+    opened = Store(home)
+    assert [each.job_id for each in opened.jobs()] == [kept.job_id]
+    opened.sweep(ended_before=9e9, unused_since=9e9, halves_since=9e9)
+    assert path.exists()
+    opened.close()
+
+
+@pytest.mark.parametrize("text", ["[]", "[" * 100_000, '{"version": 1}', "9" * 5000, "null", None])
+def test_a_description_that_cannot_be_read_is_none(tmp_path: Path, text: str | None) -> None:
+    if text is None:
+        os.mkfifo(tmp_path / "job.json")  # nobody waits for its other end
+    else:
+        (tmp_path / "job.json").write_text(text)
+    assert manifest.read(tmp_path) is None
+    assert not manifest.unmade(tmp_path)
+
+
+def test_folders_of_another_home_come_in_beside_the_same_request(
+    home: Home, tmp_path: Path
+) -> None:
+    stores = [Store(home), Store(Home(tmp_path / "other"))]
+    first, second = (add(store, "queued", task_id=f"t{n}") for n, store in enumerate(stores))
+    for store in stores:
+        store.close()
+    path = shutil.copytree(second.folder, home.folder(second.job_id)) / "job.json"
+    told = json.loads(path.read_text("utf-8"))
+    told["job"]["fingerprint"] = first.fingerprint
+    path.write_text(json.dumps(told))
+    opened = Store(home)
+    assert {(job.job_id, job.task_id, job.take) for job in opened.jobs()} == {
+        (first.job_id, "t0", 1),
+        (second.job_id, "t1", 2),
+    }
+    opened.close()
+
+
+@pytest.mark.parametrize("table", ["jobs", "events", "jobs(a)"])
+def test_a_database_without_the_jobs_tables_is_set_aside(home: Home, table: str) -> None:
+    store = Store(home)
+    job = add(store, "queued", task_id="t1")
+    store.close()
+    with sqlite3.connect(home.database) as db:
+        db.execute(f"DROP TABLE {table.partition('(')[0]}")
+        if "(" in table:
+            db.execute(f"CREATE TABLE {table}")
+    opened = Store(home)
+    assert opened.get(job.job_id).task_id == "t1"
+    assert len(salvage.set_aside(home)) == 1
+    opened.close()
+
+
+def test_a_file_in_the_place_of_the_locks_is_said(home: Home) -> None:
+    home.make()
+    home.workers.write_text("x")
+    with pytest.raises(SettingError, match=r"cannot be the home of the jobs.*Nothing was spent"):
+        Store(home)
