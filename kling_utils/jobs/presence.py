@@ -22,7 +22,8 @@ class Presence:
     def __init__(self, folder: Path, worker: str) -> None:
         self._folder, self.worker = folder, worker
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock = FileLock(self._path(worker))
+        # not of the thread that made it: handlers, watchers and callers ask from threads of their own
+        self._lock = FileLock(self._path(worker), thread_local=False)
         self._lock.acquire(timeout=0)
 
     def alive(self, worker: str) -> bool:

@@ -150,6 +150,15 @@ def test_a_lease_is_one_processes_until_it_is_gone(store: Store, other: Store) -
     assert other.adoptable() == [job.job_id]
 
 
+def test_a_lease_is_the_processes_in_every_thread(store: Store, other: Store) -> None:
+    job = add(store, state="queued")
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(store.private, job.job_id).result().leased
+        assert pool.submit(store.adoptable).result() == []
+        pool.submit(store.close).result()
+    assert other.claim(job.job_id)
+
+
 def test_leases_are_given_back_in_one_transaction(store: Store, other: Store) -> None:
     for n in range(50):
         add(store, state="queued", fingerprint=f"{n:064}")
