@@ -15,7 +15,7 @@ import numpy as np
 
 from kling_utils.media import ffmpeg
 from kling_utils.media.arrays import Floats
-from kling_utils.media.packets import Table, Track
+from kling_utils.media.packets import MOST_PACKETS, Table, Track
 from kling_utils.values import Size
 
 _APART, _GROWS = 0.9, 1.05
@@ -83,10 +83,13 @@ def pictures(log: bytes) -> list[Picture]:
     return found
 
 
-def readable(path: Path, track: Track, *, timeout: float) -> tuple[float, float] | None:
+def readable(
+    path: Path, track: Track, *, timeout: float, damaged: bool = False
+) -> tuple[float, float] | None:
     """The longest stretch of the clip that can be decoded, in seconds after its first picture; None where all of it can be.
 
-    All of it is decoded. What took longer than ``timeout`` counts as readable up to the last picture.
+    All of it is decoded. What took longer than ``timeout`` counts as readable up to the last picture. ``damaged``: packets are known to be,
+    so a single picture that is missing is a hole, and what follows leans on it.
     """
     table = Table()
     args = [*ffmpeg.source(path), "-map", "0:V:0", "-c:v", "wrapped_avframe"]
@@ -105,17 +108,30 @@ def readable(path: Path, track: Track, *, timeout: float) -> tuple[float, float]
     if not len(made) or not made.tick:
         return (0.0, 0.0)
     there = np.sort(made.times).astype(np.float64) * float(made.tick)
-    return _longest(wanted, there) if len(there) < len(wanted) else None
+    hole = 0.0 if damaged else _HOLE
+    return _longest(wanted, there, hole) if len(there) < len(wanted) else None
 
 
-def _longest(wanted: Floats, there: Floats) -> tuple[float, float] | None:
+def unbroken(track: Track) -> tuple[float, float] | None:
+    """The longest stretch whose packets are there; None where none is missing. For a file in which some were lost."""
+    there = np.sort(track.times).astype(np.float64) * float(track.tick)
+    if len(there) < 3:
+        return None
+    step = float(np.median(np.diff(there)))
+    count = round((there[-1] - there[0]) / step) if step > 0 else 0
+    if not 0 < count <= MOST_PACKETS:
+        return None
+    return _longest(np.linspace(there[0], there[-1], count + 1), there, _HOLE)
+
+
+def _longest(wanted: Floats, there: Floats, hole: float) -> tuple[float, float] | None:
     """From when each picture is ``wanted`` and when one was ``there``: the longest stretch without a hole; None for no hole at all."""
     step = float(np.median(np.diff(wanted))) if len(wanted) > 1 else 0.04
     end = float(wanted[-1]) + step
     begins = np.concatenate([[float(wanted[0]) - step], there])
     ends = np.concatenate([there, [end]])
     usual = np.interp(begins, wanted, np.append(np.diff(wanted), step))
-    gaps = (ends - begins - step > _HOLE) & (ends - begins > 1.5 * usual)
+    gaps = (ends - begins - step > hole) & (ends - begins > 1.5 * usual)
     if not gaps.any():
         return None
     borders = np.flatnonzero(gaps)

@@ -31,6 +31,10 @@ __all__ = ["probe_image", "probe_video"]
 _AGAIN = "Export, record or download it again: this copy is incomplete or damaged."
 _HOLES = ("Invalid NAL unit size", "missing picture in access unit")
 """What ffmpeg says of a packet that is none, although it decodes only key pictures here: it looks into each packet of H.264."""
+_LOST = ("EBML number", "exceeds containing master element")
+"""What ffmpeg says of a Matroska file of which a part is something else: it goes on at the next cluster."""
+_WALKS = {"hevc": "hevc_mp4toannexb", "vp9": "vp9_metadata", "av1": "av1_metadata"}
+"""Filters that look into each packet of codecs of which ffmpeg does not do so by itself."""
 _WORTH_KEEPING = 1.0
 """Seconds of a file that was cut off: less is no clip."""
 _AS_CLIP = "Save or convert it as MP4 (H.264) and choose that file."
@@ -153,7 +157,7 @@ def _measure(
     found, tracks = _list(path, both, timeout, meanwhile)
     pictures = decoded.pictures(found.log)
     plain = not found.code and 0 < len(tracks.track(1)) <= len(pictures)
-    plain = plain and not any(sign in _complaints(found) for sign in _HOLES)
+    holes = any(sign in _complaints(found) for sign in _HOLES)
     if found.code:
         # without a decoder, or with not a picture out of it, ffmpeg gives up before it has listed everything
         found, tracks = _list(path, [*copy, *table], timeout, None)
@@ -170,9 +174,29 @@ def _measure(
             raise _no_clip(path, kind, found, listing)
         return _Measured(listing, video, track, pictures, there)
     stretch = None
-    if len(track) and not track.encrypted and (not plain or track.zeros):
-        stretch = decoded.readable(path, track, timeout=timeout)
+    if len(track) and not track.encrypted:
+        damaged = holes or track.zeros > 0 or (plain and _walked(path, video, timeout))
+        if damaged or not plain:
+            stretch = decoded.readable(path, track, timeout=timeout, damaged=damaged)
+        if stretch is None and any(sign in _complaints(found) for sign in _LOST):
+            stretch = decoded.unbroken(track)
     return _Measured(listing, video, track, pictures, stretch)
+
+
+def _walked(path: Path, video: Stream, timeout: float) -> bool:
+    """True where the inner structure of a packet is damaged, as far as it can be told without decoding."""
+    walk = _WALKS.get(video.codec)
+    if walk is None:
+        return False
+    copy = ["-map", "0:V:0", "-c", "copy", "-bsf:v", walk, "-f", "null", "-"]
+    args = ["-nostats", "-loglevel", "error", *ffmpeg.source(path), *copy]
+    try:
+        walked = ffmpeg.run(
+            args, timeout=timeout, check=False, quiet=False, memory=bounds.LOOK_MEMORY
+        )
+    except ffmpeg.TimedOut:
+        return False
+    return "Error applying bitstream filters" in walked.stderr or "Invalid OBU" in walked.stderr
 
 
 def _list(

@@ -403,6 +403,14 @@ def _second_half(path: Path, made: Callable[[int], bytes], mark: str) -> Path:
     return changed(path, bytes(data), mark)
 
 
+def holed(path: Path, size: int, *, zeros: bool = False) -> Path:
+    """From the middle on, ``size`` bytes are those of something else, or zeros."""
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + size] = bytes(size) if zeros else random.Random(3).randbytes(size)
+    return changed(path, bytes(data), "holed")
+
+
 def header_length(path: Path, seconds: float) -> Path:
     """The header of each track tells another length than its packets have."""
     data = bytearray(path.read_bytes())

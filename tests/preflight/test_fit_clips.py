@@ -69,6 +69,39 @@ def test_random_bytes_behind_the_only_key_picture(tmp_path: Path) -> None:
     assert info.readable == (0.0, pytest.approx(4.0, abs=0.3))
 
 
+X265 = ("libx265", "-preset", "ultrafast", "-x265-params", "log-level=none:keyint=48")
+VP9 = ("libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-g", "48")
+AV1 = (*zoo.AV1, "-g", "48")
+H264 = ("libx264", "-pix_fmt", "yuv420p", "-g", "48")
+HOLES: list[tuple[str, tuple[str, ...], int, bool]] = [
+    ("fast.mp4", H264, 20_000, False),
+    ("phone.mov", X265, 20_000, False),
+    ("phone.mov", X265, 3000, True),
+    ("browser.mp4", VP9, 20_000, False),
+    ("browser.mp4", AV1, 20_000, False),
+    ("recorded.mkv", H264, 20_000, True),
+    ("recorded.mkv", H264, 20_000, False),
+    ("recorded.webm", ("libvpx", "-deadline", "realtime", "-g", "48"), 20_000, False),
+]
+
+
+@pytest.mark.parametrize(("name", "codec", "size", "zeros"), HOLES)
+def test_a_hole_that_spares_the_key_pictures(
+    tmp_path: Path, name: str, codec: tuple[str, ...], size: int, zeros: bool
+) -> None:
+    whole = zoo.clip(tmp_path, name, seconds=8, size="360x480", codec=codec)
+    assert probe_video(whole).whole
+    path = zoo.holed(whole, size, zeros=zeros)
+    readable = probe_video(path).readable
+    assert readable is not None
+    assert 3.2 < readable[1] - readable[0] < 5
+    assert found(path)["video.decodes"].severity == "error"
+    made, done = fitted(path, tmp_path / "out")
+    assert done.report.ok
+    after = probe_video(made)
+    assert (after.readable, after.variable_rate) == (None, False)
+
+
 def test_a_file_that_was_cut_off_behind_its_index(tmp_path: Path) -> None:
     whole = zoo.clip(tmp_path, seconds=8, size="360x480", after=("-movflags", "+faststart"))
     path = zoo.beginning(whole, 0.6)
