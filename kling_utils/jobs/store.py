@@ -19,6 +19,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Engine,
     RowMapping,
     and_,
     delete,
@@ -99,6 +100,14 @@ class Private:
     """True while a live process works on the job."""
 
 
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file it is that lies there; None where none does."""
+    with contextlib.suppress(OSError):
+        stat = path.stat()
+        return stat.st_dev, stat.st_ino
+    return None
+
+
 class Store:
     """Jobs and their events in ``home``. Thread-safe; any number of processes may share a home."""
 
@@ -110,22 +119,54 @@ class Store:
         except OSError as error:
             raise home.unusable(error.strerror) from error
         self.worker = self.presence.worker
+        self._reopening = threading.RLock()
         try:
-            self._read = rescued(home)
+            self._engine, self._file = rescued(home), _identity(home.database)
         except BaseException:
             self.presence.close()
             raise
-        self._write = schema.writing(self._read)
         self._changed = threading.Condition()
-        self.rebuilt = self._rebuild()
+        self.rebuilt = self._rebuild(self._engine)
 
     def close(self) -> None:
         """Let go of all leases at once, and of the database."""
-        with contextlib.suppress(SQLAlchemyError), self._write.begin() as db:
+        with contextlib.suppress(SQLAlchemyError), schema.writing(self._engine).begin() as db:
             mine = _jobs.c.lease_by == self.worker
             db.execute(update(_jobs).where(mine).values(lease_by=None))
         self.presence.close()  # with it all leases end, also where the database cannot be written
-        self._read.dispose()
+        self._engine.dispose()
+
+    # -- the database
+
+    @property
+    def _read(self) -> Engine:
+        """The database at its path. One that was removed or replaced under this process is opened anew: what other processes write is
+        there, and a request that both knew must not be sent by both."""
+        if _identity(self.home.database) != self._file:
+            with self._reopening:
+                if _identity(self.home.database) != self._file:
+                    self._reopen()
+        return self._engine
+
+    @property
+    def _write(self) -> Engine:
+        return schema.writing(self._read)
+
+    def _reopen(self) -> None:
+        LOG.warning("%s was removed or replaced; it is opened anew", self.home.database)
+        held: list[str] = []
+        mine = select(_jobs.c.job_id).where(_jobs.c.lease_by == self.worker)
+        with contextlib.suppress(SQLAlchemyError), self._engine.connect() as db:
+            held = list(db.scalars(mine))
+        self.home.make()
+        engine = rescued(self.home)
+        self.rebuilt += self._rebuild(engine)
+        with schema.writing(engine).begin() as db:
+            again = _jobs.c.job_id.in_(held) & self._free(db)
+            db.execute(update(_jobs).where(again).values(lease_by=self.worker))
+        before, self._engine = self._engine, engine  # other threads meet it when all is there
+        self._file = _identity(self.home.database)
+        before.dispose()
 
     # -- reading
 
@@ -411,16 +452,16 @@ class Store:
             more = {"state": "queued", "task_id": task_id, "queued_at": now, "trouble": None}
             manifest.write(folder, {**row, **more, "updated": now})
 
-    def _rebuild(self) -> int:
+    def _rebuild(self, engine: Engine) -> int:
         """Take from the folders what the database lacks: jobs that it does not have, and what it does not know of unfinished ones.
 
         The number of jobs. Under the write lock database and folders agree, so what differs was lost.
         """
-        with self._read.connect() as db:
+        with engine.connect() as db:
             if not self._differing(db):
                 return 0
         count = 0
-        with self._write.begin() as db:
+        with schema.writing(engine).begin() as db:
             for row in self._differing(db):
                 # the same request may be under way as a job of another home whose folders were copied here
                 same = _same(row["owner"], row["provider"], row["fingerprint"])

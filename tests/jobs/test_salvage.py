@@ -289,6 +289,28 @@ def test_folders_of_another_home_come_in_beside_the_same_request(
     opened.close()
 
 
+@pytest.mark.parametrize("put_back", [False, True])
+def test_a_database_that_goes_away_under_a_process_is_the_others_as_well(
+    home: Home, put_back: bool
+) -> None:
+    store = Store(home)
+    held, sending = add(store, "queued", task_id="t1"), add(store)
+    old = home.database.read_bytes()
+    lose(home)
+    if put_back:
+        home.database.write_bytes(old)
+    other = Store(home)
+    assert other.claim(sending.job_id)
+    assert not store.change(
+        sending.job_id, now=300.0, leased=True, states=("checked",), state="submitting"
+    ), "it is not sent by both"
+    assert store.claim(held.job_id)
+    assert store.change(held.job_id, now=301.0, leased=True, state="processing"), "and goes on"
+    assert other.get(held.job_id).state == "processing"
+    store.close()
+    other.close()
+
+
 @pytest.mark.parametrize("table", ["jobs", "events", "jobs(a)"])
 def test_a_database_without_the_jobs_tables_is_set_aside(home: Home, table: str) -> None:
     store = Store(home)
