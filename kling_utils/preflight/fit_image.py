@@ -38,6 +38,10 @@ _ANSWERED = frozenset(
 )
 _LOSSLESS = ("PNG", "BMP", "GIF", "TIFF")
 _SEE_THROUGH = ("RGBA", "LA", "PA")
+_LONGEST = 8192
+"""Pixels of the longer side of a padded picture, which has 27 megapixels then. A line of 65535 pixels would become 1,718 megapixels."""
+_LOOKS = 24
+"""Squares of a panorama in which a person is looked for, 20 ms each."""
 
 
 def plan_image(
@@ -84,7 +88,10 @@ def plan_image(
             crop, before, size = box, size, Size(box[2] - box[0], box[3] - box[1])
             add("image.crop", "image.aspect", from_=before, to=size)
         else:
-            padded = _padded(size)
+            inner = _inner(size)
+            if inner != size:
+                add("image.reduce", from_=size, to=inner)
+            size, padded = inner, _padded(inner)
             ground = "its own, blurred" if choices.ground == "blur" else choices.ground
             add("image.pad", "image.aspect", from_=size, to=padded, ground=ground)
             size = padded
@@ -139,7 +146,8 @@ def _made(plan: ImagePlan, work: Path, stop: Callable[[], None]) -> tuple[Path, 
     if plan.crop is not None:
         picture = picture.crop(plan.crop)
     if plan.padded is not None:
-        picture = pictures.pad(picture, plan.padded, plan.ground)
+        inner = _inner(Size(*picture.size))
+        picture = pictures.pad(pictures.scale(picture, inner), plan.padded, plan.ground)
     picture = pictures.scale(picture, plan.size)
     path = work / "image"
     least = int(limit("image.side.kling").low or 0)
@@ -189,6 +197,14 @@ def _padded(size: Size) -> Size:
     return Size(math.ceil(size.height * low), size.height)
 
 
+def _inner(size: Size) -> Size:
+    """The size at which a picture is padded: smaller where the ground would make it huge."""
+    factor = _LONGEST / max(size)
+    if factor >= 1:
+        return size
+    return Size(max(1, round(size.width * factor)), max(1, round(size.height * factor)))
+
+
 def _enlarged(size: Size, least: int) -> Size:
     """The shorter side at ``least``; the longer one rounded down, so that the aspect stays allowed."""
     if size.width <= size.height:
@@ -227,7 +243,7 @@ def _person(picture: Image.Image) -> tuple[float, float, float, float] | None:
     from kling_utils.media.pose import follow
 
     short, long = min(picture.size), max(picture.size)
-    count = math.ceil(2 * long / short) - 1
+    count = min(math.ceil(2 * long / short) - 1, _LOOKS)
     best: tuple[float, float, float, float] | None = None
     for number in range(count):
         at = round((long - short) * number / max(1, count - 1))

@@ -22,6 +22,10 @@ STEPS: dict[str, tuple[str, str]] = {
         "Padded with ground ({ground}): {from_} becomes {to}",
         "The person takes up less of the picture",
     ),
+    "image.reduce": (
+        "Made smaller, from {from_} to {to}: with its ground it would take too much memory to open",
+        "Fine detail",
+    ),
     "image.crop": (
         "Cut around the person: {from_} becomes {to}",
         "What lies outside of the cut is gone",

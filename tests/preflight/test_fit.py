@@ -7,6 +7,7 @@ import re
 import time
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -205,7 +206,28 @@ def test_without_a_person_nothing_is_cut(tmp_path: Path) -> None:
     assert "image.pad" in codes(plan_file(source, choices=FitChoices(shape="crop")).steps)
 
 
-@given(st.integers(20, 6000), st.integers(20, 6000))
+@pytest.mark.parametrize("shape", ["pad", "crop"])
+@pytest.mark.parametrize("size", [(60_000, 1), (2, 60_000), (20_000, 40)])
+def test_ground_around_a_line_does_not_make_it_huge(
+    tmp_path: Path, size: tuple[int, int], shape: Any
+) -> None:
+    source = fit_zoo.saved(Image.new("RGB", size, "red"), tmp_path / "line.png")
+    plan = plan_file(source, choices=FitChoices(ground="blue", shape=shape))
+    assert plan.image is not None
+    assert plan.image.padded is not None
+    assert max(plan.image.padded) == 8192
+    if shape == "crop":
+        return
+    assert codes(plan.steps)[:2] == ["image.reduce", "image.pad"]
+    made = fit(plan, tmp_path).image
+    assert made is not None
+    assert fit_checks.wrong(made) == []
+    with Image.open(made) as picture:
+        middle = (picture.width // 2, picture.height // 2)
+        assert (picture.getpixel((0, 0)), picture.getpixel(middle)) == ((0, 0, 255), (255, 0, 0))
+
+
+@given(st.integers(20, 60_000), st.integers(20, 60_000))
 def test_any_size_of_picture_has_a_legal_plan(width: int, height: int) -> None:
     info = image_info(size=Size(width, height))
     plan = fit_image.plan_image(info, check_image(info), FitChoices())
