@@ -15,6 +15,23 @@ from typing import Any
 _STREAM = re.compile(r"Stream #0:(\d+)(?:\[[^\]]*\])?(?:\([^)]*\))?: (\w+): (.*)")
 _MAPPED = re.compile(r"Stream #(\d+):(\d+) -> #(\d+):(\d+)")
 _HEADER_ENDS = ("Stream mapping:", "Input #1,", "Output #0,", "At least one output file")
+UNDECODED = frozenset(
+    [
+        "4gv",
+        "ac4",
+        "apple_apac",
+        "celt",
+        "codec2",
+        "lc3",
+        "mpegh_3d_audio",
+        "smv",
+        "sonic",
+        "sonicls",
+        "none",
+        "unknown",
+    ]
+)
+"""Sounds that ffmpeg names and has no decoder for: ``apple_apac`` is the spatial sound of phones."""
 _CONTROL = re.compile(rb"[\x01-\x07\x0e-\x1f]")
 
 
@@ -35,7 +52,7 @@ class Stream:
     @property
     def known(self) -> bool:
         """False where ffmpeg has no decoder for it."""
-        return self.codec not in ("none", "unknown")
+        return self.codec not in UNDECODED
 
     def detail(self, name: str) -> str:
         """What stands behind ``name: `` in the tags and side data; empty where it is not there."""

@@ -96,16 +96,10 @@ class Streams:
 
 def look(path: Path) -> Streams:
     """Read the header and list the packets. Raises ``UnreadableMedia`` and ``FfmpegFailed``."""
-    table = Table()
-    maps = ["-map", "0:V:0", "-map", "0:a?", "-c", "copy", "-f", "framecrc", "pipe:1"]
     try:
-        done = ffmpeg.run(
-            ["-nostats", *ffmpeg.source(path), *maps],
-            timeout=30 + path.stat().st_size / 20e6,
-            quiet=False,
-            sink=table.feed,
-            memory=bounds.LOOK_MEMORY,
-        )
+        done, table = _listed(path, sound=True)
+        if done.code:  # a sound whose header says too little is not even listed
+            done, table = _listed(path, sound=False)
     except TooManyPackets as error:
         raise UnreadableMedia(
             f"{path.name} has more than {error.args[0]:,} packets in a stream.",
@@ -136,6 +130,20 @@ def look(path: Path) -> Streams:
         colour=colour_of(picture.words if picture else ""),
         sound=_sound(heard[0][1], heard[0][0], table.track(heard[0][0] + 1)) if heard else None,
     )
+
+
+def _listed(path: Path, *, sound: bool) -> tuple[ffmpeg.Finished, Table]:
+    table, heard = Table(), ["-map", "0:a?"] if sound else []
+    maps = ["-map", "0:V:0", *heard, "-c", "copy", "-f", "framecrc", "pipe:1"]
+    done = ffmpeg.run(
+        ["-nostats", *ffmpeg.source(path), *maps],
+        timeout=30 + path.stat().st_size / 20e6,
+        check=not sound,
+        quiet=False,
+        sink=table.feed,
+        memory=bounds.LOOK_MEMORY,
+    )
+    return done, table
 
 
 def colour(path: Path) -> Colour:

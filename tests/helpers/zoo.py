@@ -475,6 +475,29 @@ def two_sounds(folder: Path) -> Path:
     return changed(path, data.replace(b"A_AAC", b"A_XYZ", 1), "unknown")
 
 
+def spatial_sound(folder: Path) -> Path:
+    """The first sound is Apple's spatial one, which nobody else decodes, the second is AAC."""
+    plain = clip(folder, "phone.mov", seconds=4, size="360x480", sound=4, after=("-bf", "0"))
+    path = folder / "spatial.mov"
+    maps = ["-map", "0:v", "-map", "0:a", "-map", "0:a", "-c", "copy"]
+    turned = ["-display_rotation", "90", "-i", str(plain)]
+    ffmpeg.run(["-y", *turned, *maps, str(path)], timeout=60)
+    data = path.read_bytes()
+    at = data.index(b"mp4a", data.index(b"smhd"))
+    entry = data[at:].replace(b"mp4a", b"apac", 1).replace(b"esds", b"dapa", 1)
+    return changed(path, data[:at] + entry, "apac")
+
+
+def nameless_sound(folder: Path) -> Path:
+    """Of the sound's description nothing is left: no codec, no rate, no channels."""
+    path = clip(folder, "late.mov", seconds=4, size="360x480", sound=4)
+    turned = copied(path, "turned.mov", before=("-display_rotation", "90"))
+    data = turned.read_bytes()
+    at = data.index(b"stsd", data.index(b"smhd")) - 4
+    size = int.from_bytes(data[at : at + 4])
+    return changed(turned, data[: at + 4] + b"free" + data[at + 8 :], f"{size}")
+
+
 def broken_sound(folder: Path) -> Path:
     """It says AC-3, and no packet of it is."""
     made = clip(folder, "plain.mkv", seconds=4, size="360x480", sound=4)

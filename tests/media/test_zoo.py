@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 from helpers import zoo
 
 from kling_utils.media import ffmpeg
+from kling_utils.media.listing import UNDECODED
 from kling_utils.media.probe import probe_video
 from kling_utils.media.streams import look
 from kling_utils.values import Size
@@ -26,6 +28,14 @@ def test_the_bundled_ffmpeg_is_the_one_that_the_zoo_was_run_with() -> None:
     if not os.environ.get("KLING_REQUIRE_FFPROBE") and version != FFMPEG:
         pytest.skip(f"another ffmpeg is bundled here: {version}")
     assert version == FFMPEG
+
+
+def test_sounds_without_a_decoder_are_known() -> None:
+    if ffmpeg.run(["-version"], timeout=20).stdout.decode().split()[2] != FFMPEG:
+        pytest.skip("another ffmpeg is bundled here")
+    told = ffmpeg.run(["-codecs"], timeout=20).stdout.decode()
+    without = re.findall(r"^ \.[E.]A[I.][L.][S.] (\w+)", told, re.MULTILINE)
+    assert set(without) == UNDECODED - {"none", "unknown"}
 
 
 @pytest.fixture(scope="session")

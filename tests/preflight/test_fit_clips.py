@@ -196,6 +196,24 @@ def test_another_sound_is_taken_where_the_first_cannot_be_decoded(tmp_path: Path
     assert probe_video(made).audio_codec == "aac"
 
 
+def test_spatial_sound_counts_as_one_that_cannot_be_decoded(tmp_path: Path) -> None:
+    path = zoo.spatial_sound(tmp_path)
+    info = probe_video(path)
+    assert (info.audio_codec, info.audio_number, info.unknown_sound) == ("aac", 1, False)
+    made, done = fitted(path, tmp_path / "out")
+    assert "video.silent" not in [step.code for step in done.done]
+    assert probe_video(made).audio_codec == "aac"
+
+
+def test_sound_that_says_nothing_of_itself(tmp_path: Path) -> None:
+    path = zoo.nameless_sound(tmp_path)
+    info = probe_video(path)
+    assert (info.audio_codec, info.unknown_sound) == (None, True)
+    made, done = fitted(path, tmp_path / "out")
+    assert "video.silent" in [step.code for step in done.done]
+    assert probe_video(made).size == Size(480, 360)
+
+
 def test_sound_whose_packets_are_none_of_its_codec(tmp_path: Path) -> None:
     path = zoo.broken_sound(tmp_path)
     made, done = fitted(path, tmp_path / "out")
