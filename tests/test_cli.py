@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import typer
-from helpers.scripted import File, HangUp, ScriptedNovita
+from helpers.scripted import File, HangUp, Hold, ScriptedNovita
 from PIL import Image
 
 from kling_utils import cli_words
@@ -489,6 +489,55 @@ def test_ctrl_c_and_a_termination_keep_the_job(
     assert f"resume {job['job_id']}" in err
     novita.state.statuses = ["TASK_STATUS_SUCCEED"]
     assert shell("resume", job["job_id"]).returncode == 0
+    assert novita.state.submit_count == 1
+
+
+def started(novita: ScriptedNovita, picture: Path, address: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "kling_utils", "run", str(picture), address, "--json"]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=environment(novita), stdout=pipe, stderr=pipe, text=True)
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_a_termination_while_the_paid_call_is_answered_waits_for_the_answer(
+    novita: ScriptedNovita, picture: Path, address: str, shell: Shell, by: signal.Signals
+) -> None:
+    held = Hold()
+    novita.state.submits.append(held)
+    with started(novita, picture, address) as process:
+        assert held.arrived.wait(60)
+        process.send_signal(by)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.3)
+        held.answer.set()
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    job = json.loads(out)
+    assert (job["state"], job["task_id"]) == ("queued", next(iter(novita.state.tasks)))
+    again = shell("run", picture, address, "--json")
+    assert again.returncode == 0, again.stderr
+    assert line(again)["job_id"] == job["job_id"]
+    assert novita.state.submit_count == 1
+
+
+def test_a_kill_while_the_paid_call_is_answered_leaves_a_doubt(
+    novita: ScriptedNovita, picture: Path, address: str, shell: Shell
+) -> None:
+    held = Hold()
+    novita.state.submits.append(held)
+    with started(novita, picture, address) as process:
+        assert held.arrived.wait(60)
+        process.kill()
+        process.communicate(timeout=60)
+    held.answer.set()
+    again = shell("run", picture, address, "--json")
+    assert again.returncode == 4, again.stderr
+    assert line(again)["money"] == "unknown"
+    assert novita.state.submit_count == 1
+    found = shell(
+        "resume", line(again)["job_id"], "--task-id", next(iter(novita.state.tasks)), "--json"
+    )
+    assert found.returncode == 0, found.stderr
     assert novita.state.submit_count == 1
 
 

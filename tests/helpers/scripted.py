@@ -65,7 +65,15 @@ class CutAfter:
     sent: int
 
 
-Act = Reply | Stall | Reset | HangUp | CutAfter
+@dataclass
+class Hold:
+    """Submits only: say that the request ``arrived``, and answer as documented when told to ``answer``."""
+
+    arrived: threading.Event = field(default_factory=threading.Event)
+    answer: threading.Event = field(default_factory=threading.Event)
+
+
+Act = Reply | Stall | Reset | HangUp | CutAfter | Hold
 
 
 @dataclass
@@ -331,6 +339,10 @@ def _handler_of(server: ScriptedNovita) -> type[BaseHTTPRequestHandler]:
                 with server.lock:
                     state.submit_count += 1
                     act = state.submits.popleft() if state.submits else None
+                if isinstance(act, Hold):
+                    act.arrived.set()
+                    act.answer.wait(30)
+                    act = None
                 self._do(act) if act else self._authorised(lambda: self._submit(body))
             elif method == "GET" and path == POLL:
                 with server.lock:
