@@ -31,6 +31,10 @@ MAX_RESULT_BYTES = 2_000_000_000
 Tell = Callable[[ev.Event], object]
 
 
+class TaskEnded(Exception):
+    """The provider calls a task failed that it called a success before; the text is its reason."""
+
+
 class Saver:
     """``asked`` polls a job's task anew, for a fresh link."""
 
@@ -45,7 +49,8 @@ class Saver:
         self._asked, self._guard, self._stopping, self._after = asked, guard, stopping, after
 
     def save(self, job: Job, url: str | None, tell: Tell) -> tuple[Path, list[ev.Note]]:
-        """Have the result in the job's folder: where, and what there is to say about it. Raises ``KlingError`` and ``OSError``.
+        """Have the result in the job's folder: where, and what there is to say about it. Raises ``KlingError``,
+        ``OSError`` and ``TaskEnded``.
 
         It is decoded to its end before it counts. What came damaged is fetched again, a few times at once, and kept meanwhile.
         """
@@ -82,8 +87,12 @@ class Saver:
 
     def _fetch(self, job: Job, url: str | None, dest: Path, tell: Tell) -> None:
         def fresh() -> str | None:
-            return self._asked(job).video_url
+            status = self._asked(job)
+            if status.status == "failed":
+                raise TaskEnded(status.reason)
+            return status.video_url
 
+        dest.parent.mkdir(exist_ok=True, mode=0o700)  # somebody may have removed it
         # of a process that was killed: the job is this one's now
         for half in dest.parent.glob(f".{dest.name}.*.part"):
             half.unlink(missing_ok=True)

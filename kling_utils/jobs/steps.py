@@ -31,7 +31,7 @@ from kling_utils.jobs.diary import Diary, Memory
 from kling_utils.jobs.outbox import Outbox
 from kling_utils.jobs.outcome import LOOK_THERE
 from kling_utils.jobs.pace import Pace, next_wait
-from kling_utils.jobs.saving import Saver
+from kling_utils.jobs.saving import Saver, TaskEnded
 from kling_utils.jobs.store import Store, Twin
 from kling_utils.media.guard import Guard
 from kling_utils.novita.backoff import PATIENCE, SUBMIT_PATIENCE, TRIES, full_jitter
@@ -375,6 +375,9 @@ class Steps:
             result, said = self._saver.save(job, link, lambda event: self._diary.change(job, event))
         except Interrupted:
             return self._pace.mishap
+        except TaskEnded as ended:
+            self._diary.fail(job, task_failed(str(ended)))
+            return None
         except LinkExpired as error:  # a store may not have it yet, a gateway may have a bad minute: links live about an hour
             if self._diary.patient(job, 60 * self._pace.late):
                 return self._save_later(job, memory, error)

@@ -71,6 +71,15 @@ _CAME_BACK = "The database did not have this job; it was taken from the job's fo
 WAITING: tuple[State, ...] = ("checked", "submitting", "queued")
 
 
+_TICK = 1e-3
+"""Seconds by which a job's last change grows at least: folder and database are told apart by it, also when a clock is set back."""
+
+
+def _later(now: float) -> ColumnElement[float]:
+    """When a job is changed at ``now``: never before its last change."""
+    return func.max(now, _jobs.c.updated + _TICK)
+
+
 def _same(owner: str, provider: str, fingerprint: str) -> ColumnElement[bool]:
     """The condition that a job is for one request."""
     mine = (_jobs.c.owner == owner) & (_jobs.c.provider == provider)
@@ -348,7 +357,9 @@ class Store:
                 described = select(*_DESCRIBED).where(_jobs.c.job_id == job_id)
                 before = db.execute(described).first()
                 if (
-                    db.execute(update(_jobs).where(where).values(updated=now, **columns)).rowcount
+                    db.execute(
+                        update(_jobs).where(where).values(updated=_later(now), **columns)
+                    ).rowcount
                     == 0
                 ):
                     return False
@@ -450,7 +461,9 @@ class Store:
         row = manifest.read(folder)
         if row is not None:
             more = {"state": "queued", "task_id": task_id, "queued_at": now, "trouble": None}
-            manifest.write(folder, {**row, **more, "updated": now})
+            last = row.get("updated")
+            later = max(now, last + _TICK) if isinstance(last, int | float) else now
+            manifest.write(folder, {**row, **more, "updated": later})
 
     def _rebuild(self, engine: Engine) -> int:
         """Take from the folders what the database lacks: jobs that it does not have, and what it does not know of unfinished ones.

@@ -277,7 +277,7 @@ class Transport:
                 proxies=proxies_for(prepared.url or "", self._proxies),
             )
             try:
-                text = b"".join(_capped(response)).decode("utf-8", "replace")
+                text = b"".join(_capped(response)).decode("utf-8-sig", "replace")
             finally:
                 response.close()
         finally:

@@ -129,6 +129,28 @@ def test_a_task_id_that_the_database_could_not_take_is_in_the_folder(home: Home)
     opened.close()
 
 
+@pytest.mark.parametrize("now", [300.0, 150.0, -9e5])
+def test_what_a_folder_knows_counts_also_when_the_clock_was_set_back(
+    home: Home, now: float
+) -> None:
+    store = Store(home)
+    kept, sending = add(store), add(store, "submitting")
+    store.close()
+    old = home.database.read_bytes()
+    store = Store(home)
+    store.change(kept.job_id, now=now, state="queued", task_id="t8", queued_at=now)
+    store.describe_task(sending.job_id, "t9", now)
+    store.close()
+    lose(home)
+    home.database.write_bytes(old)
+    opened = Store(home)
+    told = [
+        (opened.get(job.job_id).state, opened.get(job.job_id).task_id) for job in (kept, sending)
+    ]
+    assert told == [("queued", "t8"), ("queued", "t9")], "and is not sent a second time"
+    opened.close()
+
+
 def test_a_folder_tells_no_key_and_no_signed_address(home: Home) -> None:
     store = Store(home)
     told = (add(store).folder / "job.json").read_text("utf-8")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers.scripted import Reply, ScriptedNovita
+from helpers.scripted import Reply, ScriptedNovita, task_answer
 
 from kling_utils import events as ev
-from kling_utils.errors import DownloadFailed
+from kling_utils.errors import DownloadFailed, TaskFailed
 from kling_utils.jobs.runner import Runner
 from kling_utils.media import ffmpeg
 from kling_utils.media.probe import probe_video
@@ -98,3 +99,30 @@ def test_a_result_whose_file_was_removed_is_fetched_again(
 
 def test_what_is_whole_has_no_damage(rendered: Path) -> None:
     assert damage(rendered, probe_video(rendered)) == ""
+
+
+def test_a_success_that_becomes_a_failure_ends_the_job(
+    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
+    answer = task_answer("", "TASK_STATUS_SUCCEED")  # without a link
+    novita.state.polls.append(Reply(200, answer))
+    novita.state.statuses = ["TASK_STATUS_FAILED"]
+    novita.state.reason = "the encoder stopped"
+    with pytest.raises(TaskFailed, match="the encoder stopped") as caught:
+        runner.run(request_, progress=False)
+    assert caught.value.money == "unknown"
+    assert runner.jobs()[0].state == "failed"
+
+
+def test_a_result_finds_a_place_where_the_jobs_folder_was_removed(
+    runner: Runner, novita: ScriptedNovita, request_: MotionRequest, rendered: Path
+) -> None:
+    def hear(event: object) -> None:
+        if isinstance(event, ev.Submitted):
+            shutil.rmtree(runner.home.folder(runner.jobs()[0].job_id))
+            novita.state.statuses = ["TASK_STATUS_SUCCEED"]
+
+    novita.state.statuses = ["TASK_STATUS_PROCESSING"]
+    result = runner.run(request_, progress=hear)
+    assert result.video.read_bytes() == rendered.read_bytes()
+    assert novita.state.submit_count == 1

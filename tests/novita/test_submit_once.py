@@ -83,6 +83,11 @@ def test_a_submit_returns_the_task_id(client: Client, server: ScriptedNovita) ->
     assert server.state.tasks[task_id] == BODY
 
 
+def test_a_byte_order_mark_hides_no_task_id(client: Client, server: ScriptedNovita) -> None:
+    server.state.submits.append(Reply(200, b'\xef\xbb\xbf{"task_id": "t1"}'))
+    assert client.submit(BODY) == "t1"
+
+
 @pytest.mark.parametrize(
     "act", [Stall(), Reset(), HangUp()], ids=["read time-out", "reset", "closed"]
 )
