@@ -26,6 +26,7 @@ from helpers.scripted import (
 )
 from PIL import Image
 from pydantic import SecretStr
+from sqlalchemy.event import listen
 
 from kling_utils import errors
 from kling_utils import events as ev
@@ -797,28 +798,22 @@ def test_dismissing_forgets_the_key_and_takes_the_files_back(
 def test_a_task_id_that_could_not_be_written_down_is_written_later(
     make: Any, novita: ScriptedNovita, request_: MotionRequest, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def full(step: str) -> None:
-        if step == "submitted" and not failed:
-            failed.append(step)
-            runner._store._write = Full(runner._store)
+    def sent(step: str) -> None:
+        if step == "submitted":
+            listen(runner._store._read, "begin", full)
 
-    failed: list[str] = []
-    runner = make(after=full)
+    def full(connection: Any) -> None:
+        """The disk is full for one write."""
+        if connection.get_execution_options().get("writes") and not failed:
+            failed.append(True)
+            raise OSError("no space left on device")
+
+    failed: list[bool] = []
+    runner = make(after=sent)
     result, _ = run(runner, request_)
     assert failed
     assert result.job.task_id in caplog.text
     assert novita.state.submit_count == 1
-
-
-class Full:
-    """A disk that is full for one write."""
-
-    def __init__(self, store: Any) -> None:
-        self._store, self._write = store, store._write
-
-    def begin(self) -> Any:
-        self._store._write = self._write
-        raise OSError("no space left on device")
 
 
 def test_a_job_that_is_on_its_way_is_not_deleted_and_money_is_told(
