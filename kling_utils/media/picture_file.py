@@ -131,7 +131,9 @@ def _measured(path: Path) -> tuple[Kind, Header]:
     if kind.phrase.startswith(RAW):
         raise unreadable(path, "image", kind.phrase, _DEVELOP, kind.family)
     if kind.family not in ("image", "heif", "unknown"):
-        raise unreadable(path, "image", f"{kind.phrase}, not a picture", _AS_PICTURE, kind.family)
+        is_one = kind.phrase.endswith(" picture")
+        what = f"{kind.phrase}, {'which is not read here' if is_one else 'not a picture'}"
+        raise unreadable(path, "image", what, _AS_PICTURE, kind.family)
     try:
         header = read_header(path)
     except RawPhoto as error:
