@@ -92,7 +92,7 @@ class Saver:
                 raise TaskEnded(status.reason)
             return status.video_url
 
-        dest.parent.mkdir(exist_ok=True, mode=0o700)  # somebody may have removed it
+        dest.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # somebody may have removed it
         # of a process that was killed: the job is this one's now
         for half in dest.parent.glob(f".{dest.name}.*.part"):
             half.unlink(missing_ok=True)

@@ -25,6 +25,7 @@ from kling_utils.errors import (
     RateLimited,
     SubmitUnconfirmed,
     TaskNotFound,
+    UnreadableMedia,
 )
 from kling_utils.jobs.access import Endpoint
 from kling_utils.jobs.diary import Diary, Memory
@@ -137,6 +138,11 @@ class Steps:
             return self._pace.mishap
         except KlingError as error:
             self._diary.fail(job, error)
+            return None
+        except OSError as error:
+            told = f"A file of the job cannot be read: {error.strerror or error}."
+            hint = "Look at the home's disk and at the job's folder, then give both files again."
+            self._diary.fail(job, UnreadableMedia(told, hint=hint))
             return None
         if not self._diary.change(
             job, states=("checked",), state="submitting", base_url=there.base_url, trouble=None

@@ -11,7 +11,7 @@ import pytest
 from helpers.scripted import Reply, ScriptedNovita, task_answer
 
 from kling_utils import events as ev
-from kling_utils.errors import DownloadFailed, TaskFailed
+from kling_utils.errors import DownloadFailed, TaskFailed, UnreadableMedia
 from kling_utils.jobs.runner import Runner
 from kling_utils.media import ffmpeg
 from kling_utils.media.probe import probe_video
@@ -114,15 +114,31 @@ def test_a_success_that_becomes_a_failure_ends_the_job(
     assert runner.jobs()[0].state == "failed"
 
 
+@pytest.mark.parametrize("every", [False, True])
 def test_a_result_finds_a_place_where_the_jobs_folder_was_removed(
-    runner: Runner, novita: ScriptedNovita, request_: MotionRequest, rendered: Path
+    runner: Runner, novita: ScriptedNovita, request_: MotionRequest, rendered: Path, every: bool
 ) -> None:
     def hear(event: object) -> None:
         if isinstance(event, ev.Submitted):
-            shutil.rmtree(runner.home.folder(runner.jobs()[0].job_id))
+            folder = runner.home.folder(runner.jobs()[0].job_id)
+            shutil.rmtree(folder.parent if every else folder)
             novita.state.statuses = ["TASK_STATUS_SUCCEED"]
 
     novita.state.statuses = ["TASK_STATUS_PROCESSING"]
     result = runner.run(request_, progress=hear)
     assert result.video.read_bytes() == rendered.read_bytes()
     assert novita.state.submit_count == 1
+
+
+def test_a_job_whose_files_were_removed_before_it_was_sent_ends_unspent(
+    make: Callable[..., Runner], novita: ScriptedNovita, request_: MotionRequest
+) -> None:
+    def after(step: str) -> None:
+        if step == "stored":
+            shutil.rmtree(runner.home.root / "jobs")
+
+    runner = make(after=after)
+    with pytest.raises(UnreadableMedia, match="cannot be read: No such file") as caught:
+        runner.run(request_, progress=False)
+    assert caught.value.money == "no"
+    assert novita.state.submit_count == 0
