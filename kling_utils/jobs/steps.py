@@ -259,11 +259,11 @@ class Steps:
 
     def _poll(self, job: Job) -> float | None:
         memory, now = self._diary.remember(job.job_id), self._clock()
+        wait = self._look(job, memory, now)  # first: this machine may have slept for days
+        if not wait:
+            return wait
         late = self._overdue(job, memory, now)
-        if late == "give up":
-            return None
-        wait = self._look(job, memory, now)
-        return self._pace.late if late and wait else wait
+        return None if late == "give up" else self._pace.late if late else wait
 
     def _overdue(self, job: Job, memory: Memory, now: float) -> str:
         since = max(job.queued_at or job.created, memory.resumed_at)

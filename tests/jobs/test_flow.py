@@ -530,6 +530,19 @@ def test_a_task_that_stays_unknown_is_looked_for_a_day_and_then_on_request(
     assert novita.state.submit_count == 1
 
 
+def test_a_task_is_looked_at_once_more_after_days_of_sleep(
+    make: Any, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
+    def after(step: str) -> None:
+        if step == "queued":
+            now[0] += 3 * 86400.0
+
+    now = [1_800_000_000.0]
+    novita.state.statuses = ["TASK_STATUS_SUCCEED"]
+    result, _ = run(make(clock=lambda: now[0], after=after), request_)
+    assert result.video.exists()
+
+
 def test_a_task_that_is_unknown_for_a_moment_is_not_given_up(
     make: Any, novita: ScriptedNovita, request_: MotionRequest
 ) -> None:
