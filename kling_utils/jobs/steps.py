@@ -123,6 +123,7 @@ class Steps:
                 self._prove(there)
                 if wait := self._transport.turn(there.key):
                     return wait
+            memory.lent = True
             published = memory.published or self._outbox.publish(job, there, private)
             if memory.published is None and self._diary.change(
                 job,
@@ -148,7 +149,7 @@ class Steps:
             job, states=("checked",), state="submitting", base_url=there.base_url, trouble=None
         ):
             if not self._store.exists(job.job_id):  # deleted meanwhile
-                list(self._outbox.take_back(job, private))
+                list(self._outbox.take_back(job, private, unsent=True))
             return None  # or another process was faster: it is not sent twice
         self._after("submitting")
         try:
