@@ -49,6 +49,7 @@ NOT_KNOWN = (
     "The provider does not know the task at the moment. It is looked for again for 24 hours; "
     "what was paid for is not given up."
 )
+TURN = "Waiting for its turn: the account takes so many requests in a minute. It is sent by itself."
 READ_AGAIN = "The state can be read again."
 
 
@@ -122,6 +123,7 @@ class Steps:
             if not job.draft:
                 self._prove(there)
                 if wait := self._transport.turn(there.key):
+                    self._diary.say(job, TURN)
                     return wait
             memory.lent = True
             published = memory.published or self._outbox.publish(job, there, private)
