@@ -232,11 +232,7 @@ def resume(
             elif send_again:
                 job = runner.send_again(job_id)
             else:
-                from kling_utils.jobs.outcome import resumed
-
                 job = runner.resume(job_id)
-                if not (job.done or job.state == "unconfirmed"):
-                    say(resumed(job), err=True)
         except KlingError as error:
             end(error, as_json, runner.job(job_id))
         except KeyboardInterrupt:
@@ -415,27 +411,19 @@ def serve(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free one.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Run the loopback server, which speaks Novita's contract and makes local drafts, until Ctrl-C."""
-    from kling_utils.jobs.home import Home
-    from kling_utils.local.server import serve as serve_forever
-    from kling_utils.settings import load
+    """Speak Novita's contract on the loopback address, and make local drafts of what comes, until Ctrl-C."""
+    from kling_utils.jobs.runner import Runner
+    from kling_utils.serve import Served
+    from kling_utils.serve import serve as serve_forever
 
-    def ready(base_url: str, key: str) -> None:
+    def ready(served: Served) -> None:
         if as_json:
-            print_json({"base_url": base_url, "key": key})
+            print_json({"base_url": served.base_url, "key": served.key})
         else:
-            say(f"NOVITA_BASE_URL={base_url}\nNOVITA_API_KEY={key}")
+            say(f"NOVITA_BASE_URL={served.base_url}\nNOVITA_API_KEY={served.key}")
 
-    with ending(as_json):
-        settings = load()
-        home = Home(settings.home)
-        home.make()
-        serve_forever(
-            home.root,
-            port,
-            allow=settings.private_hosts,
-            on_ready=lambda endpoint: ready(endpoint.base_url, endpoint.key),
-        )
+    with ending(as_json), Runner.from_env() as runner:
+        serve_forever(runner, port, on_ready=ready)
 
 
 # -- how it ends

@@ -403,7 +403,7 @@ def end(
         say(
             told(error.report, but=next(iter(error.report.errors), None)), err=True
         )  # above: what counts stays in sight
-    who = "The local server" if job is not None and job.draft else "The provider"
+    who = "The motion engine" if job is not None and job.draft else "The provider"
     say(f"{error.message}" + (f'\n{who} said: "{error.words}"' if error.words else ""), err=True)
     for line in (
         error.hint,

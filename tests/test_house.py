@@ -16,12 +16,13 @@ ROOT = Path(kling_utils.__file__).parent
 FLOOR = {
     **dict.fromkeys(("values", "errors", "events", "settings"), 0),
     **dict.fromkeys(("media", "examples"), 1),
-    **dict.fromkeys(("preflight", "novita", "local", "review"), 2),
-    "show": 3,
+    **dict.fromkeys(("preflight", "draft", "review"), 2),
+    **dict.fromkeys(("show", "providers"), 3),
     **dict.fromkeys(
         ("jobs", "cli_words", "cli_fit"), 4
     ),  # the words know no runner: a command hands them what it has
-    **dict.fromkeys(("cli", "studio"), 5),
+    **dict.fromkeys(("studio", "serve"), 5),
+    "cli": 6,
 }
 UPWARDS = {("values", "show")}  # Shown._repr_html_: values stay cheap to import
 HEAVY = (
@@ -103,7 +104,7 @@ def test_only_settings_reads_the_environment() -> None:
     }
     assert readers == {
         "settings.py",
-        "local/rendering.py",
+        "draft/process.py",
     }  # the latter hands it down to the worker, without the keys
 
 

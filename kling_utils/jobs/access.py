@@ -6,7 +6,6 @@ Owns visitors' keys, which live in this memory for as long as their job needs th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from pydantic import SecretStr
 
@@ -14,23 +13,30 @@ from kling_utils import events as ev
 from kling_utils.errors import CannotServe
 from kling_utils.jobs.outcome import named
 from kling_utils.jobs.store import Store
+from kling_utils.providers.base import Provider
+from kling_utils.providers.http import Transport
+from kling_utils.providers.local import LocalProvider
+from kling_utils.providers.novita import NovitaProvider
 from kling_utils.settings import Settings
-from kling_utils.values import HOME_OWNER, Job, Provider
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a provider is right now, and the key for it."""
-
-    base_url: str
-    key: SecretStr
+from kling_utils.values import HOME_OWNER, Job
+from kling_utils.values import Provider as ProviderName
 
 
 class Access:
-    """Resolves a job to an endpoint. Thread-safe: a dict's own operations are all it needs."""
+    """Resolves a job to its provider. Thread-safe: a dict's own operations are all it needs."""
 
-    def __init__(self, settings: Settings, store: Store, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        *,
+        transport: Transport,
+        local: LocalProvider,
+        clock: Callable[[], float],
+    ) -> None:
         self._settings, self._store, self._clock = settings, store, clock
+        self._transport, self.local = transport, local
+        self._proved: dict[str, float] = {}
         self._keys: dict[str, SecretStr] = {}
 
     def own_key(self, owner: str = HOME_OWNER) -> SecretStr | None:
@@ -38,8 +44,8 @@ class Access:
         mine = owner == HOME_OWNER and not self._settings.hosted
         return self._settings.novita_api_key if mine else None
 
-    def provider_for(self, key: SecretStr | None, owner: str = HOME_OWNER) -> Provider:
-        """Novita with a key, else the server of this home."""
+    def provider_for(self, key: SecretStr | None, owner: str = HOME_OWNER) -> ProviderName:
+        """Novita with a key, else this machine."""
         return "novita" if key is not None or self.own_key(owner) is not None else "local"
 
     def remember(self, job_id: str, key: SecretStr | None) -> None:
@@ -57,16 +63,22 @@ class Access:
     def require(self, job: Job) -> None:
         """Raises ``CannotServe`` when this process cannot go on with the job."""
         if job.provider != "local":
-            self._novita(job)
+            self.novita_of(job)
 
-    def endpoint(self, job: Job) -> Endpoint:
-        """Where the job's provider is now; starts the loopback server when it is needed. Raises ``CannotServe``."""
-        if job.provider != "local":
-            return self._novita(job)
-        from kling_utils.local.server import ensure  # fastapi: only who drafts pays for it
+    def provider(self, job: Job) -> Provider:
+        """Who makes the job's video. Raises ``CannotServe``."""
+        return self.local if job.draft else self.novita_of(job)
 
-        local = ensure(self._store.home.root, allow=self._settings.private_hosts)
-        return Endpoint(local.base_url, SecretStr(local.key))
+    def novita(self, key: SecretStr, *, tries: int = 1) -> NovitaProvider:
+        """The provider of the settings, with that key."""
+        return NovitaProvider(
+            self._settings.novita_base_url,
+            key,
+            transport=self._transport,
+            proved=self._proved,
+            clock=self._clock,
+            tries=tries,
+        )
 
     def servable(self, job_id: str) -> bool:
         """Can this process go on with it? A visitor's job whose key is gone is marked, so that its page can ask for the key."""
@@ -87,7 +99,8 @@ class Access:
             return False
         return True
 
-    def _novita(self, job: Job) -> Endpoint:
+    def novita_of(self, job: Job, *, tries: int = 1) -> NovitaProvider:
+        """The provider of a job that was not drafted here. Raises ``CannotServe``."""
         wanted = self._settings.novita_base_url
         # a key is never sent to a host that it was not meant for, nor a task asked for elsewhere
         if job.base_url not in (None, wanted):
@@ -114,4 +127,4 @@ class Access:
                 ),
                 job,
             )
-        return Endpoint(wanted, key)
+        return self.novita(key, tries=tries)

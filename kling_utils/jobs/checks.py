@@ -5,6 +5,7 @@ Owns how the home, the wire and the rules are put together for a process. Refuse
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -18,20 +19,20 @@ from pydantic import SecretStr
 from kling_utils.errors import KlingError, NotPublished, SettingError
 from kling_utils.jobs.access import Access
 from kling_utils.jobs.home import Home
-from kling_utils.jobs.intake import Intake, Looked, Room
+from kling_utils.jobs.intake import Intake, Looked
 from kling_utils.jobs.store import Store
 from kling_utils.media import bounds
 from kling_utils.media.guard import Guard
-from kling_utils.media.turns import Rate, visitor
-from kling_utils.novita.client import Balance, Client
-from kling_utils.novita.publish import Host, Way, not_public
-from kling_utils.novita.stores import ObjectStore
-from kling_utils.novita.transport import Transport
+from kling_utils.media.turns import Rate
 from kling_utils.preflight import words
 from kling_utils.preflight.check import check, check_image, check_text, check_video
 from kling_utils.preflight.fit import FitChoices, Fitted, Plan, fit, left_in_place, plan_fit
 from kling_utils.preflight.limits import limit
 from kling_utils.preflight.quote import RateCard, expected_seconds, quote
+from kling_utils.providers.http import Transport
+from kling_utils.providers.local import LocalProvider
+from kling_utils.providers.novita import Balance, NovitaAPI
+from kling_utils.providers.publish import Host, ObjectStore, Way, not_public
 from kling_utils.settings import Settings
 from kling_utils.values import (
     HOME_OWNER,
@@ -66,6 +67,7 @@ class Checks:
         *,
         clock: Callable[[], float] = time.time,
         transport: Transport | None = None,
+        local: LocalProvider | None = None,
     ) -> None:
         self.settings = settings
         self._clock = clock
@@ -85,12 +87,17 @@ class Checks:
             wait=self._closing.wait,
         )
         self._intake = Intake(self.home, self.guard)
-        self._repaired = Room(self.home.all_fitted)
         self._balances = Rate(
             bounds.BALANCES, bounds.BALANCES_EACH, bounds.BALANCES_SECONDS, "other keys"
         )
         self._rates = RateCard(std=settings.rate_std, pro=settings.rate_pro)
-        self._access = Access(settings, self._store, clock)
+        self._access = Access(
+            settings,
+            self._store,
+            transport=self._transport,
+            local=local or LocalProvider(settings.home),
+            clock=clock,
+        )
 
     def look(
         self,
@@ -225,15 +232,10 @@ class Checks:
         on_progress: Callable[[float, str], None] | None = None,
         stop: Callable[[], bool] | None = None,
     ) -> Fitted:
-        """Do what a plan says. The new files lie in the home for a day, unless a job makes its own copies.
-
-        Those of visitors have a bound: the oldest make room.
-        """
-        folder = self.home.new_fitted()
-        fitted = fit(plan, folder, on_progress=on_progress, stop=stop)
-        if visitor.get():
-            self._repaired.add(folder, each=bounds.FITTED_EACH, most=bounds.FITTED)
-        return fitted
+        """Do what a plan says. The new files lie in the home for a day, unless a job makes its own copies."""
+        return fit(
+            plan, self.home.fitted / secrets.token_hex(8), on_progress=on_progress, stop=stop
+        )
 
     def quote(self, request: MotionRequest, *, key: SecretStr | None = None) -> Quote | None:
         """What the request will cost; None when the clip cannot be read."""
@@ -276,7 +278,7 @@ class Checks:
             )
         if owner != HOME_OWNER:
             self._balances.count(owner, self._clock())
-        return Client(self.settings.novita_base_url, used, transport=self._transport).balance()
+        return NovitaAPI(self.settings.novita_base_url, used, transport=self._transport).balance()
 
 
 def _with(report: Report, more: tuple[Finding, ...]) -> Report:

@@ -19,7 +19,7 @@ from kling_utils.errors import KlingError
 from kling_utils.jobs import salvage
 from kling_utils.jobs.runner import Runner
 from kling_utils.media import ffmpeg, nets
-from kling_utils.novita.publish import Hosted, Way
+from kling_utils.providers.publish import Hosted, Way
 from kling_utils.settings import unknown_variables
 from kling_utils.values import HOME_OWNER, Finding, Report, Severity
 

@@ -5,7 +5,6 @@ Owns the ways on. Refuses to know how a job is made and in which order its steps
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +13,6 @@ from pydantic import SecretStr
 from kling_utils import errors
 from kling_utils import events as ev
 from kling_utils.errors import KlingError, MoneyState, Refused
-from kling_utils.jobs.access import Endpoint
 from kling_utils.jobs.intake import fingerprint
 from kling_utils.jobs.maker import Asked, Maker
 from kling_utils.jobs.outcome import lost, named
@@ -22,8 +20,9 @@ from kling_utils.jobs.steps import Steps
 from kling_utils.jobs.store import Twin
 from kling_utils.jobs.views import Views
 from kling_utils.jobs.watcher import Watcher
-from kling_utils.novita.client import Client
 from kling_utils.preflight.check import check
+from kling_utils.providers.http import TRIES
+from kling_utils.providers.novita import NovitaProvider
 from kling_utils.values import HOME_OWNER, Job, MotionRequest, State
 
 DOUBT: tuple[State, ...] = ("unconfirmed",)
@@ -87,7 +86,7 @@ class Rescue(Views):
         job = self._store.get(job_id, owner=owner)
         wanted = _task(task_id)
         self._access.remember(job_id, key)
-        self._seen(wanted, self._access.endpoint(job), money=job.money)
+        self._seen(wanted, self._access.novita_of(job, tries=TRIES), money=job.money)
         now = self._clock()
         event = ev.Submitted(task_id=wanted)
         columns: dict[str, Any] = {
@@ -169,7 +168,7 @@ class Rescue(Views):
         found = check(request, image.info, video.info)
         if found.image is None or found.video is None:
             raise Refused(found)
-        self._seen(wanted, Endpoint(self.settings.novita_base_url, used), money="no")
+        self._seen(wanted, self._access.novita(used, tries=TRIES), money="no")
         mark = fingerprint(request, found.image.sha256, found.video.sha256)
         twins = self._store.twins(owner, "novita", mark)
         doubt = next((twin for twin in twins if twin.state == "unconfirmed"), None)
@@ -181,12 +180,10 @@ class Rescue(Views):
             )
         return self.adopt(doubt.job_id, wanted, owner=owner, key=key)
 
-    def _seen(self, task_id: str, there: Endpoint, *, money: MoneyState) -> None:
+    def _seen(self, task_id: str, there: NovitaProvider, *, money: MoneyState) -> None:
         """Raises ``TaskNotFound`` and its like when the provider does not show the task to this key; ``money`` is what they then say."""
         try:
-            # it has ended, and its link is asked for again
-            with contextlib.suppress(errors.DownloadFailed):
-                Client(there.base_url, there.key, transport=self._transport).poll(task_id)
+            there.seen(task_id)
         except KlingError as error:
             error.money = money
             raise

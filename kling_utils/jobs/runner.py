@@ -28,10 +28,10 @@ from kling_utils.jobs.steps import Steps
 from kling_utils.jobs.store import Full, Twin
 from kling_utils.jobs.watcher import Lane, Watcher
 from kling_utils.media import bounds
-from kling_utils.media.names import cut
-from kling_utils.novita.transport import Transport
 from kling_utils.preflight.check import check
 from kling_utils.preflight.plan import FitChoices
+from kling_utils.providers.http import Transport
+from kling_utils.providers.local import LocalProvider
 from kling_utils.settings import Settings, load, unknown_variables
 from kling_utils.values import (
     HOME_OWNER,
@@ -89,16 +89,16 @@ class Runner(Rescue):
         clock: Callable[[], float] = time.time,
         rng: random.Random | None = None,
         transport: Transport | None = None,
+        local: LocalProvider | None = None,
         after: Callable[[str], None] = lambda step: None,
     ) -> None:
-        super().__init__(settings, clock=clock, transport=transport)
+        super().__init__(settings, clock=clock, transport=transport, local=local)
         self._after, self._rng = after, rng or random.Random()  # noqa: S311 - jitter
         self._pace = pace or Pace(interval=settings.poll_interval, deadline=settings.deadline)
         self._maker = Maker(self.home, self._store, self._access, self._rates, clock)
         self._steps = Steps(
             self._store,
-            endpoint=self._access.endpoint,
-            transport=self._transport,
+            provider=self._access.provider,
             guard=self.guard,
             pace=self._pace,
             clock=clock,
@@ -116,10 +116,6 @@ class Runner(Rescue):
             pace=self._pace,
         )
 
-    def __repr__(self) -> str:
-        ended = ", closed" if self._closing.is_set() else ""
-        return f"Runner(home {cut(self.home.root.name, 60)!r}{ended})"
-
     @classmethod
     def from_env(cls) -> Runner:
         """A runner for this process's environment. Raises ``SettingError``; warns of ``KLING_...`` names that mean nothing."""
@@ -131,6 +127,7 @@ class Runner(Rescue):
         """Stop watching. Jobs stay as they are; the next runner of this home goes on with them."""
         self._closing.set()
         self._watcher.close()
+        self._access.local.close()
         self._transport.close()
         self._store.close()
 

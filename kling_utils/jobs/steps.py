@@ -6,7 +6,6 @@ Owns what the answers of a provider mean for a job. Refuses to know when it is c
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import random
 import threading
@@ -21,13 +20,11 @@ from kling_utils.errors import (
     KlingError,
     LinkExpired,
     NoContact,
-    ProviderError,
     RateLimited,
     SubmitUnconfirmed,
     TaskNotFound,
     UnreadableMedia,
 )
-from kling_utils.jobs.access import Endpoint
 from kling_utils.jobs.diary import Diary, Memory
 from kling_utils.jobs.outbox import Outbox
 from kling_utils.jobs.outcome import LOOK_THERE
@@ -35,21 +32,17 @@ from kling_utils.jobs.pace import Pace, next_wait
 from kling_utils.jobs.saving import Saver, TaskEnded
 from kling_utils.jobs.store import Store, Twin
 from kling_utils.media.guard import Guard
-from kling_utils.novita.backoff import PATIENCE, SUBMIT_PATIENCE, TRIES, full_jitter
-from kling_utils.novita.client import Client, TaskStatus
-from kling_utils.novita.failures import task_failed
-from kling_utils.novita.publish import Way
-from kling_utils.novita.transport import Transport
+from kling_utils.providers.base import Provider, TaskStatus
+from kling_utils.providers.failures import task_failed
+from kling_utils.providers.http import PATIENCE, SUBMIT_PATIENCE, TRIES, full_jitter
+from kling_utils.providers.publish import Way
 from kling_utils.values import Job, Trouble
 
 LOG = logging.getLogger(__name__)
-PROVED_FOR, MOST_PROVED = 600.0, 500
-"""Seconds for which an accepted key is not asked about again, and how many keys are remembered."""
 NOT_KNOWN = (
     "The provider does not know the task at the moment. It is looked for again for 24 hours; "
     "what was paid for is not given up."
 )
-TURN = "Waiting for its turn: the account takes so many requests in a minute. It is sent by itself."
 READ_AGAIN = "The state can be read again."
 
 
@@ -60,8 +53,7 @@ class Steps:
         self,
         store: Store,
         *,
-        endpoint: Callable[[Job], Endpoint],
-        transport: Transport,
+        provider: Callable[[Job], Provider],
         guard: Guard,
         pace: Pace,
         clock: Callable[[], float],
@@ -70,18 +62,11 @@ class Steps:
         ways: Callable[[], Sequence[Way]],
         after: Callable[[str], None],
     ) -> None:
-        self._store, self._endpoint = store, endpoint
-        self._transport, self._guard, self._pace, self._clock, self._rng = (
-            transport,
-            guard,
-            pace,
-            clock,
-            rng,
-        )
+        self._store, self._provider = store, provider
+        self._pace, self._clock, self._rng = pace, clock, rng
         self._stopping, self._after = stopping, after
-        self._proved: dict[str, float] = {}
         self._saver = Saver(self._asked, guard=guard, stopping=stopping, after=after)
-        self._outbox = Outbox(store, guard=guard, transport=transport, ways=ways)
+        self._outbox = Outbox(store, guard=guard, ways=ways)
         self._diary = Diary(store, outbox=self._outbox, clock=clock)
 
     def advance(self, job_id: str) -> float | None:
@@ -119,22 +104,20 @@ class Steps:
         private = self._store.private(job.job_id)
         memory = self._diary.remember(job.job_id)
         try:
-            there = self._endpoint(job)
-            if not job.draft:
-                self._prove(there)
-                if wait := self._transport.turn(there.key):
-                    self._diary.say(job, TURN)
-                    return wait
-            memory.lent = True
-            published = memory.published or self._outbox.publish(job, there, private)
-            if memory.published is None and self._diary.change(
-                job,
-                ev.Published(how=published.how, expires_at=published.expires_at),
-                states=("checked",),
-            ):
-                self._after("published")
-            memory.published = published
-            body = self._outbox.body(job, published, private)
+            provider = self._provider(job)
+            if wait := provider.ready():
+                return wait
+            image = video = ""
+            if not provider.takes_files:
+                published = memory.published or self._outbox.publish(job, private)
+                if memory.published is None and self._diary.change(
+                    job,
+                    ev.Published(how=published.how, expires_at=published.expires_at),
+                    states=("checked",),
+                ):
+                    self._after("published")
+                memory.published = published
+                image, video = self._outbox.image(job, private), published.url
         except CannotServe:
             raise
         except Interrupted:  # this program is ending: nothing was sent
@@ -148,14 +131,14 @@ class Steps:
             self._diary.fail(job, UnreadableMedia(told, hint=hint))
             return None
         if not self._diary.change(
-            job, states=("checked",), state="submitting", base_url=there.base_url, trouble=None
+            job, states=("checked",), state="submitting", base_url=provider.base_url, trouble=None
         ):
             if not self._store.exists(job.job_id):  # deleted meanwhile
-                list(self._outbox.take_back(job, private, unsent=True))
+                list(self._outbox.take_back(job, private))
             return None  # or another process was faster: it is not sent twice
         self._after("submitting")
         try:
-            task_id = self._client(there).submit(body)
+            task_id = provider.submit(job, image=image, video=video)
         except SubmitUnconfirmed as error:
             self._diary.doubt(job, error)
             return None
@@ -166,26 +149,6 @@ class Steps:
             return None
         self._after("submitted")
         return self._sent(job, task_id)
-
-    def _prove(self, there: Endpoint) -> None:
-        """Ask for the balance before anything is published, once for a key in a while. Raises the refusal of a key (401, 403).
-
-        Other trouble does not stop a job: a sister host may lack the route.
-        """
-        secret, now = there.key.get_secret_value(), self._clock()
-        mark = hashlib.sha256(f"{there.base_url} {secret}".encode()).hexdigest()
-        if now - self._proved.get(mark, -PROVED_FOR) < PROVED_FOR:
-            return
-        try:
-            self._client(there).balance()
-        except ProviderError as error:
-            if error.status in (401, 403):
-                raise
-        except KlingError:
-            return
-        while len(self._proved) >= MOST_PROVED:
-            self._proved.pop(next(iter(self._proved)))
-        self._proved[mark] = now
 
     def _not_sent(self, job: Job, memory: Memory, error: NoContact | RateLimited) -> float | None:
         """A submit that provably did not arrive, or was refused before work: it is tried again for a minute."""
@@ -451,10 +414,12 @@ class Steps:
     # -- common
 
     def _asked(self, job: Job) -> TaskStatus:
-        return self._client(self._endpoint(job)).poll(job.task_id or "")
-
-    def _client(self, there: Endpoint) -> Client:
-        return Client(there.base_url, there.key, transport=self._transport, tries=1)
+        provider = self._provider(job)
+        if provider.takes_files and job.state == "queued":
+            place = self._store.place(job)
+            if place > 1:  # the first in the queue is begun first
+                return TaskStatus("queued", "queued", place=place)
+        return provider.poll(job)
 
     def _wait(self, job: Job, eta: float | None) -> float:
         memory = self._diary.remember(job.job_id)

@@ -107,8 +107,6 @@ class Private:
     video_url: str | None
     leased: bool
     """True while a live process works on the job."""
-    elsewhere: bool = False
-    """That is another process."""
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -189,8 +187,7 @@ class Store:
         row = self._row(job_id)
         holder = row["lease_by"]
         leased = holder is not None and self.presence.alive(holder)
-        elsewhere = leased and holder != self.worker
-        return Private(row["key_from"], row["image_url"], row["video_url"], leased, elsewhere)
+        return Private(row["key_from"], row["image_url"], row["video_url"], leased)
 
     def jobs(self, *, owner: str | None = None, limit: int = 50) -> list[Job]:
         """The newest first."""
@@ -229,6 +226,16 @@ class Store:
         )
         with self._read.connect() as db:
             return [self._job(row) for row in db.execute(query).mappings()]
+
+    def place(self, job: Job) -> int:
+        """Place of a queued draft among all that wait to be rendered, 1 being next."""
+        earlier = (_jobs.c.queued_at < job.queued_at) | (
+            (_jobs.c.queued_at == job.queued_at) & (_jobs.c.job_id < job.job_id)
+        )
+        waiting = (_jobs.c.provider == job.provider) & (_jobs.c.state == "queued")
+        with self._read.connect() as db:
+            count = select(func.count()).select_from(_jobs).where(waiting & earlier)
+            return 1 + (db.scalar(count) or 0)
 
     def twins(self, owner: str, provider: Provider, fingerprint: str) -> list[Job]:
         """All jobs for the same request, the newest take first."""

@@ -369,7 +369,7 @@ def _trouble_body(
     found: Iterable[Finding] = (),
     draft: bool = False,
 ) -> str:
-    who = "The local server" if draft else "The provider"
+    who = "The motion engine" if draft else "The provider"
     when = words.when(value.code, money=value.money) if when is None else when
     kind = f'<p class="kc-kind">{escape(when)}</p>' if when else ""
     said = (

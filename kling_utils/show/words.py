@@ -81,7 +81,7 @@ def when(code: str, *, money: str = "no", task_id: str | None = None, draft: boo
     if code in ("TaskFailed", "TaskNotFound") or (task_id and code not in _ANSWERED):
         return "Failed while it was made"
     if code in _ANSWERED or code == "ModerationRefused":
-        return f"Refused by {'the local server' if draft else 'Novita'}"
+        return f"Refused by {'the motion engine' if draft else 'Novita'}"
     return "Stopped before sending, free" if money == "no" else "Stopped before sending"
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from kling_utils.jobs.checks import Look
     from kling_utils.jobs.runner import Runner
-    from kling_utils.novita.client import Balance
+    from kling_utils.providers.novita import Balance
 
 BALANCE_SECONDS = 60.0
 

@@ -10,7 +10,7 @@ import json
 import shlex
 from pathlib import Path
 
-from kling_utils.novita.client import POLL, SUBMIT, payload
+from kling_utils.providers.novita import POLL, SUBMIT, payload
 from kling_utils.settings import NOVITA
 from kling_utils.values import Job, parameters
 

@@ -20,8 +20,8 @@ from PIL import Image
 
 from kling_utils.jobs.runner import Runner
 from kling_utils.media import ffmpeg
-from kling_utils.novita.client import Client
-from kling_utils.novita.transport import Transport
+from kling_utils.providers.http import Transport
+from kling_utils.providers.novita import NovitaAPI
 from kling_utils.settings import load
 from kling_utils.values import MotionRequest
 
@@ -65,7 +65,7 @@ def threads(server: ScriptedNovita, jobs: int) -> list[float]:
     took: list[float] = []
 
     def one(n: int) -> None:
-        client = Client(server.base_url, runner_key, transport=transport)
+        client = NovitaAPI(server.base_url, runner_key, transport=transport)
         task_id = client.submit(BODY | {"prompt": str(n)})
         began = time.monotonic()
         time.sleep(2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,29 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.scripted import ScriptedNovita
+from helpers.engine import make
+from helpers.scripted import File, ScriptedNovita
 from PIL import Image
 from pydantic import SecretStr
 
-from kling_utils.local import server as local
+from kling_utils.jobs.runner import Runner
 from kling_utils.media import ffmpeg
-from kling_utils.novita.client import Client, TaskStatus
-from kling_utils.novita.publish import Loopback, data_uri
-from kling_utils.novita.transport import Transport
+from kling_utils.providers.http import Transport
+from kling_utils.providers.local import LocalProvider
+from kling_utils.providers.novita import NovitaAPI, TaskStatus
+from kling_utils.providers.publish import data_uri
+from kling_utils.serve import serving
+from kling_utils.settings import load
 
 FAILURE = "No complete upper body detected in the video"
-# Renders by copying; fails when a file says so.
-ENGINE = f"""
-import json, shutil, sys
-from pathlib import Path
-
-order = json.loads(sys.stdin.readline())
-if (Path(sys.argv[1]) / "fail").exists():
-    print(json.dumps({{"failed": {FAILURE!r}}}), flush=True)
-    sys.exit(0)
-shutil.copyfile(order["video"], order["out"])
-print(json.dumps({{"done": {{}}}}), flush=True)
-"""
 
 
 @dataclass
@@ -43,7 +34,7 @@ class Side:
     name: str
     base_url: str
     key: str
-    client: Client
+    client: NovitaAPI
     body: dict[str, Any]
     fail: Callable[[], object]
 
@@ -85,48 +76,38 @@ def transport() -> Iterator[Transport]:
     made.close()
 
 
-@pytest.fixture(params=["scripted", "loopback"])
+@pytest.fixture(params=["scripted", "serve"])
 def side(
     request: pytest.FixtureRequest, clip: Path, picture: Path, transport: Transport, tmp_path: Path
 ) -> Iterator[Side]:
-    def made(base_url: str, key: str, fail: Callable[[], object]) -> Side:
-        video = Loopback(base_url, SecretStr(key), transport).publish(clip)
+    with ScriptedNovita() as server:
+        server.state.video = clip.read_bytes()
         body = {
             "image": data_uri(picture),
-            "video": video.url,
+            "video": server.serve("/in/clip.mp4", File(clip.read_bytes())),
             "prompt": "a stage",
             "model_name": "kling-v3-0-std",
             "negative_prompt": "rain",
             "keep_original_sound": True,
             "character_orientation": "video",
         }
-        return Side(
-            request.param,
-            base_url,
-            key,
-            Client(base_url, SecretStr(key), transport=transport),
-            body,
-            fail,
-        )
 
-    if request.param == "scripted":
-        with ScriptedNovita() as server:
-            server.state.video = clip.read_bytes()
+        def made(base_url: str, key: str, fail: Callable[[], object]) -> Side:
+            client = NovitaAPI(base_url, SecretStr(key), transport=transport)
+            return Side(request.param, base_url, key, client, body, fail)
 
-            def fail() -> None:
-                server.state.statuses, server.state.reason = (
-                    ["TASK_STATUS_PROCESSING", "TASK_STATUS_FAILED"],
-                    FAILURE,
-                )
+        def fail() -> None:
+            words = ["TASK_STATUS_PROCESSING", "TASK_STATUS_FAILED"]
+            server.state.statuses, server.state.reason = words, FAILURE
 
+        if request.param == "scripted":
             yield made(server.base_url, server.key, fail)
-        return
-    room = tmp_path / "engine"
-    room.mkdir()
-    (room / "engine.py").write_text(ENGINE)
-    home = tmp_path / "served"
-    endpoint = local.ensure(home, command=(sys.executable, str(room / "engine.py"), str(room)))
-    try:
-        yield made(endpoint.base_url, endpoint.key, (room / "fail").touch)
-    finally:
-        local.close(home)
+            return
+        engine, home = make(tmp_path / "engine"), tmp_path / "served"
+        settings = load(home=home, poll_interval=0.02, private_hosts=frozenset({"127.0.0.1"}))
+        with (
+            Runner(settings, local=LocalProvider(home, command=engine.command)) as runner,
+            serving(runner) as served,
+        ):
+            runner.watch()
+            yield made(served.base_url, served.key, lambda: engine.mode("refuse video"))

@@ -11,10 +11,10 @@ from pydantic import SecretStr
 
 from kling_utils.errors import InputRefused, KeyRefused, TaskFailed, TaskNotFound
 from kling_utils.media.guard import Guard
-from kling_utils.novita.client import BALANCE, POLL, SUBMIT, Client, payload
-from kling_utils.novita.download import download
-from kling_utils.novita.failures import task_failed
-from kling_utils.novita.transport import Transport
+from kling_utils.providers.download import download
+from kling_utils.providers.failures import task_failed
+from kling_utils.providers.http import Transport
+from kling_utils.providers.novita import BALANCE, POLL, SUBMIT, NovitaAPI, payload
 from kling_utils.values import MotionRequest
 
 CALLS = [("POST", SUBMIT), ("GET", f"{POLL}?task_id=t"), ("GET", BALANCE)]
@@ -63,7 +63,7 @@ def test_with_a_wrong_key(side: Any, method: str, path: str) -> None:
 
 def test_a_wrong_key_as_the_client_tells_it(side: Any, transport: Transport) -> None:
     with pytest.raises(KeyRefused) as caught:
-        Client(side.base_url, SecretStr("sk-wrong-key"), transport=transport).submit(side.body)
+        NovitaAPI(side.base_url, SecretStr("sk-wrong-key"), transport=transport).submit(side.body)
     assert caught.value.money == "no"
 
 

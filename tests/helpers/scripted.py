@@ -106,7 +106,6 @@ class ServerState:
     submits: deque[Act] = field(default_factory=deque)
     polls: deque[Act] = field(default_factory=deque)
     balances: deque[Act] = field(default_factory=deque)
-    puts: deque[Act] = field(default_factory=deque)
     statuses: list[str] = field(
         default_factory=lambda: [
             "TASK_STATUS_QUEUED",
@@ -136,7 +135,6 @@ class ServerState:
     """Submits that arrived, whatever became of them."""
     poll_count: int = 0
     balance_count: int = 0
-    put_count: int = 0
     gets: Counter[str] = field(default_factory=Counter)
     """Requests for files, by path."""
     polled: Counter[str] = field(default_factory=Counter)
@@ -312,9 +310,6 @@ def _handler_of(server: ScriptedNovita) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             self._run("POST")
 
-        def do_PUT(self) -> None:
-            self._run("PUT")
-
         def do_GET(self) -> None:
             self._run("GET")
 
@@ -356,11 +351,6 @@ def _handler_of(server: ScriptedNovita) -> type[BaseHTTPRequestHandler]:
                     state.balance_count += 1
                     act = state.balances.popleft() if state.balances else None
                 self._do(act) if act else self._authorised(lambda: Reply(200, state.balance))
-            elif method == "PUT" and path.startswith("/local/files/"):
-                with server.lock:
-                    state.put_count += 1
-                    act = state.puts.popleft() if state.puts else None
-                self._do(act) if act else self._authorised(lambda: self._put(path, body))
             elif method == "GET" and path in state.files:
                 with server.lock:
                     state.gets[path] += 1
@@ -407,10 +397,6 @@ def _handler_of(server: ScriptedNovita) -> type[BaseHTTPRequestHandler]:
             )
             reason = state.reason if status == "TASK_STATUS_FAILED" else ""
             return Reply(200, task_answer(task_id, status, reason=reason, videos=videos))
-
-        def _put(self, path: str, body: bytes) -> Reply:
-            state.files[path] = File(body)
-            return Reply(200, {"url": f"{server.base_url}{path}"})
 
         def _file(self, file: File, act: Act | None) -> None:
             if act is not None and not isinstance(act, CutAfter):

@@ -14,7 +14,7 @@ from PIL import Image
 from kling_utils.jobs.pace import Pace
 from kling_utils.jobs.runner import Runner
 from kling_utils.media import ffmpeg
-from kling_utils.novita.transport import Transport
+from kling_utils.providers.http import Transport
 from kling_utils.settings import load
 from kling_utils.values import MotionRequest
 
@@ -83,13 +83,7 @@ def make(novita: ScriptedNovita, tmp_path: Path) -> Iterator[Make]:
     """Runners on one home that talk to the scripted provider; closed at the end."""
     made: list[Runner] = []
 
-    def one(
-        *,
-        kind: type[Runner] = Runner,
-        pace: Pace = QUICK,
-        settings: dict[str, Any] | None = None,
-        **given: Any,
-    ) -> Runner:
+    def one(*, pace: Pace = QUICK, settings: dict[str, Any] | None = None, **given: Any) -> Runner:
         known: dict[str, Any] = {
             "novita_api_key": novita.key,
             "novita_base_url": novita.base_url,
@@ -105,7 +99,7 @@ def make(novita: ScriptedNovita, tmp_path: Path) -> Iterator[Make]:
             per_minute=None,
         )
         made.append(
-            kind(
+            Runner(
                 load(**{**known, **(settings or {})}),
                 pace=pace,
                 transport=given.pop("transport", wire),

@@ -9,6 +9,8 @@ from kling_utils import events as ev
 from kling_utils.jobs.access import Access
 from kling_utils.jobs.home import Home, new_job_id
 from kling_utils.jobs.store import Private, Store
+from kling_utils.providers.http import Transport
+from kling_utils.providers.local import LocalProvider
 from kling_utils.settings import load
 from kling_utils.values import Job, MotionRequest, Report
 
@@ -56,7 +58,14 @@ def test_a_look_that_began_before_a_resume_does_not_make_the_job_wait_again(tmp_
             ev.Checked(report=Report(()), quote=None),
         )
         store.release(job_id)
-        access = Access(load(novita_api_key=None, home=tmp_path / "home"), store, lambda: 20.0)
+        home = tmp_path / "home"
+        access = Access(
+            load(novita_api_key=None, home=home),
+            store,
+            transport=Transport(),
+            local=LocalProvider(home),
+            clock=lambda: 20.0,
+        )
         store.meanwhile = lambda: store.claim(job_id)
         assert not access.servable(job_id)
         assert store.looks == 2

@@ -14,7 +14,6 @@ from helpers.scripted import File, ScriptedNovita
 from kling_utils import errors
 from kling_utils import events as ev
 from kling_utils.jobs.runner import Runner
-from kling_utils.local import server
 from kling_utils.media import ffmpeg
 from kling_utils.media.probe import probe_video
 from kling_utils.settings import load
@@ -41,8 +40,7 @@ def dance(shared_media: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path / "home"
-    server.close(tmp_path / "home")
+    return tmp_path / "home"
 
 
 @pytest.fixture
@@ -85,9 +83,9 @@ def test_no_person_fails_with_klings_own_kind_of_reason(
     assert caught.value.money == "no"
 
 
-def test_checking_starts_no_server(drafts: Runner, home: Path, picture: Path, clip: Path) -> None:
+def test_checking_renders_nothing(drafts: Runner, home: Path, picture: Path, clip: Path) -> None:
     assert drafts.check(MotionRequest(picture, clip)).ok
-    assert not (home / "local").exists()
+    assert not (home / "renders").exists()
 
 
 def test_a_draft_on_purpose_costs_nothing_where_a_key_is_set(
@@ -138,7 +136,7 @@ def test_a_hosted_visitor_has_two_drafts_waiting_at_most(
     settings = load(home=home, space_id="me/studio", poll_interval=0.2)
 
     def held(step: str) -> None:
-        if step == "published":
+        if step == "submitting":
             going.wait(60)
 
     with Runner(settings, after=held) as hosted:

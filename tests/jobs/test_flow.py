@@ -33,10 +33,8 @@ from kling_utils import events as ev
 from kling_utils.jobs.intake import fingerprint
 from kling_utils.jobs.pace import Pace
 from kling_utils.jobs.runner import Runner
-from kling_utils.jobs.views import ELSEWHERE, HERE
 from kling_utils.media import ffmpeg, playable
 from kling_utils.media.probe import probe_video
-from kling_utils.novita.publish import Way
 from kling_utils.values import MotionRequest, Published
 
 QUICK = Pace(interval=0.01, adopt_every=0.05, late=0.02, mishap=0.01)
@@ -594,26 +592,6 @@ def test_two_processes_do_not_work_on_one_job(
     assert sum(n for path, n in novita.state.gets.items() if path.startswith("/results/")) == 1
 
 
-def test_a_job_that_another_process_works_on_says_so_until_that_one_ends(
-    make: Any, novita: ScriptedNovita, request_: MotionRequest
-) -> None:
-    novita.state.statuses = ["TASK_STATUS_PROCESSING"]
-    first, second = make(), make()
-    job = first.submit(request_)
-    said: list[str] = []
-
-    def hear(event: ev.Event) -> None:
-        said.append(getattr(event, "text", ""))
-        if said[-1] == ELSEWHERE:
-            first.close()
-            novita.state.statuses = ["TASK_STATUS_SUCCEED"]
-
-    second.resume(job.job_id)
-    assert second.follow(job.job_id, progress=hear).video.exists()
-    notes = [text for text in said if text in (ELSEWHERE, HERE)]
-    assert notes == [ELSEWHERE, HERE]
-
-
 def test_a_hosted_page_ignores_its_owners_key(make: Any) -> None:
     runner = make(settings={"space_id": "me/studio"})
     assert runner.provider_for() == "local"
@@ -697,32 +675,6 @@ def test_an_address_that_does_not_serve_the_file_stops_the_job_unspent(
     assert error.money == "no"
     assert novita.state.submit_count == 0
     assert shelf.kept == []
-
-
-class LeavingStore(Runner):
-    """A runner whose object store leaves what it published, as with KLING_PUBLISH_DELETE off."""
-
-    host: Shelf
-
-    def ways(self) -> list[Way]:
-        return [Way(self.host, "the store", False, by_content=True)]
-
-
-@pytest.mark.parametrize("refused", [True, False])
-def test_what_was_published_for_a_refused_submit_is_taken_back_whatever_is_set(
-    make: Any, novita: ScriptedNovita, request_: MotionRequest, clip: Path, refused: bool
-) -> None:
-    runner = make(kind=LeavingStore)
-    runner.host = shelf = Shelf(novita)
-    if refused:
-        novita.state.submits.append(refusal(403, "NOT_ENOUGH_BALANCE"))
-    answer, _ = run(runner, replace(request_, video=clip))
-    if refused:
-        assert isinstance(answer, errors.BalanceTooLow)
-        assert shelf.kept == []
-    else:
-        assert answer.video.exists()
-        assert [path.stem for path in shelf.kept] == ["video", "image"]
 
 
 # -- a task that was sent from elsewhere

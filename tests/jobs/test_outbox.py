@@ -13,8 +13,7 @@ from kling_utils.jobs.home import Home, new_job_id
 from kling_utils.jobs.outbox import Outbox
 from kling_utils.jobs.store import Private, Store
 from kling_utils.media.guard import Guard
-from kling_utils.novita.publish import Way
-from kling_utils.novita.transport import Transport
+from kling_utils.providers.publish import Way
 from kling_utils.values import Job, MotionRequest, Published, Report
 
 
@@ -91,7 +90,6 @@ def outbox(store: Store, host: Host) -> Outbox:
     return Outbox(
         store,
         guard=Guard(),
-        transport=Transport(),
         ways=lambda: [Way(host, "the store", True, by_content=True)],
     )
 
@@ -130,19 +128,7 @@ def test_what_cannot_be_taken_back_is_said_and_fails_nothing(
 
 
 def test_an_address_of_its_own_is_taken_back_whatever_others_hold(store: Store, host: Host) -> None:
-    outbox = Outbox(
-        store, guard=Guard(), transport=Transport(), ways=lambda: [Way(host, "this page", True)]
-    )
+    outbox = Outbox(store, guard=Guard(), ways=lambda: [Way(host, "this page", True)])
     first, _ = job(store, 1), job(store, 2)
     assert back(outbox, first) == []
     assert host.gone == ["image.png", "video.mp4"]
-
-
-def test_what_a_refused_submit_shares_with_another_job_stays(store: Store, host: Host) -> None:
-    leaves = Way(host, "the store", False, by_content=True)
-    outbox = Outbox(store, guard=Guard(), transport=Transport(), ways=lambda: [leaves])
-    first, _ = job(store, 1), job(store, 2, image=b"another hero")
-    assert list(outbox.take_back(first, store.private(first.job_id), unsent=True)) == []
-    assert host.gone == ["image.png"]
-    assert back(outbox, first) == []
-    assert host.gone == ["image.png"], "what was sent is left there"

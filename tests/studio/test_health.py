@@ -10,7 +10,7 @@ import pytest
 from helpers.scripted import ScriptedNovita
 
 from kling_utils.jobs.runner import Runner
-from kling_utils.novita.transport import Transport
+from kling_utils.providers.http import Transport
 from kling_utils.settings import load
 from kling_utils.studio.desk import Desk
 from kling_utils.studio.health import FRESH, Health

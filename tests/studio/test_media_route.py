@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 
 from kling_utils.errors import NotPublished
 from kling_utils.media.guard import Guard
-from kling_utils.novita.publish import PublicUrl
+from kling_utils.providers.publish import PublicUrl
 from kling_utils.studio.media_route import MediaRoute
 
 GUARD = Guard(allow=frozenset({"127.0.0.1"}))

@@ -1,6 +1,0 @@
-"""Motion transfer on the CPU, at draft quality: one picture and one clip in, a video out. Refuses to know jobs, servers and wires."""
-
-from kling_utils.local.engine.errors import EngineError
-from kling_utils.local.engine.transfer import Progress, Rendered, render
-
-__all__ = ["EngineError", "Progress", "Rendered", "render"]

@@ -1,0 +1,53 @@
+"""What the jobs know of whoever makes their videos."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from kling_utils.values import Job
+
+Status = Literal["queued", "processing", "succeeded", "failed", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStatus:
+    """One look at a task."""
+
+    status: Status
+    word: str
+    """The provider's own word for it."""
+    reason: str = ""
+    """Why it failed, verbatim."""
+    progress: int | None = None
+    """Per cent. May go back, and may be 0 at success."""
+    eta: float | None = None
+    """Seconds, as the provider estimates."""
+    video_url: str | None = field(default=None, repr=False)
+    """Signed, so a credential. Always there when a task of Novita's succeeded."""
+    place: int | None = None
+    """In the queue, 1 being next, where it is known."""
+
+
+class Provider(Protocol):
+    """Makes videos of jobs. All methods raise ``KlingError``."""
+
+    base_url: str | None
+    """The host that has the tasks; None for this machine."""
+    takes_files: bool
+    """Reads the job's own files: nothing has to be published, and the result appears in the job's folder."""
+
+    def ready(self) -> float:
+        """0 when a submit may go now; else the seconds after which to ask again. Raises where it would be refused."""
+        ...
+
+    def submit(self, job: Job, *, image: str, video: str) -> str:
+        """Begin, with the inputs' addresses or base64; empty where the files are taken. Returns the task's id.
+
+        Raises ``SubmitUnconfirmed`` whenever the task may exist; every other error means that nothing was spent.
+        """
+        ...
+
+    def poll(self, job: Job) -> TaskStatus:
+        """The state of the job's task."""
+        ...
