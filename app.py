@@ -36,7 +36,7 @@ from kling_utils.studio.visitor import Tokens
 from kling_utils.studio.wire import HIDDEN, MANY, MORE, PRIVATE
 
 if TYPE_CHECKING:
-    from kling_utils.jobs.runner import Runner
+    from kling_utils.jobs.client import Client
     from kling_utils.settings import Settings
 
 TITLE = "Motion Control Studio"
@@ -44,7 +44,7 @@ HEAVY = ("cv2", "numpy", "ai_edge_litert.interpreter")
 """Imported after the page is up, so that the first check does not wait for them."""
 
 
-def build(runner: Runner) -> gr.Blocks:
+def build(runner: Client) -> gr.Blocks:
     """The page over a runner. Nothing is loaded, fetched or started here."""
     with entry.Page(
         title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)
@@ -213,12 +213,12 @@ def options(settings: Settings, tokens: Tokens, media: MediaRoute | None = None)
 
 def main() -> None:
     """Serve the page until it is stopped."""
-    from kling_utils.jobs.runner import Runner
+    from kling_utils.jobs.client import Client
 
     try:
         for told in unknown_variables():
             sys.stderr.write(f"{told}\n")
-        runner = Runner(load())
+        runner = Client(load())
     except KlingError as error:
         sys.exit(str(error))
     home = runner.home.root
@@ -255,7 +255,7 @@ def main() -> None:
         page.block_thread()
 
 
-def _after_launch(runner: Runner, media: MediaRoute | None) -> None:
+def _after_launch(runner: Client, media: MediaRoute | None) -> None:
     """What takes a moment and need not keep the page waiting."""
     if media is not None:
         runner.page_refusal = media.ask_self()

@@ -2,9 +2,9 @@
 
 The public names, loaded on first use (PEP 562), so that ``import kling_utils`` stays cheap::
 
-    from kling_utils import MotionRequest, Runner
+    from kling_utils import MotionRequest, Client
 
-    runner = Runner.from_env()
+    runner = Client.from_env()
     result = runner.run(MotionRequest(image="hero.png", video="dance.mp4", character_orientation="video"))
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kling_utils.errors import StillRunning as StillRunning
     from kling_utils.errors import SubmitUnconfirmed as SubmitUnconfirmed
     from kling_utils.errors import TaskFailed as TaskFailed
-    from kling_utils.jobs.runner import Runner as Runner
+    from kling_utils.jobs.client import Client as Client
     from kling_utils.media.probe import probe_image as probe_image
     from kling_utils.media.probe import probe_video as probe_video
     from kling_utils.preflight.plan import FitChoices as FitChoices
@@ -72,7 +72,7 @@ _HOME = {
     **dict.fromkeys(_ERRORS, "kling_utils.errors"),
     **dict.fromkeys(_VALUES, "kling_utils.values"),
     "FitChoices": "kling_utils.preflight.plan",
-    "Runner": "kling_utils.jobs.runner",
+    "Client": "kling_utils.jobs.client",
     "Settings": "kling_utils.settings",
     "Stage": "kling_utils.show.cell",
     "compare": "kling_utils.review.compare",

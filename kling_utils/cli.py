@@ -48,7 +48,7 @@ from kling_utils.show.progress import Steady
 from kling_utils.values import Job, Layout, MotionRequest
 
 if TYPE_CHECKING:
-    from kling_utils.jobs.runner import Runner
+    from kling_utils.jobs.client import Client
     from kling_utils.preflight.plan import Plan
 
 app = typer.Typer(
@@ -157,7 +157,7 @@ def run(
             job = (
                 runner.adopt_task(request, task_id)
                 if task_id
-                else runner.submit(request, fresh=again, draft=draft)
+                else runner.submit(request, again=again, draft=draft)
             )
         except (
             errors.AlreadyHave
@@ -389,13 +389,13 @@ def compare_(
 def doctor(as_json: Json = False) -> None:
     """Look whether everything is there: the home, ffmpeg, the models, the key, and every way to publish a local clip. Costs nothing."""
     with ending(as_json):
+        from kling_utils.jobs.client import Client
         from kling_utils.jobs.doctor import examine, without_home
-        from kling_utils.jobs.runner import Runner
         from kling_utils.settings import load
 
         settings = load()
         try:
-            with Runner(settings) as runner:
+            with Client(settings) as runner:
                 report = examine(runner)
         except KlingError as error:
             report = without_home(error)
@@ -412,7 +412,7 @@ def serve(
     as_json: Json = False,
 ) -> None:
     """Speak Novita's contract on the loopback address, and make local drafts of what comes, until Ctrl-C."""
-    from kling_utils.jobs.runner import Runner
+    from kling_utils.jobs.client import Client
     from kling_utils.serve import Served
     from kling_utils.serve import serve as serve_forever
 
@@ -422,7 +422,7 @@ def serve(
         else:
             say(f"NOVITA_BASE_URL={served.base_url}\nNOVITA_API_KEY={served.key}")
 
-    with ending(as_json), Runner.from_env() as runner:
+    with ending(as_json), Client.from_env() as runner:
         serve_forever(runner, port, on_ready=ready)
 
 
@@ -477,7 +477,7 @@ def _as_it_is(plan: Plan, source: Path, out: Path) -> None:
 
 
 def _follow(
-    runner: Runner, job: Job, out: Path | None, as_json: bool, *, after: int = 0
+    runner: Client, job: Job, out: Path | None, as_json: bool, *, after: int = 0
 ) -> NoReturn:
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -502,7 +502,7 @@ def _follow(
     raise typer.Exit(DONE)
 
 
-def _left(runner: Runner, job_id: str, out: Path | None, as_json: bool) -> NoReturn:
+def _left(runner: Client, job_id: str, out: Path | None, as_json: bool) -> NoReturn:
     """Nobody follows the job any more."""
     runner.close()  # first: a submit on its way is written down
     now = runner.job(job_id)
@@ -521,16 +521,16 @@ def _left(runner: Runner, job_id: str, out: Path | None, as_json: bool) -> NoRet
 
 
 @contextmanager
-def _runner(as_json: bool) -> Iterator[Runner]:
+def _runner(as_json: bool) -> Iterator[Client]:
     with ending(as_json):
         from sqlalchemy.exc import SQLAlchemyError
 
         from kling_utils.jobs import salvage
-        from kling_utils.jobs.runner import Runner
+        from kling_utils.jobs.client import Client
         from kling_utils.settings import load
 
         try:
-            with Runner(load()) as runner:  # unknown variables were told of at the start
+            with Client(load()) as runner:  # unknown variables were told of at the start
                 if runner.home_said:
                     say(runner.home_said, err=True)
                 yield runner

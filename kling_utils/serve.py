@@ -30,7 +30,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kling_utils.errors import Busy, KlingError, NoSuchJob, Refused
-from kling_utils.jobs.runner import Runner
+from kling_utils.jobs.client import Client
 from kling_utils.media.signals import terminated_as_interrupted
 from kling_utils.values import Job, MotionRequest
 
@@ -96,7 +96,7 @@ class Served:
 
 
 @contextmanager
-def serving(runner: Runner, port: int = 0) -> Iterator[Served]:
+def serving(runner: Client, port: int = 0) -> Iterator[Served]:
     """The server, in a thread, while the block lasts. ``port`` 0 takes any. Raises ``KlingError`` when the port is taken."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     with contextlib.closing(listener):
@@ -139,7 +139,7 @@ def serving(runner: Runner, port: int = 0) -> Iterator[Served]:
 
 
 def serve(
-    runner: Runner,
+    runner: Client,
     port: int = 0,
     *,
     on_ready: Callable[[Served], None],
@@ -158,7 +158,7 @@ def serve(
             pass
 
 
-def application(runner: Runner, key: str) -> ASGIApp:
+def application(runner: Client, key: str) -> ASGIApp:
     """The routes. ``key`` is what a Bearer header must carry; links to results need none, as a provider's: they cannot be guessed."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     bearer = [Depends(_needs(key))]
@@ -305,7 +305,7 @@ def answer(job: Job, link: str) -> dict[str, Any]:
     }
 
 
-def _submitted(runner: Runner, raw: bytes) -> Job:
+def _submitted(runner: Client, raw: bytes) -> Job:
     """The job of a submit. Raises ``Refusal``."""
     with tempfile.TemporaryDirectory() as name:
         request = read_submit(raw, Path(name))

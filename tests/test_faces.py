@@ -10,7 +10,7 @@ import pytest
 from helpers import zoo
 
 from kling_utils import cli
-from kling_utils.jobs.runner import Runner
+from kling_utils.jobs.client import Client
 from kling_utils.settings import load
 from kling_utils.show import cards
 
@@ -46,8 +46,8 @@ AWKWARD: list[tuple[str, str, Make]] = [
 
 
 @pytest.fixture
-def runner(tmp_path: Path) -> Iterator[Runner]:
-    with Runner(load(home=tmp_path / "home")) as made:
+def runner(tmp_path: Path) -> Iterator[Client]:
+    with Client(load(home=tmp_path / "home")) as made:
         yield made
 
 
@@ -56,7 +56,7 @@ def test_every_door_says_what_it_is_and_what_to_do(
     what: str,
     place: str,
     build: Make,
-    runner: Runner,
+    runner: Client,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:

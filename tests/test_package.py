@@ -18,9 +18,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 USE = """
 import kling_utils
-from kling_utils import MotionRequest, Runner, examples
+from kling_utils import MotionRequest, Client, examples
 assert {place!r} in kling_utils.__file__, kling_utils.__file__
-with Runner.from_env() as runner:
+with Client.from_env() as runner:
     report = runner.check(MotionRequest(examples.IMAGES[0].path, examples.VIDEOS[0].path))
     assert report.ok, report
     html = report._repr_html_()

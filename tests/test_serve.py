@@ -25,7 +25,7 @@ from PIL import Image
 
 from kling_utils import serve
 from kling_utils.errors import KlingError
-from kling_utils.jobs.runner import Runner
+from kling_utils.jobs.client import Client
 from kling_utils.media import ffmpeg
 from kling_utils.media.probe import probe_video
 from kling_utils.providers.local import LocalProvider
@@ -94,7 +94,7 @@ def start(tmp_path: Path, engine: FakeEngine, files: ScriptedNovita) -> Iterator
         known = {"poll_interval": 0.02, "private_hosts": frozenset({"127.0.0.1"})} | how
         home = tmp_path / "home"
         local = LocalProvider(home, command=known.pop("command", engine.command))
-        runner = Runner(load(home=home, **known), local=local)
+        runner = Client(load(home=home, **known), local=local)
         runner.watch()
         server = serve.serving(runner)
         stop[:0] = [lambda: server.__exit__(None, None, None), runner.close]
@@ -406,10 +406,10 @@ def test_a_task_is_only_one_that_came_this_way_and_a_link_cannot_be_guessed(
 
 SERVE = """
 import sys
-from kling_utils.jobs.runner import Runner
+from kling_utils.jobs.client import Client
 from kling_utils.serve import serve
 from kling_utils.settings import load
-with Runner(load()) as runner:
+with Client(load()) as runner:
     serve(runner, on_ready=lambda served: print(served.base_url, served.key, flush=True))
 print("ended", flush=True)
 """
@@ -442,7 +442,7 @@ def test_it_takes_the_port_it_is_given_or_says_that_it_cannot(
         found.append(served)
         stop.set()
 
-    with Runner(load(home=tmp_path / "home")) as runner:
+    with Client(load(home=tmp_path / "home")) as runner:
         with pytest.raises(KlingError, match=f"Port {taken} cannot be used"):
             serve.serve(runner, taken, on_ready=ready)
         serve.serve(runner, on_ready=ready, stop=stop)

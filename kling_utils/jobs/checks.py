@@ -59,7 +59,7 @@ class Look:
 
 
 class Checks:
-    """One home, one wire and the rules. The half of ``Runner`` that costs nothing."""
+    """One home, one wire and the rules. The half of ``Client`` that costs nothing."""
 
     def __init__(
         self,

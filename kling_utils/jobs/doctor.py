@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from kling_utils.errors import KlingError
 from kling_utils.jobs import salvage
-from kling_utils.jobs.runner import Runner
+from kling_utils.jobs.client import Client
 from kling_utils.media import ffmpeg, nets
 from kling_utils.providers.publish import Hosted, Way
 from kling_utils.settings import unknown_variables
@@ -41,9 +41,9 @@ NETWORK_DISKS = {
 MOUNTS = Path("/proc/mounts")
 
 
-def examine(runner: Runner, *, key: SecretStr | None = None, owner: str = HOME_OWNER) -> Report:
+def examine(runner: Client, *, key: SecretStr | None = None, owner: str = HOME_OWNER) -> Report:
     """Every question and its answer; ``key`` is a visitor's own. A visitor is not told where things lie."""
-    questions: tuple[tuple[str, str, Callable[[Runner], Iterator[Finding]]], ...] = (
+    questions: tuple[tuple[str, str, Callable[[Client], Iterator[Finding]]], ...] = (
         ("home", "Home", lambda runner: _home(runner, owner)),
         ("ffmpeg", "ffmpeg", _ffmpeg),
         ("models", "Pose models", _models),
@@ -82,7 +82,7 @@ def _next(error: KlingError) -> str:
     return error.hint.replace(": run doctor.", ".")
 
 
-def _home(runner: Runner, owner: str) -> Iterator[Finding]:
+def _home(runner: Client, owner: str) -> Iterator[Finding]:
     root = runner.home.root
     for told in [] if runner.settings.hosted else unknown_variables():
         fix = "Correct the variable's name, or unset it."
@@ -191,7 +191,7 @@ def _digest(path: Path) -> str:
         return ""
 
 
-def _key(runner: Runner, key: SecretStr | None, owner: str) -> Iterator[Finding]:
+def _key(runner: Client, key: SecretStr | None, owner: str) -> Iterator[Finding]:
     mine = owner == HOME_OWNER and not runner.settings.hosted
     if key is None and not mine and runner.settings.novita_api_key is not None:
         yield _answer(
@@ -219,7 +219,7 @@ def _key(runner: Runner, key: SecretStr | None, owner: str) -> Iterator[Finding]
         )
 
 
-def _publish(runner: Runner) -> Iterator[Finding]:
+def _publish(runner: Client) -> Iterator[Finding]:
     ways, title = runner.ways(), "Publishing local clips"
     if runner.page_refusal:
         yield _answer(
@@ -245,7 +245,7 @@ def _publish(runner: Runner) -> Iterator[Finding]:
         yield _try(runner, way)
 
 
-def _try(runner: Runner, way: Way) -> Finding:
+def _try(runner: Client, way: Way) -> Finding:
     title = "Publishing local clips"
     with tempfile.TemporaryDirectory(prefix="doctor-") as folder:
         test = Path(folder) / "doctor.mp4"

@@ -101,7 +101,7 @@ def have(job: Job) -> AlreadyHave:
             money=job.money,
         )
     else:
-        hint = f"runner.result({job.job_id!r}) is it; run(..., fresh=True) makes another take, {job.cost or 'at a cost'}."
+        hint = f"client.result({job.job_id!r}) is it; run(..., again=True) makes another take, {job.cost or 'at a cost'}."
         error = AlreadyHave("You have this result already.", hint=hint)
     error.job_id, error.task_id = job.job_id, job.task_id
     return error

@@ -29,7 +29,7 @@ DOUBT: tuple[State, ...] = ("unconfirmed",)
 
 
 class Rescue(Views):
-    """The part of ``Runner`` that people ask for when a job does not go on by itself."""
+    """The part of ``Client`` that people ask for when a job does not go on by itself."""
 
     _maker: Maker
     _steps: Steps

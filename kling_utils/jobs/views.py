@@ -21,7 +21,7 @@ from kling_utils.values import Job, Jobs, MotionRequest, Result
 
 
 class Views(Checks):
-    """The half of ``Runner`` that reads jobs."""
+    """The half of ``Client`` that reads jobs."""
 
     def job(self, job_id: str, *, owner: str | None = None) -> Job:
         """Raises ``NoSuchJob``, also for another owner's."""

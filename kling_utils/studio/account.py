@@ -19,7 +19,7 @@ from kling_utils.studio.lanes import in_lane
 from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
 
 if TYPE_CHECKING:
-    from kling_utils.jobs.runner import Runner
+    from kling_utils.jobs.client import Client
 
 
 def key_box(label: str, **more: Any) -> gr.Textbox:
@@ -38,7 +38,7 @@ def key_box(label: str, **more: Any) -> gr.Textbox:
 class Account:
     """The line at the top, the box under it, and the free test of a key."""
 
-    def __init__(self, runner: Runner, desk: Any) -> None:
+    def __init__(self, runner: Client, desk: Any) -> None:
         self._runner = runner
         with gr.Column(elem_id="account"):
             with gr.Row(elem_id="account-line", equal_height=True):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from kling_utils.jobs.checks import Look
-    from kling_utils.jobs.runner import Runner
+    from kling_utils.jobs.client import Client
 
 LOG = logging.getLogger(__name__)
 SHORTEST = float(limit("video.duration").low or 0)
@@ -64,7 +64,7 @@ _NOTHING: dict[str, Any] = {
 class Actions:
     """The offers; their events carry the name of one and the price that stood on it."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Client) -> None:
         self._runner = runner
         self.panel = gr.HTML(
             dict(_NOTHING),
@@ -226,7 +226,7 @@ class Actions:
         used = None if name == "draft" else key
         fresh = again and (job.state == "succeeded" or refusal.pays_twice(job))
         made = self._runner.submit(
-            asked, owner=job.owner, key=used, report=look.report, fresh=fresh, draft=name == "draft"
+            asked, owner=job.owner, key=used, report=look.report, again=fresh, draft=name == "draft"
         )
         desk.open(made.job_id)
         return gr.skip(), ""
@@ -398,7 +398,7 @@ def gone() -> str:
     )
 
 
-def _names(job: Job, key: SecretStr | None, runner: Runner) -> list[str]:
+def _names(job: Job, key: SecretStr | None, runner: Client) -> list[str]:
     """Which offers a job has. A draft on this machine is offered beside results that cost money."""
     paid = runner.provider_for(key, owner=job.owner) == "novita"
     names = ["model", "orientation", "again"]

@@ -19,13 +19,13 @@ from kling_utils.studio.visitor import Visitor
 from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
 
 if TYPE_CHECKING:
-    from kling_utils.jobs.runner import Runner
+    from kling_utils.jobs.client import Client
 
 
 class Adopt:
     """The box under the gallery."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Client) -> None:
         self._runner = runner
         with gr.Accordion("Find a job by its task id", open=False, elem_id="find-task"):
             with gr.Row(equal_height=True):

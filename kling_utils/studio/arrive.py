@@ -19,7 +19,7 @@ from kling_utils.studio.inputs import ImageInput, VideoInput
 from kling_utils.studio.panel import idle
 
 if TYPE_CHECKING:
-    from kling_utils.jobs.runner import Runner
+    from kling_utils.jobs.client import Client
 
 
 class Arrive:
@@ -27,7 +27,7 @@ class Arrive:
 
     def __init__(
         self,
-        runner: Runner,
+        runner: Client,
         image: ImageInput,
         video: VideoInput,
         follow: Follow,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from kling_utils.jobs.checks import Look
-    from kling_utils.jobs.runner import Runner
+    from kling_utils.jobs.client import Client
     from kling_utils.providers.novita import Balance
 
 BALANCE_SECONDS = 60.0
@@ -89,7 +89,7 @@ class Desk:
         made.arrived, made.who = False, UNKNOWN
         return made
 
-    def check(self, runner: Runner, form: Form, key: SecretStr | None) -> Look:
+    def check(self, runner: Client, form: Form, key: SecretStr | None) -> Look:
         """Look at the form as it is now, one check at a time: whoever comes second waits, and measures nothing twice."""
         with self._checking:
             asked = {f.name: getattr(form, f.name) for f in fields(form)}
@@ -111,7 +111,7 @@ class Desk:
         """The form that was checked last."""
         return self._shown[0] if self._shown is not None else None
 
-    def agreed(self, runner: Runner, form: Form, key: SecretStr | None) -> tuple[Look, bool]:
+    def agreed(self, runner: Client, form: Form, key: SecretStr | None) -> tuple[Look, bool]:
         """The check to submit with, and whether its price is the one that was on the button. Waits for a check that is running.
 
         Files that were looked at before keep the report that was shown, so that the runner refuses them when they have changed since.
@@ -127,7 +127,7 @@ class Desk:
             return look_before, same
         return look, same
 
-    def balance(self, runner: Runner, key: SecretStr | None, *, anew: bool = False) -> Balance:
+    def balance(self, runner: Client, key: SecretStr | None, *, anew: bool = False) -> Balance:
         """The balance of a key, as it was within the last minute, or ``anew``. Raises ``KlingError``."""
         mark = hash(key)  # of a secret: salted for each process, and no way back
         if (

@@ -29,7 +29,7 @@ from kling_utils.studio.visitor import Visitor
 from kling_utils.values import Job, Layout
 
 if TYPE_CHECKING:
-    from kling_utils.jobs.runner import Runner
+    from kling_utils.jobs.client import Client
     from kling_utils.review.compare import Sound
 
 LOG = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ KINDS: dict[str, Kind] = {
 class Exports:
     """The offer of files, their making and their download."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Client) -> None:
         self._runner = runner
         self._stops: dict[int, threading.Event] = {}
         self.panel = gr.HTML(

@@ -29,7 +29,7 @@ from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
 from kling_utils.values import Report
 
 if TYPE_CHECKING:
-    from kling_utils.jobs.runner import Runner
+    from kling_utils.jobs.client import Client
     from kling_utils.studio.inputs import ImageInput, VideoInput
 
 THUMBNAILS = 8
@@ -54,7 +54,7 @@ _UNREADABLE = frozenset(
 class Fitting:
     """Shown only while there is something that can be, or cannot be, repaired."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Client) -> None:
         self._runner = runner
         with gr.Column(visible=False, elem_id="fit") as self.panel:
             self.plan = gr.HTML("", elem_id="fit-plan", apply_default_css=False)

@@ -36,7 +36,7 @@ from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
 from kling_utils.values import Job
 
 if TYPE_CHECKING:
-    from kling_utils.jobs.runner import Runner
+    from kling_utils.jobs.client import Client
 
 EVERY = 0.5
 """Seconds between two looks at the store, which take about a millisecond."""
@@ -55,7 +55,7 @@ _PATIENCE = 240
 class Follow:
     """The right side of the page, and the gallery."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Client) -> None:
         self._runner = runner
         self._insights = Insights()
         with gr.Column(elem_id="job"):
@@ -361,7 +361,7 @@ class _Reference:
 class _Notes:
     """What happened to a job on the way, as sentences, each once; what was read already is not read again."""
 
-    def __init__(self, runner: Runner, job_id: str) -> None:
+    def __init__(self, runner: Client, job_id: str) -> None:
         self._runner, self._job_id = runner, job_id
         self._after = 0
         self._lasting, self._now, self._past = list[str](), list[str](), list[str]()

@@ -31,7 +31,7 @@ from kling_utils.values import CHARACTER_ORIENTATIONS, CharacterOrientation
 
 if TYPE_CHECKING:
     from kling_utils.jobs.checks import Look
-    from kling_utils.jobs.runner import Runner
+    from kling_utils.jobs.client import Client
 
 LOG = logging.getLogger(__name__)
 _DRAFT = "Generate draft — free"
@@ -56,7 +56,7 @@ _NO_TWIN = Twin("", "")
 class Generate:
     """The button with its price, and the place where a refusal is explained."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Client) -> None:
         self._runner = runner
         with gr.Column(elem_id="generate-panel"):  # stays in sight: only what is needed to press
             with gr.Column(elem_id="said"):  # stands over the button, and moves nothing
@@ -425,7 +425,7 @@ class Generate:
             owner=owner,
             key=None if draft else given,
             report=look.report,
-            fresh=fresh,
+            again=fresh,
             draft=draft,
         )
         seat.open(job.job_id)

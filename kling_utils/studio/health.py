@@ -22,7 +22,7 @@ from kling_utils.values import Report, Severity
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from kling_utils.jobs.runner import Runner
+    from kling_utils.jobs.client import Client
 
 FRESH = 60.0
 """Seconds for which an answer is given again, whoever asks."""
@@ -33,7 +33,7 @@ _WELL: tuple[str, Severity] = ("Everything is there", "pass")
 class Health:
     """The panel at the end of the page."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Client) -> None:
         self._runner = runner
         self._lock = threading.Lock()
         self._known: tuple[float, int, Report] | None = None

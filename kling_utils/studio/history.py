@@ -20,7 +20,7 @@ from kling_utils.studio.visitor import Visitor
 from kling_utils.values import Job
 
 if TYPE_CHECKING:
-    from kling_utils.jobs.runner import Runner
+    from kling_utils.jobs.client import Client
 
 SHOWN = 48
 """Jobs in the gallery."""
@@ -49,7 +49,7 @@ class History:
         self.panel.render()  # type: ignore[no-untyped-call]
 
 
-def value(runner: Runner, who: Visitor, current: str = "") -> dict[str, Any]:
+def value(runner: Client, who: Visitor, current: str = "") -> dict[str, Any]:
     """What the gallery shows: all jobs of this home on one's own machine, one's own on a hosted page."""
     items = []
     missing = DRAWN
@@ -72,7 +72,7 @@ def value(runner: Runner, who: Visitor, current: str = "") -> dict[str, Any]:
     return {**shown, "kept": kept if items else ""}
 
 
-def picked(runner: Runner, desk: Desk, who: Visitor, event: gr.EventData) -> bool:
+def picked(runner: Client, desk: Desk, who: Visitor, event: gr.EventData) -> bool:
     """Open the card that was clicked; False for an id that is none of this visitor's jobs."""
     job_id = getattr(event, "id", "")
     try:

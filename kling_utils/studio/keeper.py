@@ -32,7 +32,7 @@ from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
 from kling_utils.values import CHARACTER_ORIENTATIONS, MODEL_NAMES, is_url
 
 if TYPE_CHECKING:
-    from kling_utils.jobs.runner import Runner
+    from kling_utils.jobs.client import Client
 
 SESSIONS = 300
 """Sessions that are remembered, the newest ones."""
@@ -44,7 +44,7 @@ _WHAT = {"image": "picture", "video": "clip"}
 class Keeper:
     """Remembers sessions, and fills the form of a new one from them."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Client) -> None:
         self._runner = runner
         self.tokens = Tokens(runner.home.root)
         self._lock = threading.Lock()

@@ -22,7 +22,7 @@ from kling_utils.media.turns import Lane, visitor
 from kling_utils.studio.desk import Desk
 
 if TYPE_CHECKING:
-    from kling_utils.jobs.runner import Runner
+    from kling_utils.jobs.client import Client
 
 T = TypeVar("T")
 _END = object()
@@ -48,7 +48,7 @@ async def run(lane: Lane, desk: Desk, work: Callable[..., T], *args: Any, **name
         future.cancel()  # the page was closed: what has not begun is not begun
 
 
-async def fetched(runner: Runner, desk: Desk, *sources: Any) -> None:
+async def fetched(runner: Client, desk: Desk, *sources: Any) -> None:
     """Wait until it is known what the addresses serve, in no thread. A failure is told by the check that follows. Raises ``Busy``."""
     context = contextvars.copy_context()
     context.run(visitor.set, desk.who.owner)
@@ -91,7 +91,7 @@ def in_lane(
     handler: Callable[..., Any],
     *,
     busy: Callable[..., Any] | None = None,
-    runner: Runner | None = None,
+    runner: Client | None = None,
     form_at: int = 0,
     newest: bool = False,
 ) -> Callable[..., Any]:

@@ -22,7 +22,7 @@ from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
 from kling_utils.values import HOME_OWNER, Job
 
 if TYPE_CHECKING:
-    from kling_utils.jobs.runner import Runner
+    from kling_utils.jobs.client import Client
 
 _GO_ON = {
     "resume": ("It was not sent and nothing was spent. It is sent when you say so.", "Send it now"),
@@ -44,7 +44,7 @@ _GO_ON = {
 class Rescue:
     """Two groups of questions, of which a job shows at most one."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Client) -> None:
         self._runner = runner
         with gr.Column(visible=False, elem_id="doubt", elem_classes="rescue") as self.doubt:
             gr.HTML(

@@ -21,11 +21,11 @@ _VIDEO = "https://example.com/"
 def python(job: Job) -> str:
     """A program that asks for the same."""
     return (
-        "from kling_utils import MotionRequest, Runner\n\n"
+        "from kling_utils import Client, MotionRequest\n\n"
         "# Set NOVITA_API_KEY for a Kling result; without it, a free local draft is made.\n"
         f"request = {_request(job)}\n\n"
-        "with Runner.from_env() as runner:\n"
-        "    result = runner.run(request)  # run again, it is not paid again; fresh=True makes another take\n"
+        "with Client.from_env() as client:\n"
+        "    result = client.run(request)  # run again, it is not paid again; again=True makes another take\n"
         "print(result.video)\n"
     )
 
@@ -33,11 +33,11 @@ def python(job: Job) -> str:
 def cell(job: Job) -> str:
     """The same for a notebook: reference and result on the stage."""
     return (
-        "from kling_utils import MotionRequest, Runner, Stage\n\n"
+        "from kling_utils import Client, MotionRequest, Stage\n\n"
         f"request = {_request(job)}\n"
-        "runner = Runner.from_env()\n"
-        "print(runner.quote(request))\n"
-        "result = runner.run(request)  # run again, it is not paid again; fresh=True makes another take\n"
+        "client = Client.from_env()\n"
+        "print(client.quote(request))\n"
+        "result = client.run(request)  # run again, it is not paid again; again=True makes another take\n"
         "Stage(result)\n"
     )
 

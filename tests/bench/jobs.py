@@ -18,7 +18,7 @@ import requests
 from helpers.scripted import File, ScriptedNovita
 from PIL import Image
 
-from kling_utils.jobs.runner import Runner
+from kling_utils.jobs.client import Client
 from kling_utils.media import ffmpeg
 from kling_utils.providers.http import Transport
 from kling_utils.providers.novita import NovitaAPI
@@ -51,7 +51,7 @@ def ours(server: ScriptedNovita, folder: Path, jobs: int) -> list[float]:
         submits_per_minute=100_000,
     )
     request = MotionRequest(folder / "hero.png", url)
-    with Runner(settings) as runner:
+    with Client(settings) as runner:
         made = [runner.submit(replace(request, prompt=str(n))) for n in range(jobs)]
         while not all(runner.job(job.job_id).done for job in made):
             time.sleep(0.5)

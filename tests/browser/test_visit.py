@@ -19,7 +19,7 @@ from helpers.scripted import File, ScriptedNovita
 from helpers.served import Served, Watched, serving, type_key, watching
 from PIL import Image
 
-from kling_utils import MotionRequest, Runner, examples
+from kling_utils import Client, MotionRequest, examples
 from kling_utils.errors import KlingError
 from kling_utils.jobs.pace import Pace
 from kling_utils.media import ffmpeg
@@ -460,7 +460,7 @@ def test_a_job_that_nobody_watches_is_followed_in_the_gallery(
     # The same again is not made by mistake, and what was said about it does not stay for another form.
     page.click("#generate")
     page.wait_for_selector("#have-already")
-    assert "fresh=True" not in page.inner_text("#notice")
+    assert "again=True" not in page.inner_text("#notice")
     page.eval_on_selector(
         "#model", "e => e.scrollIntoView({ block: 'start' })"
     )  # the notice lies over what is below
@@ -494,7 +494,7 @@ def kept(home: Path, motion: Path) -> None:
             "novita_base_url": novita.base_url,
             "private_hosts": frozenset({"127.0.0.1"}),
         }
-        with Runner(
+        with Client(
             load(**known), pace=Pace(interval=0.01, adopt_every=0.05, late=0.02, mishap=0.01)
         ) as runner:
             runner.run(MotionRequest(examples.IMAGES[0].path, address), progress=False)

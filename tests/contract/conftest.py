@@ -15,7 +15,7 @@ from helpers.scripted import File, ScriptedNovita
 from PIL import Image
 from pydantic import SecretStr
 
-from kling_utils.jobs.runner import Runner
+from kling_utils.jobs.client import Client
 from kling_utils.media import ffmpeg
 from kling_utils.providers.http import Transport
 from kling_utils.providers.local import LocalProvider
@@ -106,7 +106,7 @@ def side(
         engine, home = make(tmp_path / "engine"), tmp_path / "served"
         settings = load(home=home, poll_interval=0.02, private_hosts=frozenset({"127.0.0.1"}))
         with (
-            Runner(settings, local=LocalProvider(home, command=engine.command)) as runner,
+            Client(settings, local=LocalProvider(home, command=engine.command)) as runner,
             serving(runner) as served,
         ):
             runner.watch()

@@ -11,8 +11,8 @@ import pytest
 from helpers.scripted import File, ScriptedNovita
 from PIL import Image
 
+from kling_utils.jobs.client import Client
 from kling_utils.jobs.pace import Pace
-from kling_utils.jobs.runner import Runner
 from kling_utils.media import ffmpeg
 from kling_utils.providers.http import Transport
 from kling_utils.settings import load
@@ -20,7 +20,7 @@ from kling_utils.values import MotionRequest
 
 QUICK = Pace(interval=0.01, adopt_every=0.05, late=0.02, mishap=0.01)
 
-Make = Callable[..., Runner]
+Make = Callable[..., Client]
 
 
 def encode(path: Path, *source: str, seconds: float = 3.2) -> Path:
@@ -81,9 +81,9 @@ def request_(novita: ScriptedNovita, clip: Path, picture: Path) -> MotionRequest
 @pytest.fixture
 def make(novita: ScriptedNovita, tmp_path: Path) -> Iterator[Make]:
     """Runners on one home that talk to the scripted provider; closed at the end."""
-    made: list[Runner] = []
+    made: list[Client] = []
 
-    def one(*, pace: Pace = QUICK, settings: dict[str, Any] | None = None, **given: Any) -> Runner:
+    def one(*, pace: Pace = QUICK, settings: dict[str, Any] | None = None, **given: Any) -> Client:
         known: dict[str, Any] = {
             "novita_api_key": novita.key,
             "novita_base_url": novita.base_url,
@@ -99,7 +99,7 @@ def make(novita: ScriptedNovita, tmp_path: Path) -> Iterator[Make]:
             per_minute=None,
         )
         made.append(
-            Runner(
+            Client(
                 load(**{**known, **(settings or {})}),
                 pace=pace,
                 transport=given.pop("transport", wire),
@@ -114,5 +114,5 @@ def make(novita: ScriptedNovita, tmp_path: Path) -> Iterator[Make]:
 
 
 @pytest.fixture
-def runner(make: Make) -> Runner:
+def runner(make: Make) -> Client:
     return make()

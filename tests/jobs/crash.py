@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from kling_utils.jobs.client import Client
 from kling_utils.jobs.pace import Pace
-from kling_utils.jobs.runner import Runner
 from kling_utils.settings import load
 from kling_utils.values import MotionRequest
 
@@ -18,6 +18,6 @@ def end(done: str) -> None:
         os._exit(9)
 
 
-Runner(load(), pace=Pace(interval=0.01, adopt_every=0.05), after=end).run(
+Client(load(), pace=Pace(interval=0.01, adopt_every=0.05), after=end).run(
     MotionRequest(image, video, prompt="a bright studio"), progress=False
 )

@@ -12,7 +12,7 @@ import pytest
 from helpers.scripted import ScriptedNovita
 
 from kling_utils.errors import AlreadyHave, StillRunning
-from kling_utils.jobs.runner import Runner
+from kling_utils.jobs.client import Client
 from kling_utils.values import Job, MotionRequest
 
 CRASH = Path(__file__).with_name("crash.py")
@@ -35,7 +35,7 @@ def crash(step: str, request: MotionRequest, novita: ScriptedNovita, home: Path)
     assert done.returncode == 9, done.stderr.decode()[-2000:]
 
 
-def only_job(runner: Runner) -> Job:
+def only_job(runner: Client) -> Job:
     (job,) = runner.jobs()
     return job
 

@@ -13,7 +13,7 @@ from helpers.scripted import File, ScriptedNovita
 
 from kling_utils import errors
 from kling_utils import events as ev
-from kling_utils.jobs.runner import Runner
+from kling_utils.jobs.client import Client
 from kling_utils.media import ffmpeg
 from kling_utils.media.probe import probe_video
 from kling_utils.settings import load
@@ -44,12 +44,12 @@ def home(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def drafts(home: Path) -> Iterator[Runner]:
-    with Runner(load(home=home, poll_interval=0.2)) as runner:
+def drafts(home: Path) -> Iterator[Client]:
+    with Client(load(home=home, poll_interval=0.2)) as runner:
         yield runner
 
 
-def test_a_draft_is_made_without_a_key(drafts: Runner, shared_media: Path, dance: Path) -> None:
+def test_a_draft_is_made_without_a_key(drafts: Client, shared_media: Path, dance: Path) -> None:
     request = MotionRequest(
         shared_media / "image" / "fullbody_man.png", dance, character_orientation="video"
     )
@@ -69,7 +69,7 @@ def test_a_draft_is_made_without_a_key(drafts: Runner, shared_media: Path, dance
 
 
 def test_no_person_fails_with_klings_own_kind_of_reason(
-    drafts: Runner, shared_media: Path, dance: Path
+    drafts: Client, shared_media: Path, dance: Path
 ) -> None:
     with pytest.raises(errors.TaskFailed) as caught:
         drafts.run(
@@ -83,16 +83,16 @@ def test_no_person_fails_with_klings_own_kind_of_reason(
     assert caught.value.money == "no"
 
 
-def test_checking_renders_nothing(drafts: Runner, home: Path, picture: Path, clip: Path) -> None:
+def test_checking_renders_nothing(drafts: Client, home: Path, picture: Path, clip: Path) -> None:
     assert drafts.check(MotionRequest(picture, clip)).ok
     assert not (home / "renders").exists()
 
 
 def test_a_draft_on_purpose_costs_nothing_where_a_key_is_set(
-    home: Path, shared_media: Path, novita: ScriptedNovita, dance: Path, drafts: Runner
+    home: Path, shared_media: Path, novita: ScriptedNovita, dance: Path, drafts: Client
 ) -> None:
     known: dict[str, Any] = {"novita_api_key": novita.key, "novita_base_url": novita.base_url}
-    with Runner(load(home=home, poll_interval=0.05, **known)) as paid:
+    with Client(load(home=home, poll_interval=0.05, **known)) as paid:
         image = shared_media / "image" / "no_person_camera.png"
         assert (
             paid.look(image=image, video=dance, draft=True).quote
@@ -107,7 +107,7 @@ def test_a_draft_on_purpose_costs_nothing_where_a_key_is_set(
 
 
 def test_a_key_that_is_set_later_makes_another_job_and_says_so(
-    drafts: Runner, home: Path, shared_media: Path, novita: ScriptedNovita, dance: Path
+    drafts: Client, home: Path, shared_media: Path, novita: ScriptedNovita, dance: Path
 ) -> None:
     image = shared_media / "image" / "fullbody_man.png"
     draft = drafts.run(MotionRequest(image, dance), progress=False).job
@@ -116,7 +116,7 @@ def test_a_key_that_is_set_later_makes_another_job_and_says_so(
         "novita_base_url": novita.base_url,
         "private_hosts": frozenset({"127.0.0.1"}),
     }
-    with Runner(load(home=home, poll_interval=0.02, **known)) as paid:
+    with Client(load(home=home, poll_interval=0.02, **known)) as paid:
         address = novita.serve("/in/dance.mp4", File(dance.read_bytes()))
         job = paid.submit(MotionRequest(image, address))
         assert job.job_id != draft.job_id
@@ -139,7 +139,7 @@ def test_a_hosted_visitor_has_two_drafts_waiting_at_most(
         if step == "submitting":
             going.wait(60)
 
-    with Runner(settings, after=held) as hosted:
+    with Client(settings, after=held) as hosted:
         requests = [
             MotionRequest(shared_media / "image" / "fullbody_man.png", dance, prompt=str(n))
             for n in range(6)

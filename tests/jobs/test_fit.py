@@ -12,14 +12,14 @@ from helpers import zoo
 from helpers.scripted import ScriptedNovita
 
 from kling_utils import cli, errors
-from kling_utils.jobs.runner import Runner
+from kling_utils.jobs.client import Client
 from kling_utils.media.probe import probe_image, probe_video
 from kling_utils.preflight.fit import FitChoices
 from kling_utils.values import MotionRequest
 
 
 def test_what_is_wrong_is_planned_first_and_then_repaired_in_copies(
-    runner: Runner, tmp_path: Path
+    runner: Client, tmp_path: Path
 ) -> None:
     image, video = (
         zoo.image(tmp_path, "photo.webp", kind="WEBP", size=(200, 900)),
@@ -50,7 +50,7 @@ def test_fit_and_run_in_one_line(
 
 
 def test_what_cannot_be_repaired_says_why_and_what_else(
-    runner: Runner, picture: Path, tmp_path: Path
+    runner: Client, picture: Path, tmp_path: Path
 ) -> None:
     short = zoo.clip(tmp_path, seconds=1.0)
     with pytest.raises(errors.Unrepairable, match="at least 3 s is needed") as caught:

@@ -30,9 +30,9 @@ from sqlalchemy.event import listen
 
 from kling_utils import errors
 from kling_utils import events as ev
+from kling_utils.jobs.client import Client
 from kling_utils.jobs.intake import fingerprint
 from kling_utils.jobs.pace import Pace
-from kling_utils.jobs.runner import Runner
 from kling_utils.media import ffmpeg, playable
 from kling_utils.media.probe import probe_video
 from kling_utils.values import MotionRequest, Published
@@ -40,7 +40,7 @@ from kling_utils.values import MotionRequest, Published
 QUICK = Pace(interval=0.01, adopt_every=0.05, late=0.02, mishap=0.01)
 
 
-def run(runner: Runner, request: MotionRequest, **given: Any) -> tuple[Any, list[ev.Event]]:
+def run(runner: Client, request: MotionRequest, **given: Any) -> tuple[Any, list[ev.Event]]:
     """The result or the error, and every event."""
     seen: list[ev.Event] = []
     try:
@@ -54,7 +54,7 @@ def notes(seen: list[ev.Event]) -> str:
 
 
 def test_the_main_path(
-    runner: Runner, novita: ScriptedNovita, request_: MotionRequest, rendered: Path
+    runner: Client, novita: ScriptedNovita, request_: MotionRequest, rendered: Path
 ) -> None:
     result, seen = run(runner, request_)
     assert [type(e).__name__ for e in seen if not isinstance(e, ev.Downloading)] == [
@@ -77,7 +77,7 @@ def test_the_main_path(
 
 
 def test_a_read_time_out_on_submit_is_not_resent(
-    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+    runner: Client, novita: ScriptedNovita, request_: MotionRequest
 ) -> None:
     novita.state.submits.append(Stall())
     error, seen = run(runner, request_)
@@ -92,7 +92,7 @@ def test_a_read_time_out_on_submit_is_not_resent(
 
 
 def test_a_reset_on_submit_is_not_resent_and_can_be_dismissed(
-    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+    runner: Client, novita: ScriptedNovita, request_: MotionRequest
 ) -> None:
     novita.state.submits.append(Reset())
     error, _ = run(runner, request_)
@@ -103,13 +103,13 @@ def test_a_reset_on_submit_is_not_resent_and_can_be_dismissed(
     again, _ = run(runner, request_)
     assert isinstance(again, errors.AlreadyHave), "it may have been paid for"
     assert novita.state.submit_count == 1
-    result, _ = run(runner, request_, fresh=True)
+    result, _ = run(runner, request_, again=True)
     assert result.video.exists()
     assert novita.state.submit_count == 2
 
 
 def test_five_500s_in_a_row_while_polling_still_succeed(
-    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+    runner: Client, novita: ScriptedNovita, request_: MotionRequest
 ) -> None:
     novita.state.polls.extend(
         Reply(500, {"code": 500, "reason": "GET_RESULT_FAILED", "message": "later"})
@@ -121,7 +121,7 @@ def test_five_500s_in_a_row_while_polling_still_succeed(
 
 
 def test_contact_that_stays_lost_is_a_note_and_not_the_end(
-    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+    runner: Client, novita: ScriptedNovita, request_: MotionRequest
 ) -> None:
     novita.state.polls.extend(Reply(502, "<html>bad gateway</html>") for _ in range(14))
     result, seen = run(runner, request_)
@@ -131,7 +131,7 @@ def test_contact_that_stays_lost_is_a_note_and_not_the_end(
 
 
 def test_an_unknown_status_keeps_polling_and_is_said_once(
-    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+    runner: Client, novita: ScriptedNovita, request_: MotionRequest
 ) -> None:
     novita.state.statuses = [
         "TASK_STATUS_QUEUED",
@@ -144,7 +144,7 @@ def test_an_unknown_status_keeps_polling_and_is_said_once(
 
 
 def test_progress_never_goes_back(
-    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+    runner: Client, novita: ScriptedNovita, request_: MotionRequest
 ) -> None:
     def processing(progress: int | None) -> Reply:
         return Reply(
@@ -200,7 +200,7 @@ class Meddler:
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
 def test_an_expired_link_is_refreshed_once(
-    runner: Runner, novita: ScriptedNovita, request_: MotionRequest, status: int
+    runner: Client, novita: ScriptedNovita, request_: MotionRequest, status: int
 ) -> None:
     novita.state.statuses = [*["TASK_STATUS_QUEUED"] * 3, "TASK_STATUS_SUCCEED"]
     meddler = Meddler(novita, Reply(status, ""))
@@ -209,7 +209,7 @@ def test_an_expired_link_is_refreshed_once(
 
 
 def test_a_link_that_is_gone_for_good_is_a_failure_that_was_paid_for(
-    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+    runner: Client, novita: ScriptedNovita, request_: MotionRequest
 ) -> None:
     novita.state.statuses = [*["TASK_STATUS_QUEUED"] * 3, "TASK_STATUS_SUCCEED"]
     with pytest.raises(errors.StillRunning, match="ready and could not be saved so far"):
@@ -232,7 +232,7 @@ def test_a_link_that_is_gone_for_good_is_a_failure_that_was_paid_for(
 
 
 def test_a_link_that_does_not_work_yet_is_asked_again(
-    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+    runner: Client, novita: ScriptedNovita, request_: MotionRequest
 ) -> None:
     novita.state.statuses = [*["TASK_STATUS_QUEUED"] * 3, "TASK_STATUS_SUCCEED"]
     result = runner.run(
@@ -242,7 +242,7 @@ def test_a_link_that_does_not_work_yet_is_asked_again(
 
 
 def test_a_truncated_download_is_resumed_and_never_renamed(
-    runner: Runner, novita: ScriptedNovita, request_: MotionRequest, rendered: Path
+    runner: Client, novita: ScriptedNovita, request_: MotionRequest, rendered: Path
 ) -> None:
     novita.state.statuses = [*["TASK_STATUS_QUEUED"] * 3, "TASK_STATUS_SUCCEED"]
     result = runner.run(request_, progress=Meddler(novita, CutAfter(5000), CutAfter(7000)))
@@ -265,7 +265,7 @@ def test_what_is_no_video_is_never_saved_as_the_result(
 
 
 def test_a_result_that_does_not_start_at_once_is_rewritten_for_the_browser(
-    runner: Runner, novita: ScriptedNovita, request_: MotionRequest, rendered: Path, tmp_path: Path
+    runner: Client, novita: ScriptedNovita, request_: MotionRequest, rendered: Path, tmp_path: Path
 ) -> None:
     late = tmp_path / "late.mp4"
     ffmpeg.run(
@@ -279,7 +279,7 @@ def test_a_result_that_does_not_start_at_once_is_rewritten_for_the_browser(
 
 
 def test_a_shorter_result_is_said(
-    runner: Runner, novita: ScriptedNovita, request_: MotionRequest, tmp_path: Path, rendered: Path
+    runner: Client, novita: ScriptedNovita, request_: MotionRequest, tmp_path: Path, rendered: Path
 ) -> None:
     short = tmp_path / "short.mp4"
     ffmpeg.run(
@@ -301,7 +301,7 @@ def test_a_shorter_result_is_said(
 
 
 def test_a_failure_has_the_providers_words_and_the_advice(
-    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+    runner: Client, novita: ScriptedNovita, request_: MotionRequest
 ) -> None:
     novita.state.statuses = ["TASK_STATUS_FAILED"]
     novita.state.reason = "task failed: No complete upper body detected in the video"
@@ -324,7 +324,7 @@ def test_a_failure_has_the_providers_words_and_the_advice(
     ],
 )
 def test_a_considered_no_costs_nothing(
-    runner: Runner,
+    runner: Client,
     novita: ScriptedNovita,
     request_: MotionRequest,
     reply: Reply,
@@ -346,7 +346,7 @@ def test_no_contact_means_nothing_left(make: Any, request_: MotionRequest) -> No
 
 
 def test_a_double_click_is_one_job(
-    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+    runner: Client, novita: ScriptedNovita, request_: MotionRequest
 ) -> None:
     with ThreadPoolExecutor(6) as pool:
         jobs = list(pool.map(lambda _: runner.submit(request_), range(6)))
@@ -359,7 +359,7 @@ def test_a_double_click_is_one_job(
 
 
 def test_what_was_given_by_its_address_is_given_so_again(
-    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+    runner: Client, novita: ScriptedNovita, request_: MotionRequest
 ) -> None:
     first = runner.run(request_, progress=False).job
     assert not str(first.request.video).startswith("http"), "the job has its own copy"
@@ -373,13 +373,13 @@ def test_what_was_given_by_its_address_is_given_so_again(
     assert novita.state.gets["/in/dance.mp4"] == asked, (
         "what is here already is not fetched to be measured"
     )
-    runner.run(again, fresh=True, progress=False)
+    runner.run(again, again=True, progress=False)
     sent = [json.loads(seen.body)["video"] for seen in novita.state.seen if seen.path == SUBMIT]
     assert sent == [request_.video] * 2
 
 
 def test_asking_again_shows_what_is_there_and_a_take_is_made_on_purpose(
-    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+    runner: Client, novita: ScriptedNovita, request_: MotionRequest
 ) -> None:
     first, _ = run(runner, request_)
     same, seen = run(runner, request_)
@@ -389,7 +389,7 @@ def test_asking_again_shows_what_is_there_and_a_take_is_made_on_purpose(
     assert caught.value.job_id == first.job.job_id
     assert "USD" in caught.value.hint
     assert novita.state.submit_count == 1
-    second, _ = run(runner, request_, fresh=True)
+    second, _ = run(runner, request_, again=True)
     assert second.job.take == 2
     assert novita.state.submit_count == 2
     other, _ = run(runner, replace(request_, prompt="at night"))  # something else was asked
@@ -397,7 +397,7 @@ def test_asking_again_shows_what_is_there_and_a_take_is_made_on_purpose(
 
 
 def test_a_file_swapped_after_the_check_is_not_sent(
-    runner: Runner, novita: ScriptedNovita, request_: MotionRequest, picture: Path, tmp_path: Path
+    runner: Client, novita: ScriptedNovita, request_: MotionRequest, picture: Path, tmp_path: Path
 ) -> None:
     mine = tmp_path / "mine.png"
     shutil.copyfile(picture, mine)
@@ -415,7 +415,7 @@ def test_a_file_swapped_after_the_check_is_not_sent(
 
 
 def test_an_error_of_the_checks_stops_before_anything_is_kept(
-    runner: Runner, novita: ScriptedNovita, request_: MotionRequest, tmp_path: Path
+    runner: Client, novita: ScriptedNovita, request_: MotionRequest, tmp_path: Path
 ) -> None:
     (tmp_path / "empty.png").touch()
     with pytest.raises(errors.Refused) as caught:
@@ -427,7 +427,7 @@ def test_an_error_of_the_checks_stops_before_anything_is_kept(
 
 
 def test_a_local_clip_towards_novita_is_refused_before_anything_is_spent(
-    runner: Runner, novita: ScriptedNovita, request_: MotionRequest, clip: Path
+    runner: Client, novita: ScriptedNovita, request_: MotionRequest, clip: Path
 ) -> None:
     with pytest.raises(errors.NotPublished) as caught:
         runner.run(replace(request_, video=clip))
@@ -437,7 +437,7 @@ def test_a_local_clip_towards_novita_is_refused_before_anything_is_spent(
 
 
 def test_a_clip_that_is_gone_from_its_address_stops_the_job_unspent(
-    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+    runner: Client, novita: ScriptedNovita, request_: MotionRequest
 ) -> None:
     runner.check(request_)
     novita.state.files["/in/dance.mp4"].acts.extend([Reply(404, "gone")] * 3)
@@ -490,7 +490,7 @@ def test_a_key_is_not_sent_to_another_host(
 
 
 def test_a_refused_key_while_polling_keeps_the_job(
-    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+    runner: Client, novita: ScriptedNovita, request_: MotionRequest
 ) -> None:
     novita.state.polls.append(refusal(403, "INVALID_API_KEY"))
     error, _ = run(runner, request_)
@@ -553,7 +553,7 @@ def test_a_task_that_is_unknown_for_a_moment_is_not_given_up(
 
 
 def test_the_submit_and_the_result_follow_nobody_elsewhere_with_the_key(
-    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+    runner: Client, novita: ScriptedNovita, request_: MotionRequest
 ) -> None:
     run(runner, request_)
     for seen in novita.state.seen:
@@ -562,7 +562,7 @@ def test_the_submit_and_the_result_follow_nobody_elsewhere_with_the_key(
 
 
 def test_a_job_on_its_way_cannot_be_deleted_and_a_finished_one_can(
-    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+    runner: Client, novita: ScriptedNovita, request_: MotionRequest
 ) -> None:
     novita.state.statuses = ["TASK_STATUS_PROCESSING"]
     job = runner.submit(request_)
@@ -600,7 +600,7 @@ def test_a_hosted_page_ignores_its_owners_key(make: Any) -> None:
         runner.balance()
 
 
-def test_the_balance_is_the_free_test_of_a_key(runner: Runner, novita: ScriptedNovita) -> None:
+def test_the_balance_is_the_free_test_of_a_key(runner: Client, novita: ScriptedNovita) -> None:
     assert str(runner.balance().available) == "12.50 USD"
     with pytest.raises(errors.KeyRefused):
         runner.balance(SecretStr("sk_wrong"))
@@ -697,7 +697,7 @@ def test_a_task_from_elsewhere_becomes_a_job_and_nothing_is_sent(
 
 
 def test_a_task_that_the_account_does_not_have_leaves_nothing(
-    runner: Runner, request_: MotionRequest
+    runner: Client, request_: MotionRequest
 ) -> None:
     with pytest.raises(errors.TaskNotFound):
         runner.adopt_task(request_, "task-of-nobody")
@@ -830,7 +830,7 @@ def test_a_task_id_that_could_not_be_written_down_is_written_later(
 
 
 def test_a_job_that_is_on_its_way_is_not_deleted_and_money_is_told(
-    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+    runner: Client, novita: ScriptedNovita, request_: MotionRequest
 ) -> None:
     novita.state.statuses = ["TASK_STATUS_PROCESSING"]
     job = runner.submit(request_)

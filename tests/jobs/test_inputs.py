@@ -12,9 +12,9 @@ from PIL import Image
 from pydantic import SecretStr
 
 from kling_utils.errors import Busy, UnreadableMedia
+from kling_utils.jobs.client import Client
 from kling_utils.jobs.home import Home, new_job_id
 from kling_utils.jobs.intake import Intake
-from kling_utils.jobs.runner import Runner
 from kling_utils.media import bounds
 from kling_utils.media.guard import Guard
 from kling_utils.media.opening import sha256
@@ -39,7 +39,7 @@ def pooled(home: Home) -> list[str]:
 
 
 def test_two_jobs_share_their_inputs_and_the_last_one_takes_them_away(
-    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+    runner: Client, novita: ScriptedNovita, request_: MotionRequest
 ) -> None:
     first = runner.run(request_, progress=False).job
     second = runner.run(replace(request_, prompt="another"), progress=False).job
@@ -93,7 +93,7 @@ def test_copies_of_an_older_program_are_shared(home: Home, picture: Path) -> Non
 
 
 def test_what_a_visitors_jobs_keep_is_bounded_and_drafts_make_room(
-    runner: Runner, request_: MotionRequest, monkeypatch: pytest.MonkeyPatch
+    runner: Client, request_: MotionRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runner._watcher.close()  # nothing goes on by itself
 

@@ -12,7 +12,7 @@ from helpers.scripted import Reply, ScriptedNovita, task_answer
 
 from kling_utils import events as ev
 from kling_utils.errors import DownloadFailed, TaskFailed, UnreadableMedia
-from kling_utils.jobs.runner import Runner
+from kling_utils.jobs.client import Client
 from kling_utils.media import ffmpeg
 from kling_utils.media.probe import probe_video
 from kling_utils.media.whole import damage
@@ -30,7 +30,7 @@ def noise(data: bytes) -> bytes:
 
 @pytest.mark.parametrize("harm", [cut, noise])
 def test_a_damaged_result_is_fetched_again_before_it_counts(
-    runner: Runner,
+    runner: Client,
     novita: ScriptedNovita,
     request_: MotionRequest,
     rendered: Path,
@@ -62,7 +62,7 @@ def test_a_damaged_result_is_fetched_again_before_it_counts(
     ],
 )
 def test_a_result_in_another_container_becomes_one_that_plays(
-    runner: Runner,
+    runner: Client,
     novita: ScriptedNovita,
     request_: MotionRequest,
     rendered: Path,
@@ -84,7 +84,7 @@ def test_a_result_in_another_container_becomes_one_that_plays(
 
 
 def test_a_result_whose_file_was_removed_is_fetched_again(
-    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+    runner: Client, novita: ScriptedNovita, request_: MotionRequest
 ) -> None:
     first = runner.run(request_, progress=False)
     first.video.unlink()
@@ -102,7 +102,7 @@ def test_what_is_whole_has_no_damage(rendered: Path) -> None:
 
 
 def test_a_success_that_becomes_a_failure_ends_the_job(
-    runner: Runner, novita: ScriptedNovita, request_: MotionRequest
+    runner: Client, novita: ScriptedNovita, request_: MotionRequest
 ) -> None:
     answer = task_answer("", "TASK_STATUS_SUCCEED")  # without a link
     novita.state.polls.append(Reply(200, answer))
@@ -116,7 +116,7 @@ def test_a_success_that_becomes_a_failure_ends_the_job(
 
 @pytest.mark.parametrize("every", [False, True])
 def test_a_result_finds_a_place_where_the_jobs_folder_was_removed(
-    runner: Runner, novita: ScriptedNovita, request_: MotionRequest, rendered: Path, every: bool
+    runner: Client, novita: ScriptedNovita, request_: MotionRequest, rendered: Path, every: bool
 ) -> None:
     def hear(event: object) -> None:
         if isinstance(event, ev.Submitted):
@@ -131,7 +131,7 @@ def test_a_result_finds_a_place_where_the_jobs_folder_was_removed(
 
 
 def test_a_job_whose_files_were_removed_before_it_was_sent_ends_unspent(
-    make: Callable[..., Runner], novita: ScriptedNovita, request_: MotionRequest
+    make: Callable[..., Client], novita: ScriptedNovita, request_: MotionRequest
 ) -> None:
     def after(step: str) -> None:
         if step == "stored":

@@ -18,13 +18,13 @@ from helpers.clocks import Clock
 from helpers.scripted import Reply, Reset, ScriptedNovita, refusal
 
 from kling_utils import errors
+from kling_utils.jobs.client import Client
 from kling_utils.jobs.pace import Pace
-from kling_utils.jobs.runner import Runner
 from kling_utils.providers.http import Transport
 from kling_utils.values import Job, MotionRequest
 
 SLOW = Reply(429, {"code": 429, "reason": "RATE_LIMIT_EXCEEDED", "message": "slow"})
-Still = Callable[..., Runner]
+Still = Callable[..., Client]
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def clock() -> Clock:
 def still(make: Any, clock: Clock) -> Still:
     """A runner whose watcher does nothing by itself."""
 
-    def one(*, per_minute: int | None = None, **given: Any) -> Runner:
+    def one(*, per_minute: int | None = None, **given: Any) -> Client:
         transport = Transport(
             per_minute=per_minute,
             clock=clock,
@@ -46,14 +46,14 @@ def still(make: Any, clock: Clock) -> Still:
             read_timeout=0.5,
             submit_timeout=0.5,
         )
-        runner: Runner = make(clock=clock.wall, transport=transport, pace=Pace(), **given)
+        runner: Client = make(clock=clock.wall, transport=transport, pace=Pace(), **given)
         runner._watcher.close()
         return runner
 
     return one
 
 
-def step(runner: Runner, job: Job) -> float | None:
+def step(runner: Client, job: Job) -> float | None:
     return runner._advance(job.job_id)
 
 
@@ -239,7 +239,7 @@ def test_a_failure_that_may_have_been_paid_for_is_not_sent_again_unasked(
     with pytest.raises(errors.AlreadyHave, match="ended without a result") as caught:
         runner.submit(request_)
     assert (caught.value.money, caught.value.job_id) == ("unknown", job.job_id)
-    assert runner.submit(request_, fresh=True).take == 2
+    assert runner.submit(request_, again=True).take == 2
 
 
 def test_a_provider_without_a_free_slot_may_be_asked_again(
@@ -271,7 +271,7 @@ def test_a_task_id_that_comes_after_the_job_was_dismissed_is_kept(
     assert (kept.state, kept.task_id) == ("queued", next(iter(novita.state.tasks)))
 
 
-def _doubt(runner: Runner, job: Job) -> None:
+def _doubt(runner: Client, job: Job) -> None:
     from kling_utils.values import Trouble
 
     trouble = Trouble("SubmitUnconfirmed", "In doubt.", "", "unknown")

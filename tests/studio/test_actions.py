@@ -159,7 +159,7 @@ def test_what_may_be_paid_twice_is_asked_first_with_its_price(at: Make, money: s
         event(id="again", price="about 1.26 USD", sure=True), desk, visitor.HOME, "sk-typed"
     )
     ((_, _, how),) = runner.done
-    assert how["fresh"] is True
+    assert how["again"] is True
 
 
 @pytest.mark.parametrize("trouble", [failed("ProviderDown", "no"), failed("NoFreeSlot")])
@@ -171,7 +171,7 @@ def test_what_cost_nothing_is_tried_again_without_a_question(
     assert offer["risk"] is None
     actions.act(event(id="again", price="about 1.26 USD"), desk, visitor.HOME, "sk-typed")
     ((_, _, how),) = runner.done
-    assert how["fresh"] is False
+    assert how["again"] is False
 
 
 def test_a_draft_is_never_asked_about(at: Make) -> None:

@@ -10,21 +10,21 @@ import gradio as gr
 import pytest
 
 import app
-from kling_utils.jobs.runner import Runner
+from kling_utils.jobs.client import Client
 from kling_utils.settings import load
 from kling_utils.studio.visitor import Tokens
 
 KEYS = {"key", "key-again"}
 
 
-async def inside_a_loop(runner: Runner) -> gr.Blocks:
+async def inside_a_loop(runner: Client) -> gr.Blocks:
     """Gradio makes a loop of its own, and leaves it open, where there is none."""
     return app.build(runner)
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> dict[str, Any]:
-    with Runner(
+    with Client(
         load(home=tmp_path / "home", novita_api_key="sk-owner-secret-0123456789")
     ) as runner:
         page = asyncio.run(inside_a_loop(runner))

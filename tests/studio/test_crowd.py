@@ -14,7 +14,7 @@ from helpers import zoo
 
 from app import build, options
 from kling_utils.errors import Busy, Interrupted
-from kling_utils.jobs.runner import Runner
+from kling_utils.jobs.client import Client
 from kling_utils.media import bounds
 from kling_utils.media.guard import Guard
 from kling_utils.media.turns import Lane, Turns, visitor
@@ -63,8 +63,8 @@ def dead() -> Iterator[Dead]:
 
 
 @pytest.fixture
-def runner(tmp_path: Path, dead: Dead) -> Iterator[Runner]:
-    with Runner(load(home=tmp_path / "home")) as made:
+def runner(tmp_path: Path, dead: Dead) -> Iterator[Client]:
+    with Client(load(home=tmp_path / "home")) as made:
         made._intake._guard = Guard(resolve=dead)
         yield made
 
@@ -77,7 +77,7 @@ def handlers(page: Any) -> dict[str, list[Callable[..., Any]]]:
     return found
 
 
-def test_what_is_slow_runs_in_no_thread_of_gradio(runner: Runner) -> None:
+def test_what_is_slow_runs_in_no_thread_of_gradio(runner: Client) -> None:
     async def inside() -> Any:
         return handlers(build(runner))
 
@@ -93,7 +93,7 @@ async def last(steps: Any) -> Any:
     return [value async for value in steps][-1]
 
 
-def test_checks_of_dead_addresses_hold_nobody(runner: Runner, dead: Dead, tmp_path: Path) -> None:
+def test_checks_of_dead_addresses_hold_nobody(runner: Client, dead: Dead, tmp_path: Path) -> None:
     picture = str(zoo.image(tmp_path))
 
     async def crowd() -> tuple[list[Any], Any, Any]:
@@ -201,7 +201,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> Lane:
 
 
 def test_repairs_wait_for_their_turn_in_sight_and_can_be_stopped_there(
-    runner: Runner, few: Lane, built: Callable[[Callable[[], Any]], Any]
+    runner: Client, few: Lane, built: Callable[[Callable[[], Any]], Any]
 ) -> None:
     go, order, begun = threading.Semaphore(0), list[str](), threading.Condition()
 

@@ -25,7 +25,7 @@ from PIL import Image
 from starlette.requests import Request as StarletteRequest
 
 import app
-from kling_utils.jobs.runner import Runner
+from kling_utils.jobs.client import Client
 from kling_utils.settings import load
 from kling_utils.studio import entry, uploads, visitor
 from kling_utils.studio.desk import Desk
@@ -145,7 +145,7 @@ def test_no_handler_takes_what_was_forged(
     Fetched.asked.clear()
     os.utime(canary, (1, canary.stat().st_mtime))  # so that a read would show
     before = canary.stat().st_atime_ns
-    with Runner(load(home=tmp_path / "home", share=True, novita_base_url=address)) as runner:
+    with Client(load(home=tmp_path / "home", share=True, novita_base_url=address)) as runner:
         runner._watcher.close()  # nothing goes on by itself: what changes, a handler changed
         request = MotionRequest(
             zoo.image(tmp_path, "their-face.png"), zoo.clip(tmp_path, seconds=4)

@@ -15,7 +15,7 @@ from helpers import zoo
 from helpers.scripted import File, ScriptedNovita
 
 from kling_utils.errors import Interrupted
-from kling_utils.jobs.runner import Runner
+from kling_utils.jobs.client import Client
 from kling_utils.media.probe import probe_video
 from kling_utils.preflight.fit import Fitted, Plan
 from kling_utils.settings import load
@@ -27,7 +27,7 @@ from kling_utils.values import MotionRequest
 
 @pytest.fixture
 def panel(tmp_path: Path, built: Callable[[Callable[[], Any]], Any]) -> Iterator[Any]:
-    with Runner(load(home=tmp_path / "home")) as runner:
+    with Client(load(home=tmp_path / "home")) as runner:
         yield runner, built(lambda: Fitting(runner))
 
 
@@ -234,7 +234,7 @@ def test_what_is_at_an_address_is_changed_only_when_it_would_be_refused(
     clip = made(tmp_path)
     with (
         ScriptedNovita() as server,
-        Runner(load(home=tmp_path / "home", private_hosts=frozenset({"127.0.0.1"}))) as runner,
+        Client(load(home=tmp_path / "home", private_hosts=frozenset({"127.0.0.1"}))) as runner,
     ):
         panel = runner, built(lambda: Fitting(runner))
         address = server.serve("/in/dance.mp4", File(clip.read_bytes()))
@@ -247,7 +247,7 @@ def test_what_is_at_an_address_is_changed_only_when_it_would_be_refused(
         )  # code and page agree
 
 
-class Patient(Runner):
+class Patient(Client):
     """Its repairs go on until they are told to stop."""
 
     def __init__(self, home: Path) -> None:

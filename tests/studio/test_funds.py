@@ -10,7 +10,7 @@ import pytest
 from helpers import zoo
 from helpers.scripted import File, ScriptedNovita
 
-from kling_utils.jobs.runner import Runner
+from kling_utils.jobs.client import Client
 from kling_utils.settings import clean_key, load
 from kling_utils.studio.desk import Desk, Form
 from kling_utils.studio.generate import Generate, Twin
@@ -24,7 +24,7 @@ def test_the_balance_is_shown_and_warned_about_when_it_is_below(
     with ScriptedNovita() as novita:
         novita.state.balance["availableBalance"] = balance
         settings = load(home=tmp_path / "home", novita_base_url=novita.base_url)
-        with Runner(settings) as runner:
+        with Client(settings) as runner:
             panel, desk = built(lambda: Generate(runner)), Desk()
             form = Form(
                 str(zoo.image(tmp_path)),
@@ -54,7 +54,7 @@ def test_another_take_is_not_made_at_another_price_than_the_one_on_its_button(
 ) -> None:
     with ScriptedNovita() as novita:
         settings = load(home=tmp_path / "home", novita_base_url=novita.base_url)
-        with Runner(settings) as runner:
+        with Client(settings) as runner:
             panel, desk = built(lambda: Generate(runner)), Desk()
             fields = (
                 str(zoo.image(tmp_path)),
@@ -84,7 +84,7 @@ def test_a_job_in_doubt_is_sent_again_only_after_the_question_with_the_price(
             novita_base_url=novita.base_url,
             private_hosts=frozenset({"127.0.0.1"}),
         )
-        with Runner(settings) as runner:
+        with Client(settings) as runner:
             panel, desk = built(lambda: Generate(runner)), Desk()
             fields = (str(zoo.image(tmp_path)), address, "video", "kling-v3-0-std", "", "", True)
             rest = (novita.key, desk, HOME)

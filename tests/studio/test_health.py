@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from helpers.scripted import ScriptedNovita
 
-from kling_utils.jobs.runner import Runner
+from kling_utils.jobs.client import Client
 from kling_utils.providers.http import Transport
 from kling_utils.settings import load
 from kling_utils.studio.desk import Desk
@@ -24,16 +24,16 @@ def novita() -> Iterator[ScriptedNovita]:
 
 @pytest.fixture
 def runner(novita: ScriptedNovita, tmp_path: Path) -> Iterator[Any]:
-    made: list[Runner] = []
+    made: list[Client] = []
 
-    def one(**settings: Any) -> Runner:
+    def one(**settings: Any) -> Client:
         known = {
             "home": tmp_path / "home",
             "novita_base_url": novita.base_url,
             "private_hosts": frozenset({"127.0.0.1"}),
         }
         made.append(
-            Runner(
+            Client(
                 load(**(known | settings)),
                 transport=Transport(wait=lambda seconds: False),
                 clock=lambda: one.now,

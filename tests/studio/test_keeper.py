@@ -12,7 +12,7 @@ import gradio as gr
 import pytest
 from helpers import zoo
 
-from kling_utils.jobs.runner import Runner
+from kling_utils.jobs.client import Client
 from kling_utils.settings import load
 from kling_utils.studio import files, visitor
 from kling_utils.studio.desk import Desk, Form
@@ -62,7 +62,7 @@ class Page:
 
 @pytest.fixture
 def page(tmp_path: Path, built: Make) -> Iterator[tuple[Any, Page]]:
-    with Runner(load(home=tmp_path / "home")) as runner:
+    with Client(load(home=tmp_path / "home")) as runner:
         yield runner, Page(runner, built)
 
 

@@ -78,7 +78,7 @@ def _moving(job: Job) -> bool:
     return not job.done and job.state != "unconfirmed"
 
 
-class Runner(Rescue):
+class Client(Rescue):
     """Checks requests, submits them, and follows them to their result. One for each process and home; thread-safe."""
 
     def __init__(
@@ -117,7 +117,7 @@ class Runner(Rescue):
         )
 
     @classmethod
-    def from_env(cls) -> Runner:
+    def from_env(cls) -> Client:
         """A runner for this process's environment. Raises ``SettingError``; warns of ``KLING_...`` names that mean nothing."""
         for told in unknown_variables():
             warnings.warn(told, stacklevel=2)
@@ -131,7 +131,7 @@ class Runner(Rescue):
         self._transport.close()
         self._store.close()
 
-    def __enter__(self) -> Runner:
+    def __enter__(self) -> Client:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -160,13 +160,13 @@ class Runner(Rescue):
         owner: str = HOME_OWNER,
         key: SecretStr | None = None,
         report: Report | None = None,
-        fresh: bool = False,
+        again: bool = False,
         draft: bool = False,
     ) -> Job:
         """Check, keep copies of both inputs, write the job and hand it to the watcher. Returns at once; sending is the watcher's.
 
         ``report`` is the one that the user saw: files that differ from it are refused. ``draft`` makes it here, free, also where a key
-        is set. The same request, while unfinished, is the same job. Unless ``fresh``, raises ``AlreadyHave`` for a request that has a
+        is set. The same request, while unfinished, is the same job. Unless ``again``, raises ``AlreadyHave`` for a request that has a
         result, is in doubt, or ended without a result while money was or may have been spent. Raises ``Refused`` and ``NotPublished``.
         """
         image, video = self._intake.image(request.image), self._intake.video(request.video)
@@ -197,7 +197,7 @@ class Runner(Rescue):
         if (unfinished := next((twin for twin in twins if _moving(twin)), None)) is not None:
             return self._joined(unfinished, key)
         paid = [twin for twin in twins if counts(twin)]
-        if paid and not fresh:
+        if paid and not again:
             raise have(min(paid, key=lambda twin: _STANDING.index(twin.state)))
         take = max((twin.take for twin in twins), default=0) + 1
         most = None if owner == HOME_OWNER else _WAITING[provider]
@@ -228,14 +228,14 @@ class Runner(Rescue):
         request: MotionRequest,
         *,
         key: SecretStr | None = None,
-        fresh: bool = False,
+        again: bool = False,
         fit: bool | FitChoices = False,
         draft: bool = False,
         progress: bool | Callable[[Event], None] = True,
     ) -> Result:
         """Submit and follow to the result; with ``fit``, what the checks find wrong is repaired first; ``draft`` as in ``submit``.
 
-        A request that has its result already returns it: nothing is sent or paid. ``fresh`` makes another take. Raises the error that
+        A request that has its result already returns it: nothing is sent or paid. ``again`` makes another take. Raises the error that
         ended or holds the job; ``.job_id`` then names it.
         """
         if fit:
@@ -247,7 +247,7 @@ class Runner(Rescue):
                     request, choices=choices, on_progress=lambda share, _: bar(share)
                 ).apply(request)
         try:
-            job = self.submit(request, key=key, fresh=fresh, draft=draft)
+            job = self.submit(request, key=key, again=again, draft=draft)
         except AlreadyHave as have_it:
             job = self.job(have_it.job_id or "")
             if job.state != "succeeded":
