@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -726,6 +727,37 @@ def test_a_job_whose_key_is_missing_is_named_and_goes_on_without_this_program(
         without
     ).items()
     assert "NOVITA_API_KEY" in without.stderr
+
+
+@pytest.mark.parametrize("trouble", ["truncated", "wal", "jobs", "workers"])
+def test_the_doctor_says_what_is_wrong_with_a_home(
+    shell: Shell, tmp_path: Path, trouble: str
+) -> None:
+    home = tmp_path / "home"
+    assert shell("jobs", KLING_HOME=str(home)).returncode == 0
+    database = home / "jobs.sqlite3"
+    if trouble == "truncated":
+        database.write_bytes(database.read_bytes()[:5000])
+    elif trouble == "wal":
+        wal = home / "jobs.sqlite3-wal"
+        wal.unlink(missing_ok=True)
+        wal.mkdir()
+    else:
+        shutil.rmtree(home / trouble)
+        (home / trouble).write_text("a file")
+    asked = shell("doctor", "--json", KLING_HOME=str(home))
+    assert "Traceback" not in asked.stderr
+    findings = json.loads(asked.stdout)["findings"]
+    told = " ".join(f"{each['measured']} {each['fix']}" for each in findings)
+    expected = {"truncated": "set aside", "wal": "-wal", "jobs": "jobs", "workers": "workers"}
+    (home_said,) = [
+        each
+        for each in findings
+        if each["field"].startswith("home.")
+        or (each["field"] == "home" and each["severity"] == "error")
+    ]
+    assert expected[trouble] in home_said["measured"], told
+    assert home_said["fix"]
 
 
 @pytest.mark.parametrize("trouble", ["garbage", "newer", "folder"])

@@ -71,15 +71,17 @@ class Home:
             for folder in (self.root, self.root / "jobs", self.fetched, self.fitted, self.inputs):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
-            raise self.unusable(
-                "it is not a folder" if isinstance(error, FileExistsError) else error.strerror
-            ) from error
+            raise self.unusable(error) from error
         # its folders are all there: nothing had to be written so far
         if not os.access(self.root, os.W_OK | os.X_OK):
-            raise self.unusable("it cannot be written")
+            raise self.unusable(PermissionError(0, "it cannot be written"))
 
-    def unusable(self, why: str | None) -> SettingError:
+    def unusable(self, error: OSError) -> SettingError:
         """What is raised where nothing can be kept."""
+        why = error.strerror
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            place = Path(error.filename or self.root)
+            why = "it is not a folder" if place == self.root else f"{place.name} in it is no folder"
         hint = "Point KLING_HOME to a folder that can be written, or unset it for the system's own."
         return SettingError(
             f"{self.root} cannot be the home of the jobs: {why or 'it cannot be made'}.", hint=hint

@@ -47,8 +47,9 @@ def explained(
     hint = "Point KLING_HOME to a folder that can be written, or give this one back its rights."
     if isinstance(error, schema.NewerDatabase):
         hint = "Update the program, or point KLING_HOME to another folder."
-    elif home is not None and home.database.is_dir():
-        told, hint = "it is a folder", "Move that folder away; the jobs' own folders are kept."
+    elif home is not None and (folder := _folder_in_place(home)):
+        told = "it is a folder" if folder == home.database else f"{folder.name} is a folder"
+        hint = "Move that folder away; the jobs' own folders are kept."
     elif "full" in told or "No space" in told or "disk I/O" in told:
         told, hint = (
             "the disk is full",
@@ -60,6 +61,12 @@ def explained(
     elif _damaged(error):
         hint = "Start again: a damaged database is set aside, and rebuilt from the jobs' folders."
     return SettingError(f"The database {where} cannot be used: {told}.", hint=hint, money=money)
+
+
+def _folder_in_place(home: Home) -> Path | None:
+    """A folder where the database or one of the files beside it has to be."""
+    files = (home.database.with_name(home.database.name + end) for end in ("", "-wal", "-shm"))
+    return next((each for each in files if each.is_dir()), None)
 
 
 def set_aside(home: Home) -> list[Path]:

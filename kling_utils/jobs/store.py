@@ -126,7 +126,7 @@ class Store:
         try:
             self.presence = Presence(home.workers, worker or new_job_id())
         except OSError as error:
-            raise home.unusable(error.strerror) from error
+            raise home.unusable(error) from error
         self.worker = self.presence.worker
         self._reopening = threading.RLock()
         try:

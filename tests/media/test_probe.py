@@ -9,6 +9,7 @@ import re
 import threading
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -561,3 +562,20 @@ def test_many_threads_at_once(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert seen == [(probe_image(still), probe_video(moving))] * 6
+
+
+def test_length_and_size_are_read_with_moviepy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from moviepy.video.io.ffmpeg_reader import FFmpegInfosParser
+
+    parse = FFmpegInfosParser.parse
+
+    def other(self: Any) -> Any:
+        return parse(self) | {"duration": 7.5, "video_size": [16, 32]}
+
+    path = zoo.clip(tmp_path)
+    assert probe_video(path).header_duration == pytest.approx(3.0, abs=0.05)
+    monkeypatch.setattr(FFmpegInfosParser, "parse", other)
+    told = probe_video(path)
+    assert (told.header_duration, told.coded) == (7.5, Size(16, 32))

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from kling_utils.errors import Busy, Interrupted
-from kling_utils.media.turns import Lane, Slots, Ticket, Turns, visitor
+from kling_utils.media.turns import Lane, Rate, Slots, Ticket, Turns, visitor
 
 
 class Row:
@@ -140,3 +140,21 @@ def test_what_a_lane_runs_raises_in_its_future() -> None:
     for _ in range(3):
         with pytest.raises(Busy):
             lane.submit(fail).result(20)
+
+
+def test_a_rate_holds_in_all_and_for_a_visitor_and_time_gives_it_back() -> None:
+    rate = Rate(5, 2, 60.0, "other keys")
+
+    def ask(who: str, now: float) -> bool:
+        try:
+            rate.count(who, now)
+        except Busy:
+            return False
+        return True
+
+    assert [ask("a", 1.0 + n) for n in range(3)] == [True, True, False]
+    assert [ask(who, 10.0) for who in "bcde"] == [True, True, True, False], "five in all"
+    assert not ask("a", 60.9), "what was refused counts as nothing"
+    assert ask("a", 61.0), "a minute after the first one"
+    assert not ask("f", 61.5)
+    assert [ask(who, 70.0) for who in "fghi"] == [True, True, True, True]

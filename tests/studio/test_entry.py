@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import math
@@ -115,7 +114,7 @@ class Attack:
     """Calls handlers of a hosted page as a stranger, and knows what they must not touch."""
 
     def __init__(self, page: entry.Page) -> None:
-        self.page = page
+        self.page, self.raised = page, list[str]()
 
     async def call(self, fn: Any, inputs: list[Any], data: Any) -> dict[str, Any] | None:
         state = arrived(self.page)
@@ -125,10 +124,12 @@ class Attack:
         result: dict[str, Any] = {}
         iterator = None
         for _ in range(4):
-            with contextlib.suppress(gr.Error):
+            try:
                 result = await self.page.process_api(
                     fn, inputs, state=state, request=request, event_data=event, iterator=iterator
                 )
+            except gr.Error as error:
+                self.raised.append(f"{fn.fn.__qualname__}: {error.message}")
             iterator = result.get("iterator")
             if not result.get("is_generating"):
                 break
@@ -177,6 +178,7 @@ def test_no_handler_takes_what_was_forged(
                         said.append(json.dumps(got, default=str))
                         if not fn.collects_event_data:
                             break
+            assert attacker.raised == []
             return said
 
         with caplog.at_level(logging.WARNING):
@@ -292,3 +294,43 @@ def test_an_event_carries_plain_values_only() -> None:
     }
     wide = entry.told({str(n): n for n in range(10_000)})
     assert len(wide) <= entry.VALUES
+
+
+CHOICE = gr.Radio(["video", ("Image", "image")], value="video")
+LIST = gr.Dropdown([("As usual", "usual"), ("White", "white")], value="usual")
+SLIDER, BOX = gr.Slider(1, 30, value=5), gr.Checkbox(True)
+
+
+@pytest.mark.parametrize(
+    ("block", "given", "read"),
+    [
+        (CHOICE, "image", "image"),
+        (CHOICE, "Image", "video"),  # the label is no value
+        (CHOICE, ["image"], "video"),
+        (CHOICE, None, "video"),
+        (LIST, "white", "white"),
+        (LIST, "#ff00ff", "usual"),
+        (LIST, ["white", "usual"], "usual"),
+        (LIST, {"path": "/x"}, "usual"),
+        (SLIDER, 7.5, 7.5),
+        (SLIDER, 31, 30),
+        (SLIDER, -1e9, 1),
+        (SLIDER, math.nan, 5),
+        (SLIDER, "7", 5),
+        (SLIDER, True, 5),
+        (BOX, False, False),
+        (BOX, 0, True),
+        (BOX, "false", True),
+        (gr.HTML("own"), "<b>x</b>\x00", "<b>x</b>"),
+        (gr.HTML("own"), "x" * (5 * entry.TEXT + 9), "x" * 5 * entry.TEXT),
+        (gr.HTML("own"), {"job_id": "J"}, ""),
+        (gr.Textbox("own"), 3, ""),
+        (gr.State("own"), "forged", None),
+        (gr.File(), {"path": "/etc/passwd"}, None),
+    ],
+)
+def test_a_component_gets_what_it_may_have_and_else_its_own_value(
+    block: Any, given: Any, read: Any
+) -> None:
+    value = entry.component_value(block, given)
+    assert (value, type(value)) == (read, type(read))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -367,6 +368,21 @@ def test_the_oldest_uploads_make_room(tmp_path: Path, monkeypatch: pytest.Monkey
     uploads.add("neighbour", str(paths[3]))
     assert [path.exists() for path in paths] == [False, True, True, True]
     assert not uploads.owns("visitor", str(paths[0]))
+
+
+def test_the_oldest_uploads_of_all_visitors_make_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "_kept", OrderedDict())
+    monkeypatch.setattr(bounds, "KEPT", 3500)
+    paths = [tmp_path / str(n) / "a.png" for n in range(5)]
+    for number, path in enumerate(paths):
+        path.parent.mkdir()
+        path.write_bytes(b"x" * 1000)
+        uploads.add(f"visitor {number}", str(path))
+        uploads.add("visitor 0", str(paths[0]))  # used again and again
+    assert [path.exists() for path in paths] == [True, False, False, True, True]
+    assert not uploads.owns("visitor 1", str(paths[1]))
 
 
 def test_a_file_that_two_visitors_sent_stays_while_one_of_them_has_it(
