@@ -12,7 +12,7 @@ from helpers.scripted import ScriptedNovita
 from pydantic import SecretStr
 
 from kling_utils.errors import Busy
-from kling_utils.jobs.runner import Runner
+from kling_utils.jobs.client import Client
 from kling_utils.media import bounds
 from kling_utils.values import MotionRequest
 
@@ -23,15 +23,15 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def hosted(make: Any, clock: Clock) -> Runner:
+def hosted(make: Any, clock: Clock) -> Client:
     """A runner of a hosted page which sends nothing."""
-    runner: Runner = make(settings={"space_id": "me/studio"}, clock=clock.wall)
+    runner: Client = make(settings={"space_id": "me/studio"}, clock=clock.wall)
     runner._watcher.close()
     return runner
 
 
 def submits(
-    runner: Runner, request: MotionRequest, key: SecretStr | None
+    runner: Client, request: MotionRequest, key: SecretStr | None
 ) -> Callable[[str, int], str]:
     def one(owner: str, number: int) -> str:
         try:
@@ -47,7 +47,7 @@ def submits(
     ("each", "most", "what"), [(2, 30, "drafts"), (20, 200, "jobs that are not sent yet")]
 )
 def test_jobs_that_wait_have_a_bound_for_a_visitor_and_in_all(
-    hosted: Runner, request_: MotionRequest, each: int, most: int, what: str
+    hosted: Client, request_: MotionRequest, each: int, most: int, what: str
 ) -> None:
     submit = submits(hosted, request_, None if what == "drafts" else SecretStr("sk_visitor"))
     full = f"You have {each} {what} waiting already. no"
@@ -62,7 +62,7 @@ def test_jobs_that_wait_have_a_bound_for_a_visitor_and_in_all(
 
 
 def test_balances_have_a_bound_for_a_visitor_and_in_all(
-    hosted: Runner, novita: ScriptedNovita, clock: Clock
+    hosted: Client, novita: ScriptedNovita, clock: Clock
 ) -> None:
     key = SecretStr(novita.key)
 
