@@ -17,11 +17,10 @@ from kling_utils.errors import (
     TaskNotFound,
     UnreadableMedia,
 )
-from kling_utils.media import playable
+from kling_utils.media import ffmpeg, playable, whole
 from kling_utils.media.guard import Guard
 from kling_utils.media.probe import probe_video
 from kling_utils.media.sniff import HEAD_BYTES, sniff
-from kling_utils.media.whole import damage
 from kling_utils.providers.base import TaskStatus
 from kling_utils.providers.download import download
 from kling_utils.providers.local import RECEIVED
@@ -32,6 +31,9 @@ TRIES = 3
 """Fetches of a result in one step; the next step comes later."""
 _OTHER = ("mov", "webm", "matroska", "avi", "gif", "3gp", "video")
 """Endings of a result that could not be made an MP4."""
+_NOT_LOOKED_AT = (
+    "The result is saved, but it could not be looked at to its end in time. Play it to its end."
+)
 MAX_RESULT_BYTES = 2_000_000_000
 
 Tell = Callable[[ev.Event], object]
@@ -42,7 +44,7 @@ class TaskEnded(Exception):
 
 
 class Saver:
-    """``asked`` polls a job's task anew, for a fresh link."""
+    """``asked`` polls a job's task anew, for a fresh link. ``seconds``: the most for decoding a result."""
 
     def __init__(
         self,
@@ -51,8 +53,10 @@ class Saver:
         guard: Guard,
         stopping: threading.Event,
         after: Callable[[str], None],
+        seconds: float = whole.SECONDS,
     ) -> None:
         self._asked, self._guard, self._stopping, self._after = asked, guard, stopping, after
+        self._seconds = seconds
 
     def save(self, job: Job, url: str | None, tell: Tell) -> tuple[Path, list[ev.Note]]:
         """Have the result in the job's folder: where, and what there is to say about it. Raises ``KlingError``,
@@ -60,13 +64,13 @@ class Saver:
 
         It is decoded to its end before it counts. What came damaged is fetched again, a few times at once, and kept meanwhile.
         """
-        result = saved(job.folder)
+        result, notes = saved(job.folder), list[ev.Note]()
         if result is None:
-            result = self._have(job, url, tell)
+            result, notes = self._have(job, url, tell)
         self._after("saved")
-        return result, _notes(job, result)
+        return result, [*notes, *_notes(job, result)]
 
-    def _have(self, job: Job, url: str | None, tell: Tell) -> Path:
+    def _have(self, job: Job, url: str | None, tell: Tell) -> tuple[Path, list[ev.Note]]:
         received, damaged = job.folder / RECEIVED, job.folder / DAMAGED
         for again in range(TRIES):
             if not received.exists():
@@ -79,10 +83,14 @@ class Saver:
                         )
                     raise
                 self._after("received")
-            wrong = _damage(received)
+            wrong, notes = "", []
+            try:
+                wrong = _damage(received, self._seconds)
+            except ffmpeg.TimedOut:
+                notes = [ev.Note(text=_NOT_LOOKED_AT, lasting=True)]
             if not wrong:
                 damaged.unlink(missing_ok=True)
-                return _finish(received, job.folder / RESULT)
+                return _finish(received, job.folder / RESULT), notes
             received.replace(damaged)
             if again < TRIES - 1:
                 tell(ev.Note(text=f"The result came damaged: {wrong}. It is fetched again."))
@@ -139,15 +147,17 @@ def saved(folder: Path) -> Path | None:
     return next((path for path in each if path.is_file()), None)
 
 
-def _damage(received: Path) -> str:
-    """What is wrong with what came, in words; nothing for a kind of film that is not read here."""
+def _damage(received: Path, seconds: float) -> str:
+    """What is wrong with what came, in words; nothing for a kind of film that is not read here. Raises ``ffmpeg.TimedOut``."""
     with received.open("rb") as file:
         kind = sniff(file.read(HEAD_BYTES))
     if kind.family == "video" and not kind.container:
         return ""
     try:
-        return damage(received, probe_video(received))
+        return whole.damage(received, probe_video(received), seconds=seconds)
     except UnreadableMedia as error:
+        if error.found == "slow":
+            raise ffmpeg.TimedOut(error.message, hint=error.hint) from error
         return error.message.removesuffix(".")
 
 

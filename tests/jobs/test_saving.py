@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import random
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from helpers import zoo
 from helpers.scripted import Reply, ScriptedNovita, task_answer
 
 from kling_utils import events as ev
 from kling_utils.errors import DownloadFailed, TaskFailed, UnreadableMedia
 from kling_utils.jobs.client import Client
+from kling_utils.jobs.saving import Saver
 from kling_utils.media import ffmpeg
+from kling_utils.media.guard import Guard
 from kling_utils.media.probe import probe_video
 from kling_utils.media.whole import damage
 from kling_utils.values import MotionRequest
@@ -142,3 +146,55 @@ def test_a_job_whose_files_were_removed_before_it_was_sent_ends_unspent(
         runner.run(request_, progress=False)
     assert caught.value.money == "no"
     assert novita.state.submit_count == 0
+
+
+def tail(data: bytes, share: float, fill: Callable[[int], bytes]) -> bytes:
+    """The last ``share`` of the pictures and sound in an MP4 is something else."""
+    _, at, size = next(box for box in zoo.boxes(data) if box[0] == b"mdat")
+    count = int(size * share)
+    return data[: at + size - count] + fill(count) + data[at + size :]
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "libsvtav1", "mjpeg"])
+@pytest.mark.parametrize("fill", [bytes, random.Random(1).randbytes], ids=["zeros", "noise"])
+def test_a_tail_that_cannot_be_decoded_is_damage(
+    tmp_path: Path, codec: str, fill: Callable[[int], bytes]
+) -> None:
+    path = zoo.clip(tmp_path, "film.mp4", seconds=3, codec=(codec,), sound=3)
+    assert damage(path, probe_video(path)) == ""
+    path.write_bytes(tail(path.read_bytes(), 0.015, fill))
+    assert damage(path, probe_video(path))
+
+
+@pytest.mark.parametrize("fill", [bytes, random.Random(1).randbytes], ids=["zeros", "noise"])
+def test_sound_that_cannot_be_decoded_is_damage(
+    tmp_path: Path, fill: Callable[[int], bytes]
+) -> None:
+    plain = zoo.clip(tmp_path, "film.mp4", seconds=3, sound=3)
+    song = tmp_path / "song.mp4"
+    ffmpeg.run(["-i", str(plain), "-vn", "-c", "copy", str(song)], timeout=20)
+    whole, harmed = song.read_bytes(), tail(song.read_bytes(), 0.1, fill)
+    song.write_bytes(harmed)
+    assert whole != harmed
+    path = tmp_path / "both.mp4"
+    maps = ["-map", "0:v", "-map", "1:a", "-c", "copy", str(path)]
+    ffmpeg.run(["-i", str(plain), "-i", str(song), *maps], timeout=20)
+    assert "sound" in damage(path, probe_video(path))
+
+
+def test_what_could_not_be_looked_at_in_time_is_said(
+    runner: Client, request_: MotionRequest
+) -> None:
+    job = runner.run(request_, progress=False).job
+    (job.folder / "result.mp4").rename(job.folder / "received.mp4")
+    saver = Saver(
+        lambda _: pytest.fail("it is there"),
+        guard=Guard(),
+        stopping=threading.Event(),
+        after=lambda _: None,
+        seconds=0.001,
+    )
+    result, notes = saver.save(job, None, lambda event: None)
+    assert result.name == "result.mp4"
+    assert ["could not be looked at to its end in time" in each.text for each in notes] == [True]
+    assert notes[0].lasting
