@@ -5,7 +5,6 @@ Owns how the home, the wire and the rules are put together for a process. Refuse
 
 from __future__ import annotations
 
-import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -19,11 +18,11 @@ from pydantic import SecretStr
 from kling_utils.errors import KlingError, NotPublished, SettingError
 from kling_utils.jobs.access import Access
 from kling_utils.jobs.home import Home
-from kling_utils.jobs.intake import Intake, Looked
+from kling_utils.jobs.intake import Intake, Looked, Room
 from kling_utils.jobs.store import Store
 from kling_utils.media import bounds
 from kling_utils.media.guard import Guard
-from kling_utils.media.turns import Rate
+from kling_utils.media.turns import Rate, visitor
 from kling_utils.preflight import words
 from kling_utils.preflight.check import check, check_image, check_text, check_video
 from kling_utils.preflight.fit import FitChoices, Fitted, Plan, fit, left_in_place, plan_fit
@@ -87,6 +86,7 @@ class Checks:
             wait=self._closing.wait,
         )
         self._intake = Intake(self.home, self.guard)
+        self._repaired = Room(self.home.all_fitted)
         self._balances = Rate(
             bounds.BALANCES, bounds.BALANCES_EACH, bounds.BALANCES_SECONDS, "other keys"
         )
@@ -232,10 +232,15 @@ class Checks:
         on_progress: Callable[[float, str], None] | None = None,
         stop: Callable[[], bool] | None = None,
     ) -> Fitted:
-        """Do what a plan says. The new files lie in the home for a day, unless a job makes its own copies."""
-        return fit(
-            plan, self.home.fitted / secrets.token_hex(8), on_progress=on_progress, stop=stop
-        )
+        """Do what a plan says. The new files lie in the home for a day, unless a job makes its own copies.
+
+        Those of visitors have a bound: the oldest make room.
+        """
+        folder = self.home.new_fitted()
+        fitted = fit(plan, folder, on_progress=on_progress, stop=stop)
+        if visitor.get():
+            self._repaired.add(folder, each=bounds.FITTED_EACH, most=bounds.FITTED)
+        return fitted
 
     def quote(self, request: MotionRequest, *, key: SecretStr | None = None) -> Quote | None:
         """What the request will cost; None when the clip cannot be read."""

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ from kling_utils.media.opening import sha256
 JOB_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 _GONE = re.compile(rf"\.{JOB_ID.pattern}\.gone")
 _CONTENT = re.compile(r"[0-9a-f]{64}\.\w+")
+_FETCHED = re.compile(r"[0-9a-f]{32}")
+_HALF_FETCHED = re.compile(rf"\.{_FETCHED.pattern}\.[0-9a-f]{{8}}\.part")
+_FITTED = re.compile(r"[0-9a-f]{16}")
 _LONGEST_GAP, _SETTLED = 14 * 86400.0, 86400.0
 """Seconds: between two sweeps of one clock, and after which a clock that jumped is believed."""
 
@@ -64,6 +68,22 @@ class Home:
         if not JOB_ID.fullmatch(job_id):
             raise ValueError(f"{job_id!r} is not a job id")
         return self.root / "jobs" / job_id
+
+    def new_fetched(self) -> Path:
+        """Where the next fetched file goes."""
+        return self.fetched / secrets.token_hex(16)
+
+    def new_fitted(self) -> Path:
+        """The folder of the next repaired files."""
+        return self.fitted / secrets.token_hex(8)
+
+    def all_fetched(self) -> list[Path]:
+        """What ``new_fetched`` named. Anything else in the folder is not this program's."""
+        return [path for path in self.fetched.glob("*") if _FETCHED.fullmatch(path.name)]
+
+    def all_fitted(self) -> list[Path]:
+        """What ``new_fitted`` named."""
+        return [path for path in self.fitted.glob("*") if _FITTED.fullmatch(path.name)]
 
     def make(self) -> None:
         """Make the folders, readable by their owner only. Raises ``SettingError`` where they cannot be made or written."""
@@ -151,9 +171,10 @@ class Home:
 
         What was fetched or repaired goes when nobody touched it since ``unused_since``; what a killed process left half written goes
         when nobody touched it since ``halves_since``. A repair under way holds a lock: what has none goes. Of the jobs' folders only
-        those go that were begun and never became a job, and those whose deletion was cut short.
+        those go that were begun and never became a job, and those whose deletion was cut short. Names that this program does not
+        make are left alone.
         """
-        for folder in self.fitted.glob("*"):
+        for folder in self.all_fitted():
             with contextlib.suppress(OSError):
                 if workshop.sweep(folder):  # a repair was killed there, before it made anything
                     folder.rmdir()
@@ -178,12 +199,12 @@ class Home:
                     shutil.rmtree(self.root / "local" / name)
         self.share_inputs()
         self.release()
-        whole = [
-            (path, unused_since)
-            for folder in (self.fetched, self.fitted)
-            for path in folder.glob("*")
+        whole = [(path, unused_since) for path in (*self.all_fetched(), *self.all_fitted())]
+        halves = [
+            (path, halves_since)
+            for path in self.fetched.glob(".*.part")
+            if _HALF_FETCHED.fullmatch(path.name)
         ]
-        halves = [(path, halves_since) for path in self.fetched.glob(".*.part")]
         for path, before in [*halves, *whole]:
             with contextlib.suppress(OSError):
                 if path.stat().st_mtime < before:

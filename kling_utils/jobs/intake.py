@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
 import shutil
 import threading
 import time
@@ -73,7 +72,7 @@ class Intake:
         self._fetched: dict[tuple[str, str], tuple[float, Path]] = {}
         self._fetching: dict[tuple[str, str], Future[Path]] = {}
         self._failed: dict[tuple[str, str], tuple[float, KlingError]] = {}
-        self._fetched_by: dict[Path, str] = {}
+        self._room = Room(home.all_fetched)
         self._lock = threading.Lock()
 
     def image(self, source: str | Path) -> Looked[ImageInfo]:
@@ -179,26 +178,13 @@ class Intake:
         with self._lock:
             _drop_first(self._fetched)
             self._fetched[key] = self._clock(), path
-            self._fetched_by[path] = visitor.get()
-        self._make_room(visitor.get())
+        self._room.add(path, each=bounds.FETCHED_EACH, most=bounds.FETCHED)
         return path
-
-    def _make_room(self, who: str) -> None:
-        """Remove what was fetched and not used for longest, until the rest is within the bounds."""
-        with self._lock:
-            mine = {path for path, by in self._fetched_by.items() if who and by == who}
-        removed = _trim(mine, bounds.FETCHED_EACH)
-        removed |= _trim(set(self._home.fetched.glob("[!.]*")), bounds.FETCHED)
-        with self._lock:
-            for path in removed:
-                self._fetched_by.pop(path, None)
 
     def _guarded(self, url: str, shared: str) -> Path:
         self._home.make()
         try:
-            return self._guard.fetch(
-                url, self._home.fetched / secrets.token_hex(16), max_bytes=bounds.FILE
-            )
+            return self._guard.fetch(url, self._home.new_fetched(), max_bytes=bounds.FILE)
         except AddressRefused as error:
             share = share_of(shared)
             if share is None or url == shared:
@@ -215,22 +201,41 @@ def _drop_first(known: dict[tuple[str, str], tuple[float, Any]]) -> None:
         del known[next(iter(known))]
 
 
-def _trim(paths: set[Path], most: int) -> set[Path]:
-    """Remove files, the one that was not used for longest first, until the rest has ``most`` bytes. Returns what is not there now."""
-    files: list[tuple[float, int, Path]] = []
+class Room:
+    """Bounds for files, or folders of files, that were made for visitors of this process. ``there``: all of them, whoever made them."""
+
+    def __init__(self, there: Callable[[], list[Path]]) -> None:
+        self._there = there
+        self._by: dict[Path, str] = {}
+        self._lock = threading.Lock()
+
+    def add(self, path: Path, *, each: int, most: int) -> None:
+        """``path`` is new. What was not used for longest goes, until ``each`` bytes are the visitor's and ``most`` are there in all."""
+        who = visitor.get()
+        with self._lock:
+            self._by[path] = who
+            mine = [path for path, by in self._by.items() if who and by == who]
+        removed = _trim(mine, each) | _trim(self._there(), most)
+        with self._lock:
+            for path in removed:
+                self._by.pop(path, None)
+
+
+def _trim(paths: list[Path], most: int) -> set[Path]:
+    """Remove the one that was not used for longest first, until the rest has ``most`` bytes. Returns what is not there now."""
+    there: list[tuple[float, int, Path]] = []
     gone: set[Path] = set()
     for path in paths:
         try:
-            stat = path.stat()
+            files = [path, *path.iterdir()] if path.is_dir() else [path]
+            there.append((path.stat().st_mtime, sum(each.stat().st_size for each in files), path))
         except OSError:
             gone.add(path)
-        else:
-            files.append((stat.st_mtime, stat.st_size, path))
-    left = sum(size for _, size, _ in files)
-    for _, size, path in sorted(files):
+    left = sum(size for _, size, _ in there)
+    for _, size, path in sorted(there):
         if left <= most:
             break
-        path.unlink(missing_ok=True)
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
         gone.add(path)
         left -= size
     return gone

@@ -13,7 +13,9 @@ from helpers.scripted import ScriptedNovita
 
 from kling_utils import cli, errors
 from kling_utils.jobs.client import Client
+from kling_utils.media import bounds
 from kling_utils.media.probe import probe_image, probe_video
+from kling_utils.media.turns import visitor
 from kling_utils.preflight.fit import FitChoices
 from kling_utils.values import MotionRequest
 
@@ -36,6 +38,32 @@ def test_what_is_wrong_is_planned_first_and_then_repaired_in_copies(
     left = [finding.code for finding in runner.check(fitted.apply(request)).errors]
     assert left == ["request.address"], "with a key, a file of this machine has no way to get there"
     assert (image.read_bytes(), video.read_bytes()) == before
+
+
+def test_repaired_files_of_visitors_have_a_bound(
+    runner: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = zoo.image(tmp_path, "photo.webp", kind="WEBP", size=(200, 900))
+    plan = runner.plan_fit(MotionRequest(image, zoo.clip(tmp_path)))
+
+    def repaired(who: str) -> Path:
+        token = visitor.set(who)
+        path = runner.repair(plan).image
+        visitor.reset(token)
+        assert path is not None
+        return path
+
+    old = repaired("")
+    once = sum(each.stat().st_size for each in (old.parent, *old.parent.iterdir()))
+    monkeypatch.setattr(bounds, "FITTED_EACH", 2 * once)
+    monkeypatch.setattr(bounds, "FITTED", 4 * once)
+    mine = [repaired("a") for _ in range(3)]
+    assert [path.exists() for path in mine] == [False, True, True], "the oldest makes room"
+    others = [repaired(who) for who in "bc"]
+    assert not old.exists(), "of all together"
+    assert all(path.exists() for path in (*mine[1:], *others))
+    repaired("")
+    assert all(path.exists() for path in mine[1:]), "at home, nobody's work makes room"
 
 
 def test_fit_and_run_in_one_line(

@@ -152,3 +152,9 @@ def test_what_was_fetched_and_not_used_for_longest_goes_first(
     look("c", 5, 30)
     assert not first.exists()  # of all visitors together
     assert len(list(home.fetched.iterdir())) == 3
+    theirs = home.fetched / "my-thesis"
+    theirs.mkdir()
+    (theirs / "chapter1.txt").write_bytes(b"x" * 4 * size)
+    look("d", 6, 20)
+    assert theirs.exists(), "nothing that this program did not fetch makes room"
+    assert len(home.all_fetched()) == 3

@@ -17,6 +17,7 @@ from kling_utils.errors import SettingError
 from kling_utils.jobs import manifest, salvage
 from kling_utils.jobs.home import Home, new_job_id
 from kling_utils.jobs.store import Private, Store
+from kling_utils.media.names import part_name
 from kling_utils.values import Job, MotionRequest, Report, State
 
 SIGNED = "https://example.org/dance.mp4?signature=secret"
@@ -190,6 +191,24 @@ def test_the_sweep_leaves_alone_what_it_does_not_know(home: Home) -> None:
     assert unknown.exists()
     assert not half.exists()
     assert not gone.exists()
+
+
+def test_the_sweep_takes_only_names_that_this_program_makes(home: Home) -> None:
+    home.make()
+    theirs = [
+        home.fetched / "my-thesis" / "chapter1.txt",
+        home.fetched / "clip.mp4",
+        home.fetched / ".notes.part",
+        home.fitted / "suit.doc",
+        home.fitted / "my-films" / ".film.mp4.0123456789ab.part" / "lock",
+    ]
+    ours = [home.new_fetched(), part_name(home.new_fetched()), home.new_fitted() / "clip-fit.mp4"]
+    for path in (*theirs, *ours):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"all of it")
+    home.sweep(set(), unused_since=9e9, halves_since=9e9)
+    assert [path for path in theirs if not path.exists()] == []
+    assert [path for path in ours if path.exists()] == []
 
 
 def test_a_clock_that_jumps_makes_nothing_old(home: Home) -> None:

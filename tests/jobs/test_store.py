@@ -20,6 +20,7 @@ from kling_utils.jobs import schema
 from kling_utils.jobs.home import Home, new_job_id
 from kling_utils.jobs.store import Full, Private, Store, Twin
 from kling_utils.media import workshop
+from kling_utils.media.names import part_name
 from kling_utils.values import HOME_OWNER, Job, MotionRequest, Provider, Report, Trouble
 
 CHECKED = ev.Checked(report=Report(()), quote=None)
@@ -251,8 +252,8 @@ def test_a_sweep_takes_old_results_and_orphans_but_no_unfinished_job(store: Stor
         store.change(each.job_id, now=50.0, finished_at=50.0)
     orphan = store.home.root / "jobs" / new_job_id()
     orphan.mkdir()
-    fitted, half = store.home.fitted / "x" / "clip.mp4", store.home.fetched / ".clip.mp4.0011.part"
-    killed, working = store.home.fitted / "killed", store.home.fitted / "working"
+    fitted, half = store.home.new_fitted() / "clip.mp4", part_name(store.home.new_fetched())
+    killed, working = store.home.new_fitted(), store.home.new_fitted()
     (killed / ".clip.mp4.0123456789ab.part").mkdir(parents=True)
     fitted.parent.mkdir()
     for path in (fitted, half):
