@@ -150,7 +150,8 @@ class Gate:
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
                 answer = MutableHeaders(scope=message)
-                answer["content-security-policy"] = f"frame-ancestors {ancestors}"
+                # an answer's own policy stays: of two, a browser keeps to both
+                answer.append("content-security-policy", f"frame-ancestors {ancestors}")
                 answer["x-content-type-options"] = "nosniff"
                 if token and loads:
                     answer.append(

@@ -12,8 +12,10 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from kling_utils.settings import load
 from kling_utils.studio import history, job_files
-from kling_utils.studio.visitor import HOME
+from kling_utils.studio.gate import Gate
+from kling_utils.studio.visitor import HOME, Tokens
 from kling_utils.values import Job
 
 
@@ -44,6 +46,19 @@ def test_a_clip_can_be_sought_in_and_asked_about(client: TestClient, done: Job) 
     head = client.head(url)
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == str(len(whole.content))
+
+
+def test_what_the_file_may_do_is_still_said_behind_the_gate(done: Job, tmp_path: Path) -> None:
+    assert done.video is not None
+    known = load(home=tmp_path / "home")
+    inner = Starlette(routes=[job_files.route()])
+    gate = TestClient(
+        Gate(inner, settings=known, tokens=Tokens(known.home)), base_url="http://localhost"
+    )
+    got = gate.get(job_files.url(done, done.video))
+    assert got.status_code == 200
+    policies = got.headers.get_list("content-security-policy")
+    assert policies == ["sandbox", "frame-ancestors 'self' https://huggingface.co"]
 
 
 def test_what_is_saved_has_its_name(client: TestClient, done: Job) -> None:
