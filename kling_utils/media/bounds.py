@@ -66,6 +66,10 @@ JOBS_EACH, JOBS = 3_000_000_000, 20_000_000_000
 paid for stays, and a new job finds no room."""
 FETCHED_EACH, FETCHED = 600_000_000, 4_000_000_000
 """The same for what was fetched from addresses: three clips of the largest size for a visitor."""
+FITTED_EACH, FITTED = 600_000_000, 4_000_000_000
+"""The same for repaired files of visitors: three pairs of the largest that a provider takes."""
+COPIES_EACH, COPIES = 1_000_000_000, 10_000_000_000
+"""Bytes of what the page made for a visitor and for all: copies, trims, previews, recordings. As many as of the uploads they come from."""
 UNREACHABLE_FOR = 45.0
 """Seconds for which an address that failed is not asked again, whoever asks; longer than ``SHORT_WAIT``."""
 

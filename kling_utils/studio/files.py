@@ -12,7 +12,9 @@ import os
 import shutil
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,9 +23,10 @@ from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder
 
 from kling_utils.errors import UnreadableMedia
-from kling_utils.media import ffmpeg, names, playable
+from kling_utils.media import bounds, ffmpeg, names, playable
 from kling_utils.media.opening import sha256
 from kling_utils.media.pictures import plain
+from kling_utils.media.turns import visitor
 from kling_utils.studio import uploads
 from kling_utils.values import ImageInfo, Job, VideoInfo
 
@@ -36,8 +39,18 @@ FRESH = 3600.0
 BROWSER_PICTURES = frozenset({"JPEG", "PNG", "WEBP", "GIF"})
 
 _lock = threading.Lock()
-_sources: dict[Path, set[Path]] = {}
-"""By copy in the cache: the files that it was made from. Complete, because the cache is empty when the process starts."""
+
+
+@dataclass(slots=True)
+class _Copy:
+    """What a copy in the cache was made from, and for which visitors; not for all of them is it known."""
+
+    sources: set[Path] = field(default_factory=set)
+    owners: set[str] = field(default_factory=set)
+
+
+_copies: OrderedDict[Path, _Copy] = OrderedDict()
+"""By path, the one that was not used for longest first. Complete, because the cache is empty when the process starts."""
 
 
 def uploaded(payload: Any, owner: str) -> Path | None:
@@ -110,9 +123,9 @@ def _plain(path: Path, name: str) -> str:
 def copies(job: Job) -> list[Path]:
     """What the cache holds of a job's files: the same content, also as uploads of its owner, and all that was made of it."""
     with _lock:
-        for copy in [each for each in _sources if not each.exists()]:
-            del _sources[copy]
-        made_from = {copy: set(sources) for copy, sources in _sources.items()}
+        for copy in [each for each in _copies if not each.exists()]:
+            del _copies[copy]
+        made_from = {path: set(copy.sources) for path, copy in _copies.items()}
     own = [Path(job.request.image), Path(job.request.video), *([job.video] if job.video else [])]
     marks = {(_size(path), _hash(path)) for path in own}
     sizes = {size for size, _ in marks}
@@ -129,7 +142,7 @@ def forget(found: Collection[Path], owner: str, *, keep: Collection[str]) -> Non
     """Remove such copies, but for those that a form still uses. What another visitor's page shows is made again when it is looked at."""
     kept = {path for path in found if str(path) in keep}
     with _lock:
-        kept |= {path for path in found if _sources.get(path, set()) & kept}
+        kept |= {path for path in found if path in _copies and _copies[path].sources & kept}
     mine = uploads.of(owner)
     for path in set(found) - kept:
         if str(path) in mine:
@@ -137,13 +150,46 @@ def forget(found: Collection[Path], owner: str, *, keep: Collection[str]) -> Non
         else:
             uploads.remove(path)
         with _lock:
-            _sources.pop(path, None)
+            _copies.pop(path, None)
 
 
 def _remember(copy: Path, source: Path) -> None:
-    if copy != source:
-        with _lock:
-            _sources.setdefault(copy, set()).add(source)
+    """``copy`` is in use. A new one makes room: what was not used for longest goes, of its visitor and of all."""
+    if copy == source:
+        return
+    who = visitor.get()
+    with _lock:
+        new = copy not in _copies
+        known = _copies.setdefault(copy, _Copy())
+        known.sources.add(source)
+        known.owners |= {who} - {""}
+        _copies.move_to_end(copy)
+        if new:
+            for path in _beyond(who, bounds.COPIES_EACH) if who else []:
+                _copies[path].owners.discard(who)
+                if not _copies[path].owners:
+                    _drop(path)
+            for path in _beyond("", bounds.COPIES):
+                _drop(path)
+
+
+def _beyond(who: str, most: int) -> list[Path]:
+    """The copies of a visitor, or of all, without which those that were used last have at most ``most`` bytes. The lock is held."""
+    old = []
+    newest, *others = reversed(_copies)
+    left = most - max(0, _size(newest))
+    for path in others:
+        if not who or who in _copies[path].owners:
+            left -= max(0, _size(path))
+            if left < 0:
+                old.append(path)
+    return old
+
+
+def _drop(path: Path) -> None:
+    del _copies[path]
+    if not uploads.known(str(path)):  # the same content was uploaded as well
+        uploads.remove(path)
 
 
 def _size(path: Path) -> int:

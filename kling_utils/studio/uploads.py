@@ -49,6 +49,12 @@ def owns(owner: str, path: str) -> bool:
         return upload is not None and owner in upload.owners
 
 
+def known(path: str) -> bool:
+    """Did anybody upload the file at ``path``?"""
+    with _lock:
+        return path in _kept
+
+
 def of(owner: str) -> list[str]:
     """The paths of all files that ``owner`` uploaded, the oldest first."""
     with _lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 from gradio.utils import get_upload_folder
 from PIL import Image
 
-from kling_utils.media import ffmpeg, probe
+from kling_utils.media import bounds, ffmpeg, probe
+from kling_utils.media.turns import visitor
 from kling_utils.studio import files, samples, uploads
 from kling_utils.studio.desk import Desk
 from kling_utils.studio.inputs import ImageInput
@@ -129,3 +131,48 @@ def test_the_same_file_again_is_not_said_to_be_measured(built: Any, tmp_path: Pa
     first, *_ = image.pick(SimpleNamespace(id="0"), "")
     *_, card = image.pick(SimpleNamespace(id="0"), first)
     assert not isinstance(card, str)
+
+
+def test_what_is_made_for_visitors_has_a_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def copied(who: str, number: int) -> Path:
+        """A trim, a preview or a copy of 1,000 bytes."""
+        source = tmp_path / f"{who}{number}.mp4"
+        if not source.exists():
+            source.write_bytes(source.name.encode() * 200)
+        token = visitor.set(who)
+        copy = files.named(source, f"dance {number}.mp4")
+        assert files.named(source, f"dance {number}.mp4") == copy
+        visitor.reset(token)
+        assert copy is not None
+        return copy
+
+    monkeypatch.setattr(files, "_copies", OrderedDict())
+    size = copied("a", 0).stat().st_size
+    monkeypatch.setattr(bounds, "COPIES_EACH", 2 * size)
+    monkeypatch.setattr(bounds, "COPIES", 4 * size)
+    first, second = copied("a", 0), copied("a", 1)
+    copied("a", 0)  # used again
+    copied("a", 2)
+    third = copied("a", 3)
+    assert [path.exists() for path in (first, second, third)] == [True, False, True]
+    assert copied("a", 1).exists(), "made again when it is asked for"
+    others = [copied(who, 0) for who in "bcdef"]
+    assert not third.exists(), "of all visitors together"
+    assert others[-1].exists()
+
+
+def test_a_copy_that_is_an_upload_as_well_does_not_make_room(
+    picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_copies", OrderedDict())
+    monkeypatch.setattr(bounds, "COPIES", 0)
+    copy = files.handed(picture)
+    assert copy is not None
+    uploads.add("visitor", copy)
+    other = files.made(picture, "other.jpg")
+    other.write_bytes(b"x")
+    files.made(picture, "another.jpg")
+    assert (Path(copy).exists(), other.exists()) == (True, False)
+    uploads.forget("visitor", copy)
