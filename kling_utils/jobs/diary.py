@@ -30,6 +30,8 @@ class Memory:
     """When the provider first said that the task, or the link to its result, is not there."""
     task_id: str | None = None
     """Told by the provider and not written down yet."""
+    lent: bool = False
+    """Something of its files may lie with a host."""
     published: Published | None = None
     """Where the clip lies, between two tries of a submit."""
     sends: int = 0
@@ -51,9 +53,10 @@ class Diary:
         self._memory: dict[str, Memory] = {}
         self._ends = threading.Lock()
 
-    def take_back(self, job: Job) -> None:
+    def take_back(self, job: Job, *, unsent: bool = False) -> None:
         """Nobody gets the job's files any more."""
-        for sentence in self._outbox.take_back(job, self._store.private(job.job_id)):
+        private = self._store.private(job.job_id)
+        for sentence in self._outbox.take_back(job, private, unsent=unsent):
             self.change(job, ev.Note(text=sentence, lasting=True))
 
     def remember(self, job_id: str) -> Memory:
@@ -116,9 +119,10 @@ class Diary:
     def end(self, job: Job, *events: ev.Event, **columns: Any) -> None:
         """The provider has what it needed, or never will: its files are taken back before the end is told. One job at a time, because two
         that end together would each leave what they share to the other."""
-        self._memory.pop(job.job_id, None)
+        memory = self._memory.pop(job.job_id, None)
+        unsent = memory is not None and memory.lent and columns.get("state") == "failed"
         with self._ends:
-            self.take_back(job)
+            self.take_back(job, unsent=unsent and job.task_id is None)
             self.change(
                 job,
                 *events,

@@ -35,12 +35,15 @@ class Outbox:
         path, url = Path(job.request.image), private.image_url
         return publish.image_source(path, url=url, guard=self._guard, ways=self._ways())
 
-    def take_back(self, job: Job, private: Private) -> Iterator[str]:
-        """The provider has what it needed, or never will. Sentences about what could not be taken back."""
+    def take_back(self, job: Job, private: Private, *, unsent: bool = False) -> Iterator[str]:
+        """The provider has what it needed, or never will. Sentences about what could not be taken back.
+
+        ``unsent``: nobody needs what was published for it, also where what was sent is left there.
+        """
         if job.draft:
             return
         lent = [Path(job.request.image)] + ([] if private.video_url else [Path(job.request.video)])
-        for way in (way for way in self._ways() if way.withdraw):
+        for way in (way for way in self._ways() if way.withdraw or unsent):
             for path in lent:
                 if not (way.by_content and self._needed(job, path)):
                     try:

@@ -109,6 +109,7 @@ class Steps:
                 return wait
             image = video = ""
             if not provider.takes_files:
+                memory.lent = True
                 published = memory.published or self._outbox.publish(job, private)
                 if memory.published is None and self._diary.change(
                     job,
@@ -134,7 +135,7 @@ class Steps:
             job, states=("checked",), state="submitting", base_url=provider.base_url, trouble=None
         ):
             if not self._store.exists(job.job_id):  # deleted meanwhile
-                list(self._outbox.take_back(job, private))
+                list(self._outbox.take_back(job, private, unsent=True))
             return None  # or another process was faster: it is not sent twice
         self._after("submitting")
         try:

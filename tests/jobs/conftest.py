@@ -83,7 +83,13 @@ def make(novita: ScriptedNovita, tmp_path: Path) -> Iterator[Make]:
     """Runners on one home that talk to the scripted provider; closed at the end."""
     made: list[Client] = []
 
-    def one(*, pace: Pace = QUICK, settings: dict[str, Any] | None = None, **given: Any) -> Client:
+    def one(
+        *,
+        kind: type[Client] = Client,
+        pace: Pace = QUICK,
+        settings: dict[str, Any] | None = None,
+        **given: Any,
+    ) -> Client:
         known: dict[str, Any] = {
             "novita_api_key": novita.key,
             "novita_base_url": novita.base_url,
@@ -99,7 +105,7 @@ def make(novita: ScriptedNovita, tmp_path: Path) -> Iterator[Make]:
             per_minute=None,
         )
         made.append(
-            Client(
+            kind(
                 load(**{**known, **(settings or {})}),
                 pace=pace,
                 transport=given.pop("transport", wire),

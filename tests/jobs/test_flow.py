@@ -35,6 +35,7 @@ from kling_utils.jobs.intake import fingerprint
 from kling_utils.jobs.pace import Pace
 from kling_utils.media import ffmpeg, playable
 from kling_utils.media.probe import probe_video
+from kling_utils.providers.publish import Way
 from kling_utils.values import MotionRequest, Published
 
 QUICK = Pace(interval=0.01, adopt_every=0.05, late=0.02, mishap=0.01)
@@ -675,6 +676,32 @@ def test_an_address_that_does_not_serve_the_file_stops_the_job_unspent(
     assert error.money == "no"
     assert novita.state.submit_count == 0
     assert shelf.kept == []
+
+
+class LeavingStore(Client):
+    """A runner whose object store leaves what it published, as with KLING_PUBLISH_DELETE off."""
+
+    host: Shelf
+
+    def ways(self) -> list[Way]:
+        return [Way(self.host, "the store", False, by_content=True)]
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_what_was_published_for_a_refused_submit_is_taken_back_whatever_is_set(
+    make: Any, novita: ScriptedNovita, request_: MotionRequest, clip: Path, refused: bool
+) -> None:
+    runner = make(kind=LeavingStore)
+    runner.host = shelf = Shelf(novita)
+    if refused:
+        novita.state.submits.append(refusal(403, "NOT_ENOUGH_BALANCE"))
+    answer, _ = run(runner, replace(request_, video=clip))
+    if refused:
+        assert isinstance(answer, errors.BalanceTooLow)
+        assert shelf.kept == []
+    else:
+        assert answer.video.exists()
+        assert [path.stem for path in shelf.kept] == ["video", "image"]
 
 
 # -- a task that was sent from elsewhere

@@ -132,3 +132,13 @@ def test_an_address_of_its_own_is_taken_back_whatever_others_hold(store: Store, 
     first, _ = job(store, 1), job(store, 2)
     assert back(outbox, first) == []
     assert host.gone == ["image.png", "video.mp4"]
+
+
+def test_what_a_refused_submit_shares_with_another_job_stays(store: Store, host: Host) -> None:
+    leaves = Way(host, "the store", False, by_content=True)
+    outbox = Outbox(store, guard=Guard(), ways=lambda: [leaves])
+    first, _ = job(store, 1), job(store, 2, image=b"another hero")
+    assert list(outbox.take_back(first, store.private(first.job_id), unsent=True)) == []
+    assert host.gone == ["image.png"]
+    assert back(outbox, first) == []
+    assert host.gone == ["image.png"], "what was sent is left there"
