@@ -232,7 +232,11 @@ def resume(
             elif send_again:
                 job = runner.send_again(job_id)
             else:
+                from kling_utils.jobs.outcome import resumed
+
                 job = runner.resume(job_id)
+                if not (job.done or job.state == "unconfirmed"):
+                    say(resumed(job), err=True)
         except KlingError as error:
             end(error, as_json, runner.job(job_id))
         except KeyboardInterrupt:

@@ -455,6 +455,9 @@ def test_still_running_is_5_and_resume_goes_on(
     novita.state.statuses = ["TASK_STATUS_SUCCEED"]
     resumed = shell("resume", said["job_id"], "--json")
     assert resumed.returncode == 0
+    task = next(iter(novita.state.tasks))
+    first = f"The job goes on at the provider as task {task}; it is looked at now."
+    assert resumed.stderr.splitlines()[0] == first
     assert line(resumed)["video"]
     assert novita.state.submit_count == 1
 

@@ -44,6 +44,20 @@ def standing(job: Job) -> str:
     return f"The job is {job.state} and goes on {'on this computer' if job.draft else 'at the provider'}."
 
 
+def resumed(job: Job) -> str:
+    """What a job that was just resumed waits for."""
+    match job.state:
+        case "checked":
+            return "The job was not sent yet; it is sent now."
+        case "submitting":
+            return "The job is being sent."
+        case "downloading":
+            return "The result is ready and is saved now."
+        case _:
+            where = "on this computer" if job.draft else f"at the provider as task {job.task_id}"
+            return f"The job goes on {where}; it is looked at now."
+
+
 def error_of(job: Job) -> KlingError:
     """Why a job has no result (yet)."""
     trouble = job.trouble

@@ -43,6 +43,7 @@ NOT_KNOWN = (
     "The provider does not know the task at the moment. It is looked for again for 24 hours; "
     "what was paid for is not given up."
 )
+TURN = "Waiting for its turn: the account takes so many requests in a minute. It is sent by itself."
 READ_AGAIN = "The state can be read again."
 
 
@@ -106,6 +107,7 @@ class Steps:
         try:
             provider = self._provider(job)
             if wait := provider.ready():
+                self._diary.say(job, TURN)
                 return wait
             image = video = ""
             if not provider.takes_files:

@@ -107,6 +107,8 @@ class Private:
     video_url: str | None
     leased: bool
     """True while a live process works on the job."""
+    elsewhere: bool = False
+    """That is another process."""
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -187,7 +189,8 @@ class Store:
         row = self._row(job_id)
         holder = row["lease_by"]
         leased = holder is not None and self.presence.alive(holder)
-        return Private(row["key_from"], row["image_url"], row["video_url"], leased)
+        elsewhere = leased and holder != self.worker
+        return Private(row["key_from"], row["image_url"], row["video_url"], leased, elsewhere)
 
     def jobs(self, *, owner: str | None = None, limit: int = 50) -> list[Job]:
         """The newest first."""

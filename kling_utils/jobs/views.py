@@ -19,6 +19,9 @@ from kling_utils.media import playable
 from kling_utils.media.probe import probe_video
 from kling_utils.values import Job, Jobs, MotionRequest, Result
 
+ELSEWHERE = "Another process of this home works on the job; it is followed from here."
+HERE = "The other process does not work on the job any more."
+
 
 class Views(Checks):
     """The half of ``Client`` that reads jobs."""
@@ -66,7 +69,11 @@ class Views(Checks):
         return made
 
     def events(self, job_id: str, *, after: int = 0) -> Iterator[tuple[int, Event]]:
-        """(number, event) of a job, from any process, until it ended, is in doubt, is past its deadline or waits for something."""
+        """(number, event) of a job, from any process, until it ended, is in doubt, is past its deadline or waits for something.
+
+        That another process works on it is said while it does, and when it is over.
+        """
+        elsewhere = False
         while True:
             job = self._store.get(
                 job_id
@@ -76,9 +83,11 @@ class Views(Checks):
                 yield number, event
             if job.done or job.state == "unconfirmed" or job.waits_for or job.overdue:
                 return
-            if not self._store.private(job_id).leased and (
-                job.state == "checked" or not self._access.servable(job_id)
-            ):
+            private = self._store.private(job_id)
+            if private.elsewhere != elsewhere:
+                elsewhere = private.elsewhere
+                yield after, ev.Note(text=ELSEWHERE if elsewhere else HERE)
+            if not private.leased and (job.state == "checked" or not self._access.servable(job_id)):
                 yield after, ev.Note(text=standing(job))
                 return
             self._store.wait(0.2)

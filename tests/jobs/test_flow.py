@@ -33,6 +33,7 @@ from kling_utils import events as ev
 from kling_utils.jobs.client import Client
 from kling_utils.jobs.intake import fingerprint
 from kling_utils.jobs.pace import Pace
+from kling_utils.jobs.views import ELSEWHERE, HERE
 from kling_utils.media import ffmpeg, playable
 from kling_utils.media.probe import probe_video
 from kling_utils.providers.publish import Way
@@ -591,6 +592,26 @@ def test_two_processes_do_not_work_on_one_job(
     assert followed[0].video == followed[1].video
     assert novita.state.submit_count == 1
     assert sum(n for path, n in novita.state.gets.items() if path.startswith("/results/")) == 1
+
+
+def test_a_job_that_another_process_works_on_says_so_until_that_one_ends(
+    make: Any, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
+    novita.state.statuses = ["TASK_STATUS_PROCESSING"]
+    first, second = make(), make()
+    job = first.submit(request_)
+    said: list[str] = []
+
+    def hear(event: ev.Event) -> None:
+        said.append(getattr(event, "text", ""))
+        if said[-1] == ELSEWHERE:
+            first.close()
+            novita.state.statuses = ["TASK_STATUS_SUCCEED"]
+
+    second.resume(job.job_id)
+    assert second.follow(job.job_id, progress=hear).video.exists()
+    notes = [text for text in said if text in (ELSEWHERE, HERE)]
+    assert notes == [ELSEWHERE, HERE]
 
 
 def test_a_hosted_page_ignores_its_owners_key(make: Any) -> None:

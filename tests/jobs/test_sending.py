@@ -20,6 +20,7 @@ from helpers.scripted import Reply, Reset, ScriptedNovita, refusal
 from kling_utils import errors
 from kling_utils.jobs.client import Client
 from kling_utils.jobs.pace import Pace
+from kling_utils.jobs.steps import TURN
 from kling_utils.providers.http import Transport
 from kling_utils.values import Job, MotionRequest
 
@@ -69,6 +70,9 @@ def test_a_submit_beyond_the_pace_is_delayed_and_provably_not_sent(
     assert clock.waits == [], "no thread waited"
     assert runner.job(second.job_id).state == "checked", "a kill now leaves nothing in doubt"
     assert novita.state.submit_count == 1
+    step(runner, second)
+    told = [getattr(event, "text", "") for _, event in runner.history(second.job_id)]
+    assert told.count(TURN) == 1, "what it waits for is said, once"
     clock.now += delay
     step(runner, second)
     assert runner.job(second.job_id).state == "queued"
