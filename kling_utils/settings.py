@@ -52,6 +52,12 @@ class Settings(BaseSettings):
         env_ignore_empty=True, frozen=True, extra="ignore", hide_input_in_errors=True
     )
 
+    def __repr__(self) -> str:
+        key = "with a key" if self.novita_api_key else "without a key"
+        return f"Settings(home {self.home.name[:40]!r}, {key}{', hosted' if self.hosted else ''})"
+
+    __str__ = __repr__
+
     def __init__(self, **given: Any) -> None:
         """``given``, by the fields' names or their variables, wins over the environment.
 

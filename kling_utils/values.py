@@ -225,7 +225,7 @@ def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Finding:
     """One measured fact against one rule."""
 
@@ -241,6 +241,9 @@ class Finding:
     """What to do about it; empty for a pass."""
     source: str = ""
     """Who says so."""
+
+    def __repr__(self) -> str:
+        return f"Finding({self.severity}, {self.code})"
 
     def __str__(self) -> str:
         line = f"[{self.severity}] {self.title}: {self.measured}"

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.infos import image_info, video_info
 
 import kling_utils
 from kling_utils import errors
 from kling_utils.errors import KlingError
+from kling_utils.jobs.client import Client
 from kling_utils.preflight.plan import FitChoices, Fitted, Plan
 from kling_utils.preflight.quote import RateCard, quote
+from kling_utils.settings import load
 from kling_utils.values import (
     Finding,
     Job,
@@ -52,6 +55,10 @@ VALUES: list[Any] = [
     Size(3, 4),
     Result(JOB, Path("r.mp4"), Path("d.mp4"), Path("h.png"), REPORT),
     FitChoices(),
+    FitChoices(("image",), False, "crop", "#123456", "#654321", 2.5, 10.5, True, 1280),
+    image_info(path=Path("hero.png")),
+    video_info(path=Path("dance.mp4")),
+    load(home="h" * 200, novita_api_key="sk_secret", publish_to="s3://key:secret@bucket"),
     Plan(report=REPORT),
     Fitted(None, None, REPORT, (), REPORT),
 ]
@@ -105,15 +112,26 @@ def test_a_value_survives_pickle_and_copy_and_prints_as_one_line(value: Any) -> 
     for again in (pickle.loads(pickle.dumps(value)), copy.copy(value), copy.deepcopy(value)):  # noqa: S301
         assert again == value
         assert type(again) is type(value)
-    if not isinstance(value, FitChoices | Finding):
-        assert "\n" not in repr(value)
-        assert len(repr(value)) < 100
-        assert "secret" not in repr(value)
+    assert_short(value)
+
+
+def assert_short(value: Any) -> None:
+    assert repr(value).startswith(f"{type(value).__name__}(")
+    assert "\n" not in repr(value)
+    assert len(repr(value)) < 100
+    assert "secret" not in f"{value!r} {value}"
+
+
+def test_a_client_prints_as_one_line(tmp_path: Path) -> None:
+    with Client(load(home=tmp_path / ("h" * 200), novita_api_key="sk_secret")) as runner:
+        assert_short(runner)
+        assert_short(runner.settings)
+    assert repr(runner) == f"Client(home {'h' * 60!r}, closed)"
 
 
 def test_every_public_value_and_error_is_walked() -> None:
     """What else is public is no value: functions, modules, and what holds a process."""
-    others = {"Client", "Settings", "Stage", "ImageInfo", "VideoInfo"}
+    others = {"Client", "Stage"}
     walked = {type(value).__name__ for value in VALUES} | {kind.__name__ for kind in KINDS}
     public = {name for name in kling_utils.__all__ if name[:1].isupper()}
     assert public - others <= walked

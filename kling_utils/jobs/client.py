@@ -28,6 +28,7 @@ from kling_utils.jobs.steps import Steps
 from kling_utils.jobs.store import Full, Twin
 from kling_utils.jobs.watcher import Lane, Watcher
 from kling_utils.media import bounds
+from kling_utils.media.names import cut
 from kling_utils.preflight.check import check
 from kling_utils.preflight.plan import FitChoices
 from kling_utils.providers.http import Transport
@@ -115,6 +116,10 @@ class Client(Rescue):
             sweep=self._sweep,
             pace=self._pace,
         )
+
+    def __repr__(self) -> str:
+        ended = ", closed" if self._closing.is_set() else ""
+        return f"Client(home {cut(self.home.root.name, 60)!r}{ended})"
 
     @classmethod
     def from_env(cls) -> Client:

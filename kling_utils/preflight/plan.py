@@ -5,12 +5,13 @@ Owns the values that the two halves of fit share. Refuses to open a file and to 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
 
 from kling_utils.errors import InvalidRequest
 from kling_utils.media.encode import Recipe
+from kling_utils.media.names import cut
 from kling_utils.preflight import fit_words
 from kling_utils.values import (
     CharacterOrientation,
@@ -27,7 +28,7 @@ Field = Literal["image", "video"]
 FIELDS: tuple[Field, ...] = ("image", "video")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class FitChoices:
     """What the user decides; the defaults change the least. Raises ``InvalidRequest`` for a value that makes no sense."""
 
@@ -49,6 +50,15 @@ class FitChoices:
     """A clip that is too short may be slowed down."""
     longest_side: int = 1920
     """Pixels of the longer side that an encoded clip keeps: results have no more, and larger pictures need memory and bytes."""
+
+    def __repr__(self) -> str:
+        """What differs from the defaults."""
+        chosen = [
+            f"{each.name}={value!r}"
+            for each in fields(self)
+            if (value := getattr(self, each.name)) != each.default
+        ]
+        return f"FitChoices({cut(', '.join(chosen), 86)})"
 
     def __post_init__(self) -> None:
         if not self.start >= 0:

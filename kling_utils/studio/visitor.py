@@ -24,7 +24,8 @@ COOKIE, HEADER = "motion-control-studio", "x-studio-visitor"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 FORWARDED = re.compile(
     r"forwarded|client-?ip|real-ip|^via$|^x-(original|proxy|remote|scheme|script-name|nginx|varnish|arr|akamai|envoy|azure|appengine|vercel"
-    r"|amzn-trace|cloud-trace|jupyterhub)|^(cf|cdn|cloudfront|fly|fastly|tailscale|ngrok|surrogate|wl-proxy)-|^front-end-https$|^remote-user$"
+    r"|amzn-trace|cloud-trace|jupyterhub|request-id|auth-request|authenticated|ms-client-principal|goog|host|rewrite-url|url-scheme)"
+    r"|^(cf|cdn|cloudfront|fly|fastly|tailscale|ngrok|surrogate|wl-proxy)-|^front-end-https$|^remote-(user|addr)$|^traceparent$"
 )
 """Names of headers that a proxy adds; browsers and command line clients send none of them."""
 _TOKEN = re.compile(r"(v2_[A-Za-z0-9_-]{32})\.([0-9a-f]{64})")

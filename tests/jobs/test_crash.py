@@ -73,6 +73,19 @@ def test_an_immediate_rerun_sends_what_was_never_sent_once(
     assert novita.state.submit_count == 2
 
 
+@pytest.mark.parametrize("step", ["stored", "published"])
+def test_resume_sends_what_was_never_sent_once(
+    step: str, make, novita: ScriptedNovita, request_: MotionRequest, tmp_path: Path
+) -> None:  # type: ignore[no-untyped-def]
+    crash(step, request_, novita, tmp_path / "home")
+    runner = make()
+    job = runner.resume(only_job(runner).job_id)
+    assert runner.resume(job.job_id).job_id == job.job_id, "twice is once"
+    result = runner.follow(job.job_id, progress=False)
+    assert (result.job.job_id, result.job.money) == (job.job_id, "yes")
+    assert novita.state.submit_count == 1
+
+
 @pytest.mark.parametrize(("step", "sent"), [("submitting", 0), ("submitted", 1)])
 def test_while_it_was_sent(
     step: str, sent: int, make, novita: ScriptedNovita, request_: MotionRequest, tmp_path: Path

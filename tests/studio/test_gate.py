@@ -253,6 +253,16 @@ def test_only_hugging_face_and_the_page_itself_may_frame_it(ask: Ask) -> None:
         {"WL-Proxy-Client-IP": "1.2.3.4"},
         {"Tailscale-User-Login": "x"},
         {"X-Amzn-Trace-Id": "Root=1"},
+        {"X-Request-Id": "1"},
+        {"X-Auth-Request-User": "x"},
+        {"X-Authenticated-User": "x"},
+        {"X-MS-Client-Principal-Name": "x"},
+        {"X-Goog-IAP-JWT-Assertion": "x"},
+        {"traceparent": "00-1-1-00"},
+        {"X-Host": "studio.example"},
+        {"X-Rewrite-URL": "/"},
+        {"X-Url-Scheme": "https"},
+        {"Remote-Addr": "1.2.3.4"},
     ],
 )
 def test_a_sign_of_a_proxy_makes_a_request_a_strangers(
