@@ -17,13 +17,15 @@ import random
 import re
 import socket
 import ssl
+import sys
 import threading
 import time
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import requests
 from pydantic import SecretStr
@@ -325,7 +327,7 @@ class Transport:
         if exchange.late:  # what was read may be half an answer
             raise requests.exceptions.ReadTimeout
         try:
-            body = _clean(json.loads(text), _forms(key))
+            body = _clean(json.loads(text), _usual(key), _forms(key))
         except (ValueError, RecursionError):
             body = None
         return Answer(
@@ -358,7 +360,17 @@ class Transport:
             raise Interrupted("Stopped while waiting to try again.", hint="It can be resumed.")
 
 
-def _forms(key: SecretStr) -> tuple[str, ...]:
+_ESCAPED = re.compile(
+    r"\\u\{?([0-9a-fA-F]{2,6})\}?|\\x([0-9a-fA-F]{2})|\\([0-3][0-7]{2})|\\U([0-9a-fA-F]{8})"
+)
+"""A letter as JSON, JavaScript, C and Python write it: in hexadecimal, or as three octal digits."""
+_STEPS = 5
+"""Encodings within one another that are undone."""
+_SHORTEST = 6
+"""Letters of a form of the key that is looked for; in fewer, an ordinary word could be found."""
+
+
+def _usual(key: SecretStr) -> tuple[str, ...]:
     """The key as an answer may repeat it: plain, in an address, in Base64, in hexadecimal, and with its header in Base64."""
     plain = key.get_secret_value()
     told = (plain, f"Bearer {plain}", f"bearer {plain}")
@@ -367,22 +379,60 @@ def _forms(key: SecretStr) -> tuple[str, ...]:
     return tuple({plain, quote(plain, safe=""), every, plain.encode().hex(), *encoded})
 
 
-def _clean(value: Any, secrets: tuple[str, ...]) -> Any:
+def _forms(key: SecretStr) -> tuple[str, ...]:
+    """What is left of the key in a squeezed text: of itself, in hexadecimal and decimal, and in Base64 and Base32 at any offset."""
+    plain = key.get_secret_value()
+    forms = {plain}
+    for raw in (plain.encode(), plain.encode("utf-16-le")):
+        forms |= {raw.hex(), "".join(map(str, raw))}
+        for encode, bits in ((base64.b64encode, 6), (base64.b32encode, 5)):
+            for offset in range(bits):
+                whole = encode(bytes(offset) + raw).decode()
+                forms.add(whole[-(-8 * offset // bits) : 8 * (offset + len(raw)) // bits])
+    return tuple(each for each in map(_squeezed, forms) if len(each) >= _SHORTEST)
+
+
+def _squeezed(text: str) -> str:
+    """Letters and digits alone, without what introduces a number: separators and line breaks hide nothing."""
+    text = re.sub(r"0x|\\x|&#x?|u\+", "", unicodedata.normalize("NFKC", text).lower())
+    return re.sub(r"[^a-z0-9]", "", text)
+
+
+def _letter(found: re.Match[str]) -> str:
+    octal = found[3]
+    number = int(octal, 8) if octal else int(found[1] or found[2] or found[4], 16)
+    return chr(number) if number <= sys.maxunicode else ""
+
+
+def _holds(text: str, forms: tuple[str, ...]) -> bool:
+    """Does the text hold the key, in an encoding or in several within one another?"""
+    for _ in range(_STEPS):
+        squeezed = _squeezed(text)
+        if any(form in squeezed for form in forms):
+            return True
+        before, text = text, html.unescape(unquote(_ESCAPED.sub(_letter, text)))
+        if text == before:
+            return False
+    return False
+
+
+def _clean(value: Any, usual: tuple[str, ...], forms: tuple[str, ...]) -> Any:
     """JSON without the key and without lone surrogates, which no file, database or page can hold.
 
-    The key is masked after decoding: JSON can write each of its letters as an escape.
+    The key is masked after decoding: JSON can write each of its letters as an escape. A text that holds it in
+    another encoding is masked whole.
     """
     if isinstance(value, str):
         value = value.encode("utf-8", "replace").decode()
-        for secret in secrets:
+        for secret in usual:
             value = re.sub(re.escape(secret), "***", value, flags=re.IGNORECASE)
-        inner = html.unescape(re.sub(r"\\u([0-9a-fA-F]{4})", lambda m: chr(int(m[1], 16)), value))
-        hidden = any(secret.lower() in inner.lower() for secret in secrets)
-        return "***" if hidden else value  # written as JSON or HTML within the text
+        return "***" if _holds(value, forms) else value
     if isinstance(value, list):
-        return [_clean(each, secrets) for each in value]
+        return [_clean(each, usual, forms) for each in value]
     if isinstance(value, dict):
-        return {_clean(name, secrets): _clean(each, secrets) for name, each in value.items()}
+        return {
+            _clean(name, usual, forms): _clean(each, usual, forms) for name, each in value.items()
+        }
     return value
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.disguises import DISGUISES
 from helpers.scripted import BALANCE, SUBMIT, File, ScriptedNovita, ServerState
 from helpers.served import Served, Watched, serving, type_key, watching
 
@@ -179,12 +180,14 @@ def places(text: str, watched: Watched, served: Served) -> set[str]:
         with urllib.request.urlopen(f"{served.url}/{name}", timeout=10) as answer:
             said[name] = answer.read().decode()
     assert json.loads(said["config"])["components"]
-    found = {where for where, held in said.items() if text in held}
+    texts = {text, *(write(text) for write in DISGUISES.values())}
+    found = {where for where, held in said.items() if any(each in held for each in texts)}
     for path in served.log.parent.rglob("*"):  # home, uploads and log
         with contextlib.suppress(
             FileNotFoundError, IsADirectoryError
         ):  # what is written beside its place is renamed meanwhile
-            if text in path.name or text.encode() in path.read_bytes():
+            held = path.read_bytes()
+            if text in path.name or any(each.encode() in held for each in texts):
                 found.add(path.name)
     return found
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from helpers.clocks import Clock
+from helpers.disguises import DISGUISES
 from helpers.scripted import SIGNATURE, HangUp, Reply, Reset, ScriptedNovita, refusal
 from pydantic import SecretStr
 
@@ -132,6 +133,34 @@ def test_no_text_and_no_log_has_the_key(
             assert server.key not in text
             assert SIGNATURE not in text
     assert server.key not in caplog.text
+
+
+@pytest.mark.parametrize("disguise", DISGUISES)
+def test_no_disguise_brings_the_key_into_a_text(
+    client: NovitaAPI, server: ScriptedNovita, disguise: str
+) -> None:
+    told = DISGUISES[disguise](server.key)
+    server.state.submits.append(refusal(403, "INVALID_API_KEY", f"Unknown: {told}."))
+    with pytest.raises(KlingError) as caught:
+        client.submit(BODY)
+    error = caught.value
+    assert told not in f"{error} {error.words} {vars(error)}"
+    assert "***" in error.words
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "the balance is 0.10 USD, 0x1F of 25%20more; see &lt;docs&gt; and C:\\path\\x41",
+        "c2stc29tZWJvZHktZWxzZS1lbnRpcmVseQ== is another key",
+        "Video 720x1280 is too short: 2.9 s. \u4f59\u989d\u4e0d\u8db3",
+    ],
+)
+def test_other_words_stay_verbatim(client: NovitaAPI, server: ScriptedNovita, words: str) -> None:
+    server.state.submits.append(refusal(403, "INVALID_API_KEY", words))
+    with pytest.raises(KlingError) as caught:
+        client.submit(BODY)
+    assert caught.value.words == words
 
 
 def test_words_stay_verbatim_around_the_key(client: NovitaAPI, server: ScriptedNovita) -> None:
