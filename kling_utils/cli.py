@@ -10,13 +10,15 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from typer.exceptions import TyperException
 
-from kling_utils import cli_fit, cli_words, errors
+import kling_utils
+from kling_utils import cli_fit, cli_jobs, cli_words, errors
 from kling_utils.cli_words import (
     DONE,
     FAULT,
@@ -29,6 +31,7 @@ from kling_utils.cli_words import (
     Out,
     about,
     asking,
+    complain,
     copy,
     end,
     ending,
@@ -44,21 +47,60 @@ from kling_utils.cli_words import (
 )
 from kling_utils.errors import KlingError, MoneyState
 from kling_utils.media.signals import terminated_as_interrupted
+from kling_utils.preflight.quote import By, Spending, spending
 from kling_utils.show.progress import Steady
-from kling_utils.values import Job, Layout, MotionRequest
+from kling_utils.values import (
+    HOME_OWNER,
+    RECORD,
+    Job,
+    Layout,
+    MotionRequest,
+    State,
+    counted,
+    iso,
+    record,
+)
 
 if TYPE_CHECKING:
     from kling_utils.jobs.client import Client
     from kling_utils.preflight.plan import Plan
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Kling V3.0 Motion Control: a character's image and a motion's video go in, the character performing that motion comes out. "
     "Without NOVITA_API_KEY, results are local drafts. Exit codes: 0 done, 1 refused by the checks, 2 usage, 3 failed at the provider, "
     "4 unconfirmed, 5 still running, 6 no contact, 70 a fault of this program, 130 interrupted by Ctrl-C or a termination signal.",
 )
+
+
+Csv = Annotated[bool, typer.Option("--csv", help="A table on stdout, everything else on stderr.")]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        "--since",
+        help="Only jobs that were made since: 90m, 12h, 1d, 2w, or a date or time such as 2026-01-31.",
+        metavar="TIME",
+    ),
+]
+LISTED = 20
+"""Jobs that are listed for people where no limit is given."""
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        say(f"kling-utils {kling_utils.__version__}")
+        raise typer.Exit(DONE)
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command("check")
@@ -186,7 +228,7 @@ def run(
 
 @app.command()
 def resume(
-    job_id: Annotated[str, typer.Argument(metavar="JOB_ID")],
+    job_id: Annotated[str, typer.Argument(metavar="[JOB_ID]")] = "",
     out: Out = None,
     force: Force = False,
     task_id: Annotated[
@@ -201,6 +243,13 @@ def resume(
     send_again: Annotated[
         bool, typer.Option("--send-again", help="For an unconfirmed job: risk paying twice.")
     ] = False,
+    every: Annotated[
+        bool,
+        typer.Option("--all", help="All jobs that were not sent, or are past their deadline."),
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="With --all: send also what is paid for.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Go on with a job: watch it, save its result, send one that was not sent. Never sends twice by itself."""
@@ -208,6 +257,18 @@ def resume(
         writable(out, as_json, of=(), endings=FILM, force=force, folder=True)
     if bool(task_id) + dismiss + send_again > 1:
         usage("--task-id, --dismiss and --send-again exclude each other.", "Choose one.", as_json)
+    if every == bool(job_id):
+        usage("Which job is to go on?", "Give one JOB_ID, or --all.", as_json)
+    if every and (task_id or dismiss or send_again):
+        hint = "Give the JOB_ID of the one that is in doubt."
+        usage("--task-id, --dismiss and --send-again are for one job.", hint, as_json)
+    if yes and not every:
+        usage("--yes does nothing without --all.", "Give it, or leave it out.", as_json)
+    if every:
+        if out is not None and not out.is_dir():
+            usage(f"{out} is no folder.", "With --all, --out names one that is there.", as_json)
+        with _runner(as_json) as runner:
+            _resume_all(runner, out, as_json, force=force, yes=yes)
     with _runner(as_json) as runner:
         job = runner.job(job_id)
         if out is not None:
@@ -245,12 +306,31 @@ def resume(
 
 
 @app.command()
-def jobs(limit: Annotated[int, typer.Option("--limit", min=1)] = 20, as_json: Json = False) -> None:
+def jobs(
+    state: Annotated[State | None, typer.Option("--state", help="Only jobs in this state.")] = None,
+    since: Since = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit", min=1, help=f"At most so many. Default: {LISTED}, all with --csv or --json."
+        ),
+    ] = None,
+    as_csv: Csv = False,
+    as_json: Json = False,
+) -> None:
     """List the jobs of this home, the newest first."""
+    _one_form(as_csv, as_json)
     with _runner(as_json) as runner:
-        listed = runner.jobs(limit=limit)
+        most = limit or (None if as_csv or as_json else LISTED)
+        found = runner.jobs(state=state, since=since, limit=most and most + 1)
+        listed = found[:most]
+        if len(found) > len(listed):
+            say(f"There are more than these {len(listed)}; --limit N lists more.", err=True)
         if as_json:
             print_json([outcome(job) for job in listed])
+            return
+        if as_csv:
+            cli_jobs.print_csv(RECORD, map(record, listed))
             return
         from kling_utils.show import words
 
@@ -259,8 +339,49 @@ def jobs(limit: Annotated[int, typer.Option("--limit", min=1)] = 20, as_json: Js
         if any(job.draft for job in listed):
             days = runner.settings.keep_days
             say(f"Drafts are removed after {days} days; paid results are kept.", err=True)
-        if not listed:
+        if not listed and (state or since):
+            say("No such jobs.", err=True)
+        elif not listed:
             say("No jobs yet. Start one with: python -m kling_utils run IMAGE VIDEO")
+
+
+@app.command()
+def show(job_id: Annotated[str, typer.Argument(metavar="JOB_ID")], as_json: Json = False) -> None:
+    """Show one job: what was asked, where it stands, its files, and what happened so far."""
+    with _runner(as_json) as runner:
+        job, log = runner.job(job_id), runner.log(job_id)
+        if as_json:
+            more = {"folder": job.folder, "files": cli_jobs.files(job)}
+            print_json({**outcome(job), **more, "events": cli_jobs.events(log)})
+        else:
+            say(cli_jobs.shown(job, log))
+
+
+@app.command()
+def cost(
+    by: Annotated[
+        By | None, typer.Option("--by", help="A sum for each model, day or state.")
+    ] = None,
+    since: Since = None,
+    as_csv: Csv = False,
+    as_json: Json = False,
+) -> None:
+    """Add up the quotes of what was paid or may have been. Estimates: the provider's bill is not read."""
+    _one_form(as_csv, as_json)
+    with _runner(as_json) as runner:
+        from kling_utils.jobs.views import moment
+
+        found = runner.jobs(owner=HOME_OWNER, since=since, limit=None)
+        rows, totals = spending(found, by) if by else [], spending(found)
+        if as_json:
+            asked = {"by": by, "since": iso(moment(since, runner.now())) if since else None}
+            print_json({**asked, "rows": rows, "total": totals})
+        elif as_csv:
+            columns = [each.name for each in fields(Spending)]
+            cli_jobs.print_csv(columns, map(asdict, rows if by else totals))
+        else:
+            say(cli_jobs.spent(rows, totals))
+            say("Sums of estimates. Deleted jobs are not counted.", err=True)
 
 
 @app.command("fit")
@@ -436,6 +557,7 @@ def serve(
 def main() -> NoReturn:
     """The entry: whatever happens, ``--json`` has its one line, and the exit code says what it was."""
     as_json = "--json" in sys.argv[1:]
+    completing = any("-completion" in each for each in sys.argv[1:2])  # a shell completes one word
     if len(sys.argv) > 1 and not {"--help", "--version"} & set(sys.argv):
         from kling_utils.settings import unknown_variables
 
@@ -446,7 +568,7 @@ def main() -> NoReturn:
             code = app(
                 standalone_mode=False,
                 prog_name="kling-utils"
-                if "kling-utils" in sys.argv[0]
+                if "kling-utils" in sys.argv[0] or completing
                 else "python -m kling_utils",
             )
     except TyperException as error:
@@ -504,6 +626,70 @@ def _follow(
     else:
         say(video)
     raise typer.Exit(DONE)
+
+
+def _resume_all(
+    runner: Client, out: Path | None, as_json: bool, *, force: bool, yes: bool
+) -> NoReturn:
+    """Go on with all that stands still. The exit code is that of the first job without a result."""
+    stopped = runner.stopped()
+    unsent = [job for job in stopped if job.state == "checked"]
+    paid = [job for job in unsent if not job.draft]
+    what = (
+        (len(paid), f"to be sent, {cli_jobs.price(paid)}"),
+        (len(unsent) - len(paid), "to be drafted, free"),
+        (len(stopped) - len(unsent), "to be watched, free"),
+    )
+    told = "; ".join(f"{counted(number, 'job')} {rest}" for number, rest in what if number)
+    if paid and not yes:
+        hint = "To go on with all of them: python -m kling_utils resume --all --yes"
+        usage(f"{told}. Nothing was changed.", hint, as_json)
+    say(told or "No job stands still.", err=True)
+    if out is not None:
+        for job in stopped:
+            spare(out, job, as_json, force=force)
+    said: dict[str, dict[str, Any]] = {job.job_id: outcome(job) for job in stopped}
+    refused: dict[str, KlingError] = {}
+    code = DONE
+    try:
+        seen = {
+            job.job_id: max((number for number, _ in runner.history(job.job_id)), default=0)
+            for job in stopped
+        }
+        for job in stopped:
+            try:
+                runner.resume(job.job_id)
+            except KlingError as error:
+                refused[job.job_id] = error
+        for job in stopped:
+            say(f"Job {job.job_id}: {job.image_name} + {job.video_name}", err=True)
+            try:
+                if job.job_id in refused:
+                    raise refused[job.job_id]
+                result = runner.follow(job.job_id, after=seen[job.job_id])
+                video = save(result.video, out, job) if out is not None else result.video
+            except KlingError as error:
+                now = runner.job(job.job_id)
+                ended = complain(error, now)
+                code = code or ended
+                said[job.job_id] = outcome(now, error=error)
+            else:
+                said[job.job_id] = outcome(result.job, video=video)
+                if not as_json:
+                    say(video)
+    except KeyboardInterrupt:
+        runner.close()  # first: a submit on its way is written down
+        say("Interrupted. The jobs are kept: python -m kling_utils resume --all", err=True)
+        said |= {job.job_id: outcome(runner.job(job.job_id)) for job in stopped}
+        code = INTERRUPTED
+    if as_json:
+        print_json(list(said.values()))
+    raise typer.Exit(code)
+
+
+def _one_form(as_csv: bool, as_json: bool) -> None:
+    if as_csv and as_json:
+        usage("--csv and --json exclude each other.", "Choose one.", as_json)
 
 
 def _left(runner: Client, job_id: str, out: Path | None, as_json: bool) -> NoReturn:

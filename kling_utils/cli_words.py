@@ -34,6 +34,7 @@ from kling_utils.values import (
     Severity,
     is_url,
     printable,
+    record,
 )
 
 FILM = ("", ".mp4")
@@ -352,19 +353,14 @@ def outcome(
         trouble: dict[str, Any] | None = asdict(job.trouble)
     else:
         trouble = None if error is None else _error(error)
+    said = record(job)
+    low, high, currency = (said.pop(name) for name in ("cost_low", "cost_high", "currency"))
+    del said["error_message"]
     return {
-        "job_id": job.job_id,
-        "task_id": job.task_id,
-        "state": job.state,
-        "video": str(video or job.video) if video or job.video else None,
-        "draft": job.draft,
-        "money": job.money,
+        **said,
+        "cost": currency and {"low": low, "high": high, "currency": currency},
+        "video": str(video) if video else said["video"],
         "error": trouble,
-        "take": job.take,
-        "image": job.image_name,
-        "reference": job.video_name,
-        "model_name": job.request.model_name,
-        "character_orientation": job.request.character_orientation,
     }
 
 
@@ -393,10 +389,8 @@ def nothing(error: KlingError) -> dict[str, Any]:
     return {**same, "money": error.money, "error": _error(error)}
 
 
-def end(
-    error: KlingError, as_json: bool, job: Job | None = None, *, costs: bool = True
-) -> NoReturn:
-    """Say what went wrong, what to do and, for a command that ``costs``, whether money was spent; end with the error's exit code."""
+def complain(error: KlingError, job: Job | None = None, *, costs: bool = True) -> int:
+    """Say what went wrong, what to do and, for a command that ``costs``, whether money was spent. Returns the error's exit code."""
     if error.code in _NEXT:
         error.hint = _NEXT[error.code].format(job_id=error.job_id)
     if isinstance(error, errors.Refused):
@@ -413,12 +407,20 @@ def end(
     ):
         if line:
             say(line, err=True)
-    if as_json:
-        print_json(outcome(job, error=error) if job is not None else nothing(error))
     # it goes on, without this program
     if isinstance(error, errors.CannotServe) and job is not None and job.state != "checked":
-        raise typer.Exit(RUNNING)
-    raise typer.Exit(next(code for kind, code in _EXIT if isinstance(error, kind)))
+        return RUNNING
+    return next(code for kind, code in _EXIT if isinstance(error, kind))
+
+
+def end(
+    error: KlingError, as_json: bool, job: Job | None = None, *, costs: bool = True
+) -> NoReturn:
+    """``complain``, then end with the error's exit code."""
+    code = complain(error, job, costs=costs)
+    if as_json:
+        print_json(outcome(job, error=error) if job is not None else nothing(error))
+    raise typer.Exit(code)
 
 
 def interrupted(as_json: bool) -> NoReturn:

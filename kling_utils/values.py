@@ -7,7 +7,10 @@ Units: seconds for time, bytes for size, ``Fraction`` for frame rates, ``Decimal
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -436,6 +439,55 @@ class Job(Shown):
         made = "local draft" if self.draft else self.request.model_name
         named = f"{self.image_name} + {self.video_name}"
         return f"Job({self.job_id} {self.state}, {made}, {named})"
+
+
+def moment_of(at: float | None, zone: tzinfo | None = UTC) -> datetime | None:
+    """A Unix time as a date and time, in this machine's zone for ``zone=None``. None for one that no calendar has."""
+    with contextlib.suppress(ValueError, OverflowError, OSError):
+        return None if at is None else datetime.fromtimestamp(at, zone)
+    return None
+
+
+def iso(at: float | None) -> str | None:
+    """A Unix time as ISO 8601 in UTC, to the second."""
+    when = moment_of(at)
+    return None if when is None else when.isoformat(timespec="seconds")
+
+
+_RECORD: dict[str, Callable[[Job], Any]] = {
+    "job_id": lambda job: job.job_id,
+    "task_id": lambda job: job.task_id,
+    "state": lambda job: job.state,
+    "provider": lambda job: job.provider,
+    "draft": lambda job: job.draft,
+    "take": lambda job: job.take,
+    "image": lambda job: job.image_name,
+    "reference": lambda job: job.video_name,
+    "model_name": lambda job: job.request.model_name,
+    "character_orientation": lambda job: job.request.character_orientation,
+    "keep_original_sound": lambda job: job.request.keep_original_sound,
+    "prompt": lambda job: job.request.prompt,
+    "negative_prompt": lambda job: job.request.negative_prompt,
+    "seconds": lambda job: job.duration,
+    "money": lambda job: job.money,
+    "cost_low": lambda job: job.cost and job.cost.low.amount,
+    "cost_high": lambda job: job.cost and job.cost.high.amount,
+    "currency": lambda job: job.cost and job.cost.high.currency,
+    "created": lambda job: iso(job.created),
+    "queued": lambda job: iso(job.queued_at),
+    "processing": lambda job: iso(job.processing_at),
+    "finished": lambda job: iso(job.finished_at),
+    "video": lambda job: job.video and str(job.video),
+    "error": lambda job: job.trouble and job.trouble.code,
+    "error_message": lambda job: job.trouble and job.trouble.message,
+}
+RECORD: tuple[str, ...] = tuple(_RECORD)
+"""Names in a record of a job."""
+
+
+def record(job: Job) -> dict[str, Any]:
+    """A job as flat plain values, for a table: ``cost_low`` and ``cost_high`` are its quote, ``seconds`` its expected length."""
+    return {name: read(job) for name, read in _RECORD.items()}
 
 
 class Jobs(list[Job], Shown):

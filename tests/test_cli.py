@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import shutil
@@ -10,6 +12,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ import typer
 from helpers.scripted import File, HangUp, Hold, ScriptedNovita
 from PIL import Image
 
+import kling_utils
 from kling_utils import cli_words
 from kling_utils.media import ffmpeg
 from kling_utils.media.probe import probe_video
@@ -804,3 +808,204 @@ def test_a_variable_that_is_no_setting_is_told_of_once(shell: Shell, tmp_path: P
     done = shell("jobs", KLING_HOME=str(tmp_path / "home"), KLING_POL_INTERVAL="1")
     assert done.stderr.count("KLING_POL_INTERVAL") == 1, done.stderr
     assert "Did you mean KLING_POLL_INTERVAL?" in done.stderr
+
+
+# -- many jobs
+
+
+def left_unsent(novita: ScriptedNovita, picture: Path, address: str) -> None:
+    """A job whose process was killed before it was sent."""
+    crash = Path(__file__).parent / "jobs" / "crash.py"
+    command = [sys.executable, str(crash), "stored", str(picture), address]
+    done = subprocess.run(command, env=environment(novita), capture_output=True, timeout=60)
+    assert done.returncode == 9, done.stderr
+
+
+def in_colour(folder: Path, colour: str) -> Path:
+    path = folder / f"{colour}.png"
+    Image.new("RGB", (360, 640), colour).save(path)
+    return path
+
+
+def table(done: subprocess.CompletedProcess[str]) -> list[dict[str, str]]:
+    assert done.returncode == 0, done.stderr
+    return list(csv.DictReader(io.StringIO(done.stdout)))
+
+
+def test_the_version_and_completion(shell: Shell, novita: ScriptedNovita) -> None:
+    done = shell("--version")
+    assert (done.returncode, done.stdout) == (0, f"kling-utils {kling_utils.__version__}\n")
+    script = shell("--show-completion", "bash")
+    assert "_KLING_UTILS_COMPLETE=complete_bash" in script.stdout, script.stderr
+    called = "import sys; sys.argv[0] = 'kling-utils'; from kling_utils.cli import main; main()"
+    asked = {
+        "_KLING_UTILS_COMPLETE": "complete_bash",
+        "COMP_WORDS": "kling-utils res",
+        "COMP_CWORD": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", called],
+        env=environment(novita, **asked, KLING_POL_INTERVAL="1"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.stdout.split(), done.stderr) == (["resume"], "")
+
+
+def test_jobs_are_found_by_state_and_time_and_written_as_a_table(
+    shell: Shell, novita: ScriptedNovita, picture: Path, address: str, tmp_path: Path
+) -> None:
+    said = line(shell("run", picture, address, "--prompt", 'a "red", coat', "--json"))
+    left_unsent(novita, in_colour(tmp_path, "red"), address)
+    unsent, sent = json.loads(shell("jobs", "--json").stdout)
+    assert (unsent["state"], unsent["money"], unsent["queued"]) == ("checked", "no", None)
+    assert sent == said
+    assert sent["cost"] == {"low": "0.378", "high": "0.504", "currency": "USD"}
+    asked = ("provider", "prompt", "model_name", "character_orientation", "money")
+    assert [sent[name] for name in asked] == [
+        "novita",
+        'a "red", coat',
+        "kling-v3-0-std",
+        "video",
+        "yes",
+    ]
+    times = [datetime.fromisoformat(sent[n]) for n in ("created", "queued", "finished")]
+    assert times == sorted(times)
+    assert times[0].tzinfo is not None
+    assert [
+        job["job_id"] for job in json.loads(shell("jobs", "--state", "succeeded", "--json").stdout)
+    ] == [said["job_id"]]
+    (row,) = table(shell("jobs", "--state", "succeeded", "--since", "1d", "--csv"))
+    assert (row["prompt"], row["cost_high"], row["task_id"]) == (
+        'a "red", coat',
+        "0.504",
+        said["task_id"],
+    )
+    assert table(shell("jobs", "--since", "2999-01-01", "--csv")) == []
+    assert shell("jobs", "--since", "2999-01-01", "--csv").stdout.startswith("job_id,task_id,")
+    first = shell("jobs", "--limit", "1")
+    assert first.stdout.startswith(unsent["job_id"])
+    assert "There are more than these 1; --limit N lists more." in first.stderr
+    for wrong in (("--since", "tomorrow"), ("--state", "lost"), ("--csv", "--json")):
+        assert shell("jobs", *wrong).returncode == 2
+
+
+def test_one_job_is_shown_with_its_events_and_files(
+    shell: Shell, picture: Path, address: str
+) -> None:
+    said = line(shell("run", picture, address, "--json"))
+    job = line(shell("show", said["job_id"], "--json"))
+    assert said.items() <= job.items()
+    kinds = [each["kind"] for each in job["events"]]
+    assert (kinds[0], kinds[-1]) == ("checked", "succeeded")
+    assert all(datetime.fromisoformat(each["at"]) for each in job["events"])
+    assert {"file": said["video"], "bytes": Path(said["video"]).stat().st_size} in job["files"]
+    lines = shell("show", said["job_id"]).stdout.splitlines()
+    assert lines[0] == f"{said['job_id']}  succeeded"
+    assert f"  {'task':<16}{said['task_id']}" in lines
+    assert f"accepted as task {said['task_id']}" in "".join(lines[lines.index("events") :])
+    assert shell("show", "NO-SUCH-JOB", "--json").returncode == 2
+
+
+def test_what_was_not_sent_is_sent_together_and_only_after_a_yes(
+    shell: Shell, novita: ScriptedNovita, address: str, tmp_path: Path
+) -> None:
+    for colour in ("red", "blue"):
+        left_unsent(novita, in_colour(tmp_path, colour), address)
+    asked = shell("resume", "--all", "--json")
+    assert asked.returncode == 2
+    assert line(asked)["error"]["message"] == (
+        "2 jobs to be sent, about 0.76 to 1.01 USD. Nothing was changed."
+    )
+    assert "resume --all --yes" in line(asked)["error"]["hint"]
+    assert novita.state.submit_count == 0
+    done = shell("resume", "--all", "--yes", "--out", tmp_path, "--json")
+    assert done.returncode == 0, done.stderr
+    jobs = json.loads(done.stdout)
+    assert [job["image"] for job in jobs] == ["red.png", "blue.png"]
+    assert [job["video"] for job in jobs] == [str(tmp_path / f"{j['job_id']}.mp4") for j in jobs]
+    assert novita.state.submit_count == 2
+    again = shell("resume", "--all", "--yes")
+    assert (again.returncode, again.stderr) == (0, "No job stands still.\n")
+
+
+def test_what_is_past_its_time_is_watched_again_without_a_yes_and_a_doubt_is_left(
+    shell: Shell, novita: ScriptedNovita, picture: Path, address: str, tmp_path: Path
+) -> None:
+    novita.state.statuses = ["TASK_STATUS_PROCESSING"]
+    late = line(shell("run", picture, address, "--json", KLING_DEADLINE="0.1"))
+    novita.state.submits.append(HangUp())
+    assert shell("run", in_colour(tmp_path, "red"), address).returncode == 4
+    novita.state.statuses, novita.state.reason = ["TASK_STATUS_FAILED"], "no reason"
+    done = shell("resume", "--all", "--json")
+    (job,) = json.loads(done.stdout)
+    assert (done.returncode, job["job_id"], job["state"]) == (3, late["job_id"], "failed")
+    assert "1 job to be watched, free" in done.stderr
+    assert novita.state.submit_count == 2
+
+
+def test_a_job_that_cannot_go_on_does_not_hold_up_the_others(
+    shell: Shell, novita: ScriptedNovita, picture: Path, address: str, tmp_path: Path
+) -> None:
+    novita.state.statuses = ["TASK_STATUS_PROCESSING"]
+    late = line(shell("run", picture, address, "--json", KLING_DEADLINE="0.1"))
+    with ScriptedNovita() as other:
+        other.state.video = novita.state.video
+        left_unsent(
+            other, in_colour(tmp_path, "red"), other.serve("/in/a.mp4", File(other.state.video))
+        )
+        done = shell(
+            "resume",
+            "--all",
+            "--yes",
+            "--json",
+            NOVITA_BASE_URL=other.base_url,
+            NOVITA_API_KEY=other.key,
+        )
+    assert [job["state"] for job in json.loads(done.stdout)] == ["processing", "succeeded"]
+    assert (done.returncode, json.loads(done.stdout)[0]["error"]["code"]) == (5, "CannotServe")
+    assert late["job_id"] in done.stderr
+
+
+@pytest.mark.parametrize(
+    "args",
+    [(), ("--yes",), ("SOME-ID", "--all"), ("--all", "--dismiss"), ("--all", "--out", "one.mp4")],
+)
+def test_resume_is_told_which(shell: Shell, args: tuple[str, ...]) -> None:
+    done = shell("resume", *args, "--json")
+    assert done.returncode == 2
+    assert line(done)["error"]["code"] == "InvalidRequest"
+
+
+def test_what_was_paid_is_added_up_and_what_may_have_been_stands_apart(
+    shell: Shell, novita: ScriptedNovita, picture: Path, clip: Path, address: str, tmp_path: Path
+) -> None:
+    assert shell("cost").stdout == "No job was paid.\n"
+    assert line(shell("cost", "--json"))["total"] == []
+    for more in ([], ["--model-name", "kling-v3-0-pro"]):
+        assert shell("run", picture, address, *more).returncode == 0
+    novita.state.submits.append(HangUp())
+    assert shell("run", in_colour(tmp_path, "red"), address).returncode == 4
+    left_unsent(novita, in_colour(tmp_path, "blue"), address)
+    summed = line(shell("cost", "--by", "model_name", "--since", "1d", "--json"))
+    assert [(each["group"], each["paid"], each["high"]) for each in summed["rows"]] == [
+        ("kling-v3-0-pro", 1, "0.672"),
+        ("kling-v3-0-std", 1, "0.504"),
+    ]
+    (total,) = summed["total"]
+    assert (total["paid"], total["low"], total["high"]) == (2, "0.882", "1.176")
+    assert (total["perhaps"], total["perhaps_low"], total["perhaps_high"]) == (1, "0.378", "0.504")
+    (row,) = table(shell("cost", "--csv"))
+    assert (row["group"], row["high"], row["perhaps_high"]) == ("total", "1.176", "0.504")
+    told = shell("cost", "--by", "state")
+    assert told.stdout.splitlines() == [
+        "succeeded    2 jobs paid, about 0.88 to 1.18 USD",
+        "unconfirmed  1 job perhaps paid, about 0.38 to 0.50 USD",
+        "total        2 jobs paid, about 0.88 to 1.18 USD; 1 job perhaps paid, about 0.38 to 0.50 USD",
+    ]
+    assert "Sums of estimates." in told.stderr
+    assert table(shell("cost", "--by", "day", "--since", "2999-01-01", "--csv")) == []
+    with sqlite3.connect(Path(os.environ["KLING_HOME"]) / "jobs.sqlite3") as db:
+        db.execute("UPDATE jobs SET quote = NULL WHERE state = 'unconfirmed'")
+    assert "1 job perhaps paid, cost not known" in shell("cost", "--by", "state").stdout

@@ -192,13 +192,33 @@ class Store:
         elsewhere = leased and holder != self.worker
         return Private(row["key_from"], row["image_url"], row["video_url"], leased, elsewhere)
 
-    def jobs(self, *, owner: str | None = None, limit: int = 50) -> list[Job]:
-        """The newest first."""
+    def jobs(
+        self,
+        *,
+        owner: str | None = None,
+        state: State | None = None,
+        since: float | None = None,
+        limit: int | None = 50,
+    ) -> list[Job]:
+        """The newest first; with ``since``, those that were made at that Unix time or later."""
         query = select(_jobs).order_by(_jobs.c.job_id.desc()).limit(limit)
         if owner is not None:
             query = query.where(_jobs.c.owner == owner)
+        if state is not None:
+            query = query.where(_jobs.c.state == state)
+        if since is not None:
+            query = query.where(_jobs.c.created >= since)
         with self._read.connect() as db:
             return [self._job(row) for row in db.execute(query).mappings()]
+
+    def stopped(self) -> list[Job]:
+        """Unfinished jobs of this home that no live process works on, or that are past their deadline, the oldest first. None in doubt."""
+        ended = sorted({*TERMINAL, "unconfirmed"})
+        mine = (_jobs.c.owner == HOME_OWNER) & _jobs.c.state.not_in(ended)
+        with self._read.connect() as db:
+            still = or_(self._free(db), _jobs.c.overdue, _jobs.c.waits_for != "")
+            rows = db.execute(select(_jobs).where(mine & still).order_by(_jobs.c.job_id))
+            return [self._job(row) for row in rows.mappings()]
 
     def of_visitors(self, owner: str | None) -> list[Job]:
         """Jobs of one visitor, or of all of them, the oldest first; none of this home."""
@@ -258,6 +278,13 @@ class Store:
         )
         with self._read.connect() as db:
             return [(seq, _EVENT.validate_json(text)) for seq, text in db.execute(query)]
+
+    def log(self, job_id: str) -> list[tuple[float, Event]]:
+        """(Unix time, event) of one job, in order."""
+        query = select(_events.c.at, _events.c.event).where(_events.c.job_id == job_id)
+        with self._read.connect() as db:
+            rows = db.execute(query.order_by(_events.c.seq))
+            return [(at, _EVENT.validate_json(text)) for at, text in rows]
 
     def wait(self, seconds: float) -> None:
         """Until something changes in this process, at most ``seconds``: other processes' changes are found by looking again."""

@@ -5,19 +5,44 @@ Owns how a job is followed from any process. Refuses to know the order of steps:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from kling_utils import events as ev
+from kling_utils.errors import InvalidRequest
 from kling_utils.events import Event
 from kling_utils.jobs.audits import audit_of
 from kling_utils.jobs.checks import Checks
 from kling_utils.jobs.outcome import error_of, missing, standing
 from kling_utils.media import playable
 from kling_utils.media.probe import probe_video
-from kling_utils.values import Job, Jobs, MotionRequest, Result
+from kling_utils.values import STATES, Job, Jobs, MotionRequest, Result, State
+
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+
+
+def moment(since: str | datetime, now: float) -> float:
+    """The Unix time that ``since`` means: a span before ``now`` (``90m``, ``12h``, ``1d``, ``2w``), or a date or time.
+
+    Without a time zone it is this machine's time. Raises ``InvalidRequest``.
+    """
+    try:
+        if isinstance(since, datetime):
+            return since.timestamp()
+        if span := _SPAN.fullmatch(since.strip().lower()):
+            return now - float(span[1]) * _SECONDS[span[2]]
+        return datetime.fromisoformat(since.strip()).timestamp()
+    except (ValueError, OverflowError) as error:
+        raise InvalidRequest(
+            f"{since!r} is no time.",
+            hint="Give a span such as 90m, 12h, 1d or 2w, or a date such as 2026-01-31.",
+        ) from error
+
 
 ELSEWHERE = "Another process of this home works on the job; it is followed from here."
 HERE = "The other process does not work on the job any more."
@@ -30,9 +55,26 @@ class Views(Checks):
         """Raises ``NoSuchJob``, also for another owner's."""
         return self._store.get(job_id, owner=owner)
 
-    def jobs(self, *, owner: str | None = None, limit: int = 50) -> Jobs:
-        """The newest first; of all owners when none is named."""
-        return Jobs(self._store.jobs(owner=owner, limit=limit))
+    def jobs(
+        self,
+        *,
+        owner: str | None = None,
+        state: State | None = None,
+        since: str | datetime | None = None,
+        limit: int | None = 50,
+    ) -> Jobs:
+        """The newest first; of all owners when none is named. ``since`` as in ``moment``; ``limit=None`` gives all."""
+        if state is not None and state not in STATES:
+            raise InvalidRequest(f"{state!r} is no state.", hint=f"Use one of {', '.join(STATES)}.")
+        start = None if since is None else moment(since, self._clock())
+        return Jobs(self._store.jobs(owner=owner, state=state, since=start, limit=limit))
+
+    def stopped(self) -> Jobs:
+        """What ``resume`` can go on with: jobs of this home that were not sent, are past their deadline, or that no process works on.
+
+        The oldest first; none in doubt.
+        """
+        return Jobs(self._store.stopped())
 
     def as_given(self, job: Job) -> MotionRequest:
         """The request as it was asked: a file that was given by its address is one again, which may be signed: it is not to be shown."""
@@ -96,6 +138,11 @@ class Views(Checks):
         """(number, event) of everything so far, or since number ``after``; does not wait."""
         self._store.get(job_id)
         return self._store.events(job_id, after)
+
+    def log(self, job_id: str) -> list[tuple[float, Event]]:
+        """(Unix time, event) of everything so far."""
+        self._store.get(job_id)
+        return self._store.log(job_id)
 
     def now(self) -> float:
         """Unix time by this runner's clock."""

@@ -5,8 +5,10 @@ Owns the rate card and the arithmetic of seconds. Refuses to present an estimate
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Literal
 
 from kling_utils.errors import SettingError
 from kling_utils.preflight.limits import RESULT_SECONDS_IMAGE, limit, number
@@ -14,10 +16,12 @@ from kling_utils.values import (
     LIST_PRO,
     LIST_STD,
     CharacterOrientation,
+    Job,
     ModelName,
     Money,
     Provider,
     Quote,
+    moment_of,
 )
 
 _LIST = "Kling's list price, not Novita's"
@@ -123,4 +127,73 @@ def quote(
         high=high,
         basis=basis,
         unknown=unknown,
+    )
+
+
+# -- what several jobs cost together
+
+By = Literal["model_name", "day", "state"]
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """The quotes of several jobs, added up: estimates, as each quote is. Jobs that cost nothing are not among them."""
+
+    group: str
+    currency: str
+    """Empty where no job of the group has a quote."""
+    paid: int
+    """Jobs that were paid."""
+    low: Decimal
+    high: Decimal
+    perhaps: int
+    """Jobs of which nobody knows whether they were paid."""
+    perhaps_low: Decimal
+    perhaps_high: Decimal
+    unquoted: int
+    """Of both kinds, those without a quote; no sum contains them."""
+
+
+def spending(jobs: Iterable[Job], by: By | None = None) -> list[Spending]:
+    """Sums of what was or may have been paid, by group and currency; without ``by`` there is one group, ``total``.
+
+    A day is the day of the submit by this machine's clock.
+    """
+    groups: dict[tuple[str, str], list[Job]] = {}
+    for job in jobs:
+        if job.money != "no":
+            currency = job.cost.high.currency if job.cost else ""
+            groups.setdefault((_group(job, by), currency), []).append(job)
+    return [_added(*key, groups[key]) for key in sorted(groups)]
+
+
+def _group(job: Job, by: By | None) -> str:
+    if by == "day":
+        submitted = moment_of(job.queued_at or job.created, None)
+        return submitted.date().isoformat() if submitted else ""
+    if by == "state":
+        return job.state
+    return job.request.model_name if by else "total"
+
+
+def _added(group: str, currency: str, jobs: list[Job]) -> Spending:
+    paid = [job for job in jobs if job.money == "yes"]
+    perhaps = [job for job in jobs if job.money == "unknown"]
+    (low, high), (perhaps_low, perhaps_high) = (
+        (
+            sum((q.low.amount for q in quotes), Decimal(0)),
+            sum((q.high.amount for q in quotes), Decimal(0)),
+        )
+        for quotes in ([job.cost for job in each if job.cost] for each in (paid, perhaps))
+    )
+    return Spending(
+        group=group,
+        currency=currency,
+        paid=len(paid),
+        low=low,
+        high=high,
+        perhaps=len(perhaps),
+        perhaps_low=perhaps_low,
+        perhaps_high=perhaps_high,
+        unquoted=sum(job.cost is None for job in jobs),
     )
