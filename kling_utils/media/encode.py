@@ -304,7 +304,7 @@ def copied_frames(
     clean = np.round(np.maximum.accumulate(shown) / step) + 1 == counts
     usable = counts[clean & (counts * step <= seconds + step / 100)]
     if not len(usable) or (
-        usable[-1] < len(shown) and seconds - usable[-1] * step > max(step * 1.01, short)
+        usable[-1] < len(shown) and seconds - usable[-1] * step > max(step * 0.99, short)
     ):
         return None
     return int(usable[-1]), float(usable[-1] * step)

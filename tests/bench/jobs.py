@@ -1,7 +1,9 @@
 """How long a finished task waits to be saved: the watcher beside a thread for each job, against the same scripted provider.
 
 Run by hand on a quiet machine: ``PYTHONPATH=.:tests python tests/bench/jobs.py [JOBS ...]``. Seconds from the submit of a task that is
-ready at once to its video on the disk: the first poll comes 2 s after the submit. Goal: one interval and 1 s.
+ready at once to its video on the disk: the first poll comes 2 s after the submit. First 40 jobs at ten submits a minute, which takes
+three minutes: tasks that are ready are saved whatever waits to be sent. Goal: one interval with its jitter and 1 s, for each job. Exit code
+1: it was missed.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from kling_utils.providers.novita import NovitaAPI
 from kling_utils.settings import load
 from kling_utils.values import MotionRequest
 
+PACED, GOAL = (40, 10), 2.0 * 1.2 + 1.0
 BODY = {
     "image": "https://example.org/hero.png",
     "video": "https://example.org/dance.mp4",
@@ -39,16 +42,16 @@ def clip(path: Path) -> Path:
     return path
 
 
-def ours(server: ScriptedNovita, folder: Path, jobs: int) -> list[float]:
+def ours(server: ScriptedNovita, folder: Path, jobs: int, per_minute: int = 100_000) -> list[float]:
     """Seconds from queued to succeeded, for each job."""
     Image.effect_noise((360, 640), 60).convert("RGB").save(folder / "hero.png")
     url = server.serve("/in/dance.mp4", File((folder / "clip.mp4").read_bytes()))
     settings = load(
-        home=folder / f"home-{jobs}",
+        home=folder / f"home-{jobs}-{per_minute}",
         novita_api_key=server.key,
         novita_base_url=server.base_url,
         private_hosts="127.0.0.1",
-        submits_per_minute=100_000,
+        submits_per_minute=per_minute,
     )
     request = MotionRequest(folder / "hero.png", url)
     with Client(settings) as runner:
@@ -90,7 +93,14 @@ def shown(name: str, took: list[float]) -> float:
     return p95
 
 
-def main() -> None:
+def main() -> int:
+    with tempfile.TemporaryDirectory() as place, ScriptedNovita() as server:
+        folder = Path(place)
+        server.state.video = clip(folder / "clip.mp4").read_bytes()
+        server.state.statuses = ["TASK_STATUS_SUCCEED"]
+        took = ours(server, folder, *PACED)
+        shown(f"{PACED[0]} jobs at {PACED[1]} a minute", took)
+        print(f"{'the slowest':>24}: {max(took):6.2f} s (goal {GOAL} s)")
     for jobs in [int(word) for word in sys.argv[1:]] or [40, 300]:
         with tempfile.TemporaryDirectory() as place, ScriptedNovita() as server:
             folder = Path(place)
@@ -99,7 +109,8 @@ def main() -> None:
             watcher = shown(f"{jobs} jobs, the watcher", ours(server, folder, jobs))
             apart = shown(f"{jobs} jobs, a thread each", threads(server, jobs))
             print(f"{'ratio of the p95':>24}: {watcher / apart:.2f}")
+    return int(max(took) > GOAL)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -341,6 +341,17 @@ def timecode(
     )
 
 
+def data_track(folder: Path, kind: bytes = b"gpmd", handler: bytes = b"meta") -> Path:
+    """A camera's or phone's clip with a track of sensor data: the muxer writes none, so a timecode's track is renamed."""
+    plain = timecode(folder, "sensors.mp4", sound=4)
+    data = plain.read_bytes()
+    entry = data.index(b"tmcd", data.index(b"stsd", data.index(b"hdlr\0\0\0\0\0\0\0\0tmcd")))
+    renamed = data[:entry] + kind + data[entry + 4 :]
+    head = b"hdlr\0\0\0\0\0\0\0\0"
+    assert renamed.count(head + b"tmcd") == 1
+    return changed(plain, renamed.replace(head + b"tmcd", head + handler), kind.decode())
+
+
 def cover_first(folder: Path) -> Path:
     """Cover art lies before the film."""
     film = clip(folder, "film.mp4", seconds=4, size="640x480", rate="25", sound=4)
@@ -529,6 +540,39 @@ def clicking(folder: Path) -> Path:
     heard = f"aevalsrc='0.6*sin(2*PI*900*t)*{clicks}':s=44100"
     args = ["-f", "lavfi", "-i", "testsrc2=s=64x96:r=25", "-f", "lavfi", "-i", heard]
     ffmpeg.run(["-y", *args, "-t", "4", *ffmpeg.H264, "-c:a", "aac", str(path)], timeout=60)
+    return path
+
+
+H264_PLAIN = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-preset", "ultrafast", "-g", "25")
+FLASHES = (0.52, 1.32, 2.72, 3.4)
+"""Seconds of the flashes and clicks that ``two_parts`` shows."""
+
+
+def two_parts(folder: Path) -> Path:
+    """What an editor of a phone writes: an edit list shows seconds 0 to 2 and 4 to 6 of a clip with flashes, each with a click."""
+    film, path = folder / "film.mp4", folder / "two_parts.mp4"
+    at = "+".join(
+        f"between(t,{t - 0.001:.3f},{t + 0.03:.3f})" for t in (0.52, 1.32, 2.6, 3.0, 4.72, 5.4)
+    )
+    seen = f"color=black:s=480x640:r=25,drawbox=color=white:t=fill:enable='{at}'"
+    heard = f"aevalsrc='0.8*sin(2*PI*900*t)*({at})':s=48000"
+    args = ["-f", "lavfi", "-i", seen, "-f", "lavfi", "-i", heard, "-t", "6", *H264_PLAIN]
+    ffmpeg.run(["-y", *args, "-c:a", "aac", str(film)], timeout=60)
+    data = film.read_bytes()
+    made = bytearray(data)
+    ticks = int.from_bytes(data[(at_ := data.index(b"mvhd") + 16) : at_ + 4])
+    places = {name: at_ for name, at_, _ in boxes(data)}
+    for _, trak, size in reversed([each for each in boxes(data) if each[0] == b"trak"]):
+        track = data[trak : trak + size]
+        media = int.from_bytes(track[(at_ := track.index(b"mdhd") + 16) : at_ + 4])
+        begin = track.index(b"elst") - 4
+        first = int.from_bytes(track[begin + 20 : begin + 24])
+        entries = struct.pack(">IIiI", 2, 2 * ticks, first, 65536)
+        entries += struct.pack(">IiI", 2 * ticks, first + 4 * media, 65536)
+        made[trak + begin : trak + begin + 28] = struct.pack(">I4sI", 40, b"elst", 0) + entries
+        for box in (trak + track.index(b"edts") - 4, trak, places[b"moov"]):
+            made[box : box + 4] = (int.from_bytes(made[box : box + 4]) + 12).to_bytes(4)
+    path.write_bytes(made)
     return path
 
 

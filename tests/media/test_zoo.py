@@ -61,6 +61,9 @@ GROUPED: list[tuple[str, Callable[[Path], Path]]] = [
     ("timecode in mp4", lambda to: zoo.timecode(to, "tc.mp4")),
     ("timecode in mov", lambda to: zoo.timecode(to, "tc.mov")),
     ("timecode with sound", lambda to: zoo.timecode(to, "tc.mp4", sound=4)),
+    ("sensor data of a camera", zoo.data_track),
+    ("metadata of a phone", lambda to: zoo.data_track(to, b"mebx")),
+    ("data of an unknown kind", lambda to: zoo.data_track(to, b"xyzq", b"data")),
     ("cover art first", zoo.cover_first),
     ("two pictures", zoo.two_pictures),
 ]

@@ -6,11 +6,13 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from helpers import zoo
 from helpers.infos import by_code
 
 from kling_utils.errors import Refused, Unrepairable
+from kling_utils.media import ffmpeg
 from kling_utils.media.probe import probe_video
 from kling_utils.media.streams import look
 from kling_utils.preflight.check import check_video
@@ -333,3 +335,57 @@ def test_odd_names_go_through_a_repair(tmp_path: Path, name: str | bytes) -> Non
     made, done = fitted(path, tmp_path / "out")
     assert done.report.ok
     assert probe_video(made).duration == pytest.approx(3, abs=0.01)
+
+
+def beats(path: Path) -> tuple[list[float], list[float]]:
+    """When a clip flashes and when it clicks, in seconds."""
+    take = ["-vf", "scale=8:8", "-pix_fmt", "gray", "-fps_mode", "passthrough", "-f", "rawvideo"]
+    seen = ffmpeg.run([*ffmpeg.source(path), "-map", "0:V:0", *take, "-"], timeout=60).stdout
+    heard = ffmpeg.run(
+        [*ffmpeg.source(path), "-map", "0:a:0", "-ac", "1", "-ar", "8000", "-f", "s16le", "-"],
+        timeout=60,
+    ).stdout
+    light = np.frombuffer(seen, np.uint8).reshape(-1, 64).mean(1) > 128
+    loud = np.abs(np.frombuffer(heard, np.int16).reshape(-1, 1)[:, 0].astype(float)) > 8000
+    loud = np.array([loud[at : at + 160].any() for at in range(0, len(loud), 160)])  # 20 ms
+
+    def begins(on: np.ndarray[Any, Any], step: float) -> list[float]:
+        return [float(n * step) for n in np.flatnonzero(on & ~np.append(False, on[:-1]))]
+
+    return begins(light, 1 / 25), begins(loud, 0.02)
+
+
+@pytest.mark.parametrize(
+    ("start", "length", "frames"),
+    [(0.0, None, 100), (0.0, 3.5, 87), (1.0, 3.0, 75)],
+)
+def test_a_clip_of_two_parts_stays_in_step(
+    tmp_path: Path, start: float, length: float | None, frames: int
+) -> None:
+    path = zoo.two_parts(tmp_path)
+    info = probe_video(path)
+    assert (info.duration, info.frames, info.frame_rate) == (4.0, 100, 25)
+    assert beats(path)[0] == pytest.approx(zoo.FLASHES)
+    choices = FitChoices(fields=("video",), start=start, length=length, longest_side=640)
+    plan = plan_file(path, choices=choices, character_orientation="video")
+    made = path
+    if plan.needed:
+        made = tmp_path / "fitted.mp4"
+        fit_file(plan, made)
+    assert probe_video(made).frames == frames
+    wanted = [at - start for at in zoo.FLASHES if start <= at < start + frames / 25]
+    seen, heard = beats(made)
+    assert seen == pytest.approx(wanted, abs=0.041)
+    assert heard == pytest.approx(wanted, abs=0.061)
+
+
+def test_a_length_that_was_chosen_is_kept_to_the_picture(tmp_path: Path) -> None:
+    """Cut as they are, these packets would end a picture early: each second one leans on the next."""
+    leaning = ("-bf", "1", "-b_strategy", "0", "-x264-params", "scenecut=0")
+    path = zoo.clip(tmp_path, seconds=6, rate="25", size="480x640", after=leaning)
+    for length, frames, way in ((4.0, 100, "video.encode"), (3.96, 99, "video.cut")):
+        choices = FitChoices(fields=("video",), length=length)
+        plan = plan_file(path, choices=choices, character_orientation="video")
+        assert way in [step.code for step in plan.steps]
+        fit_file(plan, tmp_path / f"{frames}.mp4")
+        assert probe_video(tmp_path / f"{frames}.mp4").frames == frames
