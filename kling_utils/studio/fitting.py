@@ -161,7 +161,8 @@ class Fitting:
 
         A choice is about one file. For another file, also a fitted one, the choices are the usual ones again.
         """
-        start, shape, slow, colour = _chosen(form, desk, choices)
+        # the page checks each of two new files: what it sends with the second is about the files before
+        start, shape, slow, colour = _chosen(form, desk, desk.fit_choices or choices)
         desk.fit_for = (form.image, form.video)
         desk.fit_choices = (start, shape, slow, colour)
         plan = _plan(report, form, start, shape, slow, colour)
@@ -251,7 +252,8 @@ class Fitting:
         """Do what the plan says, in a thread, telling how far it is; the form then holds the new files."""
         *fields, start, shape, slow, colour, desk = values
         form = Form(*fields)
-        start, shape, slow, colour = _chosen(form, desk, (start, shape, slow, colour))
+        desk.fit_choices = _chosen(form, desk, (start, shape, slow, colour))
+        start, shape, slow, colour = desk.fit_choices
         told: list[tuple[float, str]] = [(0.0, "image")]
         desk.stop_fit = stop = threading.Event()
 

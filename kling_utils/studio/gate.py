@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.formparsers import MultiPartException
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kling_utils.media import bounds
@@ -44,6 +44,7 @@ _PART_HEADER = 9000
 SESSIONS = 10_000
 """Sessions of the page whose visitor is known, the newest ones."""
 _ANOTHER = "This session is another visitor's. Nothing was changed. Load the page again."
+_NO_EVENT = "This page did not take that. Nothing was sent or spent. Load the page again."
 _READS = ("GET", "HEAD", "OPTIONS")
 _YEAR = 365 * 86400
 _PORTS = {"http": "80", "https": "443"}
@@ -182,14 +183,14 @@ class Gate:
             more = message.get("more_body", False)
             if len(body) > EVENT_BYTES:
                 text = "This form is too large. Nothing was sent or spent."
-                await PlainTextResponse(text, 413)(scope, receive, send)
+                await _told(text, 413)(scope, receive, send)
                 return
         event = _event(bytes(body))
         if event is None:
-            await PlainTextResponse("This is no event of the page.", 422)(scope, receive, send)
+            await _told(_NO_EVENT, 422)(scope, receive, send)
             return
         if not self._same(event.get("session_hash"), who, token):
-            await PlainTextResponse(_ANOTHER, 403)(scope, receive, send)
+            await _told(_ANOTHER, 403)(scope, receive, send)
             return
         given = [{"type": "http.request", "body": bytes(body), "more_body": False}]
 
@@ -295,6 +296,11 @@ def _with_script(send: Send) -> Send:
     return added
 
 
+def _told(text: str, status: int) -> JSONResponse:
+    """A refused event, in the form in which Gradio's page shows it: a plain text would be shown as a fault of its syntax."""
+    return JSONResponse({"detail": text}, status)
+
+
 def _event(body: bytes) -> dict[str, object] | None:
     """An event of the page, or None. A file that lies at an address is none: Gradio would fetch it itself, past the guard."""
     try:
@@ -303,7 +309,8 @@ def _event(body: bytes) -> dict[str, object] | None:
         return None
     if not isinstance(event, dict) or not isinstance(event.get("data", []), list):
         return None
-    if not isinstance(event.get("event_data"), dict | None):
+    # a slider's data is its number; ``entry.told`` reads nothing but objects
+    if not isinstance(event.get("event_data"), dict | int | float | None):
         return None
     waiting: list[object] = [event]
     while waiting:

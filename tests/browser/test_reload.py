@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -122,3 +123,28 @@ def test_a_restart_of_the_server_is_said_and_the_files_are_sent_anew(
     assert page.locator("#image img").count() == 0
     page.set_input_files("#image input[type=file]", str(picture))
     as_filled(page)
+
+
+def test_a_picture_that_is_replaced_during_a_check_outlives_a_restart(
+    watched: Watched, served: Served, picture: Path
+) -> None:
+    page, uploads = watched.page, list[Any]()
+    filled(page, served.url, picture)
+    other = picture.with_name("Other" + examples.IMAGES[1].path.suffix)
+    other.write_bytes(examples.IMAGES[1].path.read_bytes())
+    upload = re.compile(r"/gradio_api/upload\?")
+    page.route(upload, lambda route: uploads.append(route))
+    with page.expect_request(upload):
+        page.set_input_files("#image input[type=file]", str(other))
+    page.click("#model label >> nth=0")
+    model = "JSON.parse(sessionStorage['motion-control-studio.form.v1']).form.model"
+    page.wait_for_function(f"{model} === 'kling-v3-0-std'")  # told of the form with the old picture
+    uploads.pop().continue_()
+    page.unroute(upload)
+    name = "JSON.parse(sessionStorage['motion-control-studio.form.v1']).form.image.name"
+    page.wait_for_function(f"{name}.startsWith('Other')")
+    page.wait_for_selector("#image-report .kc-report-card >> text=The picture is fine")
+    served.restart()
+    page.reload()
+    page.wait_for_selector("#restarted >> text=The picture is sent to the page anew")
+    page.wait_for_selector("#image-report .kc-report-card >> text=The picture is fine")

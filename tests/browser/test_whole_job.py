@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import zoo
 from helpers.disguises import DISGUISES
 from helpers.scripted import BALANCE, SUBMIT, File, ScriptedNovita, ServerState
 from helpers.served import Served, Watched, serving, type_key, watching
@@ -308,6 +309,29 @@ def test_a_refusal_is_explained_beside_the_button(
     page.click("#generate")
     page.wait_for_selector("#notice .kc-error-card >> text=Nothing was spent")
     assert page.get_attribute(".panel", "data-mode") == "idle"
+
+
+def test_the_start_of_a_long_clip_is_chosen_with_the_slider_and_applied_once(
+    watched: Watched, empty: Served, tmp_path: Path
+) -> None:
+    page = watched.page
+    page.goto(empty.url)
+    page.wait_for_selector("#history .gallery-label >> text=Your videos")
+    image = zoo.image(tmp_path, "photo.webp", kind="WEBP")
+    page.set_input_files("#image input[type=file]", str(image))
+    long = zoo.clip(tmp_path, seconds=36.0, rate="10")
+    page.set_input_files("#video input[type=file]", str(long))
+    page.wait_for_selector("#video-report .kc-report-card >> text=Cannot be sent")
+    page.wait_for_selector("#image-report .kc-report-card >> text=Cannot be sent")
+    page.fill("#fit-start input[type=number]", "2.5")
+    page.press("#fit-start input[type=number]", "Tab")
+    page.wait_for_selector("#fit-plan >> text=from 2.5 s")
+    page.click("#fix-all")
+    page.wait_for_selector("#image-report .kc-report-card >> text=The picture is fine")
+    page.wait_for_selector("#video-report .kc-report-card >> text=The clip is fine")
+    page.wait_for_selector("#fit-done >> text=from 2.5 s")
+    page.wait_for_selector("#fit-plan", state="hidden")
+    assert watched.ours == []
 
 
 def test_an_example_fills_the_form_and_submits_nothing(watched: Watched, empty: Served) -> None:

@@ -195,11 +195,19 @@ def test_a_chosen_start_is_applied_once_and_to_the_original(panel: Any, tmp_path
     _, _, again, *_ = pressed(panel, now, desk, *choices)
     assert not isinstance(again, str), "the fitted clip is left as it is"
     look = desk.check(runner, now, None)
-    shown, _, start, shape, slow, _, colour, done = fitting.judged(look.report, now, desk, *choices)
-    assert shown["visible"] is False
-    assert (start["value"], slow["value"]) == (0.0, False)
-    assert (shape["value"], colour["value"]) == (CROP, "black"), "the picture is the same as before"
-    assert "visible" not in done, "what was done is still told"
+    for _ in (
+        "picture",
+        "clip",
+    ):  # each new file is checked, and the choices are sent before they are set
+        shown, _, start, shape, slow, _, colour, done = fitting.judged(
+            look.report, now, desk, *choices
+        )
+        assert shown["visible"] is False
+        assert (start["value"], slow["value"]) == (0.0, False)
+        assert (shape["value"], colour["value"]) == (CROP, "black"), (
+            "the picture is the same as before"
+        )
+        assert "visible" not in done, "what was done is still told"
 
 
 def test_choices_do_not_go_over_to_another_file(panel: Any, tmp_path: Path) -> None:

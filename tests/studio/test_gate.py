@@ -434,13 +434,17 @@ def test_a_file_that_two_visitors_sent_stays_while_one_of_them_has_it(
 )
 def test_forged_payloads_do_not_reach_gradio(ask: Ask, body: Any) -> None:
     sent = json.dumps(body).encode()
-    assert ask(LOCAL, "/gradio_api/queue/join", "POST", body=sent).status_code == 422
+    refused = ask(LOCAL, "/gradio_api/queue/join", "POST", body=sent)
+    assert refused.status_code == 422
+    assert "Load the page again" in refused.json()["detail"], "gradio's page shows this"
     assert ask(LOCAL, "/gradio_api/queue/join", "POST", body=b"{" * 100_000).status_code == 422
     assert ask(LOCAL, "/gradio_api/queue/join", "POST", body=b" " * 3_000_000).status_code == 413
 
 
-def test_an_ordinary_payload_reaches_gradio(ask: Ask) -> None:
-    body = {"data": ["https://example.org/a.png", {"path": "/tmp/x"}, None, 3], "event_data": None}
+@pytest.mark.parametrize("told", [None, {}, {"value": "x"}, 2.5, 3])
+def test_an_ordinary_payload_reaches_gradio(ask: Ask, told: Any) -> None:
+    """The data of a slider's event is a number."""
+    body = {"data": ["https://example.org/a.png", {"path": "/tmp/x"}, None, 3], "event_data": told}
     sent = json.dumps(body).encode()
     assert ask(LOCAL, "/gradio_api/queue/join", "POST", body=sent).status_code == 200
 

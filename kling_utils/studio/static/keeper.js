@@ -50,13 +50,14 @@ function read() {                                                          // wh
 }
 function hold(e, chosen) {                                                  // a file that was chosen or dropped
   const place = e.target.closest && e.target.closest('#image, #video');
-  if (place && chosen && chosen.length) held[place.id] = { file: chosen[0], mark: '' };
+  const before = place && kept.form && kept.form[place.id];
+  if (place && chosen && chosen.length) held[place.id] = { file: chosen[0], mark: '', before: before && before.mark };
 }
 function marked(form) {                                                    // a file is kept while it is the one in the form
   for (const field of FIELDS) {
     const told = form[field] || {}, own = held[field];
     if (!own) continue;
-    if (!own.mark && told.mark) { own.mark = told.mark; put(field); }
+    if (!own.mark && told.mark && told.mark !== own.before) { own.mark = told.mark; put(field); }   // not the mark of the file that it replaces
     else if (own.mark && own.mark !== told.mark) { delete held[field]; drop(field); }
   }
 }
@@ -67,7 +68,7 @@ function send(field, tries) {                                              // th
     if (tries) setTimeout(() => send(field, tries - 1), 100);
     return;
   }
-  own.mark = '';                                                           // the server gives it another place
+  own.mark = own.before = '';                                              // the server gives it another place
   const all = new DataTransfer();
   all.items.add(own.file);
   input.files = all.files;
