@@ -144,9 +144,7 @@ def drafted(home: Path, who: str) -> str:
 def opened(url: str, tokens: Tokens, who: str, job: str) -> float:
     """Seconds until a finished draft is shown."""
     visit, begun = Visit(url, tokens, who, job), time.monotonic()
-    if '"success": true' not in (said := visit.run("watch", [None, None, None])) and (
-        '"success":true' not in said
-    ):
+    if '"success":true' not in (said := visit.run("watch", [None, None, None])):
         raise SystemExit(f"the draft was not shown: {said[:500]}")
     return time.monotonic() - begun
 
