@@ -78,7 +78,9 @@ def when(code: str, *, money: str = "no", task_id: str | None = None, draft: boo
         return "Lost contact: the job may be running"
     if code in _UNSAVED:
         return "Made, but not saved"
-    if code in ("TaskFailed", "TaskNotFound") or (task_id and code not in _ANSWERED):
+    if code == "TaskNotFound":
+        return "Not found at the provider"
+    if code == "TaskFailed" or (task_id and code not in _ANSWERED):
         return "Failed while it was made"
     if code in _ANSWERED or code == "ModerationRefused":
         return f"Refused by {'the motion engine' if draft else 'Novita'}"

@@ -87,7 +87,7 @@ class Account:
             **MANY,
         )
         # What was found out is about the key that was in the box. The key itself stays in the browser here.
-        self.box.input(None, None, [self.result], js="() => ''", **PRIVATE, **HIDDEN)
+        self.box.change(None, None, [self.result], js="() => ['']", **PRIVATE, **HIDDEN)
         self.forget.click(
             self.emptied,
             [self.forgotten, desk],
@@ -118,6 +118,12 @@ class Account:
             typed = typed_key(key)
         except SettingError as error:
             return _line("error", "This key cannot be used.", error.hint)
+        if typed is not None and desk.refused(typed):
+            return _line(
+                "error",
+                "Your key was refused.",
+                "Put in another key, or forget this one: without a key, drafts are free.",
+            )
         if typed is not None:
             head = "Your key is used." if desk.proven(typed) else "Your key is not tested yet."
             return _line(

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from kling_utils.errors import SettingError
+from kling_utils.errors import KeyRefused, SettingError
 from kling_utils.settings import clean_key
 from kling_utils.studio.visitor import HOME, UNKNOWN
 from kling_utils.values import MotionRequest, Quote
@@ -74,6 +74,7 @@ class Desk:
         """By this name the tab of this session asks for its form after a reload."""
         self.job_id = ""
         self._balance: tuple[float, int, Balance] | None = None
+        self._refused: int | None = None
         self.asked_about = ""
         """The job in doubt that the page has asked about: whether it shall be sent again."""
         self.asks = 0
@@ -136,13 +137,22 @@ class Desk:
             or self._balance is None
             or runner.now() - self._balance[0] > BALANCE_SECONDS
         ):
-            self._balance, asked = None, runner.balance(key, owner=self.who.owner)
+            self._balance, self._refused = None, None
+            try:
+                asked = runner.balance(key, owner=self.who.owner)
+            except KeyRefused:
+                self._refused = mark
+                raise
             self._balance = (runner.now(), mark, asked)
         return self._balance[2]
 
     def proven(self, key: SecretStr | None) -> bool:
         """Has the provider answered to this key in this session?"""
         return self._balance is not None and self._balance[1] == hash(key)
+
+    def refused(self, key: SecretStr) -> bool:
+        """Did the provider refuse this key when it was asked last?"""
+        return self._refused == hash(key)
 
     def open(self, job_id: str) -> None:
         """Follow another job (or none): whoever followed before sees it by the number and stops."""

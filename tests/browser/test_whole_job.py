@@ -217,7 +217,13 @@ def test_a_key_that_paid_for_a_job_stays_nowhere(watched: Watched, tmp_path: Pat
     ):
         page.goto(served.url)
         page.wait_for_selector(".lesson")
-        type_key(page, KEY)
+        type_key(page, "sk_mistyped")
+        page.click("#test-key")
+        page.wait_for_selector("#key-result >> text=The key was refused")
+        page.wait_for_selector("#whose-key >> text=Your key was refused.")
+        page.fill("#key input", KEY)
+        page.wait_for_selector("#key-result .kc", state="detached")  # it was about another key
+        page.press("#key input", "Tab")
         page.wait_for_selector("text=Your key is not tested yet.")
         page.click("#test-key")
         page.wait_for_selector("#key-result >> text=The key works")

@@ -294,6 +294,7 @@ def test_cards_import_nothing_heavy() -> None:
         ("ModerationRefused", "no", None, "Refused by Novita"),
         ("ModerationRefused", "unknown", "t", "Failed while it was made"),
         ("TaskFailed", "unknown", "t", "Failed while it was made"),
+        ("TaskNotFound", "unknown", None, "Not found at the provider"),
         ("SubmitUnconfirmed", "unknown", None, "Lost contact: the job may be running"),
         ("LinkExpired", "yes", "t", "Made, but not saved"),
     ],

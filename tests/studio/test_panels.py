@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from kling_utils.errors import KlingError, NoContact, Refused, SettingError
+from kling_utils.errors import KeyRefused, KlingError, NoContact, Refused, SettingError
 from kling_utils.preflight.limits import limit
 from kling_utils.studio import actions, history, job_files, options, visitor
 from kling_utils.studio.account import Account
@@ -467,6 +467,12 @@ def test_a_key_counts_as_used_only_when_the_provider_answered_to_it(
     assert "The key could not be tested" in said
     assert "sending" not in said
     assert "not tested yet" in line
+    runner.refuses = KeyRefused("The API key was refused.")
+    said, line = account.tested("sk-mine", desk)
+    assert "The key was refused" in said
+    assert "Your key was refused" in line
+    assert line == account.says("sk-mine", desk), "also when the box is left again"
+    assert "not tested yet" in account.says("sk-another", desk)
     runner.refuses = None
     said, line = account.tested("sk-mine", desk)
     assert "The key works" in said
