@@ -2,10 +2,9 @@
 
 The public names, loaded on first use (PEP 562), so that ``import kling_utils`` stays cheap::
 
-    from kling_utils import MotionRequest, Client
+    import kling_utils as kling
 
-    runner = Client.from_env()
-    result = runner.run(MotionRequest(image="hero.png", video="dance.mp4", character_orientation="video"))
+    result = kling.run("hero.png", "dance.mp4", character_orientation="video")
 """
 
 from __future__ import annotations
@@ -26,10 +25,16 @@ if TYPE_CHECKING:
     from kling_utils.errors import SubmitUnconfirmed as SubmitUnconfirmed
     from kling_utils.errors import TaskFailed as TaskFailed
     from kling_utils.jobs.client import Client as Client
+    from kling_utils.jobs.live import LiveJob as LiveJob
     from kling_utils.media.probe import probe_image as probe_image
     from kling_utils.media.probe import probe_video as probe_video
     from kling_utils.preflight.plan import FitChoices as FitChoices
-    from kling_utils.review.compare import compare as compare
+    from kling_utils.preflight.preflight import Preflight as Preflight
+    from kling_utils.quick import client as client
+    from kling_utils.quick import compare as compare
+    from kling_utils.quick import fit as fit
+    from kling_utils.quick import probe as probe
+    from kling_utils.quick import run as run
     from kling_utils.settings import Settings as Settings
     from kling_utils.show.cell import Stage as Stage
     from kling_utils.values import Finding as Finding
@@ -73,9 +78,11 @@ _HOME = {
     **dict.fromkeys(_VALUES, "kling_utils.values"),
     "FitChoices": "kling_utils.preflight.plan",
     "Client": "kling_utils.jobs.client",
+    "LiveJob": "kling_utils.jobs.live",
+    "Preflight": "kling_utils.preflight.preflight",
     "Settings": "kling_utils.settings",
     "Stage": "kling_utils.show.cell",
-    "compare": "kling_utils.review.compare",
+    **dict.fromkeys(("client", "compare", "fit", "probe", "run"), "kling_utils.quick"),
     "probe_image": "kling_utils.media.probe",
     "probe_video": "kling_utils.media.probe",
 }

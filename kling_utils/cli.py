@@ -199,12 +199,12 @@ def run(
             job = (
                 runner.adopt_task(request, task_id)
                 if task_id
-                else runner.submit(request, again=again, draft=draft)
+                else runner.submit(request, again=again, draft=draft).record
             )
         except (
             errors.AlreadyHave
         ) as have:  # nothing is sent: a result is shown, a doubt is asked about
-            job = runner.job(have.job_id or "")
+            job = runner.record(have.job_id or "")
             if missing(job):
                 job = runner.resume(job.job_id)
             say(
@@ -270,7 +270,7 @@ def resume(
         with _runner(as_json) as runner:
             _resume_all(runner, out, as_json, force=force, yes=yes)
     with _runner(as_json) as runner:
-        job = runner.job(job_id)
+        job = runner.record(job_id)
         if out is not None:
             spare(out, job, as_json, force=force)
         doubt = job.state == "unconfirmed"
@@ -299,7 +299,7 @@ def resume(
                 if not (job.done or job.state == "unconfirmed"):
                     say(resumed(job), err=True)
         except KlingError as error:
-            end(error, as_json, runner.job(job_id))
+            end(error, as_json, runner.record(job_id))
         except KeyboardInterrupt:
             _left(runner, job_id, out, as_json)
         _follow(runner, job, out, as_json, after=seen)
@@ -349,7 +349,7 @@ def jobs(
 def show(job_id: Annotated[str, typer.Argument(metavar="JOB_ID")], as_json: Json = False) -> None:
     """Show one job: what was asked, where it stands, its files, and what happened so far."""
     with _runner(as_json) as runner:
-        job, log = runner.job(job_id), runner.log(job_id)
+        job, log = runner.record(job_id), runner.log(job_id)
         if as_json:
             more = {"folder": job.folder, "files": cli_jobs.files(job)}
             print_json({**outcome(job), **more, "events": cli_jobs.events(log)})
@@ -547,7 +547,7 @@ def serve(
         else:
             say(f"NOVITA_BASE_URL={served.base_url}\nNOVITA_API_KEY={served.key}")
 
-    with ending(as_json), Client.from_env() as runner:
+    with ending(as_json), Client() as runner:
         serve_forever(runner, port, on_ready=ready)
 
 
@@ -614,7 +614,7 @@ def _follow(
         video = save(result.video, out, job) if out is not None else result.video
     except KlingError as error:
         error.job_id = error.job_id or job.job_id
-        end(error, as_json, runner.job(job.job_id))
+        end(error, as_json, runner.record(job.job_id))
     except SQLAlchemyError as error:
         trouble = salvage.explained(error, runner.home, money=job.money)
         trouble.job_id, trouble.task_id = job.job_id, job.task_id
@@ -669,7 +669,7 @@ def _resume_all(
                 result = runner.follow(job.job_id, after=seen[job.job_id])
                 video = save(result.video, out, job) if out is not None else result.video
             except KlingError as error:
-                now = runner.job(job.job_id)
+                now = runner.record(job.job_id)
                 ended = complain(error, now)
                 code = code or ended
                 said[job.job_id] = outcome(now, error=error)
@@ -680,7 +680,7 @@ def _resume_all(
     except KeyboardInterrupt:
         runner.close()  # first: a submit on its way is written down
         say("Interrupted. The jobs are kept: python -m kling_utils resume --all", err=True)
-        said |= {job.job_id: outcome(runner.job(job.job_id)) for job in stopped}
+        said |= {job.job_id: outcome(runner.record(job.job_id)) for job in stopped}
         code = INTERRUPTED
     if as_json:
         print_json(list(said.values()))
@@ -695,7 +695,7 @@ def _one_form(as_csv: bool, as_json: bool) -> None:
 def _left(runner: Client, job_id: str, out: Path | None, as_json: bool) -> NoReturn:
     """Nobody follows the job any more."""
     runner.close()  # first: a submit on its way is written down
-    now = runner.job(job_id)
+    now = runner.record(job_id)
     said = f"Interrupted. The job is kept: python -m kling_utils resume {job_id}" + (
         f" --out {shlex.quote(str(out))}" if out else ""
     )

@@ -191,7 +191,7 @@ def application(runner: Client, key: str) -> ASGIApp:
         if not task_id:
             raise _invalid("task_id: is required")
         try:
-            job = runner.job(task_id)
+            job = runner.record(task_id)
         except (NoSuchJob, ValueError):
             job = None
         if job is None or not job.owner.startswith(OWNER):
@@ -209,7 +209,7 @@ def application(runner: Client, key: str) -> ASGIApp:
     def result(name: str) -> FileResponse:
         job_id, _, mark = name.partition("-")
         with contextlib.suppress(NoSuchJob, ValueError):
-            job = runner.job(job_id)
+            job = runner.record(job_id)
             known = hmac.compare_digest(mark.encode(), _mark(key, job).encode())
             if known and job.video is not None and job.video.is_file():
                 return FileResponse(job.video, media_type="video/mp4")
@@ -311,7 +311,7 @@ def _submitted(runner: Client, raw: bytes) -> Job:
         request = read_submit(raw, Path(name))
         try:
             owner = f"{OWNER}{secrets.token_hex(8)}"
-            return runner.submit(request, owner=owner, draft=True)
+            return runner.submit(request, owner=owner, draft=True).record
         except Refused as error:
             finding = error.report.errors[0]
             told = f"{finding.field}: {finding.title}: {finding.measured}"

@@ -8,15 +8,24 @@ Units: seconds for time, bytes for size, ``Fraction`` for frame rates, ``Decimal
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from kling_utils.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from moviepy import VideoFileClip
+    from numpy import ndarray
+
+    from kling_utils.show.cell import Stage
 
 ModelName = Literal["kling-v3-0-std", "kling-v3-0-pro"]
 CharacterOrientation = Literal["image", "video"]
@@ -197,6 +206,8 @@ class MotionRequest:
                     f"The {name} is missing.",
                     hint=f"Give the {name} as a file or an https address.",
                 )
+            if str(value).lower().startswith("file:"):
+                value = url2pathname(urlsplit(str(value)).path)
             if not is_url(value):
                 object.__setattr__(self, name, Path(value).expanduser())
         for name in ("prompt", "negative_prompt"):
@@ -310,6 +321,27 @@ class Money:
 
     amount: Decimal
     currency: str = "USD"
+
+    def __add__(self, other: Money | int) -> Money:
+        """The sum of amounts in one currency; of 0 too, so that ``sum`` works."""
+        if other == 0:
+            return self
+        if not isinstance(other, Money):
+            return NotImplemented
+        return Money(self.amount + self._same(other), self.currency)
+
+    __radd__ = __add__
+
+    def __lt__(self, other: Money) -> bool:
+        return self.amount < self._same(other)
+
+    def __le__(self, other: Money) -> bool:
+        return self.amount <= self._same(other)
+
+    def _same(self, other: Money) -> Decimal:
+        if other.currency != self.currency:
+            raise ValueError(f"{self.currency} and {other.currency} are not added or compared.")
+        return other.amount
 
     def __str__(self) -> str:
         return f"{self.amount:.2f} {self.currency}"
@@ -501,6 +533,17 @@ class Jobs(list[Job], Shown):
     def __repr__(self) -> str:
         return f"Jobs({counted(len(self), 'job')})"
 
+    def to_frame(self) -> Any:
+        """A pandas DataFrame, a row for each job: what was asked, where it stands, what it costs in USD, and times."""
+        import pandas as pd  # type: ignore[import-untyped]
+
+        frame = pd.DataFrame([record(job) for job in self], columns=list(RECORD))
+        for name in ("created", "queued", "processing", "finished"):
+            frame[name] = pd.to_datetime(frame[name], utc=True)
+        for name in ("cost_low", "cost_high"):
+            frame[name] = frame[name].astype(float)
+        return frame
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -521,10 +564,47 @@ class Result(Shown):
     reference: Path
     image: Path
     audit: Report | None = None
+    cached: bool = False
+    """It was there already: nothing was sent or paid for it now."""
 
     @property
     def draft(self) -> bool:
         return self.job.draft
+
+    @property
+    def cost(self) -> Quote | None:
+        """What was quoted for it."""
+        return self.job.cost
+
+    def save(self, path: str | Path) -> Path:
+        """Copy the video to ``path``, a file or a folder, and give the copy's path. Raises ``OSError``."""
+        dest = Path(path).expanduser()
+        if dest.is_dir():
+            dest = dest / f"{Path(self.job.image_name).stem} - {Path(self.job.video_name).stem}.mp4"
+        part = dest.with_name(f".{dest.name}.part")
+        try:
+            shutil.copyfile(self.video, part)
+            part.replace(dest)
+        finally:
+            part.unlink(missing_ok=True)
+        return dest
+
+    def clip(self) -> VideoFileClip:
+        """The video as a moviepy clip; close it when done."""
+        from moviepy import VideoFileClip
+
+        return VideoFileClip(str(self.video))
+
+    def frames(self, fps: float = 4) -> list[ndarray[Any, Any]]:
+        """Pictures of the video, ``fps`` a second: arrays of height x width x 3, uint8, RGB."""
+        with self.clip() as clip:
+            return list(clip.iter_frames(fps=fps, dtype="uint8"))
+
+    def stage(self) -> Stage:
+        """Reference and result in step, for a notebook's cell."""
+        from kling_utils.show.cell import Stage
+
+        return Stage(self)
 
     def __str__(self) -> str:
         return f"{'local draft' if self.draft else self.job.request.model_name}: {self.video}"

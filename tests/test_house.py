@@ -21,7 +21,7 @@ FLOOR = {
     **dict.fromkeys(
         ("jobs", "cli_words", "cli_fit", "cli_jobs"), 4
     ),  # the words know no runner: a command hands them what it has
-    **dict.fromkeys(("studio", "serve"), 5),
+    **dict.fromkeys(("studio", "serve", "quick"), 5),
     "cli": 6,
 }
 UPWARDS = {("values", "show")}  # Shown._repr_html_: values stay cheap to import

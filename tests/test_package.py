@@ -20,7 +20,7 @@ USE = """
 import kling_utils
 from kling_utils import MotionRequest, Client, examples
 assert {place!r} in kling_utils.__file__, kling_utils.__file__
-with Client.from_env() as runner:
+with Client() as runner:
     report = runner.check(MotionRequest(examples.IMAGES[0].path, examples.VIDEOS[0].path))
     assert report.ok, report
     html = report._repr_html_()

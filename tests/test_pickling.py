@@ -19,6 +19,7 @@ from kling_utils import errors
 from kling_utils.errors import KlingError
 from kling_utils.jobs.client import Client
 from kling_utils.preflight.plan import FitChoices, Fitted, Plan
+from kling_utils.preflight.preflight import Preflight
 from kling_utils.preflight.quote import RateCard, quote
 from kling_utils.settings import load
 from kling_utils.values import (
@@ -61,6 +62,7 @@ VALUES: list[Any] = [
     load(home="h" * 200, novita_api_key="sk_secret", publish_to="s3://key:secret@bucket"),
     Plan(report=REPORT),
     Fitted(None, None, REPORT, (), REPORT),
+    Preflight(REPORT, QUOTE, 5.3, "novita", "hero.png", "dance.mp4"),
 ]
 KINDS = [
     each
@@ -131,7 +133,7 @@ def test_a_client_prints_as_one_line(tmp_path: Path) -> None:
 
 def test_every_public_value_and_error_is_walked() -> None:
     """What else is public is no value: functions, modules, and what holds a process."""
-    others = {"Client", "Stage"}
+    others = {"Client", "LiveJob", "Stage"}
     walked = {type(value).__name__ for value in VALUES} | {kind.__name__ for kind in KINDS}
     public = {name for name in kling_utils.__all__ if name[:1].isupper()}
     assert public - others <= walked

@@ -9,14 +9,15 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
-from kling_utils.errors import KlingError, NotPublished, SettingError
+from kling_utils.errors import InvalidRequest, KlingError, NotPublished, SettingError
 from kling_utils.jobs.access import Access
+from kling_utils.jobs.given import Given, as_file
 from kling_utils.jobs.home import Home
 from kling_utils.jobs.intake import Intake, Looked, Room
 from kling_utils.jobs.store import Store
@@ -27,6 +28,7 @@ from kling_utils.preflight import words
 from kling_utils.preflight.check import check, check_image, check_text, check_video
 from kling_utils.preflight.fit import FitChoices, Fitted, Plan, fit, left_in_place, plan_fit
 from kling_utils.preflight.limits import limit
+from kling_utils.preflight.preflight import Preflight
 from kling_utils.preflight.quote import RateCard, expected_seconds, quote
 from kling_utils.providers.http import Transport
 from kling_utils.providers.local import LocalProvider
@@ -45,16 +47,6 @@ from kling_utils.values import (
     Report,
     VideoInfo,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What is known before anything is sent: every finding about what is there, the cost and the length when the clip is there."""
-
-    report: Report
-    quote: Quote | None
-    seconds: float | None
-    provider: Provider
 
 
 class Checks:
@@ -112,7 +104,7 @@ class Checks:
         key: SecretStr | None = None,
         draft: bool = False,
         owner: str = HOME_OWNER,
-    ) -> Look:
+    ) -> Preflight:
         """Measure and check whatever is there already; with ``draft``, for the server of this home. Nothing is sent."""
         asked = MotionRequest(
             image or "missing",
@@ -142,7 +134,9 @@ class Checks:
         report = _with(report, self._reach(seen_video, provider))
         clip = report.video
         if clip is None:
-            return Look(report, None, None, provider)
+            return Preflight(
+                report, None, None, provider, asked.image, asked.video, character_orientation
+            )
         cost = quote(
             provider=provider,
             model_name=model_name,
@@ -150,22 +144,55 @@ class Checks:
             duration=clip.duration,
             rates=self._rates,
         )
-        return Look(
+        return Preflight(
             report,
             cost,
             expected_seconds(character_orientation, clip.duration, provider=provider),
             provider,
+            asked.image,
+            asked.video,
+            character_orientation,
         )
 
     def begin_fetch(self, kind: str, source: str | Path | None) -> Future[Path] | None:
         """As ``Intake.begin``: what ``look`` and ``submit`` fetch themselves, for callers that must not wait in their thread."""
         return self._intake.begin(kind, source)
 
-    def check(self, request: MotionRequest) -> Report:
-        """Both files and all texts against every rule, and whether the clip can get there; all findings at once. Nothing is sent."""
-        video = self._intake.video(request.video)
-        report = check(request, self._intake.image(request.image).info, video.info)
-        return _with(report, self._reach(video, self.provider_for()))
+    def request(
+        self, image: MotionRequest | Given, video: Given | None = None, **fields: Any
+    ) -> MotionRequest:
+        """A request of these inputs and fields, or the one that is given. What is no file is written into the home, once.
+
+        Raises ``InvalidRequest``, and ``TypeError`` for a name that is no field.
+        """
+        if isinstance(image, MotionRequest):
+            if video is not None or fields:
+                raise TypeError("Give a MotionRequest alone, or image, video and their fields.")
+            return image
+        if video is None:
+            raise InvalidRequest(
+                "The video is missing.", hint="Give image and video.", field="video"
+            )
+        folder = self.home.fetched
+        return MotionRequest(
+            as_file(image, "image", folder), as_file(video, "video", folder), **fields
+        )
+
+    def check(
+        self,
+        image: MotionRequest | Given,
+        video: Given | None = None,
+        *,
+        key: SecretStr | None = None,
+        draft: bool = False,
+        **fields: Any,
+    ) -> Preflight:
+        """Both files and all texts against every rule, whether the clip can get there, and the cost. Nothing is sent.
+
+        The request, or image, video and its fields; true when nothing stands in the way.
+        """
+        asked = self.request(image, video, **fields)
+        return self.look(**_fields(asked), key=key, draft=draft)
 
     def _reach(self, video: Looked[VideoInfo] | None, provider: Provider) -> tuple[Finding, ...]:
         """A clip of this machine, and no way from here to a provider that fetches clips by their address."""
@@ -201,7 +228,7 @@ class Checks:
 
     def plan_fit(self, request: MotionRequest, *, choices: FitChoices | None = None) -> Plan:
         """What would make both files legal, and what that costs in quality; nothing is changed."""
-        report = self.check(request)
+        report = self.check(request).report
         choices = left_in_place(
             choices or FitChoices(), report, image=request.image, video=request.video
         )
@@ -211,19 +238,20 @@ class Checks:
 
     def fit(
         self,
-        request: MotionRequest,
+        image: MotionRequest | Given,
+        video: Given | None = None,
         *,
         choices: FitChoices | None = None,
         on_progress: Callable[[float, str], None] | None = None,
         stop: Callable[[], bool] | None = None,
+        **fields: Any,
     ) -> Fitted:
         """Do what the plan says, to copies: ``.apply(request)`` is the request with them.
 
         Raises ``Unrepairable`` for what cannot be repaired, and says why.
         """
-        return self.repair(
-            self.plan_fit(request, choices=choices), on_progress=on_progress, stop=stop
-        )
+        plan = self.plan_fit(self.request(image, video, **fields), choices=choices)
+        return self.repair(plan, on_progress=on_progress, stop=stop)
 
     def repair(
         self,
@@ -242,11 +270,16 @@ class Checks:
             self._repaired.add(folder, each=bounds.FITTED_EACH, most=bounds.FITTED)
         return fitted
 
-    def quote(self, request: MotionRequest, *, key: SecretStr | None = None) -> Quote | None:
+    def quote(
+        self,
+        image: MotionRequest | Given,
+        video: Given | None = None,
+        *,
+        key: SecretStr | None = None,
+        **fields: Any,
+    ) -> Quote | None:
         """What the request will cost; None when the clip cannot be read."""
-        return self.look(
-            **{name: getattr(request, name) for name in request.__dataclass_fields__}, key=key
-        ).quote
+        return self.check(image, video, key=key, **fields).quote
 
     def ways(self) -> list[Way]:
         """How a local clip gets to a public address; the first one is used."""
@@ -284,6 +317,10 @@ class Checks:
         if owner != HOME_OWNER:
             self._balances.count(owner, self._clock())
         return NovitaAPI(self.settings.novita_base_url, used, transport=self._transport).balance()
+
+
+def _fields(request: MotionRequest) -> dict[str, Any]:
+    return {name: getattr(request, name) for name in request.__dataclass_fields__}
 
 
 def _with(report: Report, more: tuple[Finding, ...]) -> Report:

@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -19,7 +20,9 @@ from kling_utils import events as ev
 from kling_utils.errors import AlreadyHave, Busy, Refused, StillRunning
 from kling_utils.events import Event
 from kling_utils.jobs import salvage
+from kling_utils.jobs.given import Given
 from kling_utils.jobs.intake import changed, fingerprint
+from kling_utils.jobs.live import LiveJob
 from kling_utils.jobs.maker import Asked, Maker
 from kling_utils.jobs.outcome import WAYS_OUT, counts, have, missing, named
 from kling_utils.jobs.pace import Pace
@@ -84,15 +87,28 @@ class Client(Rescue):
 
     def __init__(
         self,
-        settings: Settings,
+        settings: Settings | None = None,
         *,
+        api_key: str | SecretStr | None = None,
         pace: Pace | None = None,
         clock: Callable[[], float] = time.time,
         rng: random.Random | None = None,
         transport: Transport | None = None,
         local: LocalProvider | None = None,
         after: Callable[[str], None] = lambda step: None,
+        **given: Any,
     ) -> None:
+        """``settings``, or each setting by its name (``home=...``, ``novita_base_url=...``) over the environment's.
+
+        ``api_key`` is the provider's key. Warns of ``KLING_...`` variables that mean nothing. Raises ``TypeError`` for a name that is no
+        setting, and ``SettingError``.
+        """
+        if settings is None:
+            for told in unknown_variables():
+                warnings.warn(told, stacklevel=2)
+            settings = load(**given, **({} if api_key is None else {"novita_api_key": api_key}))
+        elif given or api_key is not None:
+            raise TypeError("Give settings, or each of them by its name.")
         super().__init__(settings, clock=clock, transport=transport, local=local)
         self._after, self._rng = after, rng or random.Random()  # noqa: S311 - jitter
         self._pace = pace or Pace(interval=settings.poll_interval, deadline=settings.deadline)
@@ -120,13 +136,6 @@ class Client(Rescue):
     def __repr__(self) -> str:
         ended = ", closed" if self._closing.is_set() else ""
         return f"Client(home {cut(self.home.root.name, 60)!r}{ended})"
-
-    @classmethod
-    def from_env(cls) -> Client:
-        """A runner for this process's environment. Raises ``SettingError``; warns of ``KLING_...`` names that mean nothing."""
-        for told in unknown_variables():
-            warnings.warn(told, stacklevel=2)
-        return cls(load())
 
     def close(self) -> None:
         """Stop watching. Jobs stay as they are; the next runner of this home goes on with them."""
@@ -158,22 +167,46 @@ class Client(Rescue):
 
     # -- jobs
 
+    def job(self, job_id: str) -> LiveJob:
+        """A handle of a job, which reads the store at each access. Raises ``NoSuchJob``."""
+        return LiveJob(self, self.record(job_id).job_id)
+
     def submit(
         self,
-        request: MotionRequest,
+        image: MotionRequest | Given,
+        video: Given | None = None,
         *,
+        fit: bool | FitChoices = False,
         owner: str = HOME_OWNER,
         key: SecretStr | None = None,
         report: Report | None = None,
         again: bool = False,
         draft: bool = False,
-    ) -> Job:
+        **fields: Any,
+    ) -> LiveJob:
         """Check, keep copies of both inputs, write the job and hand it to the watcher. Returns at once; sending is the watcher's.
 
+        The request, or image, video and its fields; with ``fit``, what the checks find wrong is repaired first.
         ``report`` is the one that the user saw: files that differ from it are refused. ``draft`` makes it here, free, also where a key
         is set. The same request, while unfinished, is the same job. Unless ``again``, raises ``AlreadyHave`` for a request that has a
         result, is in doubt, or ended without a result while money was or may have been spent. Raises ``Refused`` and ``NotPublished``.
         """
+        request = self.request(image, video, **fields)
+        if fit:
+            request = self._fitted(request, fit, quiet=True)
+        job = self._submit(request, owner, key, report, again=again, draft=draft)
+        return LiveJob(self, job.job_id)
+
+    def _submit(
+        self,
+        request: MotionRequest,
+        owner: str,
+        key: SecretStr | None,
+        report: Report | None,
+        *,
+        again: bool,
+        draft: bool,
+    ) -> Job:
         image, video = self._intake.image(request.image), self._intake.video(request.video)
         found = check(request, image.info, video.info)
         if (
@@ -230,44 +263,49 @@ class Client(Rescue):
 
     def run(
         self,
-        request: MotionRequest,
+        image: MotionRequest | Given,
+        video: Given | None = None,
         *,
         key: SecretStr | None = None,
         again: bool = False,
         fit: bool | FitChoices = False,
         draft: bool = False,
         progress: bool | Callable[[Event], None] = True,
+        **fields: Any,
     ) -> Result:
         """Submit and follow to the result; with ``fit``, what the checks find wrong is repaired first; ``draft`` as in ``submit``.
 
-        A request that has its result already returns it: nothing is sent or paid. ``again`` makes another take. Raises the error that
-        ended or holds the job; ``.job_id`` then names it.
+        A request that has its result already returns it: nothing is sent or paid, and ``.cached`` is true. ``again`` makes another take.
+        Raises the error that ended or holds the job; ``.job_id`` then names it.
         """
+        request = self.request(image, video, **fields)
         if fit:
-            from kling_utils.show.progress import Steady
-
-            choices = fit if isinstance(fit, FitChoices) else None
-            with Steady("repairing", quiet=progress is not True) as bar:
-                request = self.fit(
-                    request, choices=choices, on_progress=lambda share, _: bar(share)
-                ).apply(request)
+            request = self._fitted(request, fit, quiet=progress is not True)
         try:
-            job = self.submit(request, key=key, again=again, draft=draft)
+            job_id = self.submit(request, key=key, again=again, draft=draft).job_id
         except AlreadyHave as have_it:
-            job = self.job(have_it.job_id or "")
+            job = self.record(have_it.job_id or "")
             if job.state != "succeeded":
                 raise
             if not missing(job):
-                return self.result(job.job_id)
-            job = self.resume(job.job_id, key=key)
-        return self.follow(job.job_id, progress=progress)
+                return replace(self.result(job.job_id), cached=True)
+            job_id = self.resume(job.job_id, key=key).job_id
+        return self.follow(job_id, progress=progress)
 
-    def follow(
-        self, job_id: str, *, progress: bool | Callable[[Event], None] = True, after: int = 0
-    ) -> Result:
-        """Follow a job to its result, as ``run`` does after the submit; one that another process left behind is taken up."""
+    def _fitted(
+        self, request: MotionRequest, fit: bool | FitChoices, *, quiet: bool
+    ) -> MotionRequest:
+        from kling_utils.show.progress import Steady
+
+        choices = fit if isinstance(fit, FitChoices) else None
+        with Steady("repairing", quiet=quiet) as bar:
+            fitted = self.fit(request, choices=choices, on_progress=lambda share, _: bar(share))
+            return fitted.apply(request)
+
+    def follow(self, job_id: str, **how: Any) -> Result:
+        """As ``Views.follow``; a job that another process left behind is taken up."""
         self._watcher.start()
-        return super().follow(job_id, progress=progress, after=after)
+        return super().follow(job_id, **how)
 
     def delete(self, job_id: str, *, owner: str | None = None) -> None:
         """Remove a job and its files. Raises ``StillRunning`` for one that is on its way, which may be paid for."""

@@ -21,7 +21,7 @@ from kling_utils.media.opening import sha256
 JOB_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 _GONE = re.compile(rf"\.{JOB_ID.pattern}\.gone")
 _CONTENT = re.compile(r"[0-9a-f]{64}\.\w+")
-_FETCHED = re.compile(r"[0-9a-f]{32}")
+_FETCHED = re.compile(r"(?:[0-9a-f]{32}|[0-9a-f]{64}\.\w+)")
 _HALF_FETCHED = re.compile(rf"\.{_FETCHED.pattern}\.[0-9a-f]{{8}}\.part")
 _FITTED = re.compile(r"[0-9a-f]{16}")
 _LONGEST_GAP, _SETTLED = 14 * 86400.0, 86400.0
@@ -78,7 +78,7 @@ class Home:
         return self.fitted / secrets.token_hex(8)
 
     def all_fetched(self) -> list[Path]:
-        """What ``new_fetched`` named. Anything else in the folder is not this program's."""
+        """What ``new_fetched`` named, and what was given as bytes or pictures. Anything else in the folder is not this program's."""
         return [path for path in self.fetched.glob("*") if _FETCHED.fullmatch(path.name)]
 
     def all_fitted(self) -> list[Path]:

@@ -6,6 +6,7 @@ Owns how a job is followed from any process. Refuses to know the order of steps:
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -17,6 +18,7 @@ from kling_utils.errors import InvalidRequest
 from kling_utils.events import Event
 from kling_utils.jobs.audits import audit_of
 from kling_utils.jobs.checks import Checks
+from kling_utils.jobs.live import still_running
 from kling_utils.jobs.outcome import error_of, missing, standing
 from kling_utils.media import playable
 from kling_utils.media.probe import probe_video
@@ -26,14 +28,16 @@ _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
-def moment(since: str | datetime, now: float) -> float:
-    """The Unix time that ``since`` means: a span before ``now`` (``90m``, ``12h``, ``1d``, ``2w``), or a date or time.
+def moment(since: str | float | datetime, now: float) -> float:
+    """The Unix time that ``since`` means: a span before ``now`` (``90m``, ``12h``, ``1d``, ``2w``), a date or time, or itself.
 
     Without a time zone it is this machine's time. Raises ``InvalidRequest``.
     """
     try:
         if isinstance(since, datetime):
             return since.timestamp()
+        if not isinstance(since, str):
+            return float(since)
         if span := _SPAN.fullmatch(since.strip().lower()):
             return now - float(span[1]) * _SECONDS[span[2]]
         return datetime.fromisoformat(since.strip()).timestamp()
@@ -51,8 +55,8 @@ HERE = "The other process does not work on the job any more."
 class Views(Checks):
     """The half of ``Client`` that reads jobs."""
 
-    def job(self, job_id: str, *, owner: str | None = None) -> Job:
-        """Raises ``NoSuchJob``, also for another owner's."""
+    def record(self, job_id: str, *, owner: str | None = None) -> Job:
+        """A job as the store has it now. Raises ``NoSuchJob``, also for another owner's."""
         return self._store.get(job_id, owner=owner)
 
     def jobs(
@@ -60,7 +64,7 @@ class Views(Checks):
         *,
         owner: str | None = None,
         state: State | None = None,
-        since: str | datetime | None = None,
+        since: str | float | datetime | None = None,
         limit: int | None = 50,
     ) -> Jobs:
         """The newest first; of all owners when none is named. ``since`` as in ``moment``; ``limit=None`` gives all."""
@@ -110,13 +114,15 @@ class Views(Checks):
         playable.make_playable(original, info, made)
         return made
 
-    def events(self, job_id: str, *, after: int = 0) -> Iterator[tuple[int, Event]]:
+    def events(
+        self, job_id: str, *, after: int = 0, stop: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[int, Event]]:
         """(number, event) of a job, from any process, until it ended, is in doubt, is past its deadline or waits for something.
 
-        That another process works on it is said while it does, and when it is over.
+        That another process works on it is said while it does, and when it is over. ``stop`` is asked all the time.
         """
         elsewhere = False
-        while True:
+        while not stop():
             job = self._store.get(
                 job_id
             )  # before its events: they are written with the state that they tell of
@@ -149,16 +155,27 @@ class Views(Checks):
         return self._clock()
 
     def follow(
-        self, job_id: str, *, progress: bool | Callable[[Event], None] = True, after: int = 0
+        self,
+        job_id: str,
+        *,
+        progress: bool | Callable[[Event], None] = True,
+        after: int = 0,
+        timeout: float | None = None,
+        stop: Callable[[], bool] = lambda: False,
     ) -> Result:
-        """Follow a job to its result, as ``run`` does after the submit."""
+        """Follow a job to its result. Raises ``StillRunning`` after ``timeout`` seconds, and after a ``stop``."""
         from kling_utils.show.progress import Bar
 
-        if callable(progress):
-            for _, event in self.events(job_id, after=after):
-                progress(event)
-        else:
-            with Bar(quiet=not progress) as bar:
-                for _, event in self.events(job_id, after=after):
-                    bar(event)
+        until = None if timeout is None else time.monotonic() + timeout
+
+        def over() -> bool:
+            return stop() or (until is not None and time.monotonic() > until)
+
+        with Bar(quiet=progress is not True) as bar:
+            tell = progress if callable(progress) else bar
+            for _, event in self.events(job_id, after=after, stop=over):
+                tell(event)
+        job = self.record(job_id)
+        if over() and not job.done:
+            raise still_running(job, timeout)
         return self.result(job_id)

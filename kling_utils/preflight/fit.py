@@ -51,6 +51,7 @@ __all__ = [
     "fit",
     "fit_file",
     "left_in_place",
+    "measure",
     "plan_file",
     "plan_fit",
     "thumbnails",
@@ -113,7 +114,7 @@ def plan_file(
     character_orientation: CharacterOrientation = "video",
 ) -> Plan:
     """The same for one file, by its path or as it was measured. Raises ``UnreadableMedia`` for what is neither picture nor clip."""
-    info = _measure(file) if isinstance(file, Path) else file
+    info = measure(file) if isinstance(file, Path) else file
     if isinstance(info, ImageInfo):
         report = Report(check_image(info), image=info)
     else:
@@ -264,7 +265,7 @@ def _same_file(plan: Plan) -> None:
             )
 
 
-def _measure(path: Path) -> ImageInfo | VideoInfo:
+def measure(path: Path) -> ImageInfo | VideoInfo:
     try:
         clip = probe_video(path)
         # an animation that is shorter than any clip may be is meant as a picture

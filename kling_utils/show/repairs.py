@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from kling_utils.preflight import fit_words
 from kling_utils.preflight.plan import Fitted, Plan
+from kling_utils.preflight.preflight import Preflight
 from kling_utils.show import cards
 from kling_utils.values import Finding, Shown
 
 
 def html(value: Shown) -> str:
-    """A plan or what came of it."""
+    """What is known before, a plan, or what came of it."""
     match value:
         case Plan():
             return plan(value)
         case Fitted():
             return fitted(value)
+        case Preflight():
+            price = cards.quote(value.quote) if value.quote is not None else ""
+            return cards.report(value.report) + price
         case _:
             raise TypeError(f"no card for {type(value).__name__}")
 

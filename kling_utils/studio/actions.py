@@ -28,8 +28,8 @@ from kling_utils.values import CharacterOrientation, Job, ModelName, MotionReque
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from kling_utils.jobs.checks import Look
     from kling_utils.jobs.client import Client
+    from kling_utils.preflight.preflight import Preflight
 
 LOG = logging.getLogger(__name__)
 SHORTEST = float(limit("video.duration").low or 0)
@@ -235,7 +235,7 @@ class Actions:
         """Remove a job and its files; the page has asked whether that is meant."""
         asked = str(getattr(event, "id", ""))
         try:
-            job = self._runner.job(asked, owner=who.sees)
+            job = self._runner.record(asked, owner=who.sees)
             copies = files.copies(job)
             self._runner.delete(job.job_id, owner=who.sees)
             form = desk.form
@@ -301,7 +301,7 @@ class Actions:
 
     def _job(self, desk: Desk, who: Visitor) -> Job | None:
         try:
-            return self._runner.job(desk.job_id, owner=who.sees) if desk.job_id else None
+            return self._runner.record(desk.job_id, owner=who.sees) if desk.job_id else None
         except (KlingError, ValueError):
             return None
 
@@ -328,7 +328,7 @@ class Actions:
             return replace(asked, character_orientation=_OTHER_WAY[asked.character_orientation])
         return asked
 
-    def _look(self, name: str, job: Job, key: SecretStr | None) -> Look:
+    def _look(self, name: str, job: Job, key: SecretStr | None) -> Preflight:
         asked = self._request(name, job, key)
         return self._runner.look(
             **{field: getattr(asked, field) for field in asked.__dataclass_fields__},

@@ -58,7 +58,7 @@ class Arrive:
         missing = ""
         if asked:
             try:
-                desk.open(self._runner.job(asked, owner=sees).job_id)
+                desk.open(self._runner.record(asked, owner=sees).job_id)
             except (KlingError, ValueError):
                 missing = actions.gone()
         if not desk.job_id:

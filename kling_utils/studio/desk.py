@@ -19,8 +19,8 @@ from kling_utils.values import MotionRequest, Quote
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from kling_utils.jobs.checks import Look
     from kling_utils.jobs.client import Client
+    from kling_utils.preflight.preflight import Preflight
     from kling_utils.providers.novita import Balance
 
 BALANCE_SECONDS = 60.0
@@ -56,7 +56,7 @@ class Desk:
 
     def __init__(self) -> None:
         self._checking = threading.Lock()
-        self._shown: tuple[Form, Look] | None = None
+        self._shown: tuple[Form, Preflight] | None = None
         self.stop_fit = threading.Event()
         self.fit_for = ("", "")
         """Picture and clip that the choices of repair are about."""
@@ -90,8 +90,8 @@ class Desk:
         made.arrived, made.who = False, UNKNOWN
         return made
 
-    def check(self, runner: Client, form: Form, key: SecretStr | None) -> Look:
-        """Look at the form as it is now, one check at a time: whoever comes second waits, and measures nothing twice."""
+    def check(self, runner: Client, form: Form, key: SecretStr | None) -> Preflight:
+        """Preflight at the form as it is now, one check at a time: whoever comes second waits, and measures nothing twice."""
         with self._checking:
             asked = {f.name: getattr(form, f.name) for f in fields(form)}
             look = runner.look(
@@ -103,7 +103,7 @@ class Desk:
             return look
 
     @property
-    def shown(self) -> Look | None:
+    def shown(self) -> Preflight | None:
         """The last check."""
         return self._shown[1] if self._shown is not None else None
 
@@ -112,7 +112,7 @@ class Desk:
         """The form that was checked last."""
         return self._shown[0] if self._shown is not None else None
 
-    def agreed(self, runner: Client, form: Form, key: SecretStr | None) -> tuple[Look, bool]:
+    def agreed(self, runner: Client, form: Form, key: SecretStr | None) -> tuple[Preflight, bool]:
         """The check to submit with, and whether its price is the one that was on the button. Waits for a check that is running.
 
         Files that were looked at before keep the report that was shown, so that the runner refuses them when they have changed since.

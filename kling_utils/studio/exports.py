@@ -113,7 +113,7 @@ class Exports:
             _megabytes(getattr(event, "most", None)),
         )
         try:
-            job = self._runner.job(desk.job_id, owner=who.sees)
+            job = self._runner.record(desk.job_id, owner=who.sees)
         except (KlingError, ValueError):
             job = None
         if job is None or job.video is None or name not in KINDS or id(desk) in self._stops:

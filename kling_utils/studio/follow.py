@@ -183,7 +183,7 @@ class Follow:
         others: list[stage.Take] = []
         while mine and desk.holds(mine):
             try:
-                job = self._runner.job(desk.job_id, owner=who.sees)
+                job = self._runner.record(desk.job_id, owner=who.sees)
             except (KlingError, ValueError):
                 desk.open("")
                 yield {

@@ -30,8 +30,8 @@ from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
 from kling_utils.values import CHARACTER_ORIENTATIONS, CharacterOrientation
 
 if TYPE_CHECKING:
-    from kling_utils.jobs.checks import Look
     from kling_utils.jobs.client import Client
+    from kling_utils.preflight.preflight import Preflight
 
 LOG = logging.getLogger(__name__)
 _DRAFT = "Generate draft — free"
@@ -292,7 +292,7 @@ class Generate:
         local = self._runner.provider_for(None, owner=desk.who.owner) == "local"
         return gr.update(value=_DRAFT if local else "Generate")
 
-    def label(self, look: Look | None) -> str:
+    def label(self, look: Preflight | None) -> str:
         """What the button says: the price is what is agreed to by pressing it."""
         if look is not None and look.provider == "local":
             return _DRAFT
@@ -358,7 +358,7 @@ class Generate:
             gr.skip(),
             "",
         )
-        look: Look | None = None
+        look: Preflight | None = None
         said, twin = "", _NO_TWIN
         form = Form(*fields)
         seat.said_about = (form, hash(key), seat.job_id)
@@ -393,7 +393,7 @@ class Generate:
         """The job that is there already. Only one that has a result, or cost nothing, can be made again without being asked about it."""
         job_id = error.job_id or ""
         try:
-            job = self._runner.job(job_id, owner=who.sees)
+            job = self._runner.record(job_id, owner=who.sees)
             risk = refusal.pays_twice(job)
         except (KlingError, ValueError):
             risk = True
@@ -405,7 +405,7 @@ class Generate:
 
     def _sent(
         self, form: Form, key: Any, seat: Desk, who: Visitor, fresh: bool, draft: bool, offered: str
-    ) -> tuple[Look | None, str]:
+    ) -> tuple[Preflight | None, str]:
         if lacking := refusal.missing(form):
             return None, lacking
         given = typed_key(key)
@@ -432,7 +432,7 @@ class Generate:
         return look, ""
 
 
-def _lengths(look: Look) -> dict[CharacterOrientation, float | None]:
+def _lengths(look: Preflight) -> dict[CharacterOrientation, float | None]:
     clip = look.report.video
     if clip is None:
         return {}

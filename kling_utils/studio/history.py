@@ -76,7 +76,7 @@ def picked(runner: Client, desk: Desk, who: Visitor, event: gr.EventData) -> boo
     """Open the card that was clicked; False for an id that is none of this visitor's jobs."""
     job_id = getattr(event, "id", "")
     try:
-        job = runner.job(str(job_id), owner=who.sees)
+        job = runner.record(str(job_id), owner=who.sees)
     except (KlingError, ValueError):
         return False
     desk.open(job.job_id)

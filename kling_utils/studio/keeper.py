@@ -202,7 +202,7 @@ class Keeper:
         if desk.job_id or not isinstance(job_id, str) or not job_id:
             return
         try:
-            desk.open(self._runner.job(job_id, owner=who.sees).job_id)
+            desk.open(self._runner.record(job_id, owner=who.sees).job_id)
         except (KlingError, ValueError):
             return
 

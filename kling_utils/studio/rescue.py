@@ -136,7 +136,7 @@ class Rescue:
     def _asked(self, desk: Desk, who: Visitor) -> tuple[Any, Any, Any]:
         """Before it is sent again: that it may be paid twice, and what it costs. Returns (panel, question, button)."""
         try:
-            job = self._runner.job(desk.job_id, owner=who.sees)
+            job = self._runner.record(desk.job_id, owner=who.sees)
         except (KlingError, ValueError):
             return gr.skip(), gr.skip(), gr.skip()
         desk.asked_about = job.job_id

@@ -24,7 +24,7 @@ def python(job: Job) -> str:
         "from kling_utils import Client, MotionRequest\n\n"
         "# Set NOVITA_API_KEY for a Kling result; without it, a free local draft is made.\n"
         f"request = {_request(job)}\n\n"
-        "with Client.from_env() as client:\n"
+        "with Client() as client:\n"
         "    result = client.run(request)  # run again, it is not paid again; again=True makes another take\n"
         "print(result.video)\n"
     )
@@ -35,7 +35,7 @@ def cell(job: Job) -> str:
     return (
         "from kling_utils import Client, MotionRequest, Stage\n\n"
         f"request = {_request(job)}\n"
-        "client = Client.from_env()\n"
+        "client = Client()\n"
         "print(client.quote(request))\n"
         "result = client.run(request)  # run again, it is not paid again; again=True makes another take\n"
         "Stage(result)\n"

@@ -56,9 +56,9 @@ def ours(server: ScriptedNovita, folder: Path, jobs: int, per_minute: int = 100_
     request = MotionRequest(folder / "hero.png", url)
     with Client(settings) as runner:
         made = [runner.submit(replace(request, prompt=str(n))) for n in range(jobs)]
-        while not all(runner.job(job.job_id).done for job in made):
+        while not all(runner.record(job.job_id).done for job in made):
             time.sleep(0.5)
-        ended = [runner.job(job.job_id) for job in made]
+        ended = [runner.record(job.job_id) for job in made]
         assert all(job.state == "succeeded" for job in ended)
         return [(job.finished_at or 0) - (job.queued_at or 0) for job in ended]
 

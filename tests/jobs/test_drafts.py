@@ -100,7 +100,7 @@ def test_a_draft_on_purpose_costs_nothing_where_a_key_is_set(
         )
         with pytest.raises(errors.TaskFailed, match="Image recognition failed") as caught:
             paid.run(MotionRequest(image, dance), draft=True, progress=False)
-        job = paid.job(caught.value.job_id or "")
+        job = paid.record(caught.value.job_id or "")
         assert job.draft
         assert job.money == "no"
     assert novita.state.seen == []

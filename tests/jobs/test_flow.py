@@ -217,7 +217,7 @@ def test_a_link_that_is_gone_for_good_is_a_failure_that_was_paid_for(
     with pytest.raises(errors.StillRunning, match="ready and could not be saved so far"):
         runner.run(request_, progress=Meddler(novita, *[Reply(410, "")] * 400))
     (job,) = runner.jobs()
-    while not runner.job(job.job_id).done:  # links live about an hour, and so long it is tried
+    while not runner.record(job.job_id).done:  # links live about an hour, and so long it is tried
         runner._store.wait(0.05)
     with pytest.raises(errors.LinkExpired) as caught:
         runner.result(job.job_id)
@@ -404,7 +404,7 @@ def test_a_file_swapped_after_the_check_is_not_sent(
     mine = tmp_path / "mine.png"
     shutil.copyfile(picture, mine)
     request = replace(request_, image=mine)
-    report = runner.check(request)
+    report = runner.check(request).report
     Image.effect_noise((360, 640), 90).convert("RGB").save(mine)
     with pytest.raises(
         errors.UnreadableMedia, match=r"image mine\.png changed after it was checked"
@@ -465,7 +465,7 @@ def test_a_visitors_key_is_not_on_the_disk_and_the_job_waits_for_it(
     second = make(settings=without)
     second.watch()
     list(second.events(job.job_id))
-    assert second.job(job.job_id).waits_for == "key"
+    assert second.record(job.job_id).waits_for == "key"
     with pytest.raises(errors.KlingError, match="waits for its API key"):
         second.resume(job.job_id)
     novita.state.statuses = ["TASK_STATUS_SUCCEED"]
@@ -512,19 +512,19 @@ def test_a_task_that_stays_unknown_is_looked_for_a_day_and_then_on_request(
     job = runner.submit(request_)
     for _, event in runner.events(job.job_id):
         if isinstance(event, ev.Note) and "does not know the task" in event.text:
-            assert runner.job(job.job_id).state == "queued"
+            assert runner.record(job.job_id).state == "queued"
             now[0] += 23.9 * 3600
             break
     asked = len(novita.state.polls)
     while len(novita.state.polls) == asked:  # it still asks, hours later
         runner._store.wait(0.01)
-    assert runner.job(job.job_id).state == "queued"
+    assert runner.record(job.job_id).state == "queued"
     now[0] += 3600
     seen = [event for _, event in runner.events(job.job_id)]
     with pytest.raises(errors.StillRunning) as caught:
         runner.result(job.job_id)
     assert caught.value.money == "yes"
-    assert runner.job(job.job_id).waits_for == "resume"
+    assert runner.record(job.job_id).waits_for == "resume"
     assert notes(seen).count("does not know the task") == 1
     novita.state.polls.clear()
     runner.resume(job.job_id)
@@ -567,7 +567,7 @@ def test_a_job_on_its_way_cannot_be_deleted_and_a_finished_one_can(
     runner: Client, novita: ScriptedNovita, request_: MotionRequest
 ) -> None:
     novita.state.statuses = ["TASK_STATUS_PROCESSING"]
-    job = runner.submit(request_)
+    job = runner.submit(request_).record
     for _, event in runner.events(job.job_id):
         if isinstance(event, ev.Processing):
             break
@@ -784,7 +784,7 @@ def test_a_task_id_that_the_account_does_not_have_leaves_the_doubt(
     with pytest.raises(errors.TaskNotFound) as caught:
         runner.adopt(error.job_id, "mistyped")
     assert caught.value.money == "unknown"
-    assert runner.job(error.job_id).state == "unconfirmed"
+    assert runner.record(error.job_id).state == "unconfirmed"
 
 
 # -- keys, and jobs that wait for one
@@ -827,7 +827,7 @@ def test_a_job_that_a_key_of_another_account_could_not_find_goes_on_with_the_rig
         for _, event in second.events(job.job_id)
         if isinstance(event, ev.Note) and "does not know the task" in event.text
     )
-    assert second.job(job.job_id).money == "yes"
+    assert second.record(job.job_id).money == "yes"
     novita.state.tasks[task_id] = kept
     novita.state.statuses = ["TASK_STATUS_SUCCEED"]
     assert (
@@ -886,7 +886,7 @@ def test_a_job_that_is_on_its_way_is_not_deleted_and_money_is_told(
     with pytest.raises(errors.StillRunning) as caught:
         runner.delete(job.job_id)
     assert caught.value.money == "yes"
-    assert runner.job(job.job_id).state == "processing"
+    assert runner.record(job.job_id).state == "processing"
 
 
 def test_a_job_that_is_deleted_while_it_is_published_is_not_sent_and_lends_nothing(
@@ -925,6 +925,6 @@ def test_an_end_takes_the_delay_back(
     novita.state.statuses = [*["TASK_STATUS_PROCESSING"] * 6, "TASK_STATUS_SUCCEED"]
     runner = make(pace=replace(QUICK, deadline=0.0))
     job = runner.submit(request_)
-    while not runner.job(job.job_id).done:
+    while not runner.record(job.job_id).done:
         list(runner.events(job.job_id))
-    assert not runner.job(job.job_id).overdue
+    assert not runner.record(job.job_id).overdue

@@ -68,14 +68,14 @@ def test_a_submit_beyond_the_pace_is_delayed_and_provably_not_sent(
     assert delay is not None
     assert 0 < delay < 61
     assert clock.waits == [], "no thread waited"
-    assert runner.job(second.job_id).state == "checked", "a kill now leaves nothing in doubt"
+    assert runner.record(second.job_id).state == "checked", "a kill now leaves nothing in doubt"
     assert novita.state.submit_count == 1
     step(runner, second)
     told = [getattr(event, "text", "") for _, event in runner.history(second.job_id)]
     assert told.count(TURN) == 1, "what it waits for is said, once"
     clock.now += delay
     step(runner, second)
-    assert runner.job(second.job_id).state == "queued"
+    assert runner.record(second.job_id).state == "queued"
 
 
 def test_forty_jobs_at_ten_a_minute_are_saved_whatever_waits_to_be_sent(
@@ -91,7 +91,7 @@ def test_forty_jobs_at_ten_a_minute_are_saved_whatever_waits_to_be_sent(
         at, job_id = heapq.heappop(due)
         clock.now = max(clock.now, at)
         delay = runner._advance(job_id)
-        state = runner.job(job_id).state
+        state = runner.record(job_id).state
         if state == "queued":
             sent.setdefault(job_id, clock.now)
         if state == "succeeded":
@@ -112,10 +112,10 @@ def test_429_is_sent_again_after_what_it_asks_for(
     runner = still()
     job = runner.submit(request_)
     assert step(runner, job) == 3
-    assert runner.job(job.job_id).state == "checked"
+    assert runner.record(job.job_id).state == "checked"
     clock.now += 3
     step(runner, job)
-    assert runner.job(job.job_id).state == "queued"
+    assert runner.record(job.job_id).state == "queued"
     assert (novita.state.submit_count, clock.waits) == (2, [])
 
 
@@ -127,7 +127,7 @@ def test_429_that_asks_for_more_than_a_minute_ends_the_job_unspent(
     runner = still()
     job = runner.submit(request_)
     assert step(runner, job) is None
-    ended = runner.job(job.job_id)
+    ended = runner.record(job.job_id)
     assert (ended.state, ended.money) == ("failed", "no")
     assert novita.state.submit_count == 1
 
@@ -143,7 +143,7 @@ def test_all_tries_of_a_submit_fit_into_a_minute(
         delays.append(delay)
         clock.now += delay
     assert delays == [25, 25]
-    assert runner.job(job.job_id).trouble.code == "RateLimited"  # type: ignore[union-attr]
+    assert runner.record(job.job_id).trouble.code == "RateLimited"  # type: ignore[union-attr]
 
 
 def test_an_unknown_outcome_after_a_429_is_not_repeated(
@@ -154,7 +154,7 @@ def test_an_unknown_outcome_after_a_429_is_not_repeated(
     job = runner.submit(request_)
     clock.now += step(runner, job) or 0
     assert step(runner, job) is None
-    assert runner.job(job.job_id).state == "unconfirmed"
+    assert runner.record(job.job_id).state == "unconfirmed"
     assert novita.state.submit_count == 2
 
 
@@ -167,7 +167,7 @@ def test_what_never_left_is_tried_again_and_costs_nothing(
     job, tries = runner.submit(request_), 0
     while (delay := step(runner, job)) is not None:
         tries, clock.now = tries + 1, clock.now + delay
-    ended = runner.job(job.job_id)
+    ended = runner.record(job.job_id)
     assert (tries, ended.state, ended.money) == (4, "failed", "no")
     assert ended.trouble is not None
     assert ended.trouble.code == "NoContact"
@@ -200,7 +200,7 @@ def test_a_key_is_proved_before_anything_is_published(
     runner = still(settings={"publish_to": f"file://{tmp_path}/bucket"})
     job = runner.submit(MotionRequest(picture, clip))
     assert step(runner, job) is None
-    ended = runner.job(job.job_id)
+    ended = runner.record(job.job_id)
     assert (ended.state, ended.money) == ("failed", "no")
     assert not list(tmp_path.glob("bucket/**/*.mp4"))
     assert novita.state.submit_count == 0
@@ -216,7 +216,7 @@ def test_a_host_without_a_balance_is_no_reason_to_stop(
     runner = still()
     job = runner.submit(request_)
     step(runner, job)
-    assert runner.job(job.job_id).state == "queued"
+    assert runner.record(job.job_id).state == "queued"
 
 
 def test_a_key_is_proved_once_in_a_while(
@@ -255,7 +255,7 @@ def test_a_provider_without_a_free_slot_may_be_asked_again(
     job = runner.submit(request_)
     while step(runner, job) is not None:
         pass
-    ended = runner.job(job.job_id)
+    ended = runner.record(job.job_id)
     assert ended.trouble is not None
     assert "send the same request again" in ended.trouble.hint
     assert runner.submit(request_).job_id != job.job_id
@@ -271,7 +271,7 @@ def test_a_task_id_that_comes_after_the_job_was_dismissed_is_kept(
     )
     other = still()
     step(runner, job)
-    kept = other.job(job.job_id)
+    kept = other.record(job.job_id)
     assert (kept.state, kept.task_id) == ("queued", next(iter(novita.state.tasks)))
 
 

@@ -75,14 +75,14 @@ class StandIn:
         self.done.append(("delete", job_id, owner))
         del self.kept[job_id]
 
-    def job(self, job_id: str, *, owner: str | None = None) -> Job:
+    def record(self, job_id: str, *, owner: str | None = None) -> Job:
         job = self.kept.get(job_id)
         if job is None or (owner is not None and job.owner != owner):
             raise NoSuchJob("There is no such job.")
         return job
 
     def history(self, job_id: str, *, after: int = 0) -> list[tuple[int, Event]]:
-        self.job(job_id)
+        self.record(job_id)
         return []
 
     def as_given(self, job: Job) -> MotionRequest:

@@ -1,0 +1,140 @@
+"""A job as those who wait for it hold it: each look reads the store."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kling_utils.errors import StillRunning
+from kling_utils.events import Event
+from kling_utils.values import Job, Quote, Result, Shown, State
+
+if TYPE_CHECKING:
+    from kling_utils.jobs.client import Client
+
+
+class LiveJob(Shown):
+    """A job of a client. Its attributes are those of ``Job``, read at each access; ``record`` is all of them at one moment.
+
+    ``await job`` gives its result, ``async for event in job`` its events. Equal to another handle of the same job. Pickled, it opens the
+    home of its client again.
+    """
+
+    __slots__ = ("_client", "_stopped", "job_id")
+
+    def __init__(self, client: Client, job_id: str) -> None:
+        self._client, self.job_id = client, job_id
+        self._stopped = threading.Event()
+
+    @property
+    def record(self) -> Job:
+        """The job as the store has it now. Raises ``NoSuchJob`` when it was deleted."""
+        return self._client.record(self.job_id)
+
+    @property
+    def state(self) -> State:
+        return self.record.state
+
+    @property
+    def money(self) -> str:
+        """Was money spent: ``no``, ``yes`` or ``unknown``."""
+        return self.record.money
+
+    @property
+    def cost(self) -> Quote | None:
+        """What was quoted for it."""
+        return self.record.cost
+
+    @property
+    def result(self) -> Result:
+        """The result, or the error that says why there is none (yet)."""
+        return self._client.result(self.job_id)
+
+    def wait(
+        self, timeout: float | None = None, *, progress: bool | Callable[[Event], None] = True
+    ) -> Result:
+        """Follow the job to its result. Raises the error that ended or holds it, and ``StillRunning`` after ``timeout`` seconds.
+
+        The job goes on after a time-out, an interrupt or ``stop_watching``.
+        """
+        self._stopped.clear()
+        return self._client.follow(
+            self.job_id, progress=progress, timeout=timeout, stop=self._stopped.is_set
+        )
+
+    def events(self) -> Iterator[Event]:
+        """What has happened and what happens, until the job ends, is in doubt or waits for somebody."""
+        self._stopped.clear()
+        for _, event in self._client.events(self.job_id, stop=self._stopped.is_set):
+            yield event
+
+    def stop_watching(self) -> None:
+        """End ``wait`` and ``events`` of this handle, in whichever thread they run. The job goes on."""
+        self._stopped.set()
+
+    def delete(self) -> None:
+        """Remove the job and its files. Raises ``StillRunning`` for one that is on its way, which may be paid for."""
+        self._client.delete(self.job_id)
+
+    def resume(self) -> LiveJob:
+        """Go on with a job that stopped; never sends twice."""
+        self._client.resume(self.job_id)
+        return self
+
+    def __await__(self) -> Generator[Any, None, Result]:
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> Result:
+        try:
+            return await asyncio.to_thread(self.wait, progress=False)
+        except asyncio.CancelledError:
+            self.stop_watching()
+            raise
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        events = self.events()
+        try:
+            while (event := await asyncio.to_thread(next, events, None)) is not None:
+                yield event
+        finally:
+            self.stop_watching()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.record, name)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LiveJob | Job) and other.job_id == self.job_id
+
+    def __hash__(self) -> int:
+        return hash(self.job_id)
+
+    def __str__(self) -> str:
+        return str(self.record)
+
+    def __repr__(self) -> str:
+        return repr(self.record)
+
+    def _repr_html_(self) -> str:
+        return self.record._repr_html_()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _opened, (self._client.home.root, self.job_id)
+
+
+def _opened(home: Path, job_id: str) -> LiveJob:
+    from kling_utils.jobs.client import Client
+
+    return LiveJob(Client(home=home), job_id)
+
+
+def still_running(job: Job, seconds: float | None) -> StillRunning:
+    """The error of a wait that ended before the job did."""
+    told = f"The job is {job.state}" + (f" after {seconds:g} s." if seconds is not None else ".")
+    error = StillRunning(told, hint="It goes on; wait for it again.", money=job.money)
+    error.job_id, error.task_id = job.job_id, job.task_id
+    return error
