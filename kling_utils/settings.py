@@ -1,7 +1,7 @@
 """The settings: the only reader of the environment.
 
 Owns names, defaults and forms of every setting, and how a key is cleaned. Refuses to know what they are used for. Read once, by
-``load()``; blank means unset. The README's table is compared with this file by a test.
+``load()``; blank means unset. The table of docs/settings.md is compared with this file by a test.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def clean_key(text: str) -> SecretStr:
 
 
 class Settings(BaseSettings):
-    """Everything that the environment decides. The description of each field is its line in the README."""
+    """Everything that the environment decides. The description of each field is its line in docs/settings.md."""
 
     model_config = SettingsConfigDict(
         env_ignore_empty=True, frozen=True, extra="ignore", hide_input_in_errors=True

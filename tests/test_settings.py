@@ -12,7 +12,7 @@ import pytest
 from kling_utils.errors import SettingError
 from kling_utils.settings import Settings, clean_key, load, unknown_variables, variable
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+TABLE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
 
 
 @pytest.mark.parametrize(
@@ -106,8 +106,8 @@ def test_what_counts_as_hosted(given: dict[str, object], hosted: bool) -> None:
     assert load(**given).hosted is hosted
 
 
-def test_every_setting_is_in_the_readme_with_its_description() -> None:
-    rows = re.findall(r"^\| `([A-Z_]+)` \| (.+?) \| (.*?) ?\|$", README.read_text("utf-8"), re.M)
+def test_every_setting_is_in_the_table_with_its_description() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (.+?) \| (.*?) ?\|$", TABLE.read_text("utf-8"), re.M)
     assert rows == [
         (variable(name), info.description, usual(info.default))
         for name, info in Settings.model_fields.items()

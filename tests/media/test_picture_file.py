@@ -524,7 +524,7 @@ def test_a_real_photo_of_wide_colours_is_named(shared_media: Path) -> None:
     assert probe_image(shared_media / "image" / "portrait_woman.png").profile == name
 
 
-def test_the_readme_has_the_limits() -> None:
-    readme = Path(__file__).resolve().parents[2].joinpath("README.md").read_text("utf-8")
+def test_the_page_of_checks_has_the_limits() -> None:
+    page = Path(__file__).resolve().parents[2].joinpath("docs/checks.md").read_text("utf-8")
     told = f"more than {MAX_PIXELS // 10**6} megapixels, or one that takes more than {MAX_MEMORY // 10**6} MB"
-    assert told in readme
+    assert told in page
