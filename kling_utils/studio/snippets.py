@@ -21,24 +21,19 @@ _VIDEO = "https://example.com/"
 def python(job: Job) -> str:
     """A program that asks for the same."""
     return (
-        "from kling_utils import Client, MotionRequest\n\n"
+        "import kling_utils as kling\n\n"
         "# Set NOVITA_API_KEY for a Kling result; without it, a free local draft is made.\n"
-        f"request = {_request(job)}\n\n"
-        "with Client() as client:\n"
-        "    result = client.run(request)  # run again, it is not paid again; again=True makes another take\n"
-        "print(result.video)\n"
+        f"result = kling.run({_request(job)})\n"
+        "print(result.video)  # run again, it is not paid again; again=True makes another take\n"
     )
 
 
 def cell(job: Job) -> str:
     """The same for a notebook: reference and result on the stage."""
     return (
-        "from kling_utils import Client, MotionRequest, Stage\n\n"
-        f"request = {_request(job)}\n"
-        "client = Client()\n"
-        "print(client.quote(request))\n"
-        "result = client.run(request)  # run again, it is not paid again; again=True makes another take\n"
-        "Stage(result)\n"
+        "import kling_utils as kling\n\n"
+        f"result = kling.run({_request(job)})\n"
+        "result.stage()  # run again, it is not paid again; again=True makes another take\n"
     )
 
 
@@ -66,7 +61,7 @@ def _request(job: Job) -> str:
     lines += [
         f"    {name}={value!r}," for name, value in parameters(job.request).items() if value != ""
     ]
-    return "MotionRequest(\n" + "\n".join(lines) + "\n)"
+    return "\n" + "\n".join(lines) + "\n"
 
 
 def _plain(name: str) -> str:

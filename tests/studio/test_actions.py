@@ -337,7 +337,7 @@ def test_as_python_it_is_one_request_with_the_typed_texts(job: Make) -> None:
         calls = [
             n
             for n in ast.walk(ast.parse(text))
-            if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "MotionRequest"
+            if isinstance(n, ast.Call) and getattr(n.func, "attr", "") == "run"
         ]
         named = {k.arg: ast.literal_eval(k.value) for k in calls[0].keywords}
         assert named["prompt"] == HOSTILE
