@@ -296,6 +296,22 @@ def test_the_empty_page_fits_and_is_named(
     assert watched.complaints == []
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_what_is_chosen_is_seen_under_the_pointer(
+    watched: Watched, empty: Served, theme: str
+) -> None:
+    page = watched.page
+    page.goto(f"{empty.url}/?__theme={theme}")
+    page.wait_for_selector("#history .gallery-label >> text=Your videos")
+    for chosen in ("#orientation", "#model", "#sound"):
+        box = page.locator(f"{chosen} input:checked")
+        colours = "e => [getComputedStyle(e).backgroundColor, getComputedStyle(e).borderColor]"
+        before = box.evaluate(colours)
+        box.hover()
+        assert box.evaluate("e => e.matches(':hover')"), "or this looks at nothing"
+        assert box.evaluate(colours) == before, chosen
+
+
 def test_a_refusal_is_explained_beside_the_button(
     watched: Watched, empty: Served, shared_media: Path
 ) -> None:

@@ -30,8 +30,9 @@ function apply() {
   root.hidden = !items.length;
   offered(items);
   if (v.job_id !== job) { job = v.job_id; given = 0; }
-  const item = items.find((i) => i.id === v.busy);
+  const item = items.find((i) => i.id === v.busy), begun = work.hidden && item;
   work.hidden = !item;
+  if (begun) work.scrollIntoView({ block: 'nearest' });                     // it stands below all offers
   list.querySelectorAll('button').forEach((b) => { b.disabled = !!item; b.classList.toggle('is-busy', b.dataset.kind === v.busy); });
   if (item) {
     const known = v.progress !== null && v.progress !== undefined, bar = $('.exports-bar');
@@ -47,7 +48,10 @@ function apply() {
     const link = document.createElement('a');
     link.href = v.file.url; link.download = v.name; link.textContent = v.name;
     said.append(link);
-    if (given !== v.stamp) { given = v.stamp; save(v); }                    // asked for: it is saved at once, and once
+    if (given !== v.stamp) {                                                // asked for: it is saved at once, and once
+      given = v.stamp; save(v);
+      said.scrollIntoView({ block: 'nearest' });
+    }
   }
 }
 $('.exports-stop').addEventListener('click', () => trigger('halt', {}));
