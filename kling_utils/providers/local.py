@@ -191,9 +191,9 @@ class LocalProvider:
     def _eta(self, run: _Run, duration: float) -> float:
         """Seconds to the end, by the render's own pace, or by that of the last ones."""
         gone = max(0.0, self._clock() - run.started)
-        if run.progress >= TELLING:
-            return max(1.0, gone * (1 - run.progress) / run.progress)
-        return max(1.0, duration * self._speed() - gone)
+        own = run.progress >= TELLING
+        whole = gone / run.progress if own else duration * self._speed()
+        return float(max(1, round(whole - gone)))
 
 
 def _attempts(folder: Path) -> int:
@@ -204,5 +204,6 @@ def _attempts(folder: Path) -> int:
 
 
 def _count(folder: Path, attempts: int) -> None:
+    path = folder / "attempts"
     with contextlib.suppress(OSError):
-        (folder / "attempts").write_text(str(max(0, attempts)), "ascii")
+        path.write_text(str(attempts), "ascii") if attempts > 0 else path.unlink(missing_ok=True)

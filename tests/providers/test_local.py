@@ -96,7 +96,7 @@ def test_progress_never_goes_back_and_tells_when_it_ends(
     provider, asked = start(clock=lambda: now[0]), job()
     first = provider.poll(asked)
     assert first.status == "processing"
-    assert first.eta == 3 * 2.5
+    assert first.eta == round(3 * 2.5)
     status = polled(provider, asked, "processing", least=60)
     now[0] += 6
     status = provider.poll(asked)
