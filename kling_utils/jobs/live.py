@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
@@ -121,6 +122,27 @@ class LiveJob(Shown):
 
     def _repr_html_(self) -> str:
         return self.record._repr_html_()
+
+    def _ipython_display_(self) -> None:
+        """The card of the job, which follows it until it ends or waits for somebody."""
+        from IPython.display import display
+
+        shown = display(self._shown(), raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        if shown is not None:
+            watch = threading.Thread(target=self._follow_card, args=(shown,), daemon=True)
+            watch.start()
+
+    def _shown(self) -> dict[str, str]:
+        return {"text/plain": repr(self), "text/html": self._repr_html_()}
+
+    def _follow_card(self, shown: Any) -> None:
+        """Update what is shown, a second at the earliest after the last time. A closed client or a deleted job ends it."""
+        before = self._shown()
+        with contextlib.suppress(Exception):  # nobody would see it
+            while not (self.done or self.waits_for or self.state == "unconfirmed"):
+                self._client.pause(1.0)
+                if (now := self._shown()) != before:
+                    shown.update(before := now, raw=True)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _opened, (self._client.home.root, self.job_id)

@@ -265,7 +265,7 @@ class Steps:
             return min(self._pace.late, self._wait(job, None) * 2)
         except KeyRefused as error:
             raise CannotServe(
-                f"The key was refused: {error.words or error.message}",
+                f"The key was refused: {(error.words or error.message).rstrip('.')}.",
                 hint="Give a key of the same account; the job is kept.",
                 waits_for="key",
                 money=job.money,

@@ -150,6 +150,10 @@ class Views(Checks):
         self._store.get(job_id)
         return self._store.log(job_id)
 
+    def pause(self, seconds: float) -> None:
+        """Until a job of this process changes, at most ``seconds``."""
+        self._store.wait(seconds)
+
     def now(self) -> float:
         """Unix time by this runner's clock."""
         return self._clock()

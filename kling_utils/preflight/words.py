@@ -20,7 +20,7 @@ class Text:
     grace: str = ""
 
 
-_FIT = "“Fix all” on the page, run --fit or fit=True does it for you."  # all three doors show it
+_FIT = "A repair (fit) does it for you."
 _MEGABYTES = "It may be refused, as Novita does not say which of the two megabytes it counts in: make it a little smaller."
 _NAME = Text(
     "",

@@ -128,6 +128,24 @@ def test_a_handle_is_pickled_and_prints_as_one_line(
     again._client.close()
 
 
+def test_the_card_of_a_job_follows_it_to_its_end(
+    client: kling.Client, files: tuple[Path, Path], engine: FakeEngine
+) -> None:
+    engine.mode("gate")
+    job, cards = client.submit(*files), list[dict[str, str]]()
+
+    class Shown:
+        def update(self, data: dict[str, str], *, raw: bool) -> None:
+            cards.append(data)
+            engine.open()
+
+    job._follow_card(Shown())
+    assert job.done
+    assert len(cards) >= 2
+    assert job.job_id in cards[0]["text/html"]
+    assert "succeeded" in cards[-1]["text/plain"]
+
+
 def test_what_is_there_already_is_returned_and_again_makes_another(
     client: kling.Client, files: tuple[Path, Path]
 ) -> None:
