@@ -1,6 +1,6 @@
 """What the command ``fit`` says of a plan.
 
-Owns the names that a repaired file may have. Refuses to know how a file is mended.
+Owns the names that a repaired file may have.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The command line's words: the options that commands share, and how a command ends: as an exit code, as JSON, for people on stderr.
 
-Owns what ``--json`` says, the exit codes, where a file may be written, and how a report reads in a terminal. Refuses to know
-the commands and the runner.
+Owns what ``--json`` says, the exit codes, where a file may be written, and how a report reads in a
+terminal.
 """
 
 from __future__ import annotations

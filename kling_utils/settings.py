@@ -1,7 +1,7 @@
 """The settings: the only reader of the environment.
 
-Owns names, defaults and forms of every setting, and how a key is cleaned. Refuses to know what they are used for. Read once, by
-``load()``; blank means unset. The table of docs/settings.md is compared with this file by a test.
+Owns names, defaults and forms of every setting, and how a key is cleaned. Read once, by ``load()``;
+blank means unset. The table of docs/settings.md is compared with this file by a test.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The nouns: frozen values that every other room speaks in, and nothing else.
 
-Owns what a request, a finding, a quote and a job *are*, and the few constants that rooms on several floors need. Refuses to know files,
-networks, databases and the environment.
-Units: seconds for time, bytes for size, ``Fraction`` for frame rates, ``Decimal`` for money. Sizes are as displayed.
+Owns what a request, a finding, a quote and a job *are*, and the few constants that rooms on several
+floors need. Units: seconds for time, bytes for size, ``Fraction`` for frame rates, ``Decimal`` for
+money. Sizes are as displayed.
 """
 
 from __future__ import annotations

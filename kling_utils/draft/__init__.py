@@ -1,4 +1,4 @@
-"""Motion transfer on the CPU, at draft quality: one picture and one clip in, a video out. Refuses to know jobs, servers and wires."""
+"""Motion transfer on the CPU, at draft quality: one picture and one clip in, a video out."""
 
 from kling_utils.draft.errors import EngineError
 from kling_utils.draft.transfer import Progress, Rendered, render

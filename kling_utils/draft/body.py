@@ -1,6 +1,6 @@
 """Whole and half bodies as a puppet: every part of the still a skinned mesh, drawn from back to front.
 
-Owns how parts are textured, weighted and drawn. Refuses to know clips, nets and how a pose was found.
+Owns how parts are textured, weighted and drawn.
 """
 
 from __future__ import annotations

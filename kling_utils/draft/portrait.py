@@ -1,6 +1,6 @@
 """A head and shoulders as one mesh: landmarks inside the face, a regular grid over hair, neck and shoulders; and a painted mouth.
 
-Owns how a portrait is bent and drawn. Refuses to know clips and nets.
+Owns how a portrait is bent and drawn.
 """
 
 from __future__ import annotations

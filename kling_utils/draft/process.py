@@ -1,7 +1,8 @@
 """One draft in a process of its own: started, listened to, and never outliving its use.
 
-Owns how the engine's process is started, how its lines are read and how it is ended. Refuses to know tasks, files' names and HTTP.
-The process gets one JSON line on stdin, which then stays open: its end tells the process that we are gone, however we went.
+Owns how the engine's process is started, how its lines are read and how it is ended. The process
+gets one JSON line on stdin, which then stays open: its end tells the process that we are gone,
+however we went.
 """
 
 from __future__ import annotations

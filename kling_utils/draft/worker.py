@@ -1,9 +1,8 @@
 """One render in a process of its own, which may crash or be killed without taking the server along.
 
-``python -m kling_utils.draft.worker`` reads one JSON line (the job) from stdin and writes JSON lines to stdout:
-``{"progress", "stage"}`` as it goes, and last ``{"done": {...}}`` or ``{"failed": "<reason>"}``. When stdin closes, its parent is
-gone, and it ends at once.
-Refuses to know tasks, the server and its files' names.
+``python -m kling_utils.draft.worker`` reads one JSON line (the job) from stdin and writes JSON
+lines to stdout: ``{"progress", "stage"}`` as it goes, and last ``{"done": {...}}`` or ``{"failed":
+"<reason>"}``. When stdin closes, its parent is gone, and it ends at once.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Characters and motions to begin with, drawn by ``scripts/draw_examples.py``: no photograph, nobody's likeness.
 
-Owns their paths and their words. Refuses to know what is done with them.
+Owns their paths and their words.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Where a job's provider is, and with whose key: decided anew at each call.
 
-Owns visitors' keys, which live in this memory for as long as their job needs them and nowhere else. Refuses to know what is sent.
+Owns visitors' keys, which live in this memory for as long as their job needs them and nowhere else.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The audit of a job's result: measured once, kept beside the result, read by whoever shows it.
 
-Owns the file. Refuses to let it fail anything: a result that cannot be measured is a result all the same.
+Owns the file. A result that cannot be measured is a result all the same.
 """
 
 from __future__ import annotations

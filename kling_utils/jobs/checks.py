@@ -1,6 +1,6 @@
 """What can be known, and mended, before anything is sent: findings, cost, repairs, the balance. Nothing here makes a job.
 
-Owns how the home, the wire and the rules are put together for a process. Refuses to know jobs: ``runner`` adds them.
+Owns how the home, the wire and the rules are put together for a process.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The use case: the one façade that app, notebook and command line call.
 
-Owns the order of steps that make a job (check, find twins, keep copies, write the row) and how a job is followed. What is known before
-is ``checks``, what happens afterwards ``steps``, when it happens ``watcher``. Refuses to know how anything is shown.
+Owns the order of steps that make a job (check, find twins, keep copies, write the row) and how a
+job is followed. What is known before is ``checks``, what happens afterwards ``steps``, when it
+happens ``watcher``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What one process writes down about a job between two looks, and what it only remembers.
 
-Owns how a note, a doubt and an end are put into the store, and that files are taken back before an end is told. Refuses to know when it
-is time for any of them.
+Owns how a note, a doubt and an end are put into the store, and that files are taken back before an
+end is told.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Is everything there that a job will need? Asked before one needs it: the home, ffmpeg, the models, the key, every way to publish.
 
-Owns the questions and their words. Refuses to repair anything. Nothing here costs money; a way to publish is tried with a small test file,
-which is taken back.
+Owns the questions and their words. Nothing here costs money; a way to publish is tried with a small
+test file, which is taken back.
 """
 
 from __future__ import annotations

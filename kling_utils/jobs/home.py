@@ -1,4 +1,4 @@
-"""Where files lie under the home, and which are swept. Refuses to know what is in them."""
+"""Where files lie under the home, and which are swept."""
 
 from __future__ import annotations
 

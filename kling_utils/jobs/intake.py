@@ -1,6 +1,6 @@
 """What comes before a job: files and addresses are measured, and checked against the rules. Nothing here costs anything or is sent.
 
-Owns the measuring of inputs, once for each content, and the fingerprint. Refuses to know states and providers' answers.
+Owns the measuring of inputs, once for each content, and the fingerprint.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A new job: its own copies of both files, its price and length, its row. All of it, or nothing.
 
-Owns what a job is made of. Refuses to know why it is made and what happens to it.
+Owns what a job is made of.
 """
 
 from __future__ import annotations

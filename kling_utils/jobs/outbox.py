@@ -1,6 +1,6 @@
 """What the provider is given of a job's files, and taking it back when the job has ended.
 
-Owns which way each file goes, and that nothing is taken from under another job. Refuses to submit, and to know states beyond "ended".
+Owns which way each file goes, and that nothing is taken from under another job.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where a job stands, as the error or the sentence that a person gets. Owns the words; refuses to change anything."""
+"""Where a job stands, as the error or the sentence that a person gets. Owns the words."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Jobs that stand still, are in doubt, or were lost sight of: what a person may do about them. Nothing here sends twice by itself.
 
-Owns the ways on. Refuses to know how a job is made and in which order its steps come: ``runner`` has them.
+Owns the ways on.
 """
 
 from __future__ import annotations

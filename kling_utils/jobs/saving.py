@@ -1,6 +1,6 @@
 """The result onto this disk: fetched, made playable, and looked at. Whatever is there already is not fetched again.
 
-Owns the names of a result in its job's folder. Refuses to know states: ``steps`` says what a failure here means for a job.
+Owns the names of a result in its job's folder.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The tables, their version, and how a database is opened. Refuses to know what the columns mean to anyone."""
+"""The tables, their version, and how a database is opened."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What one look at a job does: publish and submit, poll, save. The state says which; each state is written before the act it names.
 
-Owns what the answers of a provider mean for a job. Refuses to know when it is called again (the watcher's business) and who asked
-(the runner's). Errors of the network never end a job: only the provider's own "failed", or a task or link that is gone, does.
+Owns what the answers of a provider mean for a job. Errors of the network never end a job: only the
+provider's own "failed", or a task or link that is gone, does.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The job store: rows, their events, and who works on them. Every change of a job and the events that tell of it are one transaction.
 
-Owns persistence and the rules that only a database can hold: one unfinished job for one request, one worker for one job. Refuses to
-know what the states lead to.
+Owns persistence and the rules that only a database can hold: one unfinished job for one request,
+one worker for one job.
 """
 
 from __future__ import annotations

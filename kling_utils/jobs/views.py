@@ -1,6 +1,6 @@
 """Jobs as they are: looked up, followed, and what came of them. Nothing here makes or changes one.
 
-Owns how a job is followed from any process. Refuses to know the order of steps: ``runner`` adds what makes and changes jobs.
+Owns how a job is followed from any process.
 """
 
 from __future__ import annotations

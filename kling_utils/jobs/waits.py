@@ -1,6 +1,6 @@
 """How long jobs take here: learned from the jobs that this home has finished.
 
-Owns the arithmetic. Refuses to guess: with too few jobs of the same kind there is no expectation.
+Owns the arithmetic.
 """
 
 from __future__ import annotations

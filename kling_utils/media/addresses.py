@@ -1,6 +1,7 @@
 """Which addresses may be fetched, and how an address is shown.
 
-Owns the policy: schemes, ports, public networks only, and the sites that serve pages instead of files. Refuses to open connections.
+Owns the policy: schemes, ports, public networks only, and the sites that serve pages instead of
+files.
 """
 
 from __future__ import annotations

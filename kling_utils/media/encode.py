@@ -1,7 +1,6 @@
 """A clip made anew: H.264, yuv420p, constant rate, square pixels, upright, with AAC beside it; or its packets in a new wrapping.
 
-Owns filters and encoder settings, and that sound and picture stay together. Refuses to know what anybody allows: a ``Recipe`` says what to
-make, ``sized`` makes it fit a size.
+Owns filters and encoder settings, and that sound and picture stay together.
 """
 
 from __future__ import annotations

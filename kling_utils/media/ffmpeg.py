@@ -1,7 +1,7 @@
 """The one door to the bundled ffmpeg.
 
-Owns how ffmpeg is called: argument lists, never a shell; formats and protocols from a white list; a time-out; no stdin that waits.
-Refuses to know what is done with the frames.
+Owns how ffmpeg is called: argument lists, never a shell; formats and protocols from a white list; a
+time-out; no stdin that waits.
 """
 
 from __future__ import annotations

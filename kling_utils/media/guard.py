@@ -1,8 +1,9 @@
 """A GET to a stranger's address, safely.
 
-Owns how an address that somebody typed is fetched: looked up once, every answer public, connected to exactly that address with the
-name's own certificate, every redirect checked anew, and the bytes capped, timed and looked at. Never sends a key, a cookie or anything
-from ``~/.netrc``. Refuses to know what the file is for. Address policy: ``addresses``. Source of the pinning: ``HTTPAdapter`` of requests.
+Owns how an address that somebody typed is fetched: looked up once, every answer public, connected
+to exactly that address with the name's own certificate, every redirect checked anew, and the bytes
+capped, timed and looked at. Never sends a key, a cookie or anything from ``~/.netrc``. Address
+policy: ``addresses``. Source of the pinning: ``HTTPAdapter`` of requests.
 """
 
 from __future__ import annotations

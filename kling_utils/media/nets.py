@@ -1,8 +1,8 @@
 """The small neural nets that find and follow people, run without the framework they come from.
 
-Owns how a vendored tflite file is loaded and called, and the arithmetic around it: crops, letter boxes, single-shot detections.
-Refuses to know what a person is (``pose`` does) and where frames come from.
-Two backends with the same numbers out: LiteRT when it can be imported, else OpenCV's own tflite importer (about 2.5 times slower).
+Owns how a vendored tflite file is loaded and called, and the arithmetic around it: crops, letter
+boxes, single-shot detections. Two backends with the same numbers out: LiteRT when it can be
+imported, else OpenCV's own tflite importer (about 2.5 times slower).
 """
 
 from __future__ import annotations

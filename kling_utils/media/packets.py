@@ -1,7 +1,7 @@
 """Packets of a file: read from ffmpeg's ``framecrc`` table as it comes, and what they tell about time.
 
-Owns the reading of the table, in 25 bytes a packet, and exact length, frames, rate, and whether the rate varies. Refuses to know files and
-how the table came about.
+Owns the reading of the table, in 25 bytes a packet, and exact length, frames, rate, and whether the
+rate varies.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Pictures turned into plain ones: upright, 8-bit sRGB, nothing see-through, no metadata; padded, cropped, scaled, saved within a size.
 
-Owns pixels and how they are saved. Refuses to know limits: sizes and bytes are told.
+Owns pixels and how they are saved.
 """
 
 from __future__ import annotations

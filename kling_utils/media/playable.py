@@ -1,4 +1,4 @@
-"""What a browser plays, and how a file is made so. Owns containers and codecs of the web; refuses to know whose video it is."""
+"""What a browser plays, and how a file is made so. Owns containers and codecs of the web."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """People in frames: 33 points of a body (BlazePose) and 468 of a face (face mesh), found once and then followed.
 
-Owns the two trackers and ``follow``, which turns frames into a ``PoseTrack``. Refuses to know files, retargeting and drawing.
-Frames are BGR bytes; points are in pixels of the frame they were found in. A tracker belongs to one thread and one clip.
+Owns the two trackers and ``follow``, which turns frames into a ``PoseTrack``. Frames are BGR bytes;
+points are in pixels of the frame they were found in. A tracker belongs to one thread and one clip.
 """
 
 from __future__ import annotations

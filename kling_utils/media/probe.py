@@ -1,7 +1,7 @@
 """What a clip really is: ``probe_video``; ``probe_image`` for pictures is offered here as well.
 
-Owns measuring: format from the bytes, size as displayed, exact length and rate from the packets, a hash. Each file is read once.
-Refuses to know what anybody's limits are, and to trust a file's name.
+Owns measuring: format from the bytes, size as displayed, exact length and rate from the packets, a
+hash. Each file is read once.
 
 Facts come from ffmpeg's table of packets and from decoded pictures where they can, and from its description of the header where only that
 has them (codec, colours, display matrix). PyAV would give them as values, but in a process that can be ended it takes 80 ms a clip.

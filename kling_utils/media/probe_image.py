@@ -1,6 +1,6 @@
 """What a picture really is: ``probe_image``.
 
-Owns measuring: format from the bytes, size as displayed, a hash. Refuses to know what anybody's limits are, and to trust a file's name.
+Owns measuring: format from the bytes, size as displayed, a hash.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Processes that we start: none of them outlives this one, however it went, and all can be ended at once.
 
-Owns starting and ending. Refuses to know what the processes do.
+Owns starting and ending.
 """
 
 from __future__ import annotations

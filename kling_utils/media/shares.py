@@ -1,8 +1,8 @@
 """Share links of file hosts: the page around a file, and the address of the file itself where the host has one.
 
-Owns which hosts are known and how their links are rewritten. Refuses to fetch: whether the rewritten address serves the file is seen
-when it is looked at. Forms: Google Drive's own download host, Dropbox's ``dl=1`` (its help pages), OneDrive's shares API (Microsoft's
-reference), SharePoint's ``download=1``. A folder has no direct form.
+Owns which hosts are known and how their links are rewritten. Forms: Google Drive's own download
+host, Dropbox's ``dl=1`` (its help pages), OneDrive's shares API (Microsoft's reference),
+SharePoint's ``download=1``. A folder has no direct form.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A clip made anew so that it fills a size and never exceeds it: in one pass that is steered, in two where that cannot hit the size.
 
-Owns how quality is found for a number of bytes. Refuses to know whose limit it is and what the clip is for.
+Owns how quality is found for a number of bytes.
 
 A few short windows, encoded twice, tell how many bytes the clip needs at a quality. Then it is encoded in pieces of falling length, each
 at the quality that what is left of the budget allows by then; the pieces are joined without another encoding. The last piece is short, so

@@ -1,6 +1,6 @@
 """What a file is, told from its first bytes.
 
-Owns the signatures of pictures, clips, sound and text. Refuses to know whether such a file is wanted, and never trusts a name.
+Owns the signatures of pictures, clips, sound and text.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What is inside a clip that the probe does not need and an encoder does: colours, sound, when each stream begins, every packet.
 
-Owns the second look at a clip: one start of ffmpeg that decodes nothing. Refuses to know limits and what will be made of the clip.
+Owns the second look at a clip: one start of ffmpeg that decodes nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Small pictures from a clip, for choosing where it begins. Owns how they are found fast; refuses to know what is chosen."""
+"""Small pictures from a clip, for choosing where it begins. Owns how they are found fast."""
 
 from __future__ import annotations
 

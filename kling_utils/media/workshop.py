@@ -1,6 +1,6 @@
 """A place for unfinished work beside where it will lie: a hidden folder that is gone when the work is done, stopped or killed.
 
-Owns temporary names and who may sweep them. Refuses to know what is made there.
+Owns temporary names and who may sweep them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Measured files against the table of limits: every finding at once, passes included.
 
-Owns which measured value belongs to which rule. Refuses to open a file, and to know a number or a sentence: ``limits`` and
-``words`` have them.
+Owns which measured value belongs to which rule.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Any photo and any clip made legal: ``plan_fit`` says what would be done and what it costs, ``fit`` does it and checks the new files.
 
-Owns the order of things and the promise: never over the original, never behind the user's back, the least change that makes it legal,
-nothing half done under a final name. Refuses to know pixels (``media``) and which change answers which rule (``fit_image``, ``fit_video``).
+Owns the order of things and the promise: never over the original, never behind the user's back, the
+least change that makes it legal, nothing half done under a final name.
 
     plan = plan_fit(report)          # nothing is written; print(plan) tells all of it
     fitted = fit(plan, folder)       # new files beside each other in the folder

@@ -1,7 +1,6 @@
 """The picture's half of fit: which change answers which finding, and the making of it.
 
-Owns the geometry: how much ground is added, where it is cut, how far it is enlarged. Refuses to know how pixels are turned and saved:
-that is ``media.pictures``.
+Owns the geometry: how much ground is added, where it is cut, how far it is enlarged.
 """
 
 from __future__ import annotations

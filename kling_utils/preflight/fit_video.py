@@ -1,6 +1,6 @@
 """The clip's half of fit: which change answers which finding, whether packets can be kept, and the making of it.
 
-Owns decisions: length, rate, size, copy or encode. Refuses to know filters and encoders: they are ``media.encode`` and ``media.sized``.
+Owns decisions: length, rate, size, copy or encode.
 """
 
 from __future__ import annotations

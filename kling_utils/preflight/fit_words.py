@@ -1,6 +1,6 @@
 """The words of fit: for each step what is done and what it costs, and for what cannot be done why, and what else to do.
 
-Owns sentences only, so that another language is another copy of this file. Refuses to know numbers: they are filled in.
+Owns sentences only, so that another language is another copy of this file.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The one table of limits: what may be sent, and who says so.
 
-Owns every number of the checks; their words are in ``words``. Refuses to know how anything is measured.
-Novita's documented rules are errors; Kling's own, stricter ones are warnings; what nobody documents is a warning at most.
+Owns every number of the checks; their words are in ``words``. Novita's documented rules are errors;
+Kling's own, stricter ones are warnings; what nobody documents is a warning at most.
 """
 
 from __future__ import annotations

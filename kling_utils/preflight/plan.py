@@ -1,6 +1,6 @@
 """What a repair is before it is done, and after: choices, steps, plan, result.
 
-Owns the values that the two halves of fit share. Refuses to open a file and to know a number.
+Owns the values that the two halves of fit share.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a request will cost: measured seconds times an editable rate, and what is not known about it.
 
-Owns the rate card and the arithmetic of seconds. Refuses to present an estimate as a fact: Novita publishes no price for this model.
+Owns the rate card and the arithmetic of seconds.
 """
 
 from __future__ import annotations

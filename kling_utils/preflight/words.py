@@ -1,7 +1,6 @@
 """The words of the checks: a title and a next step for each code, and plain names for what the probes report.
 
-Owns sentences only, so that another language is another copy of this file. Refuses to know numbers: ``{low}``, ``{high}`` and
-``{seconds}`` are filled in from the table of limits.
+Owns sentences only, so that another language is another copy of this file.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The wire: calls, downloads and their failures, and how a local file gets an address. Refuses to know jobs and stores."""
+"""The wire: calls, downloads and their failures, and how a local file gets an address."""

@@ -1,6 +1,6 @@
 """What the provider's refusals and failures mean, and what to do about each: one table for reasons, one for failure texts.
 
-Owns the words. Sources: the provider's error pages, and texts that users of this model published. Refuses to know how an answer came.
+Owns the words. Sources: the provider's error pages, and texts that users of this model published.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Novita's contract for Kling V3.0 Motion Control: the only reader of the wire.
 
-Owns routes, fields and the lenient reading of answers, which vary. Refuses to know repeats and connections (``transport``), what a refusal
-means (``failures``), and jobs. Sources: the provider's pages, and captures that users published.
+Owns routes, fields and the lenient reading of answers, which vary. Sources: the provider's pages,
+and captures that users published.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How the provider gets at an input: the ways to an address, and the look at it before money is spent.
 
-Owns the choice among the ways. Refuses to know jobs and limits: what a clip may be was checked before.
+Owns the choice among the ways.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The result against the reference and the request: what came, and what it probably means.
 
-Owns the rules and their numbers; their words are in ``words``. Looks at each file once. Refuses to judge how well the motion was
-followed (that takes pose tracks) and never says that a result is bad: findings are warnings at most, since it exists and was paid for.
+Owns the rules and their numbers; their words are in ``words``. Looks at each file once.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Reference and result in one file that people can send: a film, an animation, a contact sheet or a still.
 
-Owns which file is made from what, under which size, and that it appears whole or not at all. Refuses to know how it is drawn
-(``layout``, ``labels``, ``sheet``), composed (``graph``) and encoded (``encode``), and what plays in a page: that is ``show``.
+Owns which file is made from what, under which size, and that it appears whole or not at all.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What kinds of files a comparison can be, how each is encoded, and how one is kept under a size.
 
-Owns encoder settings and the search for what fits. Refuses to know what is in the picture.
+Owns encoder settings and the search for what fits.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """ffmpeg's filter graphs for comparisons: one graph for each file.
 
-Owns time (one constant rate, the shorter clip holds its last frame, sound in step with its picture) and colour (every clip is brought
-to one matrix and range, so that a difference of colour is one of the pictures and not of their tags). Refuses to know encoders.
+Owns time (one constant rate, the shorter clip holds its last frame, sound in step with its picture)
+and colour (every clip is brought to one matrix and range, so that a difference of colour is one of
+the pictures and not of their tags).
 """
 
 from __future__ import annotations

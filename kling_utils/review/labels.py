@@ -1,6 +1,6 @@
 """The strip of names above the pictures, drawn with Pillow, because not every ffmpeg can draw text and none knows where fonts lie.
 
-Owns how a caption looks and that hostile text stays text. Refuses to know what is compared.
+Owns how a caption looks and that hostile text stays text.
 """
 
 from __future__ import annotations

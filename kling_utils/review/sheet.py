@@ -1,6 +1,6 @@
 """The contact sheet: twelve aligned pairs of frames with their times, as one picture.
 
-Owns where the cells lie and which moments are shown. Refuses to know how a file is written.
+Owns where the cells lie and which moments are shown.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How loud a clip is over time, and how far one clip's sound lies from another's.
 
-Owns envelopes and their cross-correlation. Refuses to know what the sound is: music, speech, steps.
+Owns envelopes and their cross-correlation.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The words of the audit: a title for each rule, and what each outcome probably means and what to do about it.
 
-Owns sentences only, so that another language is another copy of this file. Refuses to know numbers: braces are filled in by ``audit``.
+Owns sentences only, so that another language is another copy of this file.
 """
 
 from __future__ import annotations

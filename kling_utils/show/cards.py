@@ -1,8 +1,9 @@
 """Values as HTML cards, for notebooks (``_repr_html_``) and for the app.
 
-Owns the look of a report, a quote, a job, a result and an error. Refuses to know gradio, the store and the network. Everything that
-is written into HTML goes through ``escape``: file names and the provider's words are strangers' text. The plain-text forms are the values'
-own ``__str__``. Colours are taken from the text colour around a card, so that it reads on light and on dark pages.
+Owns the look of a report, a quote, a job, a result and an error. Everything that is written into
+HTML goes through ``escape``: file names and the provider's words are strangers' text. The
+plain-text forms are the values' own ``__str__``. Colours are taken from the text colour around a
+card, so that it reads on light and on dark pages.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The stage in a notebook's cell: the offline page, in a frame of its own, over small copies of the clips.
 
-Owns the frame and which clips stand in it. Refuses to embed the originals: a notebook must stay a file that opens.
+Owns the frame and which clips stand in it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The stage as one file that people can send: both clips inside, no server, no network.
 
-Owns the page around the stage, and how files travel in it. Refuses to know how the stage works, and who asked for the page. Nothing is
-written into HTML or script: names and motion are a block of JSON, files are blocks of base64, neither of which a browser runs; the page's
-own policy allows its one script by hash, and forbids every address that is not inside it.
+Owns the page around the stage, and how files travel in it. Nothing is written into HTML or script:
+names and motion are a block of JSON, files are blocks of base64, neither of which a browser runs;
+the page's own policy allows its one script by hash, and forbids every address that is not inside
+it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Small copies for pages that carry their pictures with them: notebooks.
 
-Owns how small, and the fallback from clip to still to words. Refuses to know what a card looks like. The originals are never embedded: a
+Owns how small, and the fallback from clip to still to words. The originals are never embedded: a
 notebook of a dozen results must stay a file that opens.
 """
 

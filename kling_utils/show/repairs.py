@@ -1,4 +1,4 @@
-"""A repair as HTML: what would be done, and what was done. Owns the look of both; refuses to know how a file is mended."""
+"""A repair as HTML: what would be done, and what was done. Owns the look of both."""
 
 from __future__ import annotations
 

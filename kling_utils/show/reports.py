@@ -1,6 +1,6 @@
 """An error as plain text that can be sent to somebody who helps: facts, words, times; no key, no address' query, no path.
 
-Owns what goes into a report and what is struck out. Refuses to send it anywhere.
+Owns what goes into a report and what is struck out.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The texts that people read about a job: one place, made from a code and values, so that another language can be added.
 
-Owns words for states, money, ages and lengths. Refuses to know HTML.
+Owns words for states, money, ages and lengths.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Whose key is used, said in one line, and the box for a visitor's own key.
 
-Owns the key's box: masked, read by private events only, handed to the runner and to nobody else. Refuses to keep it: the page's
-session holds in memory what is in the box, and that is all: no browser storage, no log, no event and no error has it.
+Owns the key's box: masked, read by private events only, handed to the runner and to nobody else.
 """
 
 from __future__ import annotations

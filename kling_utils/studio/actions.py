@@ -1,7 +1,7 @@
 """What next: the same files with one thing changed, the form filled again, the job as code, and deleting it.
 
-Owns the offers under the stage and what each costs: the price is on the button that is pressed, and a press at another price sends
-nothing. Refuses to follow what it started: that is ``follow``.
+Owns the offers under the stage and what each costs: the price is on the button that is pressed, and
+a press at another price sends nothing.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Arriving at the page: who it is, which job to go on showing, and the examples.
 
-Owns what happens on load: a reload, or another day, comes back to the job. Refuses to change a job.
+Owns what happens on load: a reload, or another day, comes back to the job.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What one visitor's page has checked and shown, and what it is following: plain memory of one session, never of two.
 
-Owns the order between a check and a submit. Refuses to know the components. A ``Desk`` lives in a ``gr.State`` and is changed in place,
-because handlers of one session run side by side.
+Owns the order between a check and a submit. A ``Desk`` lives in a ``gr.State`` and is changed in
+place, because handlers of one session run side by side.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Files to send: side by side, stacked, wipe, triptych, sheet, animations, and a page that plays offline. Made when asked for.
 
-Owns which files are offered and where they lie: in the job's folder, so that each is made once and goes with its job. Refuses to know how
-they are drawn. The work is done behind the page, a few at a time for all visitors together.
+Owns which files are offered and where they lie: in the job's folder, so that each is made once and
+goes with its job. The work is done behind the page, a few at a time for all visitors together.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Files on their way to and from the browser.
 
-Owns how an upload is taken, how a file of the home is handed out, and the small copies that browsers can show. Refuses to know what a file
-is for. The home itself is never served: gradio gets copies in its own cache.
+Owns how an upload is taken, how a file of the home is handed out, and the small copies that
+browsers can show. The home itself is never served: gradio gets copies in its own cache.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Repair: what would be changed and what that costs, one button that does it, and before beside after.
 
-Owns the panel. Refuses to know what is wrong with a file and how it is mended (``preflight.fit`` does), and never changes an original.
+Owns the panel.
 """
 
 from __future__ import annotations

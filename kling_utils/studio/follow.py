@@ -1,7 +1,6 @@
 """Following a job: the panel that says where it is, its trouble, the stage, what was found out about the result, and what next.
 
-Owns what is seen of the job that is open. Refuses to own the job: it lives in the runner's watcher, and goes on when nobody looks.
-The handler reads the store and sleeps; it blocks nobody.
+Owns what is seen of the job that is open. The handler reads the store and sleeps; it blocks nobody.
 """
 
 from __future__ import annotations

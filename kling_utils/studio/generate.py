@@ -1,6 +1,6 @@
 """The button: checks as the form changes, the price on the button, and the submit.
 
-Owns what happens between a click and a job. Refuses to follow the job: that is ``follow``. Returns at once: sending is the watcher's.
+Owns what happens between a click and a job. Returns at once: sending is the watcher's.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Is everything there that a job will need? The questions of ``doctor``, asked from the page.
 
-Owns the button and how often it may ask: trying a way to publish uploads a small file. Refuses to know the questions.
+Owns the button and how often it may ask: trying a way to publish uploads a small file.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Your videos: the jobs of this visitor as posters, newest first, each of which opens on the stage.
 
-Owns what a poster says. Refuses to know how a job got where it is.
+Owns what a poster says.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The two inputs: the character's picture and the clip with the motion, each with its address and its report.
 
-Owns how a file or an address becomes the source of an input, and what is shown of it. Refuses to judge it: that is the runner's.
+Owns how a file or an address becomes the source of an input, and what is shown of it.
 """
 
 from __future__ import annotations

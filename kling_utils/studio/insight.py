@@ -1,7 +1,6 @@
 """What is found out about a result after it is there: the audit, the motion of both clips, a poster.
 
-Owns when it is measured (once, behind the page) and where it is kept (in the job's folder). Refuses to let any of it fail the page:
-what cannot be measured is not shown.
+Owns when it is measured (once, behind the page) and where it is kept (in the job's folder).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The app itself as the way to an address: a file under a token, for the provider, for a while.
 
-Owns tokens and their lives. Refuses to know who fetches, and never builds an address from a request's headers: the public base is a
-setting. Only a job's own copy is ever handed out, and only while its job may need it.
+Owns tokens and their lives. Only a job's own copy is ever handed out, and only while its job may
+need it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How the motion is transferred: orientation, model, texts, sound.
 
-Owns the words that say what each choice means. Refuses to know limits and prices: those come from the table and the runner.
+Owns the words that say what each choice means.
 """
 
 from __future__ import annotations

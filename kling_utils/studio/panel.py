@@ -1,6 +1,6 @@
 """The panel that says where a job is: what its script reads.
 
-Owns the words and facts of waiting, also how long it usually takes here. Refuses to tick: the seconds are the browser's.
+Owns the words and facts of waiting, also how long it usually takes here.
 """
 
 from __future__ import annotations

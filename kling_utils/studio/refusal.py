@@ -1,7 +1,6 @@
 """What is said at the button when nothing was sent: short, since it stands over the page, and with the way on.
 
-Owns these few words and their buttons, which ``static/cards.js`` brings to life. Refuses to list what the checks found: that stands at
-the files.
+Owns these few words and their buttons, which ``static/cards.js`` brings to life.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Jobs that wait for somebody: the three ways out of doubt, and going on with a job that stands still.
 
-Owns the questions. Refuses to decide: nothing is ever sent again unless it was asked for here.
+Owns the questions.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Examples: drawn characters and motions that fill the form. They never submit, so they never cost anything.
 
-Owns the strip of small pictures and clips. Refuses to know what is drawn on them.
+Owns the strip of small pictures and clips.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A job as code to take along: Python, a notebook's cell, and curl.
 
-Owns the three texts. Refuses to carry a key or a path of this machine: the key is named by its environment variable, and files by the
-names under which they were given. What people typed is written as a literal, so that it stays text wherever it is pasted.
+Owns the three texts. What people typed is written as a literal, so that it stays text wherever it
+is pasted.
 """
 
 from __future__ import annotations

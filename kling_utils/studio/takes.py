@@ -1,6 +1,6 @@
 """Results of the same two files: standard and pro, both orientations, earlier takes. They stand beside each other on the stage.
 
-Owns which jobs belong together. Refuses to show them.
+Owns which jobs belong together.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The look: colours, radii and fonts in light and dark, and the style sheets.
 
-Owns one accent, one radius for panels and one for controls. Refuses to load anything from elsewhere: fonts are the machine's own.
+Owns one accent, one radius for panels and one for controls.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Paper and brush: shapes from splines and tubes, filled with soft light, drawn large and made small.
 
-Owns pixels. Refuses to know what a body is. Points are in pixels of the finished picture, colours are "#rrggbb".
+Owns pixels. Points are in pixels of the finished picture, colours are "#rrggbb".
 """
 
 from __future__ import annotations

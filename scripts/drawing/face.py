@@ -1,6 +1,6 @@
 """The face: shape of the head, ears, eyes, nose, mouth.
 
-Owns where features sit, in natural proportions: face models must find them. Refuses to know hair, which is each look's own.
+Owns where features sit, in natural proportions: face models must find them.
 """
 
 from __future__ import annotations

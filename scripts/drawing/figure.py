@@ -1,7 +1,7 @@
 """A clothed person, drawn part by part over a skeleton.
 
-Owns where a sleeve, a collar or a hand lies on the body. Refuses to know which person it is (``looks``) and how it moves (``motions``).
-Farther parts first: legs, trunk, neck, head, arms. Lengths are in units, like the skeleton's.
+Owns where a sleeve, a collar or a hand lies on the body. Farther parts first: legs, trunk, neck,
+head, arms. Lengths are in units, like the skeleton's.
 """
 
 from __future__ import annotations

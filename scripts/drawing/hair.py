@@ -1,6 +1,6 @@
 """Hair: six ways to wear it.
 
-Owns what lies on and behind the head. Refuses to know whose head it is.
+Owns what lies on and behind the head.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The two motions: poses over time, as loops without a seam.
 
-Owns choreography. Refuses to know who performs it. Keys are (time in beats, channel values); a channel that a key leaves out keeps the
-curve between its other keys.
+Owns choreography. Keys are (time in beats, channel values); a channel that a key leaves out keeps
+the curve between its other keys.
 """
 
 from __future__ import annotations

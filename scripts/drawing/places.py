@@ -1,6 +1,6 @@
 """The places: what stands behind the people.
 
-Owns scenes: soft, with few edges, since an engine must guess what a person hides. Refuses to know who stands there.
+Owns scenes: soft, with few edges, since an engine must guess what a person hides.
 """
 
 from __future__ import annotations

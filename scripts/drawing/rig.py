@@ -1,6 +1,6 @@
 """A skeleton seen from the front: a pose in angles and steps becomes joints in pixels.
 
-Owns human proportions. Refuses to know colours and pixels of a picture. Lengths are in units (the trunk is 0.85), angles in radians.
+Owns human proportions. Lengths are in units (the trunk is 0.85), angles in radians.
 """
 
 from __future__ import annotations

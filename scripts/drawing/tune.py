@@ -1,6 +1,6 @@
 """Eight beats of music for the dance, from sines and noise.
 
-Owns sound. Refuses to know pictures. Everything wraps around at the end, so the loop has no click.
+Owns sound. Everything wraps around at the end, so the loop has no click.
 """
 
 from __future__ import annotations

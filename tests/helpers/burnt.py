@@ -1,6 +1,7 @@
 """Clips whose every frame carries its number as black and white blocks, and the script that reads it back from a picture.
 
-Owns the code: twelve blocks in a row along the top, most significant first, over a middle grey that moves. Refuses to know what plays them.
+Owns the code: twelve blocks in a row along the top, most significant first, over a middle grey that
+moves.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A plain page with a stage on it, served from this machine, and what a test asks of it.
 
-Owns the server (ranges, counted requests, a pace) and the shims a host page gives the stage. Refuses to know gradio.
+Owns the server (ranges, counted requests, a pace) and the shims a host page gives the stage.
 """
 
 from __future__ import annotations
