@@ -15,25 +15,25 @@ from starlette.middleware import Middleware
 from kling_utils.errors import KlingError
 from kling_utils.media import bounds
 from kling_utils.media.signals import terminated_as_interrupted
-from kling_utils.media.workshop import workshop
+from kling_utils.media.temp_workdir import temp_workdir
 from kling_utils.settings import load, unknown_variables
 from kling_utils.studio import entry, job_files, theme, visitor
 from kling_utils.studio.account import Account
-from kling_utils.studio.adopt import Adopt
 from kling_utils.studio.arrive import Arrive
-from kling_utils.studio.desk import Desk
+from kling_utils.studio.event_options import ALLOW_OVERLAP, HIDDEN, PRIVATE, UNLIMITED
 from kling_utils.studio.fitting import Fitting
-from kling_utils.studio.follow import Follow
 from kling_utils.studio.gate import Gate
 from kling_utils.studio.generate import Generate
 from kling_utils.studio.health import Health
 from kling_utils.studio.inputs import ImageInput, VideoInput
+from kling_utils.studio.job_view import JobView
 from kling_utils.studio.lanes import in_lane
 from kling_utils.studio.media_route import MediaRoute
-from kling_utils.studio.neighbours import Neighbours
 from kling_utils.studio.options import Options
+from kling_utils.studio.session import Session
+from kling_utils.studio.single_instance import SingleInstanceLock
+from kling_utils.studio.task_lookup import TaskLookup
 from kling_utils.studio.visitor import Tokens
-from kling_utils.studio.wire import HIDDEN, MANY, MORE, PRIVATE
 
 if TYPE_CHECKING:
     from kling_utils.jobs.client import Client
@@ -50,7 +50,7 @@ def build(runner: Client) -> gr.Blocks:
         title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)
     ) as blocks:
         page: gr.Blocks = blocks
-        desk, who = gr.State(Desk()), gr.State(visitor.UNKNOWN)
+        desk, who = gr.State(Session()), gr.State(visitor.UNKNOWN)
 
         gr.HTML(
             theme.static("header.html"),
@@ -70,9 +70,9 @@ def build(runner: Client) -> gr.Blocks:
                 options = Options()
                 generate = Generate(runner)
             with gr.Column(elem_id="results", scale=12, min_width=340):
-                follow = Follow(runner)
+                follow = JobView(runner)
         follow.history.place()
-        adopt = Adopt(runner)
+        adopt = TaskLookup(runner)
         health = Health(runner)
         arrive = Arrive(runner, image, video, follow, generate, account)
 
@@ -85,17 +85,17 @@ def build(runner: Client) -> gr.Blocks:
             options.negative,
             options.sound,
         ]
-        health.wire(account.box, desk)
-        generate.wire(form, account, image, video, options, fitting, desk, who)
+        health.bind(account.box, desk)
+        generate.bind(form, account, image, video, options, fitting, desk, who)
         asks = [
-            generate.keeper.wire(image, video, options, fitting, desk, who),
+            generate.keeper.bind(image, video, options, fitting, desk, who),
             generate.button.click(
                 generate.in_turn(generate.submit),
                 [*form, account.box, desk, who],
                 generate.outputs,
                 **PRIVATE,
                 **HIDDEN,
-                **MANY,
+                **UNLIMITED,
             ),
         ]
         asks += [
@@ -105,7 +105,7 @@ def build(runner: Client) -> gr.Blocks:
                 generate.outputs,
                 **PRIVATE,
                 **HIDDEN,
-                **MANY,
+                **UNLIMITED,
             )
         ]
         asks += [
@@ -115,7 +115,7 @@ def build(runner: Client) -> gr.Blocks:
                 generate.outputs,
                 **PRIVATE,
                 **HIDDEN,
-                **MANY,
+                **UNLIMITED,
             )
         ]
         asks += [
@@ -125,7 +125,7 @@ def build(runner: Client) -> gr.Blocks:
                 generate.outputs,
                 **PRIVATE,
                 **HIDDEN,
-                **MANY,
+                **UNLIMITED,
             )
         ]
         asks += [
@@ -139,13 +139,13 @@ def build(runner: Client) -> gr.Blocks:
             )
         ]
         asks += [
-            *follow.rescue.wire(desk, who, account.box),
-            *adopt.wire(desk, who, account.box, form),
-            *follow.wire(desk, who, account.box, form, (image.view, video.view)),
+            *follow.rescue.bind(desk, who, account.box),
+            *adopt.bind(desk, who, account.box, form),
+            *follow.bind(desk, who, account.box, form, (image.view, video.view)),
         ]
         asks += [
             page.load(
-                arrive.greet,
+                arrive.on_load,
                 [desk],
                 arrive.outputs(who),
                 js=theme.static("visitor.js"),
@@ -161,8 +161,8 @@ def build(runner: Client) -> gr.Blocks:
                 follow.outputs,
                 **PRIVATE,
                 **HIDDEN,
-                **MANY,
-                **MORE,
+                **UNLIMITED,
+                **ALLOW_OVERLAP,
             )
             watched.then(
                 follow.aside,
@@ -170,8 +170,8 @@ def build(runner: Client) -> gr.Blocks:
                 [follow.history.panel],
                 **PRIVATE,
                 **HIDDEN,
-                **MANY,
-                **MORE,
+                **UNLIMITED,
+                **ALLOW_OVERLAP,
             )
         account.forgotten.change(
             in_lane(bounds.checking, follow.actions.refreshed),
@@ -179,7 +179,7 @@ def build(runner: Client) -> gr.Blocks:
             [follow.actions.panel],
             **PRIVATE,
             **HIDDEN,
-            **MANY,
+            **UNLIMITED,
         )
         follow.stop.click(follow.stopped, [desk], [follow.panel, follow.stop], **PRIVATE, **HIDDEN)
     return page
@@ -226,14 +226,14 @@ def main() -> None:
         contextlib.suppress(KeyboardInterrupt),
         terminated_as_interrupted(),
         runner,
-        workshop(home / "page", "files") as cache,
+        temp_workdir(home / "page", "files") as cache,
     ):
         # uploads and copies go with the process, and those of a killed one with the next
         os.environ.setdefault("GRADIO_TEMP_DIR", str(cache))
         runner.watch()
         if runner.home_said:
             sys.stderr.write(f"{runner.home_said}\n")
-        neighbours = Neighbours(home)
+        neighbours = SingleInstanceLock(home)
         settings = runner.settings
         media = (
             MediaRoute(settings.page_url, runner.guard, home / "shared.json")

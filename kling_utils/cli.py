@@ -48,7 +48,7 @@ from kling_utils.cli_words import (
 from kling_utils.errors import KlingError, MoneyState
 from kling_utils.media.signals import terminated_as_interrupted
 from kling_utils.preflight.quote import By, Spending, spending
-from kling_utils.show.progress import Steady
+from kling_utils.show.progress import ProgressBar
 from kling_utils.values import (
     HOME_OWNER,
     RECORD,
@@ -183,13 +183,13 @@ def run(
             as_json,
         )
     with _runner(as_json) as runner:
-        from kling_utils.jobs.outcome import missing
+        from kling_utils.jobs.job_errors import missing
 
         request = MotionRequest(**asked)
         if fit:
             from kling_utils.preflight.plan import FitChoices
 
-            with Steady("repairing") as bar:
+            with ProgressBar("repairing") as bar:
                 fitted = runner.fit(
                     request, choices=FitChoices(**chosen), on_progress=lambda share, _: bar(share)
                 )
@@ -293,7 +293,7 @@ def resume(
             elif send_again:
                 job = runner.send_again(job_id)
             else:
-                from kling_utils.jobs.outcome import resumed
+                from kling_utils.jobs.job_errors import resumed
 
                 job = runner.resume(job_id)
                 if not (job.done or job.state == "unconfirmed"):
@@ -429,7 +429,7 @@ def fit_(
         if written is not None and clean:
             _as_it_is(plan, source, written)
         elif written is not None:
-            with Steady("repairing") as bar:
+            with ProgressBar("repairing") as bar:
                 steps = fit_file(plan, written, on_progress=lambda share, _: bar(share)).done
         for line in (*steps, *(f"{fit_words.CANNOT}: {each}" for each in plan.impossible)):
             say(f"- {line}", err=as_json)
@@ -489,12 +489,12 @@ def compare_(
         if page:
             from kling_utils.show.offline import write_page
 
-            with Steady("writing") as bar:
+            with ProgressBar("writing") as bar:
                 write_page(reference, result, out, image=image, on_progress=bar)
         else:
             from kling_utils.review.compare import compare
 
-            with Steady("drawing") as bar:
+            with ProgressBar("drawing") as bar:
                 compare(
                     reference,
                     result,

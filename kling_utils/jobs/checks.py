@@ -16,10 +16,10 @@ from typing import Any
 from pydantic import SecretStr
 
 from kling_utils.errors import InvalidRequest, KlingError, NotPublished, SettingError
-from kling_utils.jobs.access import Access
+from kling_utils.jobs.credentials import Credentials
 from kling_utils.jobs.given import Given, as_file
 from kling_utils.jobs.home import Home
-from kling_utils.jobs.intake import Intake, Looked, Room
+from kling_utils.jobs.inputs import Inputs, Measured, Room
 from kling_utils.jobs.store import Store
 from kling_utils.media import bounds
 from kling_utils.media.guard import Guard
@@ -33,7 +33,7 @@ from kling_utils.preflight.quote import RateCard, expected_seconds, quote
 from kling_utils.providers.http import Transport
 from kling_utils.providers.local import LocalProvider
 from kling_utils.providers.novita import Balance, NovitaAPI
-from kling_utils.providers.publish import Host, ObjectStore, Way, not_public
+from kling_utils.providers.publish import Host, ObjectStore, PublishTarget, not_public
 from kling_utils.settings import Settings
 from kling_utils.values import (
     HOME_OWNER,
@@ -77,13 +77,13 @@ class Checks:
             per_minute=settings.submits_per_minute,
             wait=self._closing.wait,
         )
-        self._intake = Intake(self.home, self.guard)
+        self._intake = Inputs(self.home, self.guard)
         self._repaired = Room(self.home.all_fitted)
         self._balances = Rate(
             bounds.BALANCES, bounds.BALANCES_EACH, bounds.BALANCES_SECONDS, "other keys"
         )
         self._rates = RateCard(std=settings.rate_std, pro=settings.rate_pro)
-        self._access = Access(
+        self._access = Credentials(
             settings,
             self._store,
             transport=self._transport,
@@ -155,7 +155,7 @@ class Checks:
         )
 
     def begin_fetch(self, kind: str, source: str | Path | None) -> Future[Path] | None:
-        """As ``Intake.begin``: what ``look`` and ``submit`` fetch themselves, for callers that must not wait in their thread."""
+        """As ``Inputs.begin``: what ``look`` and ``submit`` fetch themselves, for callers that must not wait in their thread."""
         return self._intake.begin(kind, source)
 
     def request(
@@ -194,7 +194,7 @@ class Checks:
         asked = self.request(image, video, **fields)
         return self.look(**_fields(asked), key=key, draft=draft)
 
-    def _reach(self, video: Looked[VideoInfo] | None, provider: Provider) -> tuple[Finding, ...]:
+    def _reach(self, video: Measured[VideoInfo] | None, provider: Provider) -> tuple[Finding, ...]:
         """A clip of this machine, and no way from here to a provider that fetches clips by their address."""
         if (
             video is None
@@ -218,7 +218,7 @@ class Checks:
             ),
         )
 
-    def _no_way(self, video: Looked[VideoInfo]) -> NotPublished:
+    def _no_way(self, video: Measured[VideoInfo]) -> NotPublished:
         """Why the provider cannot get at a clip of this machine, and what to do."""
         repaired = video.path is not None and video.path.is_relative_to(self.home.fitted)
         return not_public(
@@ -281,12 +281,12 @@ class Checks:
         """What the request will cost; None when the clip cannot be read."""
         return self.check(image, video, key=key, **fields).quote
 
-    def ways(self) -> list[Way]:
+    def ways(self) -> list[PublishTarget]:
         """How a local clip gets to a public address; the first one is used."""
         to = self.settings.publish_to
         found = (
             [
-                Way(
+                PublishTarget(
                     ObjectStore(to),
                     "the object store",
                     self.settings.publish_delete,
@@ -296,7 +296,9 @@ class Checks:
             if to
             else []
         )
-        return found + ([Way(self.page, "this page", True)] if self.page is not None else [])
+        return found + (
+            [PublishTarget(self.page, "this page", True)] if self.page is not None else []
+        )
 
     def provider_for(
         self, key: SecretStr | None = None, *, draft: bool = False, owner: str = HOME_OWNER
@@ -327,5 +329,5 @@ def _with(report: Report, more: tuple[Finding, ...]) -> Report:
     return replace(report, findings=(*report.findings, *more)) if more else report
 
 
-def _info(seen: Looked[Any] | None, kind: type[Any]) -> Any:
+def _info(seen: Measured[Any] | None, kind: type[Any]) -> Any:
     return seen.info if seen is not None and isinstance(seen.info, kind) else None

@@ -22,15 +22,15 @@ from kling_utils.errors import AlreadyHave, Busy, Refused, StillRunning
 from kling_utils.events import Event
 from kling_utils.jobs import salvage
 from kling_utils.jobs.given import Given
-from kling_utils.jobs.intake import changed, fingerprint
+from kling_utils.jobs.inputs import changed, fingerprint
+from kling_utils.jobs.job_errors import WAYS_OUT, counts, have, missing, named
 from kling_utils.jobs.live import LiveJob
-from kling_utils.jobs.maker import Asked, Maker
-from kling_utils.jobs.outcome import WAYS_OUT, counts, have, missing, named
-from kling_utils.jobs.pace import Pace
+from kling_utils.jobs.maker import Maker, NewJob
+from kling_utils.jobs.poll_schedule import Pace
 from kling_utils.jobs.rescue import Rescue
-from kling_utils.jobs.steps import Steps
-from kling_utils.jobs.store import Full, Twin
+from kling_utils.jobs.store import DraftLimitReached, DuplicateRequest
 from kling_utils.jobs.watcher import Lane, Watcher
+from kling_utils.jobs.worker import Worker
 from kling_utils.media import bounds
 from kling_utils.media.names import cut
 from kling_utils.preflight.check import check
@@ -64,7 +64,7 @@ _STANDING: tuple[State, ...] = ("unconfirmed", "succeeded", "failed")
 """Which of several jobs for one request is told of: a doubt before a result, a result before a failure."""
 
 
-def _full(provider: Provider, full: Full) -> Busy:
+def _full(provider: Provider, full: DraftLimitReached) -> Busy:
     """What is said to a visitor whose job finds no room."""
     each, most = _WAITING[provider]
     what = "drafts" if provider == "local" else "jobs that are not sent yet"
@@ -114,7 +114,7 @@ class Client(Rescue):
         self._after, self._rng = after, rng or random.Random()  # noqa: S311 - jitter
         self._pace = pace or Pace(interval=settings.poll_interval, deadline=settings.deadline)
         self._maker = Maker(self.home, self._store, self._access, self._rates, clock)
-        self._steps = Steps(
+        self._steps = Worker(
             self._store,
             provider=self._access.provider,
             guard=self.guard,
@@ -242,12 +242,12 @@ class Client(Rescue):
         most = None if owner == HOME_OWNER else _WAITING[provider]
         if owner != HOME_OWNER:
             self._make_room(owner)
-        asked = Asked(request, owner, provider, take, mark, key, image, video, found, found.video)
+        asked = NewJob(request, owner, provider, take, mark, key, image, video, found, found.video)
         try:
             job = self._maker.make(asked, "checked", most=most, known=[t.job_id for t in twins])
-        except Full as full:
+        except DraftLimitReached as full:
             raise _full(provider, full) from None
-        except Twin:  # somebody was faster; and may be done by now
+        except DuplicateRequest:  # somebody was faster; and may be done by now
             twins = sorted(
                 self._store.twins(owner, provider, mark), key=lambda twin: (twin.done, twin.job_id)
             )
@@ -296,10 +296,10 @@ class Client(Rescue):
     def _fitted(
         self, request: MotionRequest, fit: bool | FitChoices, *, quiet: bool
     ) -> MotionRequest:
-        from kling_utils.show.progress import Steady
+        from kling_utils.show.progress import ProgressBar
 
         choices = fit if isinstance(fit, FitChoices) else None
-        with Steady("repairing", quiet=quiet) as bar:
+        with ProgressBar("repairing", quiet=quiet) as bar:
             fitted = self.fit(request, choices=choices, on_progress=lambda share, _: bar(share))
             return fitted.apply(request)
 

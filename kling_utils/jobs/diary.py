@@ -13,13 +13,13 @@ from typing import Any
 
 from kling_utils import events as ev
 from kling_utils.errors import KlingError, SubmitUnconfirmed
-from kling_utils.jobs.outbox import Outbox
+from kling_utils.jobs.publishing import Publishing
 from kling_utils.jobs.store import Store
 from kling_utils.values import Job, Published, State, Trouble
 
 
 @dataclass(slots=True)
-class Memory:
+class PollState:
     """What this process remembers of a job between two looks; losing it loses nothing but patience."""
 
     polls: int = 0
@@ -48,9 +48,9 @@ class Memory:
 class Diary:
     """Of this process: what it writes is refused where another one holds the job by now."""
 
-    def __init__(self, store: Store, *, outbox: Outbox, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Store, *, outbox: Publishing, clock: Callable[[], float]) -> None:
         self._store, self._outbox, self._clock = store, outbox, clock
-        self._memory: dict[str, Memory] = {}
+        self._memory: dict[str, PollState] = {}
         self._ends = threading.Lock()
 
     def take_back(self, job: Job, *, unsent: bool = False) -> None:
@@ -59,13 +59,13 @@ class Diary:
         for sentence in self._outbox.take_back(job, private, unsent=unsent):
             self.change(job, ev.Note(text=sentence, lasting=True))
 
-    def remember(self, job_id: str) -> Memory:
+    def remember(self, job_id: str) -> PollState:
         """What is only in this process; of a job that was not met before, nothing."""
-        return self._memory.setdefault(job_id, Memory())
+        return self._memory.setdefault(job_id, PollState())
 
     def resumed(self, job_id: str) -> None:
         """All patience starts again; a task id that is not written yet is kept."""
-        self._memory[job_id] = Memory(
+        self._memory[job_id] = PollState(
             resumed_at=self._clock(), task_id=self.remember(job_id).task_id
         )
 

@@ -19,7 +19,7 @@ from kling_utils.errors import KlingError
 from kling_utils.jobs import salvage
 from kling_utils.jobs.client import Client
 from kling_utils.media import ffmpeg, nets
-from kling_utils.providers.publish import Hosted, Way
+from kling_utils.providers.publish import Hosted, PublishTarget
 from kling_utils.settings import unknown_variables
 from kling_utils.values import HOME_OWNER, Finding, Report, Severity
 
@@ -245,7 +245,7 @@ def _publish(runner: Client) -> Iterator[Finding]:
         yield _try(runner, way)
 
 
-def _try(runner: Client, way: Way) -> Finding:
+def _try(runner: Client, way: PublishTarget) -> Finding:
     title = "Publishing local clips"
     with tempfile.TemporaryDirectory(prefix="doctor-") as folder:
         test = Path(folder) / "doctor.mp4"

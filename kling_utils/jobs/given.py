@@ -10,7 +10,7 @@ from kling_utils.errors import InvalidRequest
 from kling_utils.media.names import part_name
 from kling_utils.media.opening import sha256
 from kling_utils.media.sniff import HEAD_BYTES, sniff
-from kling_utils.media.workshop import local_trouble
+from kling_utils.media.temp_workdir import local_trouble
 
 if TYPE_CHECKING:
     import numpy as np

@@ -15,7 +15,7 @@ from ulid import ULID
 
 from kling_utils.errors import SettingError
 from kling_utils.jobs import manifest
-from kling_utils.media import workshop
+from kling_utils.media import temp_workdir
 from kling_utils.media.opening import sha256
 
 JOB_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
@@ -176,7 +176,7 @@ class Home:
         """
         for folder in self.all_fitted():
             with contextlib.suppress(OSError):
-                if workshop.sweep(folder):  # a repair was killed there, before it made anything
+                if temp_workdir.sweep(folder):  # a repair was killed there, before it made anything
                     folder.rmdir()
 
         for path in (self.root / "jobs").glob("*"):

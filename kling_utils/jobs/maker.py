@@ -12,16 +12,16 @@ from pydantic import SecretStr
 
 from kling_utils import events as ev
 from kling_utils.jobs import manifest
-from kling_utils.jobs.access import Access
+from kling_utils.jobs.credentials import Credentials
 from kling_utils.jobs.home import Home, new_job_id
-from kling_utils.jobs.intake import Looked
-from kling_utils.jobs.store import KeyFrom, Private, Store
+from kling_utils.jobs.inputs import Measured
+from kling_utils.jobs.store import JobSecrets, KeyFrom, Store
 from kling_utils.preflight.quote import RateCard, expected_seconds, quote
 from kling_utils.values import ImageInfo, Job, MotionRequest, Provider, Report, State, VideoInfo
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class NewJob:
     """What a job is made of. ``clip`` is what was measured of the video."""
 
     request: MotionRequest
@@ -30,8 +30,8 @@ class Asked:
     take: int
     mark: str
     key: SecretStr | None
-    image: Looked[ImageInfo]
-    video: Looked[VideoInfo]
+    image: Measured[ImageInfo]
+    video: Measured[VideoInfo]
     found: Report
     clip: VideoInfo
 
@@ -43,7 +43,7 @@ class Maker:
         self,
         home: Home,
         store: Store,
-        access: Access,
+        access: Credentials,
         rates: RateCard,
         clock: Callable[[], float],
     ) -> None:
@@ -52,7 +52,7 @@ class Maker:
 
     def make(
         self,
-        asked: Asked,
+        asked: NewJob,
         state: State,
         *,
         most: tuple[int, int] | None = None,
@@ -60,7 +60,7 @@ class Maker:
     ) -> Job:
         """The job in its first state; ``most`` and ``known`` as in ``Store.add``.
 
-        Raises ``Twin``, ``Full``, and the reason why a file cannot be kept.
+        Raises ``DuplicateRequest``, ``DraftLimitReached``, and the reason why a file cannot be kept.
         """
         now, job_id, request = self._clock(), new_job_id(), asked.request
         orientation, provider = request.character_orientation, asked.provider
@@ -103,7 +103,7 @@ class Maker:
                 else "settings"
             )
             self._access.remember(job_id, asked.key)
-            private = Private(key_from, asked.image.url, asked.video.url, True)
+            private = JobSecrets(key_from, asked.image.url, asked.video.url, True)
             self._store.add(
                 job,
                 private,

@@ -13,13 +13,13 @@ from pydantic import SecretStr
 from kling_utils import errors
 from kling_utils import events as ev
 from kling_utils.errors import KlingError, MoneyState, Refused
-from kling_utils.jobs.intake import fingerprint
-from kling_utils.jobs.maker import Asked, Maker
-from kling_utils.jobs.outcome import lost, named
-from kling_utils.jobs.steps import Steps
-from kling_utils.jobs.store import Twin
+from kling_utils.jobs.inputs import fingerprint
+from kling_utils.jobs.job_errors import lost, named
+from kling_utils.jobs.maker import Maker, NewJob
+from kling_utils.jobs.store import DuplicateRequest
 from kling_utils.jobs.views import Views
 from kling_utils.jobs.watcher import Watcher
+from kling_utils.jobs.worker import Worker
 from kling_utils.preflight.check import check
 from kling_utils.providers.http import TRIES
 from kling_utils.providers.novita import NovitaProvider
@@ -32,7 +32,7 @@ class Rescue(Views):
     """The part of ``Client`` that people ask for when a job does not go on by itself."""
 
     _maker: Maker
-    _steps: Steps
+    _steps: Worker
     _watcher: Watcher
 
     def resume(self, job_id: str, *, owner: str | None = None, key: SecretStr | None = None) -> Job:
@@ -64,7 +64,7 @@ class Rescue(Views):
                 overdue=False,
                 **again,
             )
-        except Twin:
+        except DuplicateRequest:
             told = "The same request is under way as another job."
             raise named(
                 KlingError(
@@ -175,7 +175,7 @@ class Rescue(Views):
         if doubt is None:
             take = max((twin.take for twin in twins), default=0) + 1
             doubt = self._maker.make(
-                Asked(request, owner, "novita", take, mark, key, image, video, found, found.video),
+                NewJob(request, owner, "novita", take, mark, key, image, video, found, found.video),
                 "unconfirmed",
             )
         return self.adopt(doubt.job_id, wanted, owner=owner, key=key)

@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 
 from kling_utils.jobs import manifest
-from kling_utils.jobs.outcome import LOOK_THERE
+from kling_utils.jobs.job_errors import LOOK_THERE
 from kling_utils.values import TERMINAL, Provider, State
 
 metadata = MetaData()

@@ -86,7 +86,7 @@ def _same(owner: str, provider: str, fingerprint: str) -> ColumnElement[bool]:
     return mine & (_jobs.c.fingerprint == fingerprint)
 
 
-class Full(Exception):
+class DraftLimitReached(Exception):
     """As many jobs wait as may wait: of the owner (``mine``), or of all visitors."""
 
     def __init__(self, *, mine: bool) -> None:
@@ -94,12 +94,12 @@ class Full(Exception):
         self.mine = mine
 
 
-class Twin(Exception):
+class DuplicateRequest(Exception):
     """The same request is already unfinished; the database refused a second one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Private:
+class JobSecrets:
     """What a job's worker needs and nobody else sees."""
 
     key_from: KeyFrom
@@ -185,12 +185,12 @@ class Store:
         """Raises ``NoSuchJob``, also for a job of another owner."""
         return self._job(self._row(job_id, owner))
 
-    def private(self, job_id: str) -> Private:
+    def private(self, job_id: str) -> JobSecrets:
         row = self._row(job_id)
         holder = row["lease_by"]
         leased = holder is not None and self.presence.alive(holder)
         elsewhere = leased and holder != self.worker
-        return Private(row["key_from"], row["image_url"], row["video_url"], leased, elsewhere)
+        return JobSecrets(row["key_from"], row["image_url"], row["video_url"], leased, elsewhere)
 
     def jobs(
         self,
@@ -296,7 +296,7 @@ class Store:
     def add(
         self,
         job: Job,
-        private: Private,
+        private: JobSecrets,
         event: Event,
         *,
         most: tuple[int, int] | None = None,
@@ -304,9 +304,10 @@ class Store:
     ) -> None:
         """Write a new job, leased to this worker.
 
-        Raises ``Twin`` when the same request is unfinished, or has a job that is not among ``known``: another process was faster.
-        Raises ``Full`` when as many jobs of that provider wait as may wait: ``most`` are for the owner and for all visitors. All of it
-        is asked in the transaction that writes.
+        Raises ``DuplicateRequest`` when the same request is unfinished, or has a job that is not
+        among ``known``: another process was faster. Raises ``DraftLimitReached`` when as many jobs
+        of that provider wait as may wait: ``most`` are for the owner and for all visitors. All of
+        it is asked in the transaction that writes.
         """
         row = {
             "job_id": job.job_id,
@@ -338,7 +339,7 @@ class Store:
                 if known is not None:
                     same = _same(job.owner, job.provider, job.fingerprint)
                     if not set(db.scalars(select(_jobs.c.job_id).where(same))) <= set(known):
-                        raise Twin
+                        raise DuplicateRequest
                 db.execute(insert(_jobs).values(row))
                 self._describe(db, job.job_id)
                 db.execute(
@@ -347,12 +348,16 @@ class Store:
                     )
                 )
         except IntegrityError as error:
-            raise Twin from error
+            raise DuplicateRequest from error
         self._tell()
 
     @staticmethod
     def _room(db: Connection, job: Job, each: int, most: int) -> None:
-        """Raises ``Full``. A draft waits until it is rendered, another job until it is sent; what waits for a visitor does not count."""
+        """Raises ``DraftLimitReached``.
+
+        A draft waits until it is rendered, another job until it is sent; what waits for a visitor
+        does not count.
+        """
         states = WAITING if job.provider == "local" else ("checked", "submitting")
         waiting = (
             (_jobs.c.provider == job.provider)
@@ -362,9 +367,9 @@ class Store:
         )
         count = select(func.count()).select_from(_jobs).where(waiting)
         if (db.scalar(count.where(_jobs.c.owner == job.owner)) or 0) >= each:
-            raise Full(mine=True)
+            raise DraftLimitReached(mine=True)
         if (db.scalar(count) or 0) >= most:
-            raise Full(mine=False)
+            raise DraftLimitReached(mine=False)
 
     def change(
         self,
@@ -380,7 +385,7 @@ class Store:
 
         False when it is not in ``states``; with ``leased``, when it is not leased to this worker; with ``unleased``, when a live process
         holds it.
-        Raises ``Twin`` when it would be the second unfinished one of the same request.
+        Raises ``DuplicateRequest`` when it would be the second unfinished one of the same request.
         """
         for name, adapter in (("quote", _QUOTE), ("trouble", _TROUBLE)):
             if columns.get(name) is not None:
@@ -412,7 +417,7 @@ class Store:
                         )
                     )
         except IntegrityError as error:
-            raise Twin from error
+            raise DuplicateRequest from error
         self._tell()
         return True
 

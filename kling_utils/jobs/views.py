@@ -18,8 +18,8 @@ from kling_utils.errors import InvalidRequest
 from kling_utils.events import Event
 from kling_utils.jobs.audits import audit_of
 from kling_utils.jobs.checks import Checks
+from kling_utils.jobs.job_errors import error_of, missing, standing
 from kling_utils.jobs.live import still_running
-from kling_utils.jobs.outcome import error_of, missing, standing
 from kling_utils.media import playable
 from kling_utils.media.probe import probe_video
 from kling_utils.values import STATES, Job, Jobs, MotionRequest, Result, State

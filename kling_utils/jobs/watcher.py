@@ -20,7 +20,7 @@ from typing import Literal
 from sqlalchemy.exc import SQLAlchemyError
 
 from kling_utils.errors import KlingError
-from kling_utils.jobs.pace import Pace
+from kling_utils.jobs.poll_schedule import Pace
 from kling_utils.jobs.store import Store
 from kling_utils.values import HOME_OWNER
 

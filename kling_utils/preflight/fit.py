@@ -24,8 +24,8 @@ from kling_utils.errors import (
 )
 from kling_utils.media.names import named
 from kling_utils.media.probe import probe_image, probe_video
+from kling_utils.media.temp_workdir import local_trouble, move, temp_workdir
 from kling_utils.media.thumbnails import thumbnails
-from kling_utils.media.workshop import local_trouble, move, workshop
 from kling_utils.preflight import fit_words
 from kling_utils.preflight.check import check_image, check_video
 from kling_utils.preflight.fit_image import make_image, plan_image
@@ -194,7 +194,7 @@ def _fit(
     made: list[tuple[Path, Path]] = []
     _ask(stop)
     _same_file(plan)
-    with workshop(dest, out.name if out else "fit") as work:
+    with temp_workdir(dest, out.name if out else "fit") as work:
         if plan.image is not None:
             path, steps = make_image(plan.image, work, stop=lambda: _ask(stop))
             done += steps

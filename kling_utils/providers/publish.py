@@ -50,7 +50,7 @@ class Host(Publisher, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class PublishTarget:
     """A configured host, and whether what it published is taken back when the job has ended.
 
     ``by_content``: the same bytes have one address there, whoever published them.
@@ -134,7 +134,7 @@ def not_public(what: str, why: str = "") -> NotPublished:
     return NotPublished(told, hint=_ELSEWHERE, field="video")
 
 
-class Nowhere:
+class NoPublisher:
     """No way from a file on this machine to the provider."""
 
     def publish(self, path: Path) -> Published:
@@ -145,15 +145,17 @@ def choose(
     *,
     video_url: str | None,
     guard: Guard,
-    ways: Sequence[Way] = (),
+    ways: Sequence[PublishTarget] = (),
 ) -> Publisher:
     """The way for one clip: an address stays what it is, a file goes to the first host."""
     if video_url:
         return PublicUrl(video_url, guard)
-    return Hosted(ways[0].host, guard) if ways else Nowhere()
+    return Hosted(ways[0].host, guard) if ways else NoPublisher()
 
 
-def image_source(path: Path, *, url: str | None, guard: Guard, ways: Sequence[Way] = ()) -> str:
+def image_source(
+    path: Path, *, url: str | None, guard: Guard, ways: Sequence[PublishTarget] = ()
+) -> str:
     """The ``image`` of a submit: an address where one serves the file that was checked, else a data URI.
 
     The address that the user gave comes first, then the first host. An address is the form that every host of the contract is known to

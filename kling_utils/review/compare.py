@@ -21,9 +21,9 @@ from kling_utils.media import ffmpeg
 from kling_utils.media.pictures import plain
 from kling_utils.media.playable import beside
 from kling_utils.media.probe import probe_video
-from kling_utils.media.workshop import local_trouble
+from kling_utils.media.temp_workdir import local_trouble
 from kling_utils.review import encode, graph, sheet
-from kling_utils.review.encode import STILLS, Kind, Knobs
+from kling_utils.review.encode import STILLS, EncodeSettings, Kind
 from kling_utils.review.graph import Clip, Graph
 from kling_utils.review.labels import GROUND, Role
 from kling_utils.review.layout import DRAWN, LARGEST, MOST_PIXELS, Board, board
@@ -33,7 +33,7 @@ Sound = Literal["reference", "result", "none"]
 Progress = Callable[[float], None]
 Stop = Callable[[], bool]
 
-_PALETTE = Knobs(120, Fraction(3))
+_PALETTE = EncodeSettings(120, Fraction(3))
 """Colours are counted on a version of this height and rate."""
 
 
@@ -129,7 +129,7 @@ class _Job:
     image: Image.Image | None
     folder: Path
 
-    def graph(self, knobs: Knobs) -> Graph:
+    def graph(self, knobs: EncodeSettings) -> Graph:
         """The graph at that size and rate."""
         if self.layout == "sheet":
             return sheet.sheet(

@@ -37,7 +37,7 @@ _LEAST_BITS_PER_PIXEL = 0.035
 
 
 @dataclass(frozen=True, slots=True)
-class Knobs:
+class EncodeSettings:
     """How large and how well one try is made."""
 
     height: float
@@ -59,12 +59,12 @@ class Bounds:
     quality: float
 
 
-START: dict[Kind, Knobs] = {
-    "mp4": Knobs(1080, Fraction(60)),
-    "gif": Knobs(480, Fraction(25, 2)),
-    "webp": Knobs(540, Fraction(15), 72),
-    "png": Knobs(1080, Fraction(60)),
-    "jpg": Knobs(1080, Fraction(60), 88),
+START: dict[Kind, EncodeSettings] = {
+    "mp4": EncodeSettings(1080, Fraction(60)),
+    "gif": EncodeSettings(480, Fraction(25, 2)),
+    "webp": EncodeSettings(540, Fraction(15), 72),
+    "png": EncodeSettings(1080, Fraction(60)),
+    "jpg": EncodeSettings(1080, Fraction(60), 88),
 }
 _LEAST: dict[Kind, Bounds] = {
     "mp4": Bounds(160, Fraction(1), 0),
@@ -76,7 +76,7 @@ _LEAST: dict[Kind, Bounds] = {
 
 
 def arguments(
-    kind: Kind, graph: Graph, knobs: Knobs, part: Path, palette: Path | None
+    kind: Kind, graph: Graph, knobs: EncodeSettings, part: Path, palette: Path | None
 ) -> list[str]:
     """Arguments for one run of ffmpeg that writes ``part``."""
     inputs, filters, shown = list(graph.inputs), graph.filters, "[v]"
@@ -167,7 +167,9 @@ def palette_of(graph: Graph, path: Path, *, stop: Callable[[], bool] | None) -> 
     )
 
 
-def smaller(kind: Kind, knobs: Knobs, graph: Graph, size: int, most: int) -> Knobs | None:
+def smaller(
+    kind: Kind, knobs: EncodeSettings, graph: Graph, size: int, most: int
+) -> EncodeSettings | None:
     """What to try after ``size`` bytes came out where ``most`` are allowed; None when there is nothing left to give up."""
     least = _LEAST[kind]
     by = _AIM * most / size
@@ -201,7 +203,7 @@ def smaller(kind: Kind, knobs: Knobs, graph: Graph, size: int, most: int) -> Kno
     else:
         shrink, slower, worse = by**0.35, 1.0 if kind == "jpg" else by**0.15, by**0.25
     rate = max(least.rate, Fraction(float(knobs.rate) * slower).limit_denominator(100))
-    given = Knobs(
+    given = EncodeSettings(
         max(least.height, knobs.height * shrink), rate, max(least.quality, knobs.quality * worse)
     )
     return given if given != knobs else None

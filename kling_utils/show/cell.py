@@ -14,7 +14,7 @@ from pathlib import Path
 from kling_utils.errors import InvalidRequest, KlingError
 from kling_utils.media.probe import probe_video
 from kling_utils.show import cards, offline, proxies, words
-from kling_utils.show.progress import Steady
+from kling_utils.show.progress import ProgressBar
 from kling_utils.values import Result
 
 HEIGHT = 720
@@ -75,7 +75,7 @@ class Stage:
             first = self.results[0]
             sources = [first.reference, *(each.video for each in self.results)]
             clips = []
-            with Steady("preparing the stage") as bar:
+            with ProgressBar("preparing the stage") as bar:
                 for n, path in enumerate(sources):
                     clips.append(proxies.small(path, room / f"{n}.mp4"))
                     bar((n + 1) / len(sources))

@@ -96,7 +96,7 @@ class Bar:
         bar.set_description_str(describe(event), refresh=True)
 
 
-class Steady:
+class ProgressBar:
     """A share of one from 0 to 1: a bar on a terminal and in a notebook, a line for each quarter in a pipe."""
 
     def __init__(self, what: str, file: TextIO | None = None, *, quiet: bool = False) -> None:
@@ -104,7 +104,7 @@ class Steady:
         self._bar: Any = None
         self._told = 0
 
-    def __enter__(self) -> Steady:
+    def __enter__(self) -> ProgressBar:
         if not self._quiet and (self._file.isatty() or "ipykernel" in sys.modules):
             from tqdm import tqdm
 

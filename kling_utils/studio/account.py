@@ -13,9 +13,9 @@ import gradio as gr
 from kling_utils.errors import KeyRefused, KlingError, SettingError
 from kling_utils.media import bounds
 from kling_utils.show import cards
-from kling_utils.studio.desk import Desk, typed_key
+from kling_utils.studio.event_options import HIDDEN, PRIVATE, UNLIMITED
 from kling_utils.studio.lanes import in_lane
-from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
+from kling_utils.studio.session import Session, typed_key
 
 if TYPE_CHECKING:
     from kling_utils.jobs.client import Client
@@ -42,7 +42,7 @@ class Account:
         with gr.Column(elem_id="account"):
             with gr.Row(elem_id="account-line", equal_height=True):
                 # Who pays is known when the page arrives. Until then the place is kept, so that nothing moves.
-                place = self.says(None, copy.deepcopy(Desk()))
+                place = self.says(None, copy.deepcopy(Session()))
                 self.line = gr.HTML(
                     f'<div style="visibility: hidden">{place}</div>',
                     elem_id="whose-key",
@@ -83,7 +83,7 @@ class Account:
             [self.result, self.line],
             **PRIVATE,
             **HIDDEN,
-            **MANY,
+            **UNLIMITED,
         )
         # What was found out is about the key that was in the box. The key itself stays in the browser here.
         self.box.change(None, None, [self.result], js="() => ['']", **PRIVATE, **HIDDEN)
@@ -111,7 +111,7 @@ class Account:
         )
         return not is_open, gr.update(visible=not is_open), gr.update(value=label)
 
-    def says(self, key: str | None, desk: Desk) -> str:
+    def says(self, key: str | None, desk: Session) -> str:
         """The line: who pays, and what comes out."""
         try:
             typed = typed_key(key)
@@ -141,11 +141,11 @@ class Account:
             f"They are free, made on {where}, and marked as drafts.",
         )
 
-    def emptied(self, count: int, desk: Desk) -> tuple[str, str, str, int]:
+    def emptied(self, count: int, desk: Session) -> tuple[str, str, str, int]:
         """Nothing of the key is left on the page."""
         return "", "", self.says(None, desk), count + 1
 
-    def tested(self, key: str, desk: Desk) -> tuple[str, str]:
+    def tested(self, key: str, desk: Session) -> tuple[str, str]:
         """Ask for the balance: costs nothing, and tells whether the key works."""
         try:
             balance = desk.balance(self._runner, typed_key(key), anew=True)

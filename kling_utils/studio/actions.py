@@ -18,11 +18,11 @@ from kling_utils.errors import AlreadyHave, InvalidRequest, KlingError
 from kling_utils.media.names import named
 from kling_utils.preflight.limits import limit
 from kling_utils.show import cards, words
-from kling_utils.studio import files, refusal, snippets
-from kling_utils.studio.desk import Desk, key_or_none, typed_key
+from kling_utils.studio import files, notices, snippets
+from kling_utils.studio.event_options import HIDDEN, PRIVATE
+from kling_utils.studio.session import Session, key_or_none, typed_key
 from kling_utils.studio.theme import static
 from kling_utils.studio.visitor import Visitor
-from kling_utils.studio.wire import HIDDEN, PRIVATE
 from kling_utils.values import CharacterOrientation, Job, ModelName, MotionRequest, is_url
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Actions:
             "deletable": ended or job.state == "checked",
         }
 
-    def refreshed(self, desk: Desk, who: Visitor, key: str) -> Any:
+    def refreshed(self, desk: Session, who: Visitor, key: str) -> Any:
         """The same offers at the prices of another key."""
         job = self._job(desk, who)
         return self.value(job, key_or_none(key)) if job is not None else gr.skip()
@@ -143,16 +143,16 @@ class Actions:
         more = words.difference(look.quote, job.cost) if not job.draft else ""
         if name == "again" and job.state == "succeeded" and not look.quote.free:
             more = "paid again"
-        risk = not look.quote.free and name == "again" and refusal.pays_twice(job)
+        risk = not look.quote.free and name == "again" and notices.pays_twice(job)
         blocked = look.report.errors[0] if look.report.errors else None
         return {
             "id": name,
             "label": _label(name, job, look.provider == "local"),
             "price": price,
             "risk": {
-                "ask": refusal.TWICE,
-                "text": refusal.once_more(price),
-                "yes": refusal.twice_label(price),
+                "ask": notices.TWICE,
+                "text": notices.once_more(price),
+                "yes": notices.twice_label(price),
             }
             if risk
             else None,
@@ -165,7 +165,7 @@ class Actions:
 
     # -- what is done
 
-    def act(self, event: gr.EventData, desk: Desk, who: Visitor, key: str) -> tuple[Any, str]:
+    def act(self, event: gr.EventData, desk: Session, who: Visitor, key: str) -> tuple[Any, str]:
         """One of the offers: a job, which is opened on the desk. Returns (panel, answer)."""
         job, name, shown = (
             self._job(desk, who),
@@ -173,7 +173,7 @@ class Actions:
             str(getattr(event, "price", "")),
         )
         if job is None or not job.done:
-            return gr.skip(), gone() if desk.job_id else refusal.restarted()
+            return gr.skip(), gone() if desk.job_id else notices.restarted()
         try:
             given = typed_key(key)
             if name not in _names(job, given, self._runner):
@@ -206,7 +206,7 @@ class Actions:
         name: str,
         shown: str,
         key: SecretStr | None,
-        desk: Desk,
+        desk: Session,
         who: Visitor,
         *,
         sure: bool,
@@ -220,18 +220,18 @@ class Actions:
                 "The price is another one now", text, severity="warning"
             )
         again, free = name == "again", look.quote is None or look.quote.free
-        if again and refusal.pays_twice(job) and not free and not sure:
-            return self.value(job, key), refusal.twice(price)
+        if again and notices.pays_twice(job) and not free and not sure:
+            return self.value(job, key), notices.twice(price)
         asked = self._request(name, job, key)
         used = None if name == "draft" else key
-        fresh = again and (job.state == "succeeded" or refusal.pays_twice(job))
+        fresh = again and (job.state == "succeeded" or notices.pays_twice(job))
         made = self._runner.submit(
             asked, owner=job.owner, key=used, report=look.report, again=fresh, draft=name == "draft"
         )
         desk.open(made.job_id)
         return gr.skip(), ""
 
-    def delete(self, event: gr.EventData, desk: Desk, who: Visitor) -> str:
+    def delete(self, event: gr.EventData, desk: Session, who: Visitor) -> str:
         """Remove a job and its files; the page has asked whether that is meant."""
         asked = str(getattr(event, "id", ""))
         try:
@@ -247,7 +247,7 @@ class Actions:
             desk.open("")
         return ""
 
-    def trim(self, event: gr.EventData, desk: Desk, who: Visitor) -> Iterator[tuple[Any, ...]]:
+    def trim(self, event: gr.EventData, desk: Session, who: Visitor) -> Iterator[tuple[Any, ...]]:
         """Fill the form with a part of the clip; until that is made the form stays as it is.
 
         Yields (answer, image, its view, video, its view, and the rest of the form).
@@ -255,7 +255,7 @@ class Actions:
         job, begin, end = self._job(desk, who), _number(event, "from"), _number(event, "to")
         keep = (gr.skip(),) * 9
         if job is None:
-            yield gone() if desk.job_id else refusal.restarted(), *keep
+            yield gone() if desk.job_id else notices.restarted(), *keep
             return
         yield (
             about(
@@ -270,10 +270,10 @@ class Actions:
         try:
             filled = form(job, trimmed(job, begin, end))
         except KlingError as error:
-            yield about(job.job_id, refusal.closable(cards.error(error))), *keep
+            yield about(job.job_id, notices.closable(cards.error(error))), *keep
             return
         text = f"{begin:g} to {end:g} s of it. Look at it, then press Generate. Nothing was sent."
-        said = refusal.closable(
+        said = notices.closable(
             cards.note("The form is filled with the trimmed clip", text, severity="pass")
         )
         yield about(job.job_id, said, filled=True), *filled
@@ -288,7 +288,7 @@ class Actions:
         here = str(getattr(event, "id", ""))
         return gr.skip() if here and isinstance(said, str) and said.startswith(_begun(here)) else ""
 
-    def again(self, desk: Desk, who: Visitor, key: str) -> tuple[Any, ...]:
+    def again(self, desk: Session, who: Visitor, key: str) -> tuple[Any, ...]:
         """Fill the form from the open job: (image, its view, video, its view, orientation, model, prompt, negative prompt, sound)."""
         job = self._job(desk, who)
         if job is None:
@@ -299,7 +299,7 @@ class Actions:
 
     # -- inside
 
-    def _job(self, desk: Desk, who: Visitor) -> Job | None:
+    def _job(self, desk: Session, who: Visitor) -> Job | None:
         try:
             return self._runner.record(desk.job_id, owner=who.sees) if desk.job_id else None
         except (KlingError, ValueError):

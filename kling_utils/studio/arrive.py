@@ -12,11 +12,11 @@ import gradio as gr
 from kling_utils.errors import KlingError
 from kling_utils.studio import actions, history, samples
 from kling_utils.studio.account import Account
-from kling_utils.studio.desk import Desk
-from kling_utils.studio.follow import Follow
 from kling_utils.studio.generate import Generate
 from kling_utils.studio.inputs import ImageInput, VideoInput
+from kling_utils.studio.job_view import JobView
 from kling_utils.studio.panel import idle
+from kling_utils.studio.session import Session
 
 if TYPE_CHECKING:
     from kling_utils.jobs.client import Client
@@ -30,7 +30,7 @@ class Arrive:
         runner: Client,
         image: ImageInput,
         video: VideoInput,
-        follow: Follow,
+        follow: JobView,
         generate: Generate,
         account: Account,
     ) -> None:
@@ -50,7 +50,7 @@ class Arrive:
             self._generate.button,
         ]
 
-    def greet(self, desk: Desk, request: gr.Request) -> tuple[Any, ...]:
+    def on_load(self, desk: Session, request: gr.Request) -> tuple[Any, ...]:
         """Open the job that the address names, else the newest one that is still on its way."""
         who = desk.who = self._keeper.visitor(request)
         sees = who.sees

@@ -23,7 +23,7 @@ from kling_utils.errors import Busy, Interrupted, KlingError
 from kling_utils.media import bounds
 from kling_utils.media.names import cut
 from kling_utils.studio import job_files, lanes
-from kling_utils.studio.desk import Desk
+from kling_utils.studio.session import Session
 from kling_utils.studio.theme import static
 from kling_utils.studio.visitor import Visitor
 from kling_utils.values import Job, Layout
@@ -105,7 +105,7 @@ class Exports:
             **more,
         }
 
-    async def make(self, event: gr.EventData, desk: Desk, who: Visitor) -> AsyncIterator[Any]:
+    async def make(self, event: gr.EventData, desk: Session, who: Visitor) -> AsyncIterator[Any]:
         """Make one file and hand it out. Yields the panel's value; ends quietly when another job is opened."""
         name, sound, most = (
             str(getattr(event, "id", "")),
@@ -151,7 +151,7 @@ class Exports:
             begun.cancel()
             self._stops.pop(id(desk), None)
 
-    def halt(self, desk: Desk) -> None:
+    def halt(self, desk: Session) -> None:
         """Stop making the file."""
         if (stop := self._stops.get(id(desk))) is not None:
             stop.set()

@@ -22,10 +22,10 @@ from kling_utils.media.thumbnails import thumbnails
 from kling_utils.preflight.fit import FitChoices, Fitted, Plan, left_in_place, plan_fit
 from kling_utils.show import cards, repairs
 from kling_utils.studio import files, lanes
-from kling_utils.studio.desk import Desk, Form
+from kling_utils.studio.event_options import HIDDEN, PRIVATE, UNLIMITED
 from kling_utils.studio.lanes import in_lane
+from kling_utils.studio.session import Form, Session
 from kling_utils.studio.theme import static
-from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
 from kling_utils.values import Report
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class Fitting:
     def choices(self) -> list[Any]:
         return [self.start, self.shape, self.slow, self.colour]
 
-    def wire(self, form: list[Any], image: ImageInput, video: VideoInput, desk: gr.State) -> None:
+    def bind(self, form: list[Any], image: ImageInput, video: VideoInput, desk: gr.State) -> None:
         """The button, its stop, and the choices that change the plan."""
         outputs = [
             image.source,
@@ -132,7 +132,7 @@ class Fitting:
             self.stop,
         ]
         self.button.click(
-            self.fix, [*form, *self.choices, desk], outputs, **PRIVATE, **HIDDEN, **MANY
+            self.fix, [*form, *self.choices, desk], outputs, **PRIVATE, **HIDDEN, **UNLIMITED
         )
         self.stop.click(self.stopped, [desk], None, **PRIVATE, **HIDDEN)
         gr.on(
@@ -143,7 +143,7 @@ class Fitting:
             trigger_mode="always_last",
             **PRIVATE,
             **HIDDEN,
-            **MANY,
+            **UNLIMITED,
         )
         begun = [self.start, self.plan, self.button]
         self.strip.begin(
@@ -153,10 +153,10 @@ class Fitting:
             trigger_mode="always_last",
             **PRIVATE,
             **HIDDEN,
-            **MANY,
+            **UNLIMITED,
         )
 
-    def judged(self, report: Report, form: Form, desk: Desk, *choices: Any) -> tuple[Any, ...]:
+    def judged(self, report: Report, form: Form, desk: Session, *choices: Any) -> tuple[Any, ...]:
         """The panel for a report: hidden when nothing can be or need be done.
 
         A choice is about one file. For another file, also a fitted one, the choices are the usual ones again.
@@ -225,7 +225,7 @@ class Fitting:
         desk.fit_choices = (start, shape, slow, colour)
         return start, repairs.plan(plan), _press(plan)
 
-    def frames(self, desk: Desk) -> Any:
+    def frames(self, desk: Session) -> Any:
         """Pictures of a clip that is too long, above the slider that says where it begins."""
         report = desk.shown.report if desk.shown is not None else None
         clip = report.video if report is not None else None
@@ -326,12 +326,12 @@ class Fitting:
             gr.update(visible=False),
         )
 
-    def stopped(self, desk: Desk) -> None:
+    def stopped(self, desk: Session) -> None:
         """Nothing of what was begun is kept."""
         desk.stop_fit.set()
 
 
-def _chosen(form: Form, desk: Desk, choices: Sequence[Any]) -> tuple[float, str, bool, str]:
+def _chosen(form: Form, desk: Session, choices: Sequence[Any]) -> tuple[float, str, bool, str]:
     """The choices (start, shape, slow, colour) that were made for these files; the usual ones for a file that has come since."""
     start, shape, slow, colour = choices
     image, video = desk.fit_for
@@ -395,7 +395,7 @@ def _press(plan: Plan, **more: Any) -> Any:
     return gr.update(interactive=able, visible=able, **more)
 
 
-def mends(desk: Desk) -> bool:
+def one_click_fixable(desk: Session) -> bool:
     """Does one press make what was checked last ready to be sent?"""
     if desk.shown is None or desk.form is None or desk.shown.report.ok:
         return False

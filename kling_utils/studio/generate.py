@@ -16,17 +16,17 @@ from kling_utils.errors import AlreadyHave, Busy, KlingError, Refused
 from kling_utils.media import bounds
 from kling_utils.preflight.quote import expected_seconds
 from kling_utils.show import cards, words
-from kling_utils.studio import refusal
+from kling_utils.studio import notices
 from kling_utils.studio.account import Account
-from kling_utils.studio.desk import Desk, Form, key_or_none, typed_key
-from kling_utils.studio.fitting import Fitting, mends
+from kling_utils.studio.event_options import HIDDEN, PRIVATE, UNLIMITED
+from kling_utils.studio.fitting import Fitting, one_click_fixable
 from kling_utils.studio.inputs import ImageInput, VideoInput
 from kling_utils.studio.keeper import Keeper
 from kling_utils.studio.lanes import in_lane
 from kling_utils.studio.options import Options, orientation_choices
+from kling_utils.studio.session import Form, Session, key_or_none, typed_key
 from kling_utils.studio.theme import static
 from kling_utils.studio.visitor import Visitor
-from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
 from kling_utils.values import CHARACTER_ORIENTATIONS, CharacterOrientation
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Generate:
         self.basis = gr.HTML("", elem_id="price-basis", apply_default_css=False)
         self.twin = gr.State(_NO_TWIN)
 
-    def wire(
+    def bind(
         self,
         form: list[Any],
         account: Account,
@@ -146,7 +146,7 @@ class Generate:
             )
             yield checked_form(asked, (start, shape, slow, colour), key, seat)
 
-        def unchecked(error: KlingError, asked: Form, key: Any, seat: Desk) -> tuple[Any, ...]:
+        def unchecked(error: KlingError, asked: Form, key: Any, seat: Session) -> tuple[Any, ...]:
             return (
                 image.empty(),
                 video.empty(),
@@ -157,7 +157,7 @@ class Generate:
                 gr.skip(),
             )
 
-        def checked_form(asked: Form, choices: Any, key: Any, seat: Desk) -> tuple[Any, ...]:
+        def checked_form(asked: Form, choices: Any, key: Any, seat: Session) -> tuple[Any, ...]:
             try:
                 look = seat.check(self._runner, asked, key_or_none(key))
             except KlingError as error:
@@ -193,18 +193,20 @@ class Generate:
             trigger_mode="always_last",
             **PRIVATE,
             **HIDDEN,
-            **MANY,
+            **UNLIMITED,
         )
         funds = in_lane(bounds.calling, self.funds, busy=lambda *_: gr.skip())
         asked_for = checked.then(
-            funds, [account.box, desk], [self.price], **PRIVATE, **HIDDEN, **MANY
+            funds, [account.box, desk], [self.price], **PRIVATE, **HIDDEN, **UNLIMITED
         )
         asked_for.then(account.says, [account.box, desk], [account.line], **PRIVATE, **HIDDEN)
         for each in (image, video):
             preview = in_lane(bounds.making, each.preview, busy=lambda *_: gr.skip())
-            checked.then(preview, [each.source, desk], [each.view], **PRIVATE, **HIDDEN, **MANY)
+            checked.then(
+                preview, [each.source, desk], [each.view], **PRIVATE, **HIDDEN, **UNLIMITED
+            )
         frames = in_lane(bounds.making, fitting.frames, busy=lambda *_: gr.skip())
-        checked.then(frames, [desk], [fitting.strip], **PRIVATE, **HIDDEN, **MANY)
+        checked.then(frames, [desk], [fitting.strip], **PRIVATE, **HIDDEN, **UNLIMITED)
         gr.on(
             [image.source.change, video.source.change],
             self.cleared,
@@ -214,7 +216,7 @@ class Generate:
             **HIDDEN,
         )
         self.notice.dismiss(self.cleared, None, self.choice, **PRIVATE, **HIDDEN)
-        fitting.wire(form, image, video, desk)
+        fitting.bind(form, image, video, desk)
 
     @property
     def outputs(self) -> list[Any]:
@@ -232,7 +234,7 @@ class Generate:
         """Another file: what was refused was about the one before."""
         return "", gr.update(visible=False)
 
-    def still(self, seat: Desk, now: tuple[Form, int] | None = None) -> tuple[Any, Any]:
+    def still(self, seat: Session, now: tuple[Form, int] | None = None) -> tuple[Any, Any]:
         """What was said at the button goes when it is about another form or key than ``now``, or when another job was opened since."""
         about = seat.said_about
         if about is None or (about[2] == seat.job_id and now in (None, about[:2])):
@@ -240,7 +242,7 @@ class Generate:
         seat.said_about = None
         return self.cleared()
 
-    def open_twin(self, twin: Twin, desk: Desk) -> tuple[str, Any]:
+    def open_twin(self, twin: Twin, desk: Session) -> tuple[str, Any]:
         """Show what is there already."""
         if twin.job_id:
             desk.open(twin.job_id)
@@ -255,11 +257,11 @@ class Generate:
         else:
             yield (
                 gr.skip(),
-                refusal.twice(twin.price),
+                notices.twice(twin.price),
                 gr.update(visible=True),
                 gr.update(visible=False),
                 replace(twin, asked=True),
-                gr.update(value=refusal.twice_label(twin.price), visible=True),
+                gr.update(value=notices.twice_label(twin.price), visible=True),
                 gr.skip(),
                 "",
             )
@@ -277,7 +279,7 @@ class Generate:
 
     def busy(self, error: Busy, *_: Any) -> tuple[Any, ...]:
         """The outputs of ``submit`` when there is no turn: nothing was sent."""
-        notice = refusal.closable(cards.error(error))
+        notice = notices.closable(cards.error(error))
         kept = [gr.skip()] * (len(self.outputs) - 2)
         return gr.update(interactive=True), notice, *kept
 
@@ -287,7 +289,7 @@ class Generate:
             bounds.checking, handler, busy=self.busy, runner=self._runner, form_at=form_at
         )
 
-    def arrived(self, desk: Desk) -> Any:
+    def arrived(self, desk: Session) -> Any:
         """The button of a form that is empty, for the visitor of this session."""
         local = self._runner.provider_for(None, owner=desk.who.owner) == "local"
         return gr.update(value=_DRAFT if local else "Generate")
@@ -303,12 +305,12 @@ class Generate:
         )
 
     @staticmethod
-    def fine_print(seat: Desk) -> str:
+    def fine_print(seat: Session) -> str:
         """Under the button: the repair, where one press does it, since the plan may be out of sight."""
-        return refusal.fix_line() if mends(seat) else ""
+        return notices.fix_line() if one_click_fixable(seat) else ""
 
     @staticmethod
-    def whole_price(seat: Desk) -> str:
+    def whole_price(seat: Session) -> str:
         """How sure the price is and where it comes from, which a draft has none of."""
         cost = seat.shown.quote if seat.shown is not None else None
         return (
@@ -317,7 +319,7 @@ class Generate:
             else f'<p class="hint">{cards.escape(words.span(cost))}</p>'
         )
 
-    def funds(self, key: Any, seat: Desk) -> Any:
+    def funds(self, key: Any, seat: Session) -> Any:
         """The balance beside the price, once it is known, and a warning when it is below. Asked for at most once a minute."""
         look = seat.shown
         if look is None or look.quote is None or look.quote.free:
@@ -363,18 +365,18 @@ class Generate:
         form = Form(*fields)
         seat.said_about = (form, hash(key), seat.job_id)
         try:
-            look, said = self._sent(form, key, cast(Desk, seat), who, fresh, draft, offered)
+            look, said = self._sent(form, key, cast(Session, seat), who, fresh, draft, offered)
         except Refused as error:
-            said = refusal.refused(error, mends=mends(seat))
+            said = notices.refused(error, one_click_fixable=one_click_fixable(seat))
         except AlreadyHave as error:
-            twin = self._twin(error, cast(Desk, seat), who)
-            said = refusal.already(error, risk=twin.risk, price=twin.price)
+            twin = self._twin(error, cast(Session, seat), who)
+            said = notices.already(error, risk=twin.risk, price=twin.price)
         except KlingError as error:
-            said = refusal.closable(cards.error(error))
+            said = notices.closable(cards.error(error))
         except Exception:  # the last door: a visitor must never look at a page that says nothing
             LOG.exception("a submit ended in an error of our own")
             text = "Look at your videos below before you try again."
-            said = refusal.closable(
+            said = notices.closable(
                 cards.note("Something went wrong on our side", text, severity="error")
             )
         label = self.label(look) if look is not None else gr.skip()
@@ -389,24 +391,31 @@ class Generate:
         row = gr.update(visible=bool(twin.job_id))
         yield button, said, row, another, twin, hidden, gr.skip(), gr.skip()
 
-    def _twin(self, error: AlreadyHave, seat: Desk, who: Visitor) -> Twin:
+    def _twin(self, error: AlreadyHave, seat: Session, who: Visitor) -> Twin:
         """The job that is there already. Only one that has a result, or cost nothing, can be made again without being asked about it."""
         job_id = error.job_id or ""
         try:
             job = self._runner.record(job_id, owner=who.sees)
-            risk = refusal.pays_twice(job)
+            risk = notices.pays_twice(job)
         except (KlingError, ValueError):
             risk = True
         return Twin(job_id, self._price(seat), risk)
 
-    def _price(self, seat: Desk) -> str:
+    def _price(self, seat: Session) -> str:
         cost = seat.shown.quote if seat.shown is not None else None
         return words.price(cost) if cost is not None else "price not known"
 
     def _sent(
-        self, form: Form, key: Any, seat: Desk, who: Visitor, fresh: bool, draft: bool, offered: str
+        self,
+        form: Form,
+        key: Any,
+        seat: Session,
+        who: Visitor,
+        fresh: bool,
+        draft: bool,
+        offered: str,
     ) -> tuple[Preflight | None, str]:
-        if lacking := refusal.missing(form):
+        if lacking := notices.missing(form):
             return None, lacking
         given = typed_key(key)
         request = form.request()
@@ -416,7 +425,7 @@ class Generate:
         if not agreed and not draft:
             price = words.price(look.quote) if look.quote is not None else "not known"
             text = f"It is {price}. Press Generate again to agree."
-            return look, refusal.closable(
+            return look, notices.closable(
                 cards.note("The price is another one now", text, severity="warning")
             )
         owner = who.owner

@@ -14,9 +14,9 @@ from kling_utils.errors import SettingError
 from kling_utils.jobs.doctor import examine
 from kling_utils.media import bounds
 from kling_utils.show import cards
-from kling_utils.studio.desk import Desk, typed_key
+from kling_utils.studio.event_options import HIDDEN, PRIVATE, UNLIMITED
 from kling_utils.studio.lanes import in_lane
-from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
+from kling_utils.studio.session import Session, typed_key
 from kling_utils.values import Report, Severity
 
 if TYPE_CHECKING:
@@ -49,16 +49,16 @@ class Health:
                 )
             self.answer = gr.HTML("", elem_id="health-answer", apply_default_css=False)
 
-    def wire(self, key: gr.Textbox, desk: gr.State) -> None:
+    def bind(self, key: gr.Textbox, desk: gr.State) -> None:
         asked = self.button.click(self.looking, None, [self.answer], **PRIVATE, **HIDDEN)
         look = in_lane(bounds.examining, self.look, busy=lambda error, *_: cards.error(error))
-        asked.then(look, [key, desk], [self.answer], **PRIVATE, **HIDDEN, **MANY)
+        asked.then(look, [key, desk], [self.answer], **PRIVATE, **HIDDEN, **UNLIMITED)
 
     @staticmethod
     def looking() -> str:
         return cards.note("Looking", "This takes a few seconds.")
 
-    def look(self, key: str, desk: Desk) -> str:
+    def look(self, key: str, desk: Session) -> str:
         """Every question and its answer, with the key that is in the box."""
         try:
             report = self._report(typed_key(key), desk.who.owner)

@@ -13,8 +13,8 @@ import gradio as gr
 
 from kling_utils.errors import KlingError
 from kling_utils.show import words
-from kling_utils.studio import files, insight, job_files
-from kling_utils.studio.desk import Desk
+from kling_utils.studio import files, job_files, result_analysis
+from kling_utils.studio.session import Session
 from kling_utils.studio.theme import static
 from kling_utils.studio.visitor import Visitor
 from kling_utils.values import Job
@@ -54,10 +54,10 @@ def value(runner: Client, who: Visitor, current: str = "") -> dict[str, Any]:
     items = []
     missing = DRAWN
     for job in runner.jobs(owner=who.sees, limit=SHOWN):
-        poster = job.folder / insight.POSTER
+        poster = job.folder / result_analysis.POSTER
         if job.video is not None and not poster.exists() and missing:
             missing -= 1
-            insight.poster(job)
+            result_analysis.poster(job)
         items.append(
             _item(job, poster if poster.exists() else files.poster(Path(job.request.image)))
         )
@@ -72,7 +72,7 @@ def value(runner: Client, who: Visitor, current: str = "") -> dict[str, Any]:
     return {**shown, "kept": kept if items else ""}
 
 
-def picked(runner: Client, desk: Desk, who: Visitor, event: gr.EventData) -> bool:
+def picked(runner: Client, desk: Session, who: Visitor, event: gr.EventData) -> bool:
     """Open the card that was clicked; False for an id that is none of this visitor's jobs."""
     job_id = getattr(event, "id", "")
     try:

@@ -15,9 +15,9 @@ from kling_utils.media import bounds
 from kling_utils.preflight.limits import limit
 from kling_utils.show import cards
 from kling_utils.studio import files, samples
-from kling_utils.studio.desk import Desk
+from kling_utils.studio.event_options import HIDDEN, PRIVATE, UNLIMITED
 from kling_utils.studio.lanes import in_lane
-from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
+from kling_utils.studio.session import Session
 from kling_utils.values import Report, is_url
 
 CAMERA = {"video": {"width": {"ideal": 1280}, "height": {"ideal": 720}, "frameRate": {"ideal": 30}}}
@@ -96,7 +96,7 @@ class Input:
         """The card while there is nothing to report on."""
         return f'<p class="hint">{cards.escape(self.hint)}</p>'
 
-    def take(self, payload: Any, source: str, desk: Desk) -> tuple[Any, ...]:
+    def take(self, payload: Any, source: str, desk: Session) -> tuple[Any, ...]:
         """An upload: the browser shows it already."""
         path = files.uploaded(payload, desk.who.owner)
         if path is None:
@@ -138,7 +138,7 @@ class Input:
                 return number
         return None
 
-    def restored(self, old: Desk | None, told: dict[str, Any]) -> tuple[str, Any]:
+    def restored(self, old: Session | None, told: dict[str, Any]) -> tuple[str, Any]:
         """(source, value of the view) of a session before, or of what the browser remembers; ("", None) for a file that is gone."""
         if old is not None and old.form is not None and old.shown is not None:
             source = str(getattr(old.form, self.name))
@@ -162,7 +162,7 @@ class Input:
         """The card while a file that was not there ``before`` is checked. The same file again is not checked again."""
         return _MEASURING if source and source != before else gr.skip()
 
-    def preview(self, source: str, desk: Desk) -> Any:
+    def preview(self, source: str, desk: Session) -> Any:
         """After the report, since it may take a while: a copy where the browser could not show the file by itself, and an empty place,
         ready for another file, where there is nothing to be shown."""
         # another file has come meanwhile
@@ -245,10 +245,10 @@ class VideoInput(Input):
             preprocess=False,
             **PRIVATE,
             **HIDDEN,
-            **MANY,
+            **UNLIMITED,
         )
 
-    def recorded(self, payload: Any, desk: Desk) -> tuple[Any, ...]:
+    def recorded(self, payload: Any, desk: Session) -> tuple[Any, ...]:
         """A webcam's recording becomes an MP4 first: browsers record a WebM without a length, which no provider takes."""
         path = files.uploaded(payload, desk.who.owner)
         if path is None:

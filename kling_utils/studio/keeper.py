@@ -20,15 +20,15 @@ from starlette.datastructures import Headers
 from kling_utils.errors import KlingError
 from kling_utils.media import bounds
 from kling_utils.show import cards
-from kling_utils.studio import refusal
-from kling_utils.studio.desk import Desk
+from kling_utils.studio import notices
+from kling_utils.studio.event_options import HIDDEN, PRIVATE, UNLIMITED
 from kling_utils.studio.fitting import Fitting
 from kling_utils.studio.inputs import ImageInput, Input, VideoInput
 from kling_utils.studio.lanes import in_lane
 from kling_utils.studio.options import Options
+from kling_utils.studio.session import Session
 from kling_utils.studio.theme import static
 from kling_utils.studio.visitor import Tokens, Visitor, of
-from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
 from kling_utils.values import CHARACTER_ORIENTATIONS, MODEL_NAMES, is_url
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Keeper:
         self._runner = runner
         self.tokens = Tokens(runner.home.root)
         self._lock = threading.Lock()
-        self._known: OrderedDict[str, tuple[str | None, Desk]] = OrderedDict()
+        self._known: OrderedDict[str, tuple[str | None, Session]] = OrderedDict()
         self.said = gr.HTML(
             "", js_on_load=static("notice.js"), apply_default_css=False, elem_id="restarted"
         )
@@ -57,12 +57,12 @@ class Keeper:
         )
 
     @staticmethod
-    def unsaid(desk: Desk) -> str:
+    def unsaid(desk: Session) -> str:
         """What was said was closed."""
         desk.restarted = ""
         return ""
 
-    def wire(
+    def bind(
         self,
         image: ImageInput,
         video: VideoInput,
@@ -82,18 +82,18 @@ class Keeper:
         self.panel.forgets(self.forgets, None, [self.said], **PRIVATE, **HIDDEN)
         self.panel.ask(self.asked, [desk], [who, self.panel], **PRIVATE, **HIDDEN)
         restore = in_lane(bounds.checking, self.restore)
-        return self.panel.restore(restore, [desk], outputs, **PRIVATE, **HIDDEN, **MANY)
+        return self.panel.restore(restore, [desk], outputs, **PRIVATE, **HIDDEN, **UNLIMITED)
 
     # -- what the tab is given
 
-    def hello(self, desk: Desk, *, lost: bool = False) -> dict[str, Any]:
+    def hello(self, desk: Session, *, lost: bool = False) -> dict[str, Any]:
         """What a tab is told on arrival, or when its session was ``lost``: the secret name of the session that it has now."""
         desk.arrived, desk.secret = True, secrets.token_urlsafe(24)
         self._remember(desk)
         token = self.tokens.sign(desk.who.id) if desk.who.hosted else ""
         return self.value(desk) | {"lost": lost, "visitor": token}
 
-    def _remember(self, desk: Desk) -> None:
+    def _remember(self, desk: Session) -> None:
         with self._lock:
             self._known[desk.secret] = (desk.who.sees, desk)
             while len(self._known) > SESSIONS:
@@ -103,7 +103,7 @@ class Keeper:
         """Who sent a request."""
         return of(self._runner.settings, self.tokens, Headers(dict(request.headers)))
 
-    def asked(self, desk: Desk, request: gr.Request) -> Any:
+    def asked(self, desk: Session, request: gr.Request) -> Any:
         """The tab was left alone for a while: is its session still there?"""
         if desk.arrived:
             return gr.skip(), gr.skip()
@@ -118,9 +118,9 @@ class Keeper:
         own = '<a class="kc-act" href="" target="_blank" rel="noopener">Open the page in a tab</a>'
         more = f'<p class="kc-do">{text}</p><p class="kc-acts">{own}</p>'
         card = cards.listing(head, (), severity="advice", extra=more)
-        return refusal.closable(card)
+        return notices.closable(card)
 
-    def value(self, desk: Desk) -> dict[str, Any]:
+    def value(self, desk: Session) -> dict[str, Any]:
         """The form that was checked last, as the tab keeps it: no path is in it."""
         told: dict[str, Any] = {"session": desk.secret}
         if (form := desk.form) is None:
@@ -135,7 +135,7 @@ class Keeper:
         return told
 
     @staticmethod
-    def _told(each: Input, source: str, desk: Desk) -> dict[str, Any]:
+    def _told(each: Input, source: str, desk: Session) -> dict[str, Any]:
         if not source:
             return {}
         if is_url(source):
@@ -149,8 +149,8 @@ class Keeper:
 
     # -- what the tab gives back
 
-    def restore(self, event: gr.EventData, desk: Desk, request: gr.Request) -> tuple[Any, ...]:
-        """Fill the form as it was. Yields nothing that is not known: see ``wire`` for the order."""
+    def restore(self, event: gr.EventData, desk: Session, request: gr.Request) -> tuple[Any, ...]:
+        """Fill the form as it was. Yields nothing that is not known: see ``bind`` for the order."""
         if not desk.who.id:  # of a session that was lost
             desk.who = self.visitor(request)
             self._remember(desk)
@@ -189,7 +189,7 @@ class Keeper:
         said = desk.restarted = _said(missing, sent, lost=lost) if missing or lost else before
         return (who, {"session": desk.secret, "send": sent}, said, *updates, *chosen, *fit)
 
-    def _old(self, secret: Any, who: Visitor) -> Desk | None:
+    def _old(self, secret: Any, who: Visitor) -> Session | None:
         """The session of that name, for the visitor whose it was."""
         with self._lock:
             owner, desk = (
@@ -197,7 +197,7 @@ class Keeper:
             )
         return desk if owner == who.sees else None
 
-    def _reopen(self, job_id: Any, desk: Desk, who: Visitor) -> None:
+    def _reopen(self, job_id: Any, desk: Session, who: Visitor) -> None:
         """The job that stood on the page, where the session that followed it is gone."""
         if desk.job_id or not isinstance(job_id, str) or not job_id:
             return
@@ -237,4 +237,4 @@ def _said(missing: dict[str, str], sent: list[str], *, lost: bool) -> str:
     else:
         text += " Look at the form before you press Generate."
     head = "This page was restarted"
-    return refusal.closable(cards.note(head, text, severity="warning" if choose else "advice"))
+    return notices.closable(cards.note(head, text, severity="warning" if choose else "advice"))

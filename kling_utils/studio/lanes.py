@@ -19,7 +19,7 @@ import gradio as gr
 from kling_utils.errors import Busy
 from kling_utils.media import bounds
 from kling_utils.media.turns import Lane, visitor
-from kling_utils.studio.desk import Desk
+from kling_utils.studio.session import Session
 
 if TYPE_CHECKING:
     from kling_utils.jobs.client import Client
@@ -28,14 +28,14 @@ T = TypeVar("T")
 _END = object()
 
 
-def begin(lane: Lane, desk: Desk, work: Callable[[], T]) -> Future[T]:
+def begin(lane: Lane, desk: Session, work: Callable[[], T]) -> Future[T]:
     """``work`` in its turn, for the visitor at the desk. Raises ``Busy``."""
     context = contextvars.copy_context()
     context.run(visitor.set, desk.who.owner)
     return context.run(lane.submit, work)
 
 
-async def run(lane: Lane, desk: Desk, work: Callable[..., T], *args: Any, **named: Any) -> T:
+async def run(lane: Lane, desk: Session, work: Callable[..., T], *args: Any, **named: Any) -> T:
     """The same to its end. Raises ``Busy`` too when its turn does not come within ``bounds.SHORT_WAIT``, and what ``work`` raises."""
     future = begin(lane, desk, functools.partial(work, *args, **named))
     waiting = asyncio.wrap_future(future)
@@ -48,7 +48,7 @@ async def run(lane: Lane, desk: Desk, work: Callable[..., T], *args: Any, **name
         future.cancel()  # the page was closed: what has not begun is not begun
 
 
-async def fetched(runner: Client, desk: Desk, *sources: Any) -> None:
+async def fetched(runner: Client, desk: Session, *sources: Any) -> None:
     """Wait until it is known what the addresses serve, in no thread. A failure is told by the check that follows. Raises ``Busy``."""
     context = contextvars.copy_context()
     context.run(visitor.set, desk.who.owner)
@@ -107,7 +107,7 @@ def in_lane(
             raise gr.Error(f"{error}", print_exception=False) from None
         return busy(error, *args)
 
-    async def ready(desk: Desk, args: tuple[Any, ...]) -> None:
+    async def ready(desk: Session, args: tuple[Any, ...]) -> None:
         if _under_way[desk.who.owner] > bounds.EVENTS_EACH:
             raise lane.turns.busy()
         if runner is not None:
@@ -158,5 +158,5 @@ def in_lane(
     return once
 
 
-def _desk(args: tuple[Any, ...]) -> Desk:
-    return next(each for each in args if isinstance(each, Desk))
+def _desk(args: tuple[Any, ...]) -> Session:
+    return next(each for each in args if isinstance(each, Session))

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from kling_utils.errors import KlingError
-from kling_utils.jobs.outcome import lost
+from kling_utils.jobs.job_errors import lost
 from kling_utils.media import bounds
 from kling_utils.show import cards, words
-from kling_utils.studio import refusal
+from kling_utils.studio import notices
 from kling_utils.studio.account import key_box
-from kling_utils.studio.desk import Desk, typed_key
+from kling_utils.studio.event_options import HIDDEN, PRIVATE, UNLIMITED
 from kling_utils.studio.lanes import in_lane
+from kling_utils.studio.session import Session, typed_key
 from kling_utils.studio.visitor import Visitor
-from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
 from kling_utils.values import HOME_OWNER, Job
 
 if TYPE_CHECKING:
@@ -105,9 +105,9 @@ class Rescue:
             self.ask: gr.update(visible=False),
         }
 
-    def wire(self, desk: gr.State, who: Any, key: Any) -> list[Any]:
+    def bind(self, desk: gr.State, who: Any, key: Any) -> list[Any]:
         """``key`` is the page's own box. Returns the events after which the job is to be watched again."""
-        common = {**PRIVATE, **HIDDEN, **MANY}
+        common = {**PRIVATE, **HIDDEN, **UNLIMITED}
         outputs = [self.ask, self.question, self.sure]
         self.resend.click(self._asked, [desk, who], outputs, **common)
         adopt, dismiss, resend = (
@@ -124,16 +124,16 @@ class Rescue:
             self.go_on.click(resume, [desk, who, self.key], [self.answer, self.key], **common),
         ]
 
-    def _adopt(self, desk: Desk, who: Visitor, key: str, task_id: str) -> str:
+    def _adopt(self, desk: Session, who: Visitor, key: str, task_id: str) -> str:
         def act() -> Any:
             return self._runner.adopt(desk.job_id, task_id, owner=who.sees, key=typed_key(key))
 
         return self._did(desk, act)
 
-    def _dismiss(self, desk: Desk, who: Visitor) -> str:
+    def _dismiss(self, desk: Session, who: Visitor) -> str:
         return self._did(desk, lambda: self._runner.dismiss(desk.job_id, owner=who.sees))
 
-    def _asked(self, desk: Desk, who: Visitor) -> tuple[Any, Any, Any]:
+    def _asked(self, desk: Session, who: Visitor) -> tuple[Any, Any, Any]:
         """Before it is sent again: that it may be paid twice, and what it costs. Returns (panel, question, button)."""
         try:
             job = self._runner.record(desk.job_id, owner=who.sees)
@@ -141,10 +141,10 @@ class Rescue:
             return gr.skip(), gr.skip(), gr.skip()
         desk.asked_about = job.job_id
         price = words.price(job.cost) if job.cost is not None else "price not known"
-        label = gr.update(value=refusal.twice_label(price))
-        return gr.update(visible=True), refusal.twice(price, close=False), label
+        label = gr.update(value=notices.twice_label(price))
+        return gr.update(visible=True), notices.twice(price, close=False), label
 
-    def _resend(self, desk: Desk, who: Visitor, key: str) -> str:
+    def _resend(self, desk: Session, who: Visitor, key: str) -> str:
         if not desk.job_id or desk.asked_about != desk.job_id:
             return ""  # only the answer to the question sends
         desk.asked_about = ""
@@ -153,14 +153,14 @@ class Rescue:
             lambda: self._runner.send_again(desk.job_id, owner=who.sees, key=typed_key(key)),
         )
 
-    def _resume(self, desk: Desk, who: Visitor, key: str) -> tuple[str, str]:
+    def _resume(self, desk: Session, who: Visitor, key: str) -> tuple[str, str]:
         says = self._did(
             desk,
             lambda: self._runner.resume(desk.job_id, owner=who.sees, key=typed_key(key)),
         )
         return says, ""
 
-    def _did(self, desk: Desk, act: Any) -> str:
+    def _did(self, desk: Session, act: Any) -> str:
         try:
             act()
         except KlingError as error:

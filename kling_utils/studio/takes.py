@@ -12,14 +12,16 @@ from pathlib import Path
 from kling_utils.media.opening import sha256
 from kling_utils.show import stage, words
 from kling_utils.studio import job_files
-from kling_utils.studio.insight import Insight
+from kling_utils.studio.result_analysis import ResultAnalysis
 from kling_utils.values import Job
 
 MOST = 8
 """Takes on one stage."""
 
 
-def of(job: Job, jobs: Iterable[Job], known: Callable[[Job], Insight | None]) -> list[stage.Take]:
+def of(
+    job: Job, jobs: Iterable[Job], known: Callable[[Job], ResultAnalysis | None]
+) -> list[stage.Take]:
     """The finished results of the same picture and clip, oldest first, as the stage takes them; ``known`` tells of their motion.
 
     None at all where the job's own is the only one: then there is nothing to choose from.

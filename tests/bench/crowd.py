@@ -56,7 +56,7 @@ class Visit:
         self.http.get(url, timeout=120).raise_for_status()
         config = self.http.get(f"{url}/config", timeout=120).json()
         self.names = {each["api_name"]: each["id"] for each in config["dependencies"]}
-        self.run("greet", [None], f"?job={job}" if job else "")
+        self.run("on_load", [None], f"?job={job}" if job else "")
 
     def run(self, name: str, data: list[Any], query: str = "") -> str:
         """Send an event and wait for its end. Returns what it said last."""

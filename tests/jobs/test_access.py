@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kling_utils import events as ev
-from kling_utils.jobs.access import Access
+from kling_utils.jobs.credentials import Credentials
 from kling_utils.jobs.home import Home, new_job_id
-from kling_utils.jobs.store import Private, Store
+from kling_utils.jobs.store import JobSecrets, Store
 from kling_utils.providers.http import Transport
 from kling_utils.providers.local import LocalProvider
 from kling_utils.settings import load
@@ -21,7 +21,7 @@ class Interleaved(Store):
     looks = 0
     meanwhile: Callable[[], object]
 
-    def private(self, job_id: str) -> Private:
+    def private(self, job_id: str) -> JobSecrets:
         private = super().private(job_id)
         self.looks += 1
         if (
@@ -54,12 +54,12 @@ def test_a_look_that_began_before_a_resume_does_not_make_the_job_wait_again(tmp_
         )
         store.add(
             job,
-            Private("visitor", None, None, True),
+            JobSecrets("visitor", None, None, True),
             ev.Checked(report=Report(()), quote=None),
         )
         store.release(job_id)
         home = tmp_path / "home"
-        access = Access(
+        access = Credentials(
             load(novita_api_key=None, home=home),
             store,
             transport=Transport(),

@@ -31,12 +31,12 @@ from sqlalchemy.event import listen
 from kling_utils import errors
 from kling_utils import events as ev
 from kling_utils.jobs.client import Client
-from kling_utils.jobs.intake import fingerprint
-from kling_utils.jobs.pace import Pace
+from kling_utils.jobs.inputs import fingerprint
+from kling_utils.jobs.poll_schedule import Pace
 from kling_utils.jobs.views import ELSEWHERE, HERE
 from kling_utils.media import ffmpeg, playable
 from kling_utils.media.probe import probe_video
-from kling_utils.providers.publish import Way
+from kling_utils.providers.publish import PublishTarget
 from kling_utils.values import MotionRequest, Published
 
 QUICK = Pace(interval=0.01, adopt_every=0.05, late=0.02, mishap=0.01)
@@ -704,8 +704,8 @@ class LeavingStore(Client):
 
     host: Shelf
 
-    def ways(self) -> list[Way]:
-        return [Way(self.host, "the store", False, by_content=True)]
+    def ways(self) -> list[PublishTarget]:
+        return [PublishTarget(self.host, "the store", False, by_content=True)]
 
 
 @pytest.mark.parametrize("refused", [True, False])

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from kling_utils.errors import Busy, UnreadableMedia
 from kling_utils.jobs.client import Client
 from kling_utils.jobs.home import Home, new_job_id
-from kling_utils.jobs.intake import Intake
+from kling_utils.jobs.inputs import Inputs
 from kling_utils.media import bounds
 from kling_utils.media.guard import Guard
 from kling_utils.media.opening import sha256
@@ -59,7 +59,7 @@ def test_a_file_that_changed_after_it_was_measured_is_not_kept(
 ) -> None:
     own = tmp_path / "hero.png"
     own.write_bytes(picture.read_bytes())
-    looked = Intake(home, Guard()).image(own)
+    looked = Inputs(home, Guard()).image(own)
     Image.new("RGB", (360, 640)).save(own)
     with pytest.raises(UnreadableMedia, match="changed after it was checked"):
         looked.kept_in(folder(home), "image", home)
@@ -67,7 +67,7 @@ def test_a_file_that_changed_after_it_was_measured_is_not_kept(
 
 
 def test_a_copy_that_the_disk_damaged_is_not_used(home: Home, picture: Path) -> None:
-    looked = Intake(home, Guard()).image(picture)
+    looked = Inputs(home, Guard()).image(picture)
     looked.kept_in(folder(home), "image", home)
     (kept,) = home.inputs.iterdir()
     kept.write_bytes(b"flipped bits")

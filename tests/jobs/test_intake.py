@@ -15,25 +15,25 @@ from helpers.scripted import File, ScriptedNovita
 
 from kling_utils.errors import AddressRefused, Busy, NoContact
 from kling_utils.jobs.home import Home
-from kling_utils.jobs.intake import Intake, display_name
+from kling_utils.jobs.inputs import Inputs, display_name
 from kling_utils.media import bounds
 from kling_utils.media.guard import Guard
 from kling_utils.media.turns import visitor
 
 
 @pytest.fixture
-def intake(tmp_path: Path) -> Intake:
+def intake(tmp_path: Path) -> Inputs:
     def resolve(host: str, port: int, **_: Any) -> list[Any]:
         assert host == "www.dropbox.com"
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
-    return Intake(
+    return Inputs(
         Home(tmp_path / "home"), Guard(allow=frozenset({"www.dropbox.com"}), resolve=resolve)
     )
 
 
 def test_a_share_link_is_measured_and_sent_as_the_address_of_its_file(
-    intake: Intake, novita: ScriptedNovita, clip: Path
+    intake: Inputs, novita: ScriptedNovita, clip: Path
 ) -> None:
     novita.serve("/s/x/dance.mp4", File(clip.read_bytes()))
     link = f"http://www.dropbox.com:{novita.port}/s/x/dance.mp4?dl=0"
@@ -46,7 +46,7 @@ def test_a_share_link_is_measured_and_sent_as_the_address_of_its_file(
 
 
 def test_a_share_link_that_shows_a_page_to_strangers_says_what_to_do(
-    intake: Intake, novita: ScriptedNovita
+    intake: Inputs, novita: ScriptedNovita
 ) -> None:
     novita.serve("/s/x/dance.mp4", File(b"<!doctype html><p>Sign in", content_type="text/html"))
     looked = intake.video(f"http://www.dropbox.com:{novita.port}/s/x/dance.mp4")
@@ -85,7 +85,7 @@ class Dead:
 
 def test_a_dead_address_is_asked_once_for_all_and_its_failure_is_remembered(tmp_path: Path) -> None:
     dead, now = Dead(), [100.0]
-    intake = Intake(Home(tmp_path / "home"), Guard(resolve=dead), lambda: now[0])
+    intake = Inputs(Home(tmp_path / "home"), Guard(resolve=dead), lambda: now[0])
     futures = [intake.begin("video", "https://dead.example/x.mp4") for _ in range(45)]
     assert len(set(futures)) == 1
     dead.over.set()
@@ -103,7 +103,7 @@ def test_a_dead_address_is_asked_once_for_all_and_its_failure_is_remembered(tmp_
 
 def test_downloads_of_one_visitor_leave_room_for_another(tmp_path: Path) -> None:
     dead = Dead()
-    intake = Intake(Home(tmp_path / "home"), Guard(resolve=dead))
+    intake = Inputs(Home(tmp_path / "home"), Guard(resolve=dead))
 
     def begin(who: str, number: int) -> Future[Path] | None:
         return contextvars.copy_context().run(
@@ -133,7 +133,7 @@ def test_what_was_fetched_and_not_used_for_longest_goes_first(
     monkeypatch.setattr(bounds, "FETCHED_EACH", 2 * size)
     monkeypatch.setattr(bounds, "FETCHED", 3 * size)
     home = Home(tmp_path / "home")
-    intake = Intake(home, Guard(allow=frozenset({"127.0.0.1"})))
+    intake = Inputs(home, Guard(allow=frozenset({"127.0.0.1"})))
     novita.serve("/x.mp4", File(clip.read_bytes()))
 
     def look(who: str, number: int, age: float) -> Path:

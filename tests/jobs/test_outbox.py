@@ -10,10 +10,10 @@ import pytest
 from kling_utils import events as ev
 from kling_utils.errors import NotPublished
 from kling_utils.jobs.home import Home, new_job_id
-from kling_utils.jobs.outbox import Outbox
-from kling_utils.jobs.store import Private, Store
+from kling_utils.jobs.publishing import Publishing
+from kling_utils.jobs.store import JobSecrets, Store
 from kling_utils.media.guard import Guard
-from kling_utils.providers.publish import Way
+from kling_utils.providers.publish import PublishTarget
 from kling_utils.values import Job, MotionRequest, Published, Report
 
 
@@ -70,13 +70,13 @@ def job(
     )
     store.add(
         made,
-        Private("settings", None, video_url, True),
+        JobSecrets("settings", None, video_url, True),
         ev.Checked(report=Report(()), quote=None),
     )
     return made
 
 
-def back(outbox: Outbox, job: Job) -> list[str]:
+def back(outbox: Publishing, job: Job) -> list[str]:
     return list(outbox.take_back(job, outbox._store.private(job.job_id)))
 
 
@@ -86,21 +86,21 @@ def host() -> Host:
 
 
 @pytest.fixture
-def outbox(store: Store, host: Host) -> Outbox:
-    return Outbox(
+def outbox(store: Store, host: Host) -> Publishing:
+    return Publishing(
         store,
         guard=Guard(),
-        ways=lambda: [Way(host, "the store", True, by_content=True)],
+        ways=lambda: [PublishTarget(host, "the store", True, by_content=True)],
     )
 
 
-def test_both_files_are_taken_back_at_the_end(store: Store, host: Host, outbox: Outbox) -> None:
+def test_both_files_are_taken_back_at_the_end(store: Store, host: Host, outbox: Publishing) -> None:
     assert back(outbox, job(store, 1)) == []
     assert host.gone == ["image.png", "video.mp4"]
 
 
 def test_what_another_job_still_needs_stays_until_that_one_has_ended(
-    store: Store, host: Host, outbox: Outbox
+    store: Store, host: Host, outbox: Publishing
 ) -> None:
     first, second = job(store, 1), job(store, 2, image=b"another hero")
     assert back(outbox, first) == []
@@ -111,14 +111,14 @@ def test_what_another_job_still_needs_stays_until_that_one_has_ended(
 
 
 def test_an_address_of_the_users_own_is_not_touched(
-    store: Store, host: Host, outbox: Outbox
+    store: Store, host: Host, outbox: Publishing
 ) -> None:
     assert back(outbox, job(store, 1, video_url="https://e.example/a.mp4")) == []
     assert host.gone == ["image.png"]
 
 
 def test_what_cannot_be_taken_back_is_said_and_fails_nothing(
-    store: Store, host: Host, outbox: Outbox
+    store: Store, host: Host, outbox: Publishing
 ) -> None:
     host.fails = True
     assert back(outbox, job(store, 1)) == [
@@ -128,15 +128,15 @@ def test_what_cannot_be_taken_back_is_said_and_fails_nothing(
 
 
 def test_an_address_of_its_own_is_taken_back_whatever_others_hold(store: Store, host: Host) -> None:
-    outbox = Outbox(store, guard=Guard(), ways=lambda: [Way(host, "this page", True)])
+    outbox = Publishing(store, guard=Guard(), ways=lambda: [PublishTarget(host, "this page", True)])
     first, _ = job(store, 1), job(store, 2)
     assert back(outbox, first) == []
     assert host.gone == ["image.png", "video.mp4"]
 
 
 def test_what_a_refused_submit_shares_with_another_job_stays(store: Store, host: Host) -> None:
-    leaves = Way(host, "the store", False, by_content=True)
-    outbox = Outbox(store, guard=Guard(), ways=lambda: [leaves])
+    leaves = PublishTarget(host, "the store", False, by_content=True)
+    outbox = Publishing(store, guard=Guard(), ways=lambda: [leaves])
     first, _ = job(store, 1), job(store, 2, image=b"another hero")
     assert list(outbox.take_back(first, store.private(first.job_id), unsent=True)) == []
     assert host.gone == ["image.png"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from kling_utils.jobs.pace import Pace, next_wait
+from kling_utils.jobs.poll_schedule import Pace, next_wait
 
 
 class Middle(random.Random):

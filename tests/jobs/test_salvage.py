@@ -16,7 +16,7 @@ from kling_utils import events as ev
 from kling_utils.errors import SettingError
 from kling_utils.jobs import manifest, salvage
 from kling_utils.jobs.home import Home, new_job_id
-from kling_utils.jobs.store import Private, Store
+from kling_utils.jobs.store import JobSecrets, Store
 from kling_utils.media.names import part_name
 from kling_utils.values import Job, MotionRequest, Report, State
 
@@ -41,7 +41,7 @@ def add(store: Store, state: State = "checked", **columns: object) -> Job:
         job_id, "home", "novita", 1, "checked", request, job_id, 100.0, 100.0, folder, *names, 5.0
     )
     store.add(
-        job, Private("settings", None, SIGNED, True), ev.Checked(report=Report(()), quote=None)
+        job, JobSecrets("settings", None, SIGNED, True), ev.Checked(report=Report(()), quote=None)
     )
     if state != "checked":
         store.change(job_id, now=200.0, state=state, **columns)

@@ -15,7 +15,7 @@ from helpers.scripted import Reply, ScriptedNovita, task_answer
 from kling_utils import events as ev
 from kling_utils.errors import DownloadFailed, TaskFailed, UnreadableMedia
 from kling_utils.jobs.client import Client
-from kling_utils.jobs.saving import Saver
+from kling_utils.jobs.result_file import ResultFile
 from kling_utils.media import ffmpeg
 from kling_utils.media.guard import Guard
 from kling_utils.media.probe import probe_video
@@ -187,7 +187,7 @@ def test_what_could_not_be_looked_at_in_time_is_said(
 ) -> None:
     job = runner.run(request_, progress=False).job
     (job.folder / "result.mp4").rename(job.folder / "received.mp4")
-    saver = Saver(
+    saver = ResultFile(
         lambda _: pytest.fail("it is there"),
         guard=Guard(),
         stopping=threading.Event(),

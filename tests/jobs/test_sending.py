@@ -19,8 +19,8 @@ from helpers.scripted import Reply, Reset, ScriptedNovita, refusal
 
 from kling_utils import errors
 from kling_utils.jobs.client import Client
-from kling_utils.jobs.pace import Pace
-from kling_utils.jobs.steps import TURN
+from kling_utils.jobs.poll_schedule import Pace
+from kling_utils.jobs.worker import TURN
 from kling_utils.providers.http import Transport
 from kling_utils.values import Job, MotionRequest
 

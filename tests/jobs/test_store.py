@@ -18,13 +18,13 @@ from kling_utils import events as ev
 from kling_utils.errors import NoSuchJob, SettingError
 from kling_utils.jobs import schema
 from kling_utils.jobs.home import Home, new_job_id
-from kling_utils.jobs.store import Full, Private, Store, Twin
-from kling_utils.media import workshop
+from kling_utils.jobs.store import DraftLimitReached, DuplicateRequest, JobSecrets, Store
+from kling_utils.media import temp_workdir
 from kling_utils.media.names import part_name
 from kling_utils.values import HOME_OWNER, Job, MotionRequest, Provider, Report, Trouble
 
 CHECKED = ev.Checked(report=Report(()), quote=None)
-PRIVATE = Private("none", None, None, True)
+PRIVATE = JobSecrets("none", None, None, True)
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_a_job_comes_back_as_it_was_written(store: Store) -> None:
 
 def test_the_same_request_cannot_be_unfinished_twice(store: Store) -> None:
     first = add(store)
-    with pytest.raises(Twin):
+    with pytest.raises(DuplicateRequest):
         add(store)
     add(store, provider="local")  # at another provider it is another job
     add(store, owner="visitor")
@@ -87,7 +87,7 @@ def test_a_double_click_is_one_job_by_the_databases_word(store: Store) -> None:
     def click(job: Job) -> bool:
         try:
             store.add(job, PRIVATE, CHECKED)
-        except Twin:
+        except DuplicateRequest:
             return False
         return True
 
@@ -209,7 +209,7 @@ def test_a_request_that_somebody_else_just_made_is_not_made_again(store: Store) 
     """Between the look at the other jobs and the write, another process may have sent the request, and ended."""
     known = add(store, state="failed")
     ended = add(store, state="failed", take=2)
-    with pytest.raises(Twin):
+    with pytest.raises(DuplicateRequest):
         store.add(make(store, take=2), PRIVATE, CHECKED, known=[known.job_id])
     store.add(make(store, take=3), PRIVATE, CHECKED, known=[known.job_id, ended.job_id])
 
@@ -259,7 +259,7 @@ def test_a_sweep_takes_old_results_and_orphans_but_no_unfinished_job(store: Stor
     for path in (fitted, half):
         path.write_bytes(b"clip")
     now = half.stat().st_mtime
-    with workshop.workshop(working, "clip.mp4") as bench:
+    with temp_workdir.temp_workdir(working, "clip.mp4") as bench:
         store.sweep(ended_before=60.0, unused_since=now - 10, halves_since=now - 1)
         assert bench.exists(), "somebody works there, however long it takes"
     assert not killed.exists()
@@ -322,12 +322,12 @@ def test_what_waits_is_bounded_for_a_visitor_and_for_all(
         return job
 
     jobs = [submit(owner, number) for owner in "ab" for number in range(2)]
-    with pytest.raises(Full) as full:
+    with pytest.raises(DraftLimitReached) as full:
         submit("a", 2)
     assert full.value.mine
     submit("c", 0)
     for number in range(3):  # owners that are made up
-        with pytest.raises(Full) as full:
+        with pytest.raises(DraftLimitReached) as full:
             submit(f"d{number}", 0)
         assert not full.value.mine
     add(store, owner=HOME_OWNER, provider=provider, fingerprint="home")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kling_utils.jobs import waits
+from kling_utils.jobs import eta
 from kling_utils.values import Job, MotionRequest
 
 
@@ -38,7 +38,7 @@ def job(job_id: str, took: float | None = None, *, seconds: float = 5.0, **more:
 
 def test_the_wait_is_by_second_of_output() -> None:
     past = [job("A", 50.0), job("B", 100.0), job("C", 150.0)]
-    found = waits.expected(job("N", seconds=10.0), past)
+    found = eta.expected(job("N", seconds=10.0), past)
     assert found is not None
     assert found.median == pytest.approx(200.0)
     assert found.late == pytest.approx(280.0)
@@ -57,16 +57,16 @@ def test_the_wait_is_by_second_of_output() -> None:
 )
 def test_only_finished_jobs_of_the_same_kind_count(other: dict[str, Any]) -> None:
     past = [job("A", 50.0), job("B", 60.0, **other)]
-    assert waits.expected(job("N"), past) is None
-    assert waits.expected(job("N"), [*past, job("C", 70.0)]) is not None
+    assert eta.expected(job("N"), past) is None
+    assert eta.expected(job("N"), [*past, job("C", 70.0)]) is not None
 
 
 def test_a_job_does_not_learn_from_itself() -> None:
-    assert waits.expected(job("A", 50.0), [job("A", 50.0), job("B", 50.0)]) is None
+    assert eta.expected(job("A", 50.0), [job("A", 50.0), job("B", 50.0)]) is None
 
 
 def test_only_the_newest_count() -> None:
-    past = [job(f"{n}", 50.0) for n in range(waits.MOST)] + [job("old", 5000.0)]
-    found = waits.expected(job("N"), past)
+    past = [job(f"{n}", 50.0) for n in range(eta.MOST)] + [job("old", 5000.0)]
+    found = eta.expected(job("N"), past)
     assert found is not None
     assert found.late == pytest.approx(50.0)

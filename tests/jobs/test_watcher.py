@@ -10,13 +10,13 @@ import pytest
 
 from kling_utils import events as ev
 from kling_utils.jobs.home import Home, new_job_id
-from kling_utils.jobs.pace import Pace
-from kling_utils.jobs.store import Private, Store
+from kling_utils.jobs.poll_schedule import Pace
+from kling_utils.jobs.store import JobSecrets, Store
 from kling_utils.jobs.watcher import LANES, Lane, Watcher, share
 from kling_utils.values import Job, MotionRequest, Report
 
 
-class Steps:
+class Worker:
     """Steps of the owner ``slow`` hang until they are released; those of others are counted."""
 
     def __init__(self, store: Store) -> None:
@@ -33,7 +33,7 @@ class Steps:
         job = Job(
             job_id, owner, "novita", 1, "queued", request, job_id, 1.0, 1.0, folder, "a", "b", 5.0
         )
-        private = Private("none", None, None, True)
+        private = JobSecrets("none", None, None, True)
         self.store.add(job, private, ev.Checked(report=Report(()), quote=None))
         self.lanes[job_id] = (lane, owner)
         return job_id
@@ -54,14 +54,14 @@ class Steps:
 
 
 @pytest.fixture
-def steps(tmp_path: Path) -> Iterator[Steps]:
+def steps(tmp_path: Path) -> Iterator[Worker]:
     store = Store(Home(tmp_path / "home"))
-    yield Steps(store)
+    yield Worker(store)
     store.close()
 
 
 @pytest.fixture
-def watcher(steps: Steps) -> Iterator[Watcher]:
+def watcher(steps: Worker) -> Iterator[Watcher]:
     made = Watcher(
         steps.store,
         steps.advance,
@@ -76,7 +76,7 @@ def watcher(steps: Steps) -> Iterator[Watcher]:
 
 
 def test_sends_that_hang_delay_no_poll_no_download_and_no_draft(
-    steps: Steps, watcher: Watcher
+    steps: Worker, watcher: Watcher
 ) -> None:
     for _ in range(2 * LANES["send"]):
         watcher.add(steps.add("send", "slow"))
@@ -92,7 +92,7 @@ def test_sends_that_hang_delay_no_poll_no_download_and_no_draft(
 
 
 @pytest.mark.parametrize("lane", LANES)
-def test_a_visitor_has_a_quarter_of_a_lane(steps: Steps, watcher: Watcher, lane: Lane) -> None:
+def test_a_visitor_has_a_quarter_of_a_lane(steps: Worker, watcher: Watcher, lane: Lane) -> None:
     for _ in range(20):
         watcher.add(steps.add(lane, "slow"))
     quick = steps.add(lane, "quick")

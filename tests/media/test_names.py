@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kling_utils.errors import SettingError
 from kling_utils.media.names import MOST_BYTES, cut, named, part_name
 from kling_utils.media.playable import beside
-from kling_utils.media.workshop import workshop
+from kling_utils.media.temp_workdir import temp_workdir
 from kling_utils.preflight.fit import fit, plan_file
 from kling_utils.review.compare import compare
 
@@ -58,7 +58,7 @@ def test_any_name_that_a_file_can_have_is_worked_with(tmp_path: Path, name: str)
         made.unlink()
     with beside(original) as part:
         part.touch()
-    with workshop(tmp_path / "out", name) as folder:
+    with temp_workdir(tmp_path / "out", name) as folder:
         (folder / "x").touch()
     for number in (1, 2):
         made = fit(plan_file(original), tmp_path / "out").image

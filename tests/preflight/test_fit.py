@@ -479,9 +479,9 @@ def test_a_stop_leaves_nothing(tmp_path: Path, after: int) -> None:
 
 
 def test_a_workshop_in_use_is_not_swept(tmp_path: Path) -> None:
-    from kling_utils.media.workshop import workshop
+    from kling_utils.media.temp_workdir import temp_workdir
 
-    with workshop(tmp_path, "a") as work:
+    with temp_workdir(tmp_path, "a") as work:
         (work / "half").write_bytes(b"1")
         assert fit(plan_file(fit_zoo.IMAGES["webp"](tmp_path)), tmp_path).image is not None
         assert (work / "half").exists()

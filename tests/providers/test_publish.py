@@ -12,7 +12,7 @@ from kling_utils.errors import NotPublished, UnreadableMedia
 from kling_utils.media.guard import Guard
 from kling_utils.providers.publish import (
     PublicUrl,
-    Way,
+    PublishTarget,
     choose,
     data_uri,
     expires_at,
@@ -197,7 +197,7 @@ def test_a_picture_goes_by_its_own_address_while_that_serves_it(
 def test_a_local_picture_goes_by_the_address_of_a_host_where_one_is_set(
     server: ScriptedNovita, picture: Path
 ) -> None:
-    ways = [Way(Shelf(server), "the shelf", True)]
+    ways = [PublishTarget(Shelf(server), "the shelf", True)]
     assert (
         image_source(picture, url=None, guard=LOCAL, ways=ways).partition("?")[0]
         == f"{server.base_url}/shelf/hero.png"
@@ -207,7 +207,7 @@ def test_a_local_picture_goes_by_the_address_of_a_host_where_one_is_set(
         image_source(picture, url=gone, guard=LOCAL, ways=ways).partition("?")[0]
         == f"{server.base_url}/shelf/hero.png"
     )
-    broken = [Way(Shelf(server, cut=3), "the shelf", True)]
+    broken = [PublishTarget(Shelf(server, cut=3), "the shelf", True)]
     assert image_source(picture, url=None, guard=LOCAL, ways=broken) == data_uri(picture)
 
 

@@ -18,7 +18,7 @@ from kling_utils.media import ffmpeg
 from kling_utils.media.probe import probe_video
 from kling_utils.studio import files, snippets, uploads, visitor
 from kling_utils.studio.actions import Actions, gone
-from kling_utils.studio.desk import Desk, Form
+from kling_utils.studio.session import Form, Session
 from kling_utils.values import Finding, Job, MotionRequest, Trouble
 
 from .conftest import StandIn
@@ -32,13 +32,13 @@ def event(**data: Any) -> Any:
 
 
 @pytest.fixture
-def at(stand_in: Make, job: Make, built: Make) -> Callable[..., tuple[Any, Actions, Desk]]:
+def at(stand_in: Make, job: Make, built: Make) -> Callable[..., tuple[Any, Actions, Session]]:
     """A runner, its offers, and a desk with the job on it."""
 
-    def make(**facts: Any) -> tuple[Any, Actions, Desk]:
+    def make(**facts: Any) -> tuple[Any, Actions, Session]:
         runner = stand_in()
         runner.kept["A"] = job("A", **{"state": "succeeded", **facts})
-        desk = Desk()
+        desk = Session()
         desk.open("A")
         return runner, built(lambda: Actions(runner)), desk
 
@@ -191,7 +191,7 @@ class Has(StandIn):
 def test_an_offer_whose_request_is_in_doubt_opens_that_job(
     tmp_path: Path, job: Make, built: Make
 ) -> None:
-    runner, desk = Has(tmp_path / "home"), Desk()
+    runner, desk = Has(tmp_path / "home"), Session()
     runner.kept = {"A": job("A", state="succeeded"), "B": job("B", state="unconfirmed")}
     desk.open("A")
     _, said = built(lambda: Actions(runner)).act(
@@ -250,7 +250,7 @@ def test_another_visitors_job_is_neither_used_nor_deleted(
 ) -> None:
     runner, mine = stand_in(space_id="me/space"), visitor.fresh()
     runner.kept["A"] = job("A", "somebody else", state="succeeded")
-    actions, desk = built(lambda: Actions(runner)), Desk()
+    actions, desk = built(lambda: Actions(runner)), Session()
     desk.open("A")
     actions.act(event(id="again", price="free"), desk, mine, "")
     assert "no such job" in actions.delete(event(id="A"), desk, mine)
@@ -373,7 +373,7 @@ def test_a_deleted_job_leaves_no_copy_that_only_it_used(
 ) -> None:
     runner = stand_in()
     runner.kept = {"A": job("A", state="succeeded")}
-    actions, desk = built(lambda: Actions(runner)), Desk()
+    actions, desk = built(lambda: Actions(runner)), Session()
     desk.open("A")
     image, _, video, *_ = actions.again(desk, visitor.HOME, "")
     poster = files.poster(Path(runner.kept["A"].request.image))
@@ -390,7 +390,7 @@ def test_a_deleted_job_takes_its_trims_and_the_uploads_behind_it_along(
 ) -> None:
     runner = stand_in()
     kept = runner.kept["A"] = job("A", owner="v2_a", state="succeeded")
-    actions, desk = built(lambda: Actions(runner)), Desk()
+    actions, desk = built(lambda: Actions(runner)), Session()
     desk.who = visitor.Visitor("v2_a", hosted=True)
     desk.open("A")
     sent = [tmp_path / name / "dance.mp4" for name in ("mine", "theirs", "other")]

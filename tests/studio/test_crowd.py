@@ -20,13 +20,13 @@ from kling_utils.media.guard import Guard
 from kling_utils.media.turns import Lane, Turns, visitor
 from kling_utils.settings import load
 from kling_utils.studio import lanes
-from kling_utils.studio.desk import Desk
 from kling_utils.studio.fitting import PAD, USUAL, Fitting
+from kling_utils.studio.session import Session
 from kling_utils.studio.visitor import Tokens, Visitor
 
 QUICK = {
     *("says", "emptied", "toggle", "moved", "unsaid", "halt", "stopped", "picked", "cleared"),
-    *("open_twin", "still", "looking", "pick", "take", "use", "greet", "asked", "_asked"),
+    *("open_twin", "still", "looking", "pick", "take", "use", "on_load", "asked", "_asked"),
     "forgets",
 }
 """Handlers that only read the store or change the page: they measure, decode and fetch nothing, and ask no provider or object store."""
@@ -49,8 +49,8 @@ class Dead:
         raise OSError
 
 
-def desk_of(name: str) -> Desk:
-    desk = Desk()
+def desk_of(name: str) -> Session:
+    desk = Session()
     desk.who = Visitor(name, hosted=True)
     return desk
 
@@ -100,7 +100,7 @@ def test_checks_of_dead_addresses_hold_nobody(runner: Client, dead: Dead, tmp_pa
         before = set(threading.enumerate())  # of other tests
         (check,) = handlers(build(runner))["check"]
 
-        def ask(desk: Desk, image: str, video: str) -> Any:
+        def ask(desk: Session, image: str, video: str) -> Any:
             fields = (image, video, "video", "kling-v3-0-std", "", "", True)
             return last(check(*fields, 0.0, PAD, False, USUAL, "", desk))
 
@@ -157,7 +157,7 @@ def test_more_pages_than_gradio_has_threads_are_served(tmp_path: Path) -> None:
 def test_an_older_check_of_a_session_gives_way_to_a_newer_one() -> None:
     lane, go, done = Lane("test", Turns(1, "tests")), threading.Event(), list[str]()
 
-    def check(name: str, desk: Desk) -> Iterator[str]:
+    def check(name: str, desk: Session) -> Iterator[str]:
         if name == "first":
             go.wait(20)
         done.append(name)
@@ -205,7 +205,7 @@ def test_repairs_wait_for_their_turn_in_sight_and_can_be_stopped_there(
 ) -> None:
     go, order, begun = threading.Semaphore(0), list[str](), threading.Condition()
 
-    def check(self: Desk, *_: Any) -> Any:
+    def check(self: Session, *_: Any) -> Any:
         with begun:
             order.append(visitor.get())
             begun.notify_all()

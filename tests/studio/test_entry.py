@@ -27,8 +27,8 @@ import app
 from kling_utils.jobs.client import Client
 from kling_utils.settings import load
 from kling_utils.studio import entry, uploads, visitor
-from kling_utils.studio.desk import Desk
 from kling_utils.studio.exports import ANIMATION_MB, _megabytes
+from kling_utils.studio.session import Session
 from kling_utils.values import MotionRequest
 
 
@@ -98,7 +98,7 @@ def arrived(page: entry.Page) -> SessionState:
     """A session whose page has arrived, as a stranger's."""
     state = SessionState(page)
     for each in state.blocks_config.blocks.values():
-        if isinstance(each, gr.State) and isinstance(each.value, Desk):
+        if isinstance(each, gr.State) and isinstance(each.value, Session):
             desk = state[each._id]
             desk.arrived, desk.who = True, visitor.fresh()
     return state
@@ -240,7 +240,7 @@ def test_over_http_a_file_counts_only_when_it_was_uploaded(
     url = served.url
     Fetched.asked.clear()
     meta = {"_type": "gradio.FileData"}
-    assert '"success":true' in pressed(url, "greet", [])
+    assert '"success":true' in pressed(url, "on_load", [])
     for path in (str(canary), str(canary.with_name("gone.png")), "~"):
         for file in ({"path": path}, {"path": path, "meta": meta}, [path], path):
             said = pressed(url, "take", [file])

@@ -15,8 +15,8 @@ from PIL import Image
 from kling_utils.media import bounds, ffmpeg, probe
 from kling_utils.media.turns import visitor
 from kling_utils.studio import files, samples, uploads
-from kling_utils.studio.desk import Desk
 from kling_utils.studio.inputs import ImageInput
+from kling_utils.studio.session import Session
 
 
 def test_a_file_of_the_home_is_handed_out_as_a_copy(picture: Path) -> None:
@@ -118,7 +118,7 @@ def test_an_example_that_is_none(sent: Any) -> None:
 
 
 def test_the_same_file_again_is_not_said_to_be_measured(built: Any, tmp_path: Path) -> None:
-    desk = Desk()
+    desk = Session()
     image = built(lambda: ImageInput(gr.State(desk)))
     (tmp_path / "a.png").write_bytes(b"a picture")
     uploads.add("home", str(tmp_path / "a.png"))

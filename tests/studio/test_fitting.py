@@ -19,9 +19,9 @@ from kling_utils.jobs.client import Client
 from kling_utils.media.probe import probe_video
 from kling_utils.preflight.fit import Fitted, Plan
 from kling_utils.settings import load
-from kling_utils.studio.desk import Desk, Form
-from kling_utils.studio.fitting import CROP, PAD, USUAL, Fitting, mends
+from kling_utils.studio.fitting import CROP, PAD, USUAL, Fitting, one_click_fixable
 from kling_utils.studio.generate import Generate
+from kling_utils.studio.session import Form, Session
 from kling_utils.values import MotionRequest
 
 
@@ -35,9 +35,9 @@ def form(image: Path | str = "", video: Path | str = "") -> Form:
     return Form(str(image), str(video), "video", "kling-v3-0-std", "", "", True)
 
 
-def judged(panel: Any, asked: Form, *, slow: bool = False) -> tuple[tuple[Any, ...], Desk]:
+def judged(panel: Any, asked: Form, *, slow: bool = False) -> tuple[tuple[Any, ...], Session]:
     runner, fitting = panel
-    desk = Desk()
+    desk = Session()
     look = desk.check(runner, asked, None)
     desk.fit_for = (asked.image, asked.video)
     return fitting.judged(look.report, asked, desk, 0.0, PAD, slow, USUAL), desk
@@ -124,7 +124,7 @@ def test_what_cannot_be_read_is_told_by_its_own_card_alone(panel: Any, tmp_path:
     assert shown["visible"]
     assert "Cannot be fixed" not in plan
     assert button["value"] == "Fix the picture"
-    assert not mends(desk), "one press does not make it ready"
+    assert not one_click_fixable(desk), "one press does not make it ready"
 
 
 def test_a_short_clip_is_slowed_only_when_asked(panel: Any, tmp_path: Path) -> None:
@@ -144,14 +144,14 @@ def test_where_nothing_can_be_repaired_the_card_says_it_alone(panel: Any, tmp_pa
     broken.write_bytes(b"no picture")
     (shown, *_), desk = judged(panel, form(broken))
     assert shown["visible"] is False
-    assert not mends(desk)
+    assert not one_click_fixable(desk)
 
 
 def test_the_way_to_the_repair_stands_at_the_button(panel: Any, tmp_path: Path) -> None:
     fine, wrong = zoo.image(tmp_path), zoo.image(tmp_path, "photo.webp", kind="WEBP")
     for image, offered in ((fine, False), (wrong, True)):
         _, desk = judged(panel, form(image, zoo.clip(tmp_path, size="360x640")))
-        assert mends(desk) is offered
+        assert one_click_fixable(desk) is offered
         assert ("data-fix" in Generate.fine_print(desk)) is offered
 
 
@@ -171,7 +171,7 @@ def test_one_click_fixes_both_and_shows_before_and_after(panel: Any, tmp_path: P
     assert "WEBP" in done["value"]
 
 
-def pressed(panel: Any, asked: Form, desk: Desk, *choices: Any) -> tuple[Any, ...]:
+def pressed(panel: Any, asked: Form, desk: Session, *choices: Any) -> tuple[Any, ...]:
     """What the button leaves behind."""
 
     async def press() -> list[tuple[Any, ...]]:
@@ -273,7 +273,7 @@ class Patient(Client):
 def test_a_closed_page_ends_the_repair(
     tmp_path: Path, built: Callable[[Callable[[], Any]], Any]
 ) -> None:
-    asked, desk = form(zoo.image(tmp_path, "photo.webp", kind="WEBP")), Desk()
+    asked, desk = form(zoo.image(tmp_path, "photo.webp", kind="WEBP")), Session()
 
     async def leave(runner: Patient, fitting: Fitting) -> bool:
         under_way = fitting.fix(*vars_of(asked), 0.0, PAD, False, USUAL, desk)

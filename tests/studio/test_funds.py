@@ -12,8 +12,8 @@ from helpers.scripted import File, ScriptedNovita
 
 from kling_utils.jobs.client import Client
 from kling_utils.settings import clean_key, load
-from kling_utils.studio.desk import Desk, Form
 from kling_utils.studio.generate import Generate, Twin
+from kling_utils.studio.session import Form, Session
 from kling_utils.studio.visitor import HOME
 
 
@@ -25,7 +25,7 @@ def test_the_balance_is_shown_and_warned_about_when_it_is_below(
         novita.state.balance["availableBalance"] = balance
         settings = load(home=tmp_path / "home", novita_base_url=novita.base_url)
         with Client(settings) as runner:
-            panel, desk = built(lambda: Generate(runner)), Desk()
+            panel, desk = built(lambda: Generate(runner)), Session()
             form = Form(
                 str(zoo.image(tmp_path)),
                 str(zoo.clip(tmp_path)),
@@ -55,7 +55,7 @@ def test_another_take_is_not_made_at_another_price_than_the_one_on_its_button(
     with ScriptedNovita() as novita:
         settings = load(home=tmp_path / "home", novita_base_url=novita.base_url)
         with Client(settings) as runner:
-            panel, desk = built(lambda: Generate(runner)), Desk()
+            panel, desk = built(lambda: Generate(runner)), Session()
             fields = (
                 str(zoo.image(tmp_path)),
                 str(zoo.clip(tmp_path)),
@@ -85,7 +85,7 @@ def test_a_job_in_doubt_is_sent_again_only_after_the_question_with_the_price(
             private_hosts=frozenset({"127.0.0.1"}),
         )
         with Client(settings) as runner:
-            panel, desk = built(lambda: Generate(runner)), Desk()
+            panel, desk = built(lambda: Generate(runner)), Session()
             fields = (str(zoo.image(tmp_path)), address, "video", "kling-v3-0-std", "", "", True)
             rest = (novita.key, desk, HOME)
             desk.check(runner, Form(*fields), clean_key(novita.key))

@@ -15,12 +15,12 @@ from helpers import zoo
 from kling_utils.jobs.client import Client
 from kling_utils.settings import load
 from kling_utils.studio import files, visitor
-from kling_utils.studio.desk import Desk, Form
 from kling_utils.studio.fitting import CROP, PAD, USUAL, Fitting
 from kling_utils.studio.generate import Generate
 from kling_utils.studio.inputs import ImageInput, VideoInput
 from kling_utils.studio.keeper import Keeper
 from kling_utils.studio.options import Options
+from kling_utils.studio.session import Form, Session
 
 Make = Callable[..., Any]
 NAMES = (
@@ -41,20 +41,20 @@ class Page:
     def __init__(self, runner: Any, built: Make) -> None:
         def make() -> tuple[Any, ...]:
             image, video, fitting = (
-                ImageInput(gr.State(Desk())),
-                VideoInput(gr.State(Desk())),
+                ImageInput(gr.State(Session())),
+                VideoInput(gr.State(Session())),
                 Fitting(runner),
             )
             options, generate = Options(), Generate(runner)
-            generate.keeper.wire(
-                image, video, options, fitting, gr.State(Desk()), gr.State(visitor.UNKNOWN)
+            generate.keeper.bind(
+                image, video, options, fitting, gr.State(Session()), gr.State(visitor.UNKNOWN)
             )
             return generate.keeper, fitting, image
 
         self.keeper: Keeper
         self.keeper, self.fitting, self.image = built(make)
 
-    def restored(self, desk: Desk, who: Any = visitor.HOME, **sent: Any) -> dict[str, Any]:
+    def restored(self, desk: Session, who: Any = visitor.HOME, **sent: Any) -> dict[str, Any]:
         desk.who = who
         values = self.keeper.restore(SimpleNamespace(**sent), desk, None)  # type: ignore[arg-type]
         return dict(zip(NAMES, values, strict=True))
@@ -72,7 +72,7 @@ def form(image: Path | str = "", video: Path | str = "") -> Form:
 
 def test_a_reload_gets_its_files_and_choices_back(page: tuple[Any, Page], tmp_path: Path) -> None:
     runner, it = page
-    asked, before, now = form(zoo.image(tmp_path, size=(900, 300))), Desk(), Desk()
+    asked, before, now = form(zoo.image(tmp_path, size=(900, 300))), Session(), Session()
     told = it.keeper.hello(before)
     look = before.check(runner, asked, None)
     it.fitting.judged(look.report, asked, before, 0.0, PAD, False, USUAL)
@@ -101,7 +101,7 @@ def test_a_reload_gets_its_files_and_choices_back(page: tuple[Any, Page], tmp_pa
 
 def test_a_session_that_has_no_page_is_one_that_was_lost(page: tuple[Any, Page]) -> None:
     _, it = page
-    lost = copy.deepcopy(Desk())
+    lost = copy.deepcopy(Session())
     assert lost.arrived is False
     local = SimpleNamespace(headers={"host": "localhost:7860"}, cookies={})
     who, told = it.keeper.asked(lost, local)
@@ -116,7 +116,16 @@ def test_generate_on_a_lost_session_sends_nothing_and_asks_for_the_form(
     runner, _ = page
     generate = built(lambda: Generate(runner))
     (out,) = generate.submit(
-        "", "", "video", "kling-v3-0-std", "", "", True, "", copy.deepcopy(Desk()), visitor.UNKNOWN
+        "",
+        "",
+        "video",
+        "kling-v3-0-std",
+        "",
+        "",
+        True,
+        "",
+        copy.deepcopy(Session()),
+        visitor.UNKNOWN,
     )
     told = dict(zip(map(id, generate.outputs), out, strict=True))
     assert told[id(generate.keeper.panel)]["lost"] is True
@@ -129,15 +138,17 @@ def test_after_a_restart_the_tab_gives_what_it_has(page: tuple[Any, Page]) -> No
         "image": {"name": "Hero.png", "mark": "x"},
         "video": {"address": "https://clips.example/dance.mp4"},
     }
-    back = it.restored(Desk(), session="of before", form=told, texts={}, held=["image"], lost=True)
+    back = it.restored(
+        Session(), session="of before", form=told, texts={}, held=["image"], lost=True
+    )
     assert (back["image_source"], back["image_view"]) == ("", None)
     assert back["panel"]["send"] == ["image"]
     assert back["video_source"] == back["video_address"] == told["video"]["address"]
     assert "The picture is sent to the page anew" in back["said"]
     assert "nothing was spent" in back["said"]
-    back = it.restored(Desk(), session="of before", form=told, texts={}, held=[])
+    back = it.restored(Session(), session="of before", form=told, texts={}, held=[])
     assert "Choose the picture (Hero.png) again" in back["said"]
-    back = it.restored(Desk(), session="", form={"image": {"sample": 0}}, texts={})
+    back = it.restored(Session(), session="", form={"image": {"sample": 0}}, texts={})
     assert back["image_source"] == files.handed(it.image.samples[0].path)
 
 
@@ -147,15 +158,15 @@ def test_another_visitor_gets_nothing_of_it(stand_in: Make, built: Make, tmp_pat
         visitor.fresh(),
         visitor.fresh(),
     )
-    before = Desk()
+    before = Session()
     before.who = mine
     secret = it.keeper.hello(before)["session"]
     before._shown = (
         form(zoo.image(tmp_path)),
         SimpleNamespace(report=SimpleNamespace(image=None, video=None)),
     )  # type: ignore[assignment]
-    assert it.restored(Desk(), mine, session=secret)["image_source"]
-    assert it.restored(Desk(), other, session=secret)["image_source"] == ""
+    assert it.restored(Session(), mine, session=secret)["image_source"]
+    assert it.restored(Session(), other, session=secret)["image_source"] == ""
 
 
 @pytest.mark.parametrize("value", [None, 7, "x" * 30_000, ["a"], {"a": {}}, -1, 1e300, True])
@@ -172,7 +183,7 @@ def test_what_a_browser_makes_up_is_not_believed(
         {"path": str(path)},
     ):
         back = it.restored(
-            Desk(),
+            Session(),
             session=value,
             form={
                 "image": told,
@@ -200,7 +211,7 @@ def test_a_job_that_stood_on_the_page_is_opened_again(
 ) -> None:
     runner = stand_in()
     runner.kept["A"] = job("A")
-    it, desk = Page(runner, built), Desk()
+    it, desk = Page(runner, built), Session()
     it.restored(desk, session="", job="A")
     assert desk.job_id == "A"
     it.restored(desk, session="", job="nothing")
@@ -210,7 +221,7 @@ def test_a_job_that_stood_on_the_page_is_opened_again(
 def test_what_is_said_about_a_restart_outlives_one_more_reload(page: tuple[Any, Page]) -> None:
     _, it = page
     told = {"image": {"name": "Hero.png", "mark": "x"}}
-    first, second, third = Desk(), Desk(), Desk()
+    first, second, third = Session(), Session(), Session()
     secret = it.keeper.hello(first)["session"]
     said = it.restored(first, session="", form=told, texts={}, held=["image"])["said"]
     assert "This page was restarted" in said

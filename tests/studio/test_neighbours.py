@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kling_utils.studio.neighbours import Neighbours
+from kling_utils.studio.single_instance import SingleInstanceLock
 
 
 def test_the_second_page_says_so_and_the_next_one_after_the_first_does_not(tmp_path: Path) -> None:
-    first = Neighbours(tmp_path)
-    second = Neighbours(tmp_path)
+    first = SingleInstanceLock(tmp_path)
+    second = SingleInstanceLock(tmp_path)
     assert first.sentence == ""
     assert "none of them is sent or billed twice" in second.sentence
     assert "KLING_HOME" in second.sentence
     second.close()
     first.close()
-    third = Neighbours(tmp_path)
+    third = SingleInstanceLock(tmp_path)
     assert third.sentence == ""
     third.close()

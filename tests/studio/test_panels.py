@@ -17,10 +17,10 @@ from kling_utils.errors import KeyRefused, KlingError, NoContact, Refused, Setti
 from kling_utils.preflight.limits import limit
 from kling_utils.studio import actions, history, job_files, options, visitor
 from kling_utils.studio.account import Account
-from kling_utils.studio.desk import Desk, Form, typed_key
-from kling_utils.studio.follow import Follow, panel
 from kling_utils.studio.generate import Generate
 from kling_utils.studio.inputs import ImageInput, VideoInput
+from kling_utils.studio.job_view import JobView, panel
+from kling_utils.studio.session import Form, Session, typed_key
 from kling_utils.studio.theme import static
 from kling_utils.values import Finding, Job, Report, Trouble
 
@@ -119,7 +119,7 @@ def test_hosted_visitors_meet_only_their_own_jobs(stand_in: Make, job: Make) -> 
     runner = stand_in(space_id="me/space")
     runner.kept = {"A": job("A", mine.id), "B": job("B", other.id)}
     assert [item["id"] for item in history.value(runner, mine)["items"]] == ["A"]
-    assert not history.picked(runner, Desk(), mine, SimpleNamespace(id="B"))  # type: ignore[arg-type]
+    assert not history.picked(runner, Session(), mine, SimpleNamespace(id="B"))  # type: ignore[arg-type]
     assert not history.value(runner, visitor.UNKNOWN)["items"]
 
 
@@ -132,7 +132,7 @@ def test_on_ones_own_machine_all_jobs_are_seen(stand_in: Make, job: Make) -> Non
 
 @pytest.mark.parametrize("sent", ["../../etc", "", None, 3, {"id": "A"}])
 def test_a_made_up_job_id_opens_nothing(sent: Any, stand_in: Make) -> None:
-    desk = Desk()
+    desk = Session()
     assert not history.picked(stand_in(), desk, visitor.HOME, SimpleNamespace(id=sent))  # type: ignore[arg-type]
     assert desk.job_id == ""
 
@@ -156,7 +156,7 @@ class Slow:
 
 
 def test_a_submit_waits_for_the_running_check() -> None:
-    runner, desk, done = Slow(), Desk(), threading.Event()
+    runner, desk, done = Slow(), Session(), threading.Event()
     checking = threading.Thread(target=lambda: desk.check(runner, FORM, None))  # type: ignore[arg-type]
     checking.start()
     assert runner.began.wait(10)
@@ -177,7 +177,7 @@ def test_a_submit_waits_for_the_running_check() -> None:
 
 
 def test_the_report_that_was_shown_is_the_one_that_is_sent() -> None:
-    runner, desk = Slow(), Desk()
+    runner, desk = Slow(), Session()
     runner.go.set()
     shown = desk.check(runner, FORM, None)  # type: ignore[arg-type]
     look, _ = desk.agreed(runner, FORM, None)  # type: ignore[arg-type]
@@ -209,24 +209,24 @@ def test_a_price_that_was_not_on_the_button_is_not_agreed_to(
                 provider="novita" if money.amount else "local",
             )
 
-    runner, desk = Priced(), Desk()
+    runner, desk = Priced(), Session()
     desk.check(runner, FORM, None)  # type: ignore[arg-type]
     runner.amount = "0.52"
     assert desk.agreed(runner, FORM, None)[1] is False  # type: ignore[arg-type]
     assert desk.agreed(runner, FORM, None)[1] is True, "now it was shown"  # type: ignore[arg-type]
-    assert Desk().agreed(runner, FORM, None)[1] is False, "nothing was shown yet"  # type: ignore[arg-type]
+    assert Session().agreed(runner, FORM, None)[1] is False, "nothing was shown yet"  # type: ignore[arg-type]
 
 
 def test_each_session_has_a_desk_of_its_own() -> None:
     import copy
 
-    desk = Desk()
+    desk = Session()
     desk.open("A")
     assert copy.deepcopy(desk).job_id == ""
 
 
 def test_one_view_is_followed_once() -> None:
-    desk = Desk()
+    desk = Session()
     desk.open("A")
     first = desk.claim()
     assert desk.holds(first)
@@ -246,7 +246,7 @@ def test_a_key_that_cannot_be_used_is_not_repeated() -> None:
 
 
 async def drained(
-    follow: Follow, desk: Desk, who: visitor.Visitor, each: Callable[[dict[Any, Any]], None]
+    follow: JobView, desk: Session, who: visitor.Visitor, each: Callable[[dict[Any, Any]], None]
 ) -> None:
     async for news in follow.watch(desk, who):
         each(news)
@@ -257,7 +257,7 @@ def test_watching_shows_the_job_until_it_ends(
 ) -> None:
     runner = stand_in()
     runner.kept["A"] = job("A", progress=10)
-    follow, desk = built(lambda: Follow(runner)), Desk()
+    follow, desk = built(lambda: JobView(runner)), Session()
     desk.open("A")
     seen: list[dict[Any, Any]] = []
 
@@ -287,7 +287,7 @@ def test_watching_shows_the_job_until_it_ends(
 def test_stop_watching_stops_only_the_watching(stand_in: Make, job: Make, built: Make) -> None:
     runner = stand_in()
     runner.kept["A"] = job("A")
-    follow, desk = built(lambda: Follow(runner)), Desk()
+    follow, desk = built(lambda: JobView(runner)), Session()
     desk.open("A")
     said: list[Any] = []
     seen: list[Any] = []
@@ -307,9 +307,9 @@ def test_stop_watching_stops_only_the_watching(stand_in: Make, job: Make, built:
 def test_the_gallery_goes_on_when_nobody_watches(
     stand_in: Make, job: Make, clip: Path, built: Make
 ) -> None:
-    runner, desk = stand_in(), Desk()
+    runner, desk = stand_in(), Session()
     runner.kept["A"] = job("A", progress=10)
-    follow = built(lambda: Follow(runner))
+    follow = built(lambda: JobView(runner))
     desk.open("A")
     follow.stopped(desk)
     seen: list[Any] = []
@@ -328,9 +328,9 @@ def test_the_gallery_goes_on_when_nobody_watches(
 
 
 def test_a_watcher_without_a_job_leaves_the_page_alone(stand_in: Make, built: Make) -> None:
-    follow = built(lambda: Follow(stand_in()))
+    follow = built(lambda: JobView(stand_in()))
     seen: list[dict[Any, Any]] = []
-    asyncio.run(drained(follow, Desk(), visitor.HOME, seen.append))
+    asyncio.run(drained(follow, Session(), visitor.HOME, seen.append))
     assert len(seen) == 1, "a generator that yields nothing would make gradio empty its outputs"
     assert list(seen[0]) == [follow.stop]
 
@@ -354,7 +354,7 @@ LINK = Trouble("LinkExpired", "The link has expired.", "", "yes")
 def test_a_job_asks_for_what_it_waits_for(
     facts: dict[str, Any], doubt: bool, standing: bool, stand_in: Make, job: Make, built: Make
 ) -> None:
-    follow = built(lambda: Follow(stand_in()))
+    follow = built(lambda: JobView(stand_in()))
     shown = follow.rescue.picture(job(**facts))
     assert shown[follow.rescue.doubt]["visible"] is doubt
     assert shown[follow.rescue.standing]["visible"] is standing
@@ -372,7 +372,7 @@ def test_the_three_ways_out_ask_the_runner_as_the_visitor(
     who = visitor.fresh()
     runner = stand_in(space_id="me/space")
     runner.kept["A"] = job("A", who.id, state="unconfirmed")
-    rescue, desk = built(lambda: Follow(runner)).rescue, Desk()
+    rescue, desk = built(lambda: JobView(runner)).rescue, Session()
     desk.open("A")
     rescue._adopt(desk, who, " sk-box ", "task-1")
     rescue._dismiss(desk, who)
@@ -426,7 +426,7 @@ def test_the_numbers_of_the_page_are_those_of_the_table() -> None:
     [("", "No key is set"), ("sk-mine", "Your key is not tested"), ("sk mine", "cannot be used")],
 )
 def test_the_line_says_whose_key_is_used(key: str, says: str, stand_in: Make, built: Make) -> None:
-    line = built(lambda: Account(stand_in(), gr.State(Desk()))).says(key, Desk())
+    line = built(lambda: Account(stand_in(), gr.State(Session()))).says(key, Session())
     assert says in line
     assert "sk" not in line.replace("risk", "")
 
@@ -434,14 +434,16 @@ def test_the_line_says_whose_key_is_used(key: str, says: str, stand_in: Make, bu
 def test_generate_without_files_says_what_is_missing(stand_in: Make, built: Make) -> None:
     generate = built(lambda: Generate(stand_in()))
     steps = list(
-        generate.submit("", "", "video", "kling-v3-0-std", "", "", True, "", Desk(), visitor.HOME)
+        generate.submit(
+            "", "", "video", "kling-v3-0-std", "", "", True, "", Session(), visitor.HOME
+        )
     )
     assert steps[0][0]["interactive"] is False
     assert steps[-1][0]["interactive"] is True
     assert "The picture and the clip are missing" in steps[-1][1]
     assert 'data-goto="examples"' in steps[-1][1]
     *_, last = generate.submit(
-        "a.png", "", "video", "kling-v3-0-std", "", "", True, "", Desk(), visitor.HOME
+        "a.png", "", "video", "kling-v3-0-std", "", "", True, "", Session(), visitor.HOME
     )
     assert "The clip is missing" in last[1]
 
@@ -460,7 +462,7 @@ class Banker(StandIn):
 def test_a_key_counts_as_used_only_when_the_provider_answered_to_it(
     tmp_path: Path, built: Make
 ) -> None:
-    runner, desk = Banker(tmp_path), Desk()
+    runner, desk = Banker(tmp_path), Session()
     account = built(lambda: Account(runner, gr.State(desk)))
     runner.refuses = NoContact("Nobody answers.", hint="Look at the network.")
     said, line = account.tested("sk-mine", desk)
@@ -486,7 +488,7 @@ def test_a_key_counts_as_used_only_when_the_provider_answered_to_it(
 def test_what_is_said_at_the_button_goes_when_it_is_about_something_else(
     stand_in: Make, job: Make, built: Make
 ) -> None:
-    runner, desk = stand_in(), Desk()
+    runner, desk = stand_in(), Session()
     runner.kept["A"] = job("A")
     generate = built(lambda: Generate(runner))
     asked = Form("", "b.mp4", "video", "kling-v3-0-std", "", "", True)
@@ -522,7 +524,16 @@ def test_a_refusal_by_the_checks_is_short_and_leads_on(
     )
     generate = built(lambda: Generate(runner))
     *_, last = generate.submit(
-        str(picture), str(clip), "video", "kling-v3-0-std", "", "", True, "", Desk(), visitor.HOME
+        str(picture),
+        str(clip),
+        "video",
+        "kling-v3-0-std",
+        "",
+        "",
+        True,
+        "",
+        Session(),
+        visitor.HOME,
     )
     assert "1 thing has to change first" in last[1]
     assert "nothing was spent" in last[1]
@@ -543,14 +554,16 @@ def test_an_unfinished_job_is_found_again(stand_in: Make, job: Make, built: Make
     runner.kept = {"B": finished, "A": job("A")}
 
     def make() -> Arrive:
-        desk = gr.State(Desk())
+        desk = gr.State(Session())
         inputs = ImageInput(desk), VideoInput(desk)
-        return Arrive(runner, *inputs, Follow(runner), Generate(runner), Account(runner, desk))
+        return Arrive(runner, *inputs, JobView(runner), Generate(runner), Account(runner, desk))
 
     arrive = built(make)
     for asked, opened in (({}, "A"), ({"job": "B"}, "B"), ({"job": "nothing"}, "A")):
-        desk = Desk()
-        arrive.greet(desk, SimpleNamespace(query_params=asked, headers={"host": "localhost:7860"}))
+        desk = Session()
+        arrive.on_load(
+            desk, SimpleNamespace(query_params=asked, headers={"host": "localhost:7860"})
+        )
         assert desk.job_id == opened
 
 
@@ -560,7 +573,7 @@ def test_the_files_of_a_job_fill_the_form_again(
     runner = stand_in(space_id="me/space")
     mine = visitor.fresh()
     runner.kept = {"A": job("A", mine.id), "B": job("B", "someone else")}
-    follow, desk = built(lambda: Follow(runner)), Desk()
+    follow, desk = built(lambda: JobView(runner)), Session()
     desk.open("A")
     filled = follow.actions.again(desk, mine, "")
     assert Path(filled[0]).read_bytes() == picture.read_bytes()

@@ -16,12 +16,12 @@ from kling_utils.errors import Interrupted
 from kling_utils.events import Note, Processing, StillRunning, Succeeded
 from kling_utils.jobs import audits
 from kling_utils.show import words
-from kling_utils.studio import exports, insight, takes, visitor
-from kling_utils.studio.adopt import Adopt
-from kling_utils.studio.desk import Desk
+from kling_utils.studio import exports, result_analysis, takes, visitor
 from kling_utils.studio.exports import Exports
-from kling_utils.studio.follow import _Notes
+from kling_utils.studio.job_view import _Notes
 from kling_utils.studio.panel import panel
+from kling_utils.studio.session import Session
+from kling_utils.studio.task_lookup import TaskLookup
 from kling_utils.values import Job
 
 Make = Callable[..., Any]
@@ -37,7 +37,7 @@ def finished(job: Make, clip: Path) -> Job:
 
 
 async def drained(
-    asked: Exports, kind: str, desk: Desk, who: Any = visitor.HOME, **more: Any
+    asked: Exports, kind: str, desk: Session, who: Any = visitor.HOME, **more: Any
 ) -> list[Any]:
     event = SimpleNamespace(id=kind, sound="result", **more)
     return [value async for value in asked.make(event, desk, who)]  # type: ignore[arg-type]
@@ -46,7 +46,7 @@ async def drained(
 def test_an_animation_keeps_to_the_size_that_was_named(
     stand_in: Make, built: Make, finished: Job
 ) -> None:
-    runner, desk = stand_in(), Desk()
+    runner, desk = stand_in(), Session()
     runner.kept["A"] = finished
     desk.open("A")
     asked = built(lambda: Exports(runner))
@@ -60,7 +60,7 @@ def test_an_animation_keeps_to_the_size_that_was_named(
 
 
 def test_a_file_is_made_once_and_handed_out(stand_in: Make, built: Make, finished: Job) -> None:
-    runner, desk = stand_in(), Desk()
+    runner, desk = stand_in(), Session()
     runner.kept["A"] = finished
     desk.open("A")
     asked = built(lambda: Exports(runner))
@@ -84,7 +84,7 @@ def test_a_stopped_file_leaves_nothing(finished: Job) -> None:
 def test_a_failure_is_told_and_the_page_goes_on(
     stand_in: Make, built: Make, finished: Job, tmp_path: Path
 ) -> None:
-    runner, desk, broken = stand_in(), Desk(), tmp_path / "broken.mp4"
+    runner, desk, broken = stand_in(), Session(), tmp_path / "broken.mp4"
     broken.write_bytes(b"no clip")
     runner.kept["A"] = replace(finished, video=broken)
     desk.open("A")
@@ -98,7 +98,7 @@ def test_a_failure_is_told_and_the_page_goes_on(
 def test_an_unknown_kind_makes_nothing(
     kind: Any, stand_in: Make, built: Make, finished: Job
 ) -> None:
-    runner, desk = stand_in(), Desk()
+    runner, desk = stand_in(), Session()
     runner.kept["A"] = finished
     desk.open("A")
     asyncio.run(drained(built(lambda: Exports(runner)), kind, desk))
@@ -106,7 +106,7 @@ def test_an_unknown_kind_makes_nothing(
 
 
 def test_strangers_get_no_files(stand_in: Make, built: Make, finished: Job) -> None:
-    runner, desk = stand_in(space_id="me/space"), Desk()
+    runner, desk = stand_in(space_id="me/space"), Session()
     runner.kept["A"] = replace(finished, owner="somebody")
     desk.open("A")
     asyncio.run(drained(built(lambda: Exports(runner)), "sheet", desk, visitor.fresh()))
@@ -116,44 +116,44 @@ def test_strangers_get_no_files(stand_in: Make, built: Make, finished: Job) -> N
 # -- what was found out
 
 
-def found(insights: insight.Insights, job: Job) -> insight.Insight:
+def found(insights: result_analysis.ResultAnalyses, job: Job) -> result_analysis.ResultAnalysis:
     while (seen := insights.of(job)) is None:
         threading.Event().wait(0.02)
     return seen
 
 
 def test_a_result_is_looked_into_once(finished: Job) -> None:
-    seen = found(insight.Insights(), finished)
+    seen = found(result_analysis.ResultAnalyses(), finished)
     assert seen.audit is not None
     assert seen.motion is not None
     assert len(seen.motion["a"]["times"]) == len(seen.motion["a"]["values"])  # type: ignore[index, arg-type]
-    again = insight.Insights().of(finished)
+    again = result_analysis.ResultAnalyses().of(finished)
     assert again is not None, "read from the job's folder, at once"
     assert again.audit is not None
     assert again.audit.findings == seen.audit.findings
-    assert (finished.folder / insight.POSTER).exists()
+    assert (finished.folder / result_analysis.POSTER).exists()
 
 
 def test_a_result_that_cannot_be_read_is_shown_all_the_same(finished: Job, tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no clip")
-    seen = found(insight.Insights(), replace(finished, video=broken))
+    seen = found(result_analysis.ResultAnalyses(), replace(finished, video=broken))
     assert seen.audit is None
     assert seen.motion is None
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"a": 1}'])
 def test_what_lies_there_broken_is_measured_again(finished: Job, text: str) -> None:
-    for name in (audits.NAME, insight.MOTION):
+    for name in (audits.NAME, result_analysis.MOTION):
         (finished.folder / name).write_text(text, "utf-8")
-    seen = found(insight.Insights(), finished)
+    seen = found(result_analysis.ResultAnalyses(), finished)
     assert seen.audit is not None
     assert seen.motion is not None
     assert len(seen.motion["a"]["times"]) > 1  # type: ignore[index, arg-type]
 
 
 def test_a_job_without_a_result_has_nothing_to_look_into(job: Make) -> None:
-    assert insight.Insights().of(job()) == insight.Insight(None, None)
+    assert result_analysis.ResultAnalyses().of(job()) == result_analysis.ResultAnalysis(None, None)
 
 
 # -- takes
@@ -194,9 +194,9 @@ EMPTY = ("", "", "video", "kling-v3-0-std", "", "", True)
 
 
 def test_a_known_task_id_opens_its_job(stand_in: Make, built: Make, finished: Job) -> None:
-    runner, desk = stand_in(), Desk()
+    runner, desk = stand_in(), Session()
     runner.kept["A"] = replace(finished, task_id="task-7")
-    assert "Here it is" in built(lambda: Adopt(runner)).find(
+    assert "Here it is" in built(lambda: TaskLookup(runner)).find(
         desk, visitor.HOME, " task-7 ", "", *EMPTY
     )
     assert desk.job_id == "A"
@@ -205,9 +205,9 @@ def test_a_known_task_id_opens_its_job(stand_in: Make, built: Make, finished: Jo
 def test_an_unknown_one_is_adopted_only_by_the_open_job_in_doubt(
     stand_in: Make, built: Make, job: Make
 ) -> None:
-    runner, desk = stand_in(), Desk()
+    runner, desk = stand_in(), Session()
     runner.kept["A"] = job("A", state="unconfirmed")
-    adopt = built(lambda: Adopt(runner))
+    adopt = built(lambda: TaskLookup(runner))
     assert "Open the job" in adopt.find(desk, visitor.HOME, "task-8", "", *EMPTY)
     assert runner.done == []
     desk.open("A")
@@ -218,9 +218,9 @@ def test_an_unknown_one_is_adopted_only_by_the_open_job_in_doubt(
 def test_one_that_was_sent_from_elsewhere_becomes_a_job_of_the_forms_files(
     stand_in: Make, built: Make, finished: Job
 ) -> None:
-    runner, desk = stand_in(), Desk()
+    runner, desk = stand_in(), Session()
     runner.kept["A"] = finished
-    adopt = built(lambda: Adopt(runner))
+    adopt = built(lambda: TaskLookup(runner))
     assert "into the form" in adopt.find(desk, visitor.HOME, "task-9", "sk-typed", *EMPTY)
     assert runner.done == []
     form = ("hero.png", "dance.mp4", "image", "kling-v3-0-pro", "a studio", "", False)
@@ -237,9 +237,9 @@ def test_one_that_was_sent_from_elsewhere_becomes_a_job_of_the_forms_files(
 
 
 def test_a_task_of_somebody_else_is_not_found(stand_in: Make, built: Make, finished: Job) -> None:
-    runner, desk = stand_in(space_id="me/space"), Desk()
+    runner, desk = stand_in(space_id="me/space"), Session()
     runner.kept["A"] = replace(finished, task_id="task-7", owner="somebody")
-    assert "No job here" in built(lambda: Adopt(runner)).find(
+    assert "No job here" in built(lambda: TaskLookup(runner)).find(
         desk, visitor.fresh(), "task-7", "", *EMPTY
     )
     assert desk.job_id == ""

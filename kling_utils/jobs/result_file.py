@@ -43,7 +43,7 @@ class TaskEnded(Exception):
     """The provider calls a task failed that it called a success before; the text is its reason."""
 
 
-class Saver:
+class ResultFile:
     """``asked`` polls a job's task anew, for a fresh link. ``seconds``: the most for decoding a result."""
 
     def __init__(

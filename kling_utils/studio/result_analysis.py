@@ -33,25 +33,25 @@ _STRIPS = TypeAdapter(
 
 
 @dataclass(frozen=True, slots=True)
-class Insight:
+class ResultAnalysis:
     """``audit`` and ``motion`` are None where they could not be measured. ``motion``: reference and result."""
 
     audit: Report | None
     motion: stage.Motions | None
 
 
-class Insights:
+class ResultAnalyses:
     """Measures finished jobs, one after the other, in a thread of its own."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="insight")
         self._lock = threading.Lock()
-        self._known: dict[str, Insight | None] = {}  # None: at work
+        self._known: dict[str, ResultAnalysis | None] = {}  # None: at work
 
-    def of(self, job: Job) -> Insight | None:
+    def of(self, job: Job) -> ResultAnalysis | None:
         """What is known; None while it is being measured, which this begins. Reads a small file at most."""
         if job.state != "succeeded" or job.video is None:
-            return Insight(None, None)
+            return ResultAnalysis(None, None)
         with self._lock:
             if job.job_id in self._known:
                 return self._known[job.job_id]
@@ -64,7 +64,7 @@ class Insights:
         return self._known[job.job_id]
 
     def _measure(self, job: Job) -> None:
-        found = Insight(None, None)
+        found = ResultAnalysis(None, None)
         try:
             found = measured(job)
         except Exception:  # whatever it is, the result is there and is shown
@@ -73,10 +73,10 @@ class Insights:
             self._known[job.job_id] = found
 
 
-def measured(job: Job) -> Insight:
+def measured(job: Job) -> ResultAnalysis:
     """Look at both clips; takes about a second, and a moment when it was done before."""
     poster(job)
-    return Insight(audits.audit_of(job), motion_of(job))
+    return ResultAnalysis(audits.audit_of(job), motion_of(job))
 
 
 def motion_of(job: Job) -> stage.Motions | None:

@@ -13,16 +13,16 @@ import gradio as gr
 from kling_utils.errors import KlingError
 from kling_utils.media import bounds
 from kling_utils.show import cards
-from kling_utils.studio.desk import Desk, Form, typed_key
+from kling_utils.studio.event_options import HIDDEN, PRIVATE, UNLIMITED
 from kling_utils.studio.lanes import in_lane
+from kling_utils.studio.session import Form, Session, typed_key
 from kling_utils.studio.visitor import Visitor
-from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
 
 if TYPE_CHECKING:
     from kling_utils.jobs.client import Client
 
 
-class Adopt:
+class TaskLookup:
     """The box under the gallery."""
 
     def __init__(self, runner: Client) -> None:
@@ -42,7 +42,7 @@ class Adopt:
                 )
             self.answer = gr.HTML("", elem_id="find-task-answer", apply_default_css=False)
 
-    def wire(self, desk: gr.State, who: Any, key: gr.Textbox, form: list[Any]) -> list[Any]:
+    def bind(self, desk: gr.State, who: Any, key: gr.Textbox, form: list[Any]) -> list[Any]:
         """Returns the event after which the job is to be watched."""
         inputs = [desk, who, self.box, key, *form]
         return [
@@ -59,11 +59,11 @@ class Adopt:
                 [self.answer],
                 **PRIVATE,
                 **HIDDEN,
-                **MANY,
+                **UNLIMITED,
             )
         ]
 
-    def find(self, desk: Desk, who: Visitor, task_id: str, key: str, *fields: Any) -> str:
+    def find(self, desk: Session, who: Visitor, task_id: str, key: str, *fields: Any) -> str:
         """Open the job that has the task, let the open one adopt it, or make one of the form's files."""
         asked, sees = task_id.strip(), who.sees
         if not asked:

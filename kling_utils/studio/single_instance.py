@@ -12,7 +12,7 @@ SENTENCE = (
 )
 
 
-class Neighbours:
+class SingleInstanceLock:
     """Holds the home's page lock for as long as this process lives, when it is free."""
 
     def __init__(self, home: Path) -> None:

@@ -1,6 +1,6 @@
 """What one visitor's page has checked and shown, and what it is following: plain memory of one session, never of two.
 
-Owns the order between a check and a submit. A ``Desk`` lives in a ``gr.State`` and is changed in
+Owns the order between a check and a submit. A ``Session`` lives in a ``gr.State`` and is changed in
 place, because handlers of one session run side by side.
 """
 
@@ -51,7 +51,7 @@ class Form:
         )
 
 
-class Desk:
+class Session:
     """The last check that was shown, and the job that is followed."""
 
     def __init__(self) -> None:
@@ -85,8 +85,8 @@ class Desk:
         self.said_about: tuple[Form, int, str] | None = None
         """Form, hash of the key and open job that the notice at the button is about."""
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Desk:
-        made = Desk()  # a new session begins with nothing
+    def __deepcopy__(self, memo: dict[int, Any]) -> Session:
+        made = Session()  # a new session begins with nothing
         made.arrived, made.who = False, UNKNOWN
         return made
 

@@ -25,17 +25,17 @@ from kling_utils.errors import (
     TaskNotFound,
     UnreadableMedia,
 )
-from kling_utils.jobs.diary import Diary, Memory
-from kling_utils.jobs.outbox import Outbox
-from kling_utils.jobs.outcome import LOOK_THERE
-from kling_utils.jobs.pace import Pace, next_wait
-from kling_utils.jobs.saving import Saver, TaskEnded
-from kling_utils.jobs.store import Store, Twin
+from kling_utils.jobs.diary import Diary, PollState
+from kling_utils.jobs.job_errors import LOOK_THERE
+from kling_utils.jobs.poll_schedule import Pace, next_wait
+from kling_utils.jobs.publishing import Publishing
+from kling_utils.jobs.result_file import ResultFile, TaskEnded
+from kling_utils.jobs.store import DuplicateRequest, Store
 from kling_utils.media.guard import Guard
 from kling_utils.providers.base import Provider, TaskStatus
 from kling_utils.providers.failures import task_failed
 from kling_utils.providers.http import PATIENCE, SUBMIT_PATIENCE, TRIES, full_jitter
-from kling_utils.providers.publish import Way
+from kling_utils.providers.publish import PublishTarget
 from kling_utils.values import Job, Trouble
 
 LOG = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ TURN = "Waiting for its turn: the account takes so many requests in a minute. It
 READ_AGAIN = "The state can be read again."
 
 
-class Steps:
+class Worker:
     """``advance(job_id)``: one look. ``after(name)`` is called when a numbered step of the flow is done, for tests that end it there."""
 
     def __init__(
@@ -60,14 +60,14 @@ class Steps:
         clock: Callable[[], float],
         rng: random.Random,
         stopping: threading.Event,
-        ways: Callable[[], Sequence[Way]],
+        ways: Callable[[], Sequence[PublishTarget]],
         after: Callable[[str], None],
     ) -> None:
         self._store, self._provider = store, provider
         self._pace, self._clock, self._rng = pace, clock, rng
         self._stopping, self._after = stopping, after
-        self._saver = Saver(self._asked, guard=guard, stopping=stopping, after=after)
-        self._outbox = Outbox(store, guard=guard, ways=ways)
+        self._saver = ResultFile(self._asked, guard=guard, stopping=stopping, after=after)
+        self._outbox = Publishing(store, guard=guard, ways=ways)
         self._diary = Diary(store, outbox=self._outbox, clock=clock)
 
     def advance(self, job_id: str) -> float | None:
@@ -153,7 +153,9 @@ class Steps:
         self._after("submitted")
         return self._sent(job, task_id)
 
-    def _not_sent(self, job: Job, memory: Memory, error: NoContact | RateLimited) -> float | None:
+    def _not_sent(
+        self, job: Job, memory: PollState, error: NoContact | RateLimited
+    ) -> float | None:
         """A submit that provably did not arrive, or was refused before work: it is tried again for a minute."""
         now = self._clock()
         memory.sending_since = memory.sending_since if memory.sends else now
@@ -191,7 +193,7 @@ class Steps:
             if not written:
                 LOG.error("job %s was deleted; at the provider it is task %s", job.job_id, task_id)
         # dismissed, and sent anew as another job: this one keeps its id, to be resumed
-        except Twin:
+        except DuplicateRequest:
             self._store.change(job.job_id, submitted, now=now, task_id=task_id)
             memory.task_id = None
             return None
@@ -234,7 +236,7 @@ class Steps:
         late = self._overdue(job, memory, now)
         return None if late == "give up" else self._pace.late if late else wait
 
-    def _overdue(self, job: Job, memory: Memory, now: float) -> str:
+    def _overdue(self, job: Job, memory: PollState, now: float) -> str:
         since = max(job.queued_at or job.created, memory.resumed_at)
         if now - since > self._pace.give_up:
             hint = "It is not looked at any more by itself; resume the job to look again."
@@ -253,7 +255,7 @@ class Steps:
             self._diary.change(job, ev.StillRunning(hint=hint), overdue=True)
         return "late"
 
-    def _look(self, job: Job, memory: Memory, now: float) -> float | None:
+    def _look(self, job: Job, memory: PollState, now: float) -> float | None:
         try:
             status = self._asked(job)
         except TaskNotFound as error:
@@ -287,7 +289,7 @@ class Steps:
         self._after("polled")
         return wait
 
-    def _heard(self, job: Job, memory: Memory, status: TaskStatus, now: float) -> float | None:
+    def _heard(self, job: Job, memory: PollState, status: TaskStatus, now: float) -> float | None:
         match status.status:
             case "failed":
                 self._diary.fail(job, task_failed(status.reason))
@@ -385,7 +387,7 @@ class Steps:
         self._after("succeeded")
         return None
 
-    def _save_later(self, job: Job, memory: Memory, error: Exception) -> float | None:
+    def _save_later(self, job: Job, memory: PollState, error: Exception) -> float | None:
         memory.saves += 1
         why = error.message if isinstance(error, KlingError) else str(error)
         self._diary.say(

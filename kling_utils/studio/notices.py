@@ -6,9 +6,9 @@ Owns these few words and their buttons, which ``static/cards.js`` brings to life
 from __future__ import annotations
 
 from kling_utils.errors import AlreadyHave, Refused
-from kling_utils.jobs import outcome
+from kling_utils.jobs import job_errors
 from kling_utils.show import cards, words
-from kling_utils.studio.desk import Form
+from kling_utils.studio.session import Form
 from kling_utils.values import Job
 
 _FIX = '<button type="button" class="kc-act kc-first" data-fix>Fix all</button>'
@@ -16,13 +16,15 @@ TWICE = "Send it again? It may be paid twice"
 _CLOSE = '<button type="button" class="notice-close" data-close aria-label="Close this notice" title="Close"></button>'
 
 
-def refused(error: Refused, *, mends: bool) -> str:
-    """The checks found errors. ``mends``: one press repairs them all."""
+def refused(error: Refused, *, one_click_fixable: bool) -> str:
+    """The checks found errors. ``one_click_fixable``: one press repairs them all."""
     fields = list(dict.fromkeys(f.field for f in error.report.errors if f.field in words.GO))
     count = len(error.report.errors)
     head = "1 thing has to change first" if count == 1 else f"{count} things have to change first"
     ways = "".join(_go(field, words.GO[field]) for field in fields[:2])
-    return _card(head, "Nothing was sent, nothing was spent.", (_FIX if mends else "") + ways)
+    return _card(
+        head, "Nothing was sent, nothing was spent.", (_FIX if one_click_fixable else "") + ways
+    )
 
 
 def missing(form: Form) -> str:
@@ -68,7 +70,7 @@ def already(error: AlreadyHave, *, risk: bool, price: str) -> str:
 
 def pays_twice(job: Job) -> bool:
     """Would sending the job's request again perhaps pay twice for one result?"""
-    return not job.draft and job.state != "succeeded" and outcome.counts(job)
+    return not job.draft and job.state != "succeeded" and job_errors.counts(job)
 
 
 def twice(price: str, *, close: bool = True) -> str:

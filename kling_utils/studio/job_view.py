@@ -16,22 +16,22 @@ import gradio as gr
 
 from kling_utils.errors import KlingError
 from kling_utils.events import Note, StillRunning
-from kling_utils.jobs import waits
+from kling_utils.jobs import eta
 from kling_utils.media import bounds
 from kling_utils.media.probe import probe_video
 from kling_utils.show import cards, stage
-from kling_utils.studio import actions, files, history, job_files, lanes, refusal, takes
+from kling_utils.studio import actions, files, history, job_files, lanes, notices, takes
 from kling_utils.studio.actions import Actions
-from kling_utils.studio.desk import Desk, key_or_none
+from kling_utils.studio.event_options import HIDDEN, PRIVATE, UNLIMITED
 from kling_utils.studio.exports import Exports, stem
 from kling_utils.studio.history import History
-from kling_utils.studio.insight import Insight, Insights
 from kling_utils.studio.lanes import in_lane
 from kling_utils.studio.panel import Notes, idle, panel, stopped
 from kling_utils.studio.rescue import Rescue
+from kling_utils.studio.result_analysis import ResultAnalyses, ResultAnalysis
+from kling_utils.studio.session import Session, key_or_none
 from kling_utils.studio.theme import static
 from kling_utils.studio.visitor import Visitor
-from kling_utils.studio.wire import HIDDEN, MANY, PRIVATE
 from kling_utils.values import Job
 
 if TYPE_CHECKING:
@@ -51,12 +51,12 @@ _PATIENCE = 240
 """Looks at a finished job whose result is still being looked into."""
 
 
-class Follow:
+class JobView:
     """The right side of the page, and the gallery."""
 
     def __init__(self, runner: Client) -> None:
         self._runner = runner
-        self._insights = Insights()
+        self._insights = ResultAnalyses()
         with gr.Column(elem_id="job"):
             self.panel = gr.HTML(
                 idle(),
@@ -102,7 +102,7 @@ class Follow:
         ]
         return [*seen, self.actions.panel, self.exports.panel, *self.rescue.outputs]
 
-    def wire(
+    def bind(
         self, desk: gr.State, who: Any, key: Any, form: list[Any], views: tuple[Any, Any]
     ) -> list[Any]:
         """Offers, files to send, the form filled again. ``form``: source of the image, of the video, and the rest; ``views``: what shows
@@ -111,13 +111,20 @@ class Follow:
         offers, export, gallery = self.actions, self.exports, self.history.panel
         filled = [form[0], views[0], form[1], views[1], *form[2:]]
         trim = in_lane(bounds.making, offers.trim)
-        offers.panel.trim(trim, [desk, who], [offers.answer, *filled], **common, **MANY)
+        offers.panel.trim(trim, [desk, who], [offers.answer, *filled], **common, **UNLIMITED)
         again = in_lane(bounds.checking, offers.again)
-        self.reuse.click(again, [desk, who, key], filled, **common, **MANY)
-        offers.panel.refill(again, [desk, who, key], filled, **common, **MANY)
+        self.reuse.click(again, [desk, who, key], filled, **common, **UNLIMITED)
+        offers.panel.refill(again, [desk, who, key], filled, **common, **UNLIMITED)
         refreshed = in_lane(bounds.checking, offers.refreshed)
-        gr.on([key.blur, key.submit], refreshed, [desk, who, key], [offers.panel], **common, **MANY)
-        export.panel.make(export.make, [desk, who], [export.panel], **common, **MANY)
+        gr.on(
+            [key.blur, key.submit],
+            refreshed,
+            [desk, who, key],
+            [offers.panel],
+            **common,
+            **UNLIMITED,
+        )
+        export.panel.make(export.make, [desk, who], [export.panel], **common, **UNLIMITED)
         export.panel.halt(export.halt, [desk], None, **common, queue=False)
         deleted = in_lane(bounds.checking, self.deleted)
         return [
@@ -126,32 +133,34 @@ class Follow:
                 [desk, who, key],
                 [offers.panel, offers.answer],
                 **common,
-                **MANY,
+                **UNLIMITED,
             ),
-            offers.panel.discard(deleted, [desk, who], [offers.answer, gallery], **common, **MANY),
-            gallery.discard(deleted, [desk, who], [offers.answer, gallery], **common, **MANY),
+            offers.panel.discard(
+                deleted, [desk, who], [offers.answer, gallery], **common, **UNLIMITED
+            ),
+            gallery.discard(deleted, [desk, who], [offers.answer, gallery], **common, **UNLIMITED),
         ]
 
-    def picked(self, desk: Desk, who: Visitor, event: gr.EventData) -> str:
+    def picked(self, desk: Session, who: Visitor, event: gr.EventData) -> str:
         """A card of the history was clicked."""
         return (
             ""
             if history.picked(self._runner, desk, who, event)
-            else refusal.closable(actions.gone())
+            else notices.closable(actions.gone())
         )
 
-    def deleted(self, event: gr.EventData, desk: Desk, who: Visitor) -> tuple[str, Any]:
+    def deleted(self, event: gr.EventData, desk: Session, who: Visitor) -> tuple[str, Any]:
         """A job is to be removed, for good. Returns (answer, gallery)."""
         said = self.actions.delete(event, desk, who)
         return said, history.value(self._runner, who, desk.job_id)
 
-    def stopped(self, desk: Desk) -> tuple[Any, Any]:
+    def stopped(self, desk: Session) -> tuple[Any, Any]:
         """Stop following; the job goes on."""
         job_id = desk.job_id
         desk.open("")
         return stopped(job_id), gr.update(visible=False)
 
-    async def aside(self, desk: Desk, who: Visitor, every: float = ASIDE) -> AsyncIterator[Any]:
+    async def aside(self, desk: Session, who: Visitor, every: float = ASIDE) -> AsyncIterator[Any]:
         """Keep the gallery fresh while nobody watches and a job of this visitor is under way. Yields the gallery when it changed."""
         same = desk.aside()
         shown: Any = None
@@ -167,7 +176,9 @@ class Follow:
             await asyncio.sleep(every)
         yield gr.skip()  # at its end gradio sends the last value again, and nothing at all would empty the outputs
 
-    async def watch(self, desk: Desk, who: Visitor, key: Any = "") -> AsyncIterator[dict[Any, Any]]:
+    async def watch(
+        self, desk: Session, who: Visitor, key: Any = ""
+    ) -> AsyncIterator[dict[Any, Any]]:
         """Show the open job until it ends, another one is opened, or the page is closed. Yields only what changed."""
         mine, shown = desk.claim(), dict[Any, Any]()
         if not mine or not desk.job_id:
@@ -175,7 +186,7 @@ class Follow:
             yield self._nothing() if mine else {self.stop: gr.skip()}
             return
         reference = _Reference()
-        usual: waits.Wait | None = None
+        usual: eta.Wait | None = None
         looks, stood, idle_looks = 0, "", 0
         notes = _Notes(self._runner, desk.job_id)
         offers: dict[str, Any] = {}
@@ -263,7 +274,7 @@ class Follow:
         said: dict[str, Any],
         reference: _Reference,
         result: dict[str, Any] | None,
-        seen: Insight | None,
+        seen: ResultAnalysis | None,
         others: list[stage.Take],
         offers: dict[str, Any],
         *,
@@ -330,8 +341,8 @@ class Follow:
         url = cards.escape(job_files.url(job, job.video, name, saved=True))
         return f'<a href="{url}" download="{cards.escape(name)}">Download the video</a>'
 
-    def _usual(self, job: Job) -> waits.Wait | None:
-        return None if job.done else waits.expected(job, self._runner.jobs(limit=PAST))
+    def _usual(self, job: Job) -> eta.Wait | None:
+        return None if job.done else eta.expected(job, self._runner.jobs(limit=PAST))
 
     def _takes(self, job: Job, who: Visitor) -> list[stage.Take]:
         jobs = (

@@ -25,7 +25,7 @@ _ORPHAN = re.compile(
 
 
 @contextmanager
-def workshop(dest: Path, name: str) -> Iterator[Path]:
+def temp_workdir(dest: Path, name: str) -> Iterator[Path]:
     """A new folder ``.{name}.{hex}.part``, the name cut where it is long, in the folder ``dest``, removed at the end whatever happens.
 
     What earlier workshops left there when they were killed is swept first. A lock that the system gives back when a process dies tells

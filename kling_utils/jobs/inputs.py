@@ -38,7 +38,7 @@ Info = TypeVar("Info", ImageInfo, VideoInfo)
 
 
 @dataclass(frozen=True, slots=True)
-class Looked(Generic[Info]):
+class Measured(Generic[Info]):
     """One input: measured, or the error that says why it cannot be."""
 
     source: str | Path
@@ -61,7 +61,7 @@ class Looked(Generic[Info]):
         return display_name(self.source)
 
 
-class Intake:
+class Inputs:
     """Measures inputs, remembering what was measured as long as the file is the same."""
 
     def __init__(
@@ -75,10 +75,10 @@ class Intake:
         self._room = Room(home.all_fetched)
         self._lock = threading.Lock()
 
-    def image(self, source: str | Path) -> Looked[ImageInfo]:
+    def image(self, source: str | Path) -> Measured[ImageInfo]:
         return self._look("image", source, probe_image)
 
-    def video(self, source: str | Path) -> Looked[VideoInfo]:
+    def video(self, source: str | Path) -> Measured[VideoInfo]:
         return self._look("video", source, probe_video)
 
     def known(self, kind: str, url: str, path: Path) -> None:
@@ -126,13 +126,13 @@ class Intake:
             del self._failed[key]
         return None
 
-    def _look(self, kind: str, source: str | Path, probe: Callable[[Path], Info]) -> Looked[Info]:
+    def _look(self, kind: str, source: str | Path, probe: Callable[[Path], Info]) -> Measured[Info]:
         path: Path | None = None
         try:
             path = self._fetch(kind, str(source)) if is_url(source) else Path(source)
-            return Looked(source, path, self._probe(kind, path, probe))
+            return Measured(source, path, self._probe(kind, path, probe))
         except KlingError as error:
-            return Looked(source, path, error)
+            return Measured(source, path, error)
 
     def _probe(self, kind: str, path: Path, probe: Callable[[Path], Info]) -> Info:
         try:

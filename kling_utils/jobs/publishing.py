@@ -10,32 +10,34 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from kling_utils.errors import KlingError
-from kling_utils.jobs.store import Private, Store
+from kling_utils.jobs.store import JobSecrets, Store
 from kling_utils.media.guard import Guard
 from kling_utils.providers import publish
-from kling_utils.providers.publish import Way
+from kling_utils.providers.publish import PublishTarget
 from kling_utils.values import Job, Published
 
 
-class Outbox:
+class Publishing:
     """Publishes and takes back. ``ways`` are the hosts that are configured at the moment."""
 
-    def __init__(self, store: Store, *, guard: Guard, ways: Callable[[], Sequence[Way]]) -> None:
+    def __init__(
+        self, store: Store, *, guard: Guard, ways: Callable[[], Sequence[PublishTarget]]
+    ) -> None:
         self._store, self._guard, self._ways = store, guard, ways
 
-    def publish(self, job: Job, private: Private) -> Published:
+    def publish(self, job: Job, private: JobSecrets) -> Published:
         """The clip, where the provider finds it. Raises ``KlingError``, and then nothing was spent."""
         publisher = publish.choose(
             video_url=private.video_url, guard=self._guard, ways=self._ways()
         )
         return publisher.publish(Path(job.request.video))
 
-    def image(self, job: Job, private: Private) -> str:
+    def image(self, job: Job, private: JobSecrets) -> str:
         """The image of the submit, by an address where that costs nothing more. Raises ``UnreadableMedia``."""
         path, url = Path(job.request.image), private.image_url
         return publish.image_source(path, url=url, guard=self._guard, ways=self._ways())
 
-    def take_back(self, job: Job, private: Private, *, unsent: bool = False) -> Iterator[str]:
+    def take_back(self, job: Job, private: JobSecrets, *, unsent: bool = False) -> Iterator[str]:
         """The provider has what it needed, or never will. Sentences about what could not be taken back.
 
         ``unsent``: nobody needs what was published for it, also where what was sent is left there.

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from kling_utils import events as ev
 from kling_utils.errors import CannotServe
-from kling_utils.jobs.outcome import named
+from kling_utils.jobs.job_errors import named
 from kling_utils.jobs.store import Store
 from kling_utils.providers.base import Provider
 from kling_utils.providers.http import Transport
@@ -22,7 +22,7 @@ from kling_utils.values import HOME_OWNER, Job
 from kling_utils.values import Provider as ProviderName
 
 
-class Access:
+class Credentials:
     """Resolves a job to its provider. Thread-safe: a dict's own operations are all it needs."""
 
     def __init__(
