@@ -369,7 +369,7 @@ def cost(
     """Add up the quotes of what was paid or may have been. Estimates: the provider's bill is not read."""
     _one_form(as_csv, as_json)
     with _runner(as_json) as runner:
-        from kling_utils.jobs.views import moment
+        from kling_utils.jobs.client import moment
 
         found = runner.jobs(owner=HOME_OWNER, since=since, limit=None)
         rows, totals = spending(found, by) if by else [], spending(found)

@@ -1,52 +1,93 @@
-"""The use case: the one façade that app, notebook and command line call.
+"""What app, notebook and command line call: checks, jobs and their results, over one home.
 
-Owns the order of steps that make a job (check, find twins, keep copies, write the row) and how a
-job is followed. What is known before is ``checks``, what happens afterwards ``steps``, when it
-happens ``watcher``.
+The order of a submit is here: check, find the same request, keep copies, write the row. ``worker`` has what
+happens afterwards, ``watcher`` when it happens.
 """
 
 from __future__ import annotations
 
 import random
+import re
+import threading
 import time
 import warnings
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
 from kling_utils import errors
 from kling_utils import events as ev
-from kling_utils.errors import AlreadyHave, Busy, Refused, StillRunning
+from kling_utils.errors import (
+    AlreadyHave,
+    Busy,
+    InvalidRequest,
+    KlingError,
+    MoneyState,
+    NotPublished,
+    Refused,
+    SettingError,
+    StillRunning,
+)
 from kling_utils.events import Event
-from kling_utils.jobs import salvage
-from kling_utils.jobs.given import Given
-from kling_utils.jobs.inputs import changed, fingerprint
-from kling_utils.jobs.job_errors import WAYS_OUT, counts, have, missing, named
-from kling_utils.jobs.live import LiveJob
-from kling_utils.jobs.maker import Maker, NewJob
+from kling_utils.jobs import manifest, salvage
+from kling_utils.jobs.audits import audit_of
+from kling_utils.jobs.credentials import Credentials
+from kling_utils.jobs.given import Given, as_file
+from kling_utils.jobs.home import Home, new_job_id
+from kling_utils.jobs.inputs import Inputs, Measured, Room, changed, fingerprint
+from kling_utils.jobs.job_errors import (
+    WAYS_OUT,
+    counts,
+    error_of,
+    have,
+    lost,
+    missing,
+    named,
+    standing,
+)
+from kling_utils.jobs.live import LiveJob, still_running
 from kling_utils.jobs.poll_schedule import Pace
-from kling_utils.jobs.rescue import Rescue
-from kling_utils.jobs.store import DraftLimitReached, DuplicateRequest
+from kling_utils.jobs.store import DraftLimitReached, DuplicateRequest, JobSecrets, KeyFrom, Store
 from kling_utils.jobs.watcher import Lane, Watcher
 from kling_utils.jobs.worker import Worker
-from kling_utils.media import bounds
+from kling_utils.media import bounds, playable
+from kling_utils.media.guard import Guard
 from kling_utils.media.names import cut
-from kling_utils.preflight.check import check
-from kling_utils.preflight.plan import FitChoices
-from kling_utils.providers.http import Transport
+from kling_utils.media.probe import probe_video
+from kling_utils.media.turns import Rate, visitor
+from kling_utils.preflight import words
+from kling_utils.preflight.check import check, check_image, check_text, check_video
+from kling_utils.preflight.fit import FitChoices, Fitted, Plan, fit, left_in_place, plan_fit
+from kling_utils.preflight.limits import limit
+from kling_utils.preflight.preflight import Preflight
+from kling_utils.preflight.quote import RateCard, expected_seconds, quote
+from kling_utils.providers.http import TRIES, Transport
 from kling_utils.providers.local import LocalProvider
+from kling_utils.providers.novita import Balance, NovitaAPI, NovitaProvider
+from kling_utils.providers.publish import Host, ObjectStore, PublishTarget, not_public
 from kling_utils.settings import Settings, load, unknown_variables
 from kling_utils.values import (
     HOME_OWNER,
+    STATES,
+    CharacterOrientation,
+    Finding,
+    ImageInfo,
     Job,
+    Jobs,
+    ModelName,
     MotionRequest,
     Provider,
+    Quote,
     Report,
     Result,
     State,
     Trouble,
+    VideoInfo,
 )
 
 DRAFT_EXISTS = "A local draft of the same request exists; this one is made by Kling, and is billed."
@@ -58,32 +99,116 @@ _WAITING: dict[Provider, tuple[int, int]] = {
     "novita": (bounds.KEY_JOBS_WAITING_EACH, bounds.KEY_JOBS_WAITING),
 }
 """Most jobs that one visitor of a hosted page may have waiting, and all visitors together."""
-
 _UNSENT: tuple[State, ...] = ("checked",)
 _STANDING: tuple[State, ...] = ("unconfirmed", "succeeded", "failed")
 """Which of several jobs for one request is told of: a doubt before a result, a result before a failure."""
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+ELSEWHERE = "Another process of this home works on the job; it is followed from here."
+HERE = "The other process does not work on the job any more."
+DOUBT: tuple[State, ...] = ("unconfirmed",)
 
 
-def _full(provider: Provider, full: DraftLimitReached) -> Busy:
-    """What is said to a visitor whose job finds no room."""
-    each, most = _WAITING[provider]
-    what = "drafts" if provider == "local" else "jobs that are not sent yet"
-    if full.mine:
-        hint = "Wait until one has started"
-        hint += "; drafts are made one at a time." if provider == "local" else ", then try again."
-        return Busy(f"You have {each} {what} waiting already.", hint=hint)
-    return Busy(
-        f"This page is busy: {most} {what} of its visitors wait already.",
-        hint="Try again in some minutes.",
-    )
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """What a job is made of. ``clip`` is what was measured of the video."""
+
+    request: MotionRequest
+    owner: str
+    provider: Provider
+    take: int
+    mark: str
+    key: SecretStr | None
+    image: Measured[ImageInfo]
+    video: Measured[VideoInfo]
+    found: Report
+    clip: VideoInfo
 
 
-def _moving(job: Job) -> bool:
-    """Is the job on its way, or about to be?"""
-    return not job.done and job.state != "unconfirmed"
+class Maker:
+    """Writes jobs, leased to this process."""
+
+    def __init__(
+        self,
+        home: Home,
+        store: Store,
+        access: Credentials,
+        rates: RateCard,
+        clock: Callable[[], float],
+    ) -> None:
+        self._home, self._store, self._access, self._rates = home, store, access, rates
+        self._clock = clock
+
+    def make(
+        self,
+        asked: NewJob,
+        state: State,
+        *,
+        most: tuple[int, int] | None = None,
+        known: Collection[str] | None = None,
+    ) -> Job:
+        """The job in its first state; ``most`` and ``known`` as in ``Store.add``.
+
+        Raises ``DuplicateRequest``, ``DraftLimitReached``, and the reason why a file cannot be kept.
+        """
+        now, job_id, request = self._clock(), new_job_id(), asked.request
+        orientation, provider = request.character_orientation, asked.provider
+        folder = self._home.folder(job_id)
+        folder.mkdir(mode=0o700)
+        try:
+            manifest.begin(folder)
+            cost = quote(
+                provider=provider,
+                model_name=request.model_name,
+                character_orientation=orientation,
+                duration=asked.clip.duration,
+                rates=self._rates,
+            )
+            job = Job(
+                job_id=job_id,
+                owner=asked.owner,
+                provider=provider,
+                take=asked.take,
+                state=state,
+                request=replace(
+                    request,
+                    image=asked.image.kept_in(folder, "image", self._home),
+                    video=asked.video.kept_in(folder, "video", self._home),
+                ),
+                fingerprint=asked.mark,
+                created=now,
+                updated=now,
+                folder=folder,
+                image_name=asked.image.name,
+                video_name=asked.video.name,
+                duration=expected_seconds(orientation, asked.clip.duration, provider=provider),
+                cost=cost,
+            )
+            key_from: KeyFrom = (
+                "none"
+                if provider == "local"
+                else "visitor"
+                if asked.key is not None
+                else "settings"
+            )
+            self._access.remember(job_id, asked.key)
+            private = JobSecrets(key_from, asked.image.url, asked.video.url, True)
+            self._store.add(
+                job,
+                private,
+                ev.Checked(report=asked.found, quote=cost),
+                most=most,
+                known=known,
+            )
+        except BaseException:
+            self._access.forget(job_id)
+            self._home.remove(job_id)
+            self._home.release()
+            raise
+        return job
 
 
-class Client(Rescue):
+class Client:
     """Checks requests, submits them, and follows them to their result. One for each process and home; thread-safe."""
 
     def __init__(
@@ -110,7 +235,36 @@ class Client(Rescue):
             settings = load(**given, **({} if api_key is None else {"novita_api_key": api_key}))
         elif given or api_key is not None:
             raise TypeError("Give settings, or each of them by its name.")
-        super().__init__(settings, clock=clock, transport=transport, local=local)
+        self.settings = settings
+        self._clock = clock
+        self.home = Home(settings.home)
+        self._store = Store(self.home)
+        verify = str(settings.ca_bundle) if settings.ca_bundle else True
+        self.guard = Guard(allow=settings.private_hosts, verify=verify, proxies=settings.proxies)
+        self.page: Host | None = None
+        """The page as a host of clips, once it is up and found itself reachable from outside."""
+        self.page_refusal = ""
+        """Why the page is no host, once it looked."""
+        self._closing = threading.Event()
+        self._transport = transport or Transport(
+            proxies=settings.proxies,
+            verify=verify,
+            per_minute=settings.submits_per_minute,
+            wait=self._closing.wait,
+        )
+        self._intake = Inputs(self.home, self.guard)
+        self._repaired = Room(self.home.all_fitted)
+        self._balances = Rate(
+            bounds.BALANCES, bounds.BALANCES_EACH, bounds.BALANCES_SECONDS, "other keys"
+        )
+        self._rates = RateCard(std=settings.rate_std, pro=settings.rate_pro)
+        self._access = Credentials(
+            settings,
+            self._store,
+            transport=self._transport,
+            local=local or LocalProvider(settings.home),
+            clock=clock,
+        )
         self._after, self._rng = after, rng or random.Random()  # noqa: S311 - jitter
         self._pace = pace or Pace(interval=settings.poll_interval, deadline=settings.deadline)
         self._maker = Maker(self.home, self._store, self._access, self._rates, clock)
@@ -166,6 +320,237 @@ class Client(Rescue):
         """Begin to watch this home's jobs, also those that an earlier process left behind."""
         self._watcher.start()
 
+    # -- before anything is sent
+
+    def look(
+        self,
+        *,
+        image: str | Path | None = None,
+        video: str | Path | None = None,
+        prompt: str = "",
+        negative_prompt: str = "",
+        model_name: ModelName = "kling-v3-0-std",
+        character_orientation: CharacterOrientation = "video",
+        keep_original_sound: bool = True,
+        key: SecretStr | None = None,
+        draft: bool = False,
+        owner: str = HOME_OWNER,
+    ) -> Preflight:
+        """Measure and check whatever is there already; with ``draft``, for the server of this home. Nothing is sent."""
+        asked = MotionRequest(
+            image or "missing",
+            video or "missing",
+            prompt,
+            negative_prompt,
+            model_name,
+            character_orientation,
+            keep_original_sound,
+        )
+        provider = self.provider_for(key, draft=draft, owner=owner)
+        seen_image = self._intake.image(asked.image) if image else None
+        seen_video = self._intake.video(asked.video) if video else None
+        if seen_image and seen_video:
+            report = check(asked, seen_image.info, seen_video.info)
+        else:
+            found = [*check_text(asked)]
+            found += check_image(seen_image.info, source=asked.image) if seen_image else ()
+            found += (
+                check_video(seen_video.info, character_orientation, source=asked.video)
+                if seen_video
+                else ()
+            )
+            report = Report(
+                tuple(found), _info(seen_image, ImageInfo), _info(seen_video, VideoInfo)
+            )
+        report = _with(report, self._reach(seen_video, provider))
+        clip = report.video
+        if clip is None:
+            return Preflight(
+                report, None, None, provider, asked.image, asked.video, character_orientation
+            )
+        cost = quote(
+            provider=provider,
+            model_name=model_name,
+            character_orientation=character_orientation,
+            duration=clip.duration,
+            rates=self._rates,
+        )
+        return Preflight(
+            report,
+            cost,
+            expected_seconds(character_orientation, clip.duration, provider=provider),
+            provider,
+            asked.image,
+            asked.video,
+            character_orientation,
+        )
+
+    def begin_fetch(self, kind: str, source: str | Path | None) -> Future[Path] | None:
+        """As ``Inputs.begin``: what ``look`` and ``submit`` fetch themselves, for callers that must not wait in their thread."""
+        return self._intake.begin(kind, source)
+
+    def request(
+        self, image: MotionRequest | Given, video: Given | None = None, **fields: Any
+    ) -> MotionRequest:
+        """A request of these inputs and fields, or the one that is given. What is no file is written into the home, once.
+
+        Raises ``InvalidRequest``, and ``TypeError`` for a name that is no field.
+        """
+        if isinstance(image, MotionRequest):
+            if video is not None or fields:
+                raise TypeError("Give a MotionRequest alone, or image, video and their fields.")
+            return image
+        if video is None:
+            raise InvalidRequest(
+                "The video is missing.", hint="Give image and video.", field="video"
+            )
+        folder = self.home.fetched
+        return MotionRequest(
+            as_file(image, "image", folder), as_file(video, "video", folder), **fields
+        )
+
+    def check(
+        self,
+        image: MotionRequest | Given,
+        video: Given | None = None,
+        *,
+        key: SecretStr | None = None,
+        draft: bool = False,
+        **fields: Any,
+    ) -> Preflight:
+        """Both files and all texts against every rule, whether the clip can get there, and the cost. Nothing is sent.
+
+        The request, or image, video and its fields; true when nothing stands in the way.
+        """
+        asked = self.request(image, video, **fields)
+        return self.look(**_fields(asked), key=key, draft=draft)
+
+    def _reach(self, video: Measured[VideoInfo] | None, provider: Provider) -> tuple[Finding, ...]:
+        """A clip of this machine, and no way from here to a provider that fetches clips by their address."""
+        if (
+            video is None
+            or video.url
+            or provider == "local"
+            or isinstance(video.info, KlingError)
+            or self.ways()
+        ):
+            return ()
+        rule, error = limit("request.address"), self._no_way(video)
+        return (
+            Finding(
+                rule.code,
+                rule.field,
+                rule.severity,
+                rule.title,
+                error.message,
+                "",
+                error.hint,
+                words.SOURCES[rule.source],
+            ),
+        )
+
+    def _no_way(self, video: Measured[VideoInfo]) -> NotPublished:
+        """Why the provider cannot get at a clip of this machine, and what to do."""
+        repaired = video.path is not None and video.path.is_relative_to(self.home.fitted)
+        return not_public(
+            "the repaired clip is a new file" if repaired else f"{video.name} is a file",
+            self.page_refusal,
+        )
+
+    def plan_fit(self, request: MotionRequest, *, choices: FitChoices | None = None) -> Plan:
+        """What would make both files legal, and what that costs in quality; nothing is changed."""
+        report = self.check(request).report
+        choices = left_in_place(
+            choices or FitChoices(), report, image=request.image, video=request.video
+        )
+        return plan_fit(
+            report, choices=choices, character_orientation=request.character_orientation
+        )
+
+    def fit(
+        self,
+        image: MotionRequest | Given,
+        video: Given | None = None,
+        *,
+        choices: FitChoices | None = None,
+        on_progress: Callable[[float, str], None] | None = None,
+        stop: Callable[[], bool] | None = None,
+        **fields: Any,
+    ) -> Fitted:
+        """Do what the plan says, to copies: ``.apply(request)`` is the request with them.
+
+        Raises ``Unrepairable`` for what cannot be repaired, and says why.
+        """
+        plan = self.plan_fit(self.request(image, video, **fields), choices=choices)
+        return self.repair(plan, on_progress=on_progress, stop=stop)
+
+    def repair(
+        self,
+        plan: Plan,
+        *,
+        on_progress: Callable[[float, str], None] | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> Fitted:
+        """Do what a plan says. The new files lie in the home for a day, unless a job makes its own copies.
+
+        Those of visitors have a bound: the oldest make room.
+        """
+        folder = self.home.new_fitted()
+        fitted = fit(plan, folder, on_progress=on_progress, stop=stop)
+        if visitor.get():
+            self._repaired.add(folder, each=bounds.FITTED_EACH, most=bounds.FITTED)
+        return fitted
+
+    def quote(
+        self,
+        image: MotionRequest | Given,
+        video: Given | None = None,
+        *,
+        key: SecretStr | None = None,
+        **fields: Any,
+    ) -> Quote | None:
+        """What the request will cost; None when the clip cannot be read."""
+        return self.check(image, video, key=key, **fields).quote
+
+    def ways(self) -> list[PublishTarget]:
+        """How a local clip gets to a public address; the first one is used."""
+        to = self.settings.publish_to
+        found = (
+            [
+                PublishTarget(
+                    ObjectStore(to),
+                    "the object store",
+                    self.settings.publish_delete,
+                    by_content=True,
+                )
+            ]
+            if to
+            else []
+        )
+        return found + (
+            [PublishTarget(self.page, "this page", True)] if self.page is not None else []
+        )
+
+    def provider_for(
+        self, key: SecretStr | None = None, *, draft: bool = False, owner: str = HOME_OWNER
+    ) -> Provider:
+        """Where a request goes: to Novita with a key, else to the server of this home, as a ``draft`` always does.
+
+        Nobody but this home's owner uses the key of its settings.
+        """
+        return "local" if draft else self._access.provider_for(key, owner)
+
+    def balance(self, key: SecretStr | None = None, *, owner: str = HOME_OWNER) -> Balance:
+        """The account's balance: free, and the cheapest test of a key. Raises ``Busy`` for a visitor who asks too often."""
+        used = key or self._access.own_key(owner)
+        if used is None:
+            raise SettingError(
+                "No API key is set.", hint="Type one into the page, or set NOVITA_API_KEY."
+            )
+        if owner != HOME_OWNER:
+            self._balances.count(owner, self._clock())
+        return NovitaAPI(self.settings.novita_base_url, used, transport=self._transport).balance()
+
     # -- jobs
 
     def job(self, job_id: str) -> LiveJob:
@@ -197,6 +582,344 @@ class Client(Rescue):
             request = self._fitted(request, fit, quiet=True)
         job = self._submit(request, owner, key, report, again=again, draft=draft)
         return LiveJob(self, job.job_id)
+
+    def run(
+        self,
+        image: MotionRequest | Given,
+        video: Given | None = None,
+        *,
+        key: SecretStr | None = None,
+        again: bool = False,
+        fit: bool | FitChoices = False,
+        draft: bool = False,
+        progress: bool | Callable[[Event], None] = True,
+        **fields: Any,
+    ) -> Result:
+        """Submit and follow to the result; with ``fit``, what the checks find wrong is repaired first; ``draft`` as in ``submit``.
+
+        A request that has its result already returns it: nothing is sent or paid, and ``.cached`` is true. ``again`` makes another take.
+        Raises the error that ended or holds the job; ``.job_id`` then names it.
+        """
+        request = self.request(image, video, **fields)
+        if fit:
+            request = self._fitted(request, fit, quiet=progress is not True)
+        try:
+            job_id = self.submit(request, key=key, again=again, draft=draft).job_id
+        except AlreadyHave as have_it:
+            job = self.record(have_it.job_id or "")
+            if job.state != "succeeded":
+                raise
+            if not missing(job):
+                return replace(self.result(job.job_id), cached=True)
+            job_id = self.resume(job.job_id, key=key).job_id
+        return self.follow(job_id, progress=progress)
+
+    def delete(self, job_id: str, *, owner: str | None = None) -> None:
+        """Remove a job and its files. Raises ``StillRunning`` for one that is on its way, which may be paid for."""
+        job = self._store.get(job_id, owner=owner)
+        deleted = Trouble("Deleted", "The job was deleted before it was sent.", "", "no")
+        if self._store.change(
+            job_id, now=self._clock(), states=_UNSENT, state="failed", trouble=deleted
+        ):
+            self._steps.take_back(job)  # only now that nobody sends it any more
+        if not self._store.delete([job_id], states=("succeeded", "failed")):
+            job = self._store.get(job_id, owner=owner)
+            if job.state == "unconfirmed":
+                told, hint = "Whether the job was sent is in doubt.", WAYS_OUT
+            else:
+                told, hint = (
+                    f"The job is {'being drafted' if job.draft else 'on its way'}.",
+                    "Delete it when it has ended.",
+                )
+            raise named(StillRunning(told, hint=hint, money=job.money), job)
+        self._access.forget(job_id)
+
+    def follow(
+        self,
+        job_id: str,
+        *,
+        progress: bool | Callable[[Event], None] = True,
+        after: int = 0,
+        timeout: float | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Result:
+        """Follow a job to its result. Raises ``StillRunning`` after ``timeout`` seconds, and after a ``stop``."""
+        from kling_utils.show.progress import Bar
+
+        self._watcher.start()  # a job that another process left behind is taken up
+        until = None if timeout is None else time.monotonic() + timeout
+
+        def over() -> bool:
+            return stop() or (until is not None and time.monotonic() > until)
+
+        with Bar(quiet=progress is not True) as bar:
+            tell = progress if callable(progress) else bar
+            for _, event in self.events(job_id, after=after, stop=over):
+                tell(event)
+        job = self.record(job_id)
+        if over() and not job.done:
+            raise still_running(job, timeout)
+        return self.result(job_id)
+
+    # -- queries
+
+    def record(self, job_id: str, *, owner: str | None = None) -> Job:
+        """A job as the store has it now. Raises ``NoSuchJob``, also for another owner's."""
+        return self._store.get(job_id, owner=owner)
+
+    def jobs(
+        self,
+        *,
+        owner: str | None = None,
+        state: State | None = None,
+        since: str | float | datetime | None = None,
+        limit: int | None = 50,
+    ) -> Jobs:
+        """The newest first; of all owners when none is named. ``since`` as in ``moment``; ``limit=None`` gives all."""
+        if state is not None and state not in STATES:
+            raise InvalidRequest(f"{state!r} is no state.", hint=f"Use one of {', '.join(STATES)}.")
+        start = None if since is None else moment(since, self._clock())
+        return Jobs(self._store.jobs(owner=owner, state=state, since=start, limit=limit))
+
+    def stopped(self) -> Jobs:
+        """What ``resume`` can go on with: jobs of this home that were not sent, are past their deadline, or that no process works on.
+
+        The oldest first; none in doubt.
+        """
+        return Jobs(self._store.stopped())
+
+    def as_given(self, job: Job) -> MotionRequest:
+        """The request as it was asked: a file that was given by its address is one again, which may be signed: it is not to be shown."""
+        private = self._store.private(job.job_id)
+        asked: dict[str, Any] = {}
+        for field, url in (("image", private.image_url), ("video", private.video_url)):
+            if url:
+                self._intake.known(field, url, Path(getattr(job.request, field)))
+                asked[field] = url
+        return replace(job.request, **asked)
+
+    def with_task(self, task_id: str, *, owner: str | None = None) -> Job | None:
+        """The job that has a provider's task, if one has."""
+        return self._store.with_task(task_id, owner=owner)
+
+    def result(self, job_id: str) -> Result:
+        """The result of a job, or the error that says why there is none (yet)."""
+        job = self._store.get(job_id)
+        if job.state == "succeeded" and job.video is not None and not missing(job):
+            return Result(
+                job, job.video, Path(job.request.video), Path(job.request.image), audit_of(job)
+            )
+        raise error_of(job)
+
+    def reference(self, job: Job) -> Path:
+        """The reference in a form that every browser plays: the job's own copy, or one made from it, once."""
+        original, made = Path(job.request.video), job.folder / "reference.mp4"
+        if made.exists():
+            return made
+        info = probe_video(original)
+        if playable.plays(info) and playable.starts_at_once(original):
+            return original
+        playable.make_playable(original, info, made)
+        return made
+
+    def events(
+        self, job_id: str, *, after: int = 0, stop: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[int, Event]]:
+        """(number, event) of a job, from any process, until it ended, is in doubt, is past its deadline or waits for something.
+
+        That another process works on it is said while it does, and when it is over. ``stop`` is asked all the time.
+        """
+        elsewhere = False
+        while not stop():
+            job = self._store.get(
+                job_id
+            )  # before its events: they are written with the state that they tell of
+            for number, event in self._store.events(job_id, after):
+                after = number
+                yield number, event
+            if job.done or job.state == "unconfirmed" or job.waits_for or job.overdue:
+                return
+            private = self._store.private(job_id)
+            if private.elsewhere != elsewhere:
+                elsewhere = private.elsewhere
+                yield after, ev.Note(text=ELSEWHERE if elsewhere else HERE)
+            if not private.leased and (job.state == "checked" or not self._access.servable(job_id)):
+                yield after, ev.Note(text=standing(job))
+                return
+            self._store.wait(0.2)
+
+    def history(self, job_id: str, *, after: int = 0) -> list[tuple[int, Event]]:
+        """(number, event) of everything so far, or since number ``after``; does not wait."""
+        self._store.get(job_id)
+        return self._store.events(job_id, after)
+
+    def log(self, job_id: str) -> list[tuple[float, Event]]:
+        """(Unix time, event) of everything so far."""
+        self._store.get(job_id)
+        return self._store.log(job_id)
+
+    def pause(self, seconds: float) -> None:
+        """Until a job of this process changes, at most ``seconds``."""
+        self._store.wait(seconds)
+
+    def now(self) -> float:
+        """Unix time by this runner's clock."""
+        return self._clock()
+
+    # -- what a person may do about a job that stands still, is in doubt or was lost sight of
+
+    def resume(self, job_id: str, *, owner: str | None = None, key: SecretStr | None = None) -> Job:
+        """Go on with a job that stopped: sends one that was not sent, looks again at one past its deadline. Never sends twice.
+
+        A job that failed because the provider did not have its task, or the link to its result, is looked for again: it may be there for
+        another key, or by now.
+        """
+        job = self._store.get(job_id, owner=owner)
+        if (job.done and not lost(job)) or job.state == "unconfirmed":
+            return job
+        self._access.remember(job_id, key)
+        self._access.require(job)  # says what is missing before anything is changed
+        self._steps.resumed(job_id)
+        self._store.claim(
+            job_id
+        )  # before it stops waiting: what is leased is not marked as waiting by whoever just looked
+        again: dict[str, Any] = (
+            {"state": "queued", "trouble": None, "finished_at": None, "video": None}
+            if lost(job)
+            else {}
+        )
+        try:
+            self._store.change(
+                job_id,
+                now=self._clock(),
+                states=(job.state,) if again else None,
+                waits_for="",
+                overdue=False,
+                **again,
+            )
+        except DuplicateRequest:
+            told = "The same request is under way as another job."
+            raise named(
+                KlingError(
+                    told,
+                    hint="Wait until that one has ended, then resume this one.",
+                    money=job.money,
+                ),
+                job,
+            ) from None
+        self._watcher.add(job_id)
+        return self._store.get(job_id)
+
+    def adopt(
+        self, job_id: str, task_id: str, *, owner: str | None = None, key: SecretStr | None = None
+    ) -> Job:
+        """The task of an unconfirmed job was found at the provider: go on with it. Raises ``TaskNotFound``, and then nothing is changed."""
+        job = self._store.get(job_id, owner=owner)
+        wanted = _task(task_id)
+        self._access.remember(job_id, key)
+        self._seen(wanted, self._access.novita_of(job, tries=TRIES), money=job.money)
+        now = self._clock()
+        event = ev.Submitted(task_id=wanted)
+        columns: dict[str, Any] = {
+            "state": "queued",
+            "task_id": wanted,
+            "queued_at": now,
+            "trouble": None,
+        }
+        if job.base_url is None:
+            columns["base_url"] = self.settings.novita_base_url
+        if self._store.change(job_id, event, now=now, states=DOUBT, **columns):
+            self._watcher.add(job_id)
+        return self._store.get(job_id)
+
+    def dismiss(self, job_id: str, *, owner: str | None = None) -> Job:
+        """Give an unconfirmed job up: it is kept as failed, and whether it was paid for stays unknown."""
+        job = self._store.get(job_id, owner=owner)
+        if job.state == "unconfirmed" and job.trouble is not None:
+            trouble = replace(
+                job.trouble,
+                code="Dismissed",
+                hint="You dismissed it. If it turns up in your account, it was paid for.",
+            )
+            event = ev.Failed(trouble=trouble)
+            now = self._clock()
+            self._steps.take_back(job)
+            self._store.change(
+                job_id,
+                event,
+                now=now,
+                states=DOUBT,
+                state="failed",
+                trouble=trouble,
+                finished_at=now,
+            )
+            self._access.forget(job_id)
+        return self._store.get(job_id)
+
+    def send_again(
+        self, job_id: str, *, owner: str | None = None, key: SecretStr | None = None
+    ) -> Job:
+        """Send an unconfirmed job once more, at the user's own risk of paying twice."""
+        job = self._store.get(job_id, owner=owner)
+        self._access.remember(job_id, key)
+        self._access.require(job)
+        note = ev.Note(
+            text="Sent again on request: if the first one arrived after all, both are billed.",
+            lasting=True,
+        )
+        if self._store.change(
+            job_id, note, now=self._clock(), states=DOUBT, state="checked", trouble=None
+        ):
+            self._watcher.add(job_id)
+        return self._store.get(job_id)
+
+    def adopt_task(
+        self,
+        request: MotionRequest,
+        task_id: str,
+        *,
+        owner: str = HOME_OWNER,
+        key: SecretStr | None = None,
+    ) -> Job:
+        """Make a job of a task that was sent from elsewhere, with the files that it was sent with. Nothing is sent, nothing is spent.
+
+        A job that has the task already, or the same request in doubt, takes it. Raises ``TaskNotFound`` for a task that the key's account
+        does not have, and the reason why a file cannot be read.
+        """
+        wanted = _task(task_id)
+        if (known := self.with_task(wanted, owner=owner)) is not None:
+            ended = known.done and not lost(known)
+            return known if ended else self.resume(known.job_id, key=key)
+        if (used := key or self._access.own_key(owner)) is None:
+            raise errors.SettingError(
+                "A task is at Novita, and no API key is set.",
+                hint="Give the key of the account that has it.",
+            )
+        image, video = self._intake.image(request.image), self._intake.video(request.video)
+        found = check(request, image.info, video.info)
+        if found.image is None or found.video is None:
+            raise Refused(found)
+        self._seen(wanted, self._access.novita(used, tries=TRIES), money="no")
+        mark = fingerprint(request, found.image.sha256, found.video.sha256)
+        twins = self._store.twins(owner, "novita", mark)
+        doubt = next((twin for twin in twins if twin.state == "unconfirmed"), None)
+        if doubt is None:
+            take = max((twin.take for twin in twins), default=0) + 1
+            doubt = self._maker.make(
+                NewJob(request, owner, "novita", take, mark, key, image, video, found, found.video),
+                "unconfirmed",
+            )
+        return self.adopt(doubt.job_id, wanted, owner=owner, key=key)
+
+    def _seen(self, task_id: str, there: NovitaProvider, *, money: MoneyState) -> None:
+        """Raises ``TaskNotFound`` and its like when the provider does not show the task to this key; ``money`` is what they then say."""
+        try:
+            there.seen(task_id)
+        except KlingError as error:
+            error.money = money
+            raise
+
+    # -- inside
 
     def _submit(
         self,
@@ -262,37 +985,6 @@ class Client(Rescue):
         self._watcher.add(job.job_id)
         return job
 
-    def run(
-        self,
-        image: MotionRequest | Given,
-        video: Given | None = None,
-        *,
-        key: SecretStr | None = None,
-        again: bool = False,
-        fit: bool | FitChoices = False,
-        draft: bool = False,
-        progress: bool | Callable[[Event], None] = True,
-        **fields: Any,
-    ) -> Result:
-        """Submit and follow to the result; with ``fit``, what the checks find wrong is repaired first; ``draft`` as in ``submit``.
-
-        A request that has its result already returns it: nothing is sent or paid, and ``.cached`` is true. ``again`` makes another take.
-        Raises the error that ended or holds the job; ``.job_id`` then names it.
-        """
-        request = self.request(image, video, **fields)
-        if fit:
-            request = self._fitted(request, fit, quiet=progress is not True)
-        try:
-            job_id = self.submit(request, key=key, again=again, draft=draft).job_id
-        except AlreadyHave as have_it:
-            job = self.record(have_it.job_id or "")
-            if job.state != "succeeded":
-                raise
-            if not missing(job):
-                return replace(self.result(job.job_id), cached=True)
-            job_id = self.resume(job.job_id, key=key).job_id
-        return self.follow(job_id, progress=progress)
-
     def _fitted(
         self, request: MotionRequest, fit: bool | FitChoices, *, quiet: bool
     ) -> MotionRequest:
@@ -302,33 +994,6 @@ class Client(Rescue):
         with ProgressBar("repairing", quiet=quiet) as bar:
             fitted = self.fit(request, choices=choices, on_progress=lambda share, _: bar(share))
             return fitted.apply(request)
-
-    def follow(self, job_id: str, **how: Any) -> Result:
-        """As ``Views.follow``; a job that another process left behind is taken up."""
-        self._watcher.start()
-        return super().follow(job_id, **how)
-
-    def delete(self, job_id: str, *, owner: str | None = None) -> None:
-        """Remove a job and its files. Raises ``StillRunning`` for one that is on its way, which may be paid for."""
-        job = self._store.get(job_id, owner=owner)
-        deleted = Trouble("Deleted", "The job was deleted before it was sent.", "", "no")
-        if self._store.change(
-            job_id, now=self._clock(), states=_UNSENT, state="failed", trouble=deleted
-        ):
-            self._steps.take_back(job)  # only now that nobody sends it any more
-        if not self._store.delete([job_id], states=("succeeded", "failed")):
-            job = self._store.get(job_id, owner=owner)
-            if job.state == "unconfirmed":
-                told, hint = "Whether the job was sent is in doubt.", WAYS_OUT
-            else:
-                told, hint = (
-                    f"The job is {'being drafted' if job.draft else 'on its way'}.",
-                    "Delete it when it has ended.",
-                )
-            raise named(StillRunning(told, hint=hint, money=job.money), job)
-        self._access.forget(job_id)
-
-    # -- inside
 
     def _make_room(self, owner: str) -> None:
         """Remove the oldest ended drafts of visitors where their jobs take too much. Raises ``Busy`` where that does not help."""
@@ -380,3 +1045,62 @@ class Client(Rescue):
         ended = now - keeps
         self._store.presence.sweep()
         self._store.sweep(ended_before=ended, unused_since=now - UNUSED, halves_since=now - HALF)
+
+
+def _full(provider: Provider, full: DraftLimitReached) -> Busy:
+    """What is said to a visitor whose job finds no room."""
+    each, most = _WAITING[provider]
+    what = "drafts" if provider == "local" else "jobs that are not sent yet"
+    if full.mine:
+        hint = "Wait until one has started"
+        hint += "; drafts are made one at a time." if provider == "local" else ", then try again."
+        return Busy(f"You have {each} {what} waiting already.", hint=hint)
+    return Busy(
+        f"This page is busy: {most} {what} of its visitors wait already.",
+        hint="Try again in some minutes.",
+    )
+
+
+def _moving(job: Job) -> bool:
+    """Is the job on its way, or about to be?"""
+    return not job.done and job.state != "unconfirmed"
+
+
+def _fields(request: MotionRequest) -> dict[str, Any]:
+    return {name: getattr(request, name) for name in request.__dataclass_fields__}
+
+
+def _with(report: Report, more: tuple[Finding, ...]) -> Report:
+    return replace(report, findings=(*report.findings, *more)) if more else report
+
+
+def _info(seen: Measured[Any] | None, kind: type[Any]) -> Any:
+    return seen.info if seen is not None and isinstance(seen.info, kind) else None
+
+
+def moment(since: str | float | datetime, now: float) -> float:
+    """The Unix time that ``since`` means: a span before ``now`` (``90m``, ``12h``, ``1d``, ``2w``), a date or time, or itself.
+
+    Without a time zone it is this machine's time. Raises ``InvalidRequest``.
+    """
+    try:
+        if isinstance(since, datetime):
+            return since.timestamp()
+        if not isinstance(since, str):
+            return float(since)
+        if span := _SPAN.fullmatch(since.strip().lower()):
+            return now - float(span[1]) * _SECONDS[span[2]]
+        return datetime.fromisoformat(since.strip()).timestamp()
+    except (ValueError, OverflowError) as error:
+        raise InvalidRequest(
+            f"{since!r} is no time.",
+            hint="Give a span such as 90m, 12h, 1d or 2w, or a date such as 2026-01-31.",
+        ) from error
+
+
+def _task(task_id: str) -> str:
+    if not task_id.strip():
+        raise errors.InvalidRequest(
+            "The task id is empty.", hint="Copy it from the provider's list of tasks."
+        )
+    return task_id.strip()
