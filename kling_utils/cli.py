@@ -18,7 +18,7 @@ import typer
 from typer.exceptions import TyperException
 
 import kling_utils
-from kling_utils import cli_fit, cli_jobs, cli_words, errors
+from kling_utils import cli_jobs, cli_words, errors
 from kling_utils.cli_words import (
     DONE,
     FAULT,
@@ -408,16 +408,16 @@ def fit_(
         clean = not (plan.needed or plan.impossible)
         if out is not None:
             writable(
-                out, as_json, of=(source,), endings=cli_fit.endings(plan), force=force or dry_run
+                out, as_json, of=(source,), endings=cli_words.endings(plan), force=force or dry_run
             )
             plan = plan.saved_as(out.suffix)
         elif not dry_run:
             usage(
                 "Where is the copy to be written?",
-                f"Name it with --out, ending in {cli_fit.endings(plan)[0]}.",
+                f"Name it with --out, ending in {cli_words.endings(plan)[0]}.",
                 as_json,
             )
-        for note in cli_fit.otherwise(plan, chosen["start"], chosen["length"]):
+        for note in cli_words.otherwise(plan, chosen["start"], chosen["length"]):
             say(note, err=True)
         steps = plan.ahead
         written = None if dry_run or plan.impossible else out

@@ -19,7 +19,7 @@ FLOOR = {
     **dict.fromkeys(("preflight", "draft", "review"), 2),
     **dict.fromkeys(("show", "providers"), 3),
     **dict.fromkeys(
-        ("jobs", "cli_words", "cli_fit", "cli_jobs"), 4
+        ("jobs", "cli_words", "cli_jobs"), 4
     ),  # the words know no runner: a command hands them what it has
     **dict.fromkeys(("studio", "serve", "quick"), 5),
     "cli": 6,

@@ -6,18 +6,19 @@ be drawn side by side.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Protocol
 
 import cv2
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from kling_utils.draft import matte
 from kling_utils.draft.body import Puppet
 from kling_utils.draft.clip import Clip
 from kling_utils.draft.errors import NO_PERSON_IN_IMAGE, NO_PERSON_IN_VIDEO, EngineError
 from kling_utils.draft.face import SHUT, STABLE, FaceRetarget, mouth_open
-from kling_utils.draft.label import stamp
 from kling_utils.draft.placement import Kind, as_in_clip, as_in_picture, canvas_size
 from kling_utils.draft.portrait import Portrait, paint_mouth
 from kling_utils.draft.retarget import Place, Retarget
@@ -26,6 +27,12 @@ from kling_utils.draft.warp import Layer, delaunay, hull, moved
 from kling_utils.media.arrays import Floats, Floats32, Frame, f32, u8
 from kling_utils.media.pose import ELBOWS, HIPS, SHOULDERS
 from kling_utils.values import CharacterOrientation, ModelName, Size
+
+TEXT = "local draft"
+_TEXT_SIZE, _MARGIN = 1 / 28, 1 / 60
+"""Of the picture's shorter side."""
+_DARK = 0.55
+"""How much darker the ground becomes behind the letters."""
 
 FACE_ON_BODY = (60, 80)
 """Pixels of height that a body's face needs on the canvas, and in the clip, to show the expression: under that it is noise."""
@@ -255,3 +262,30 @@ def build(
         setting.canvas,
         PortraitScene(setting, clip) if kind == "portrait" else BodyScene(setting, clip),
     )
+
+
+def stamp(out: Frame) -> None:
+    """Write the label into the picture, in place: white on a darkened ground, legible on any picture."""
+    letters = _letters(min(out.shape[:2]))
+    into = corner(out)
+    into[...] = cv2.max(u8(cv2.convertScaleAbs(into, alpha=1 - _DARK)), letters)
+
+
+def corner(frame: Frame) -> Frame:
+    """The part of a frame that the label lies in."""
+    height, width = frame.shape[:2]
+    short = min(height, width)
+    margin, (down, across) = round(short * _MARGIN), _letters(short).shape[:2]
+    return frame[height - margin - down : height - margin, width - margin - across : width - margin]
+
+
+@functools.lru_cache(maxsize=4)
+def _letters(short: int) -> Frame:
+    """White letters on black, for a picture with that shorter side."""
+    size = max(10, round(short * _TEXT_SIZE))
+    font = ImageFont.load_default(size)
+    left, top, right, bottom = (round(edge) for edge in font.getbbox(TEXT))
+    pad = max(3, round(size * 0.4))
+    image = Image.new("RGB", (right - left + 2 * pad, bottom - top + 2 * pad))
+    ImageDraw.Draw(image).text((pad - left, pad - top), TEXT, font=font, fill="white")
+    return np.asarray(image)

@@ -15,7 +15,7 @@ from kling_utils.draft import EngineError, Rendered, render
 from kling_utils.draft.clip import decode, study, working_size
 from kling_utils.draft.encode import film
 from kling_utils.draft.errors import MOTION_TOO_SHORT, NO_PERSON_IN_IMAGE, NO_PERSON_IN_VIDEO
-from kling_utils.draft.label import corner
+from kling_utils.draft.scene import corner
 from kling_utils.draft.skeleton import angle, chain, wrap
 from kling_utils.draft.tracks import bridge
 from kling_utils.media import ffmpeg

@@ -16,9 +16,9 @@ from kling_utils.draft import matte, parts, tracks, warp
 from kling_utils.draft.clip import working_rate, working_size
 from kling_utils.draft.errors import EngineError
 from kling_utils.draft.face import STABLE, FaceRetarget, gentle, mouth_open, procrustes
-from kling_utils.draft.label import corner, stamp
 from kling_utils.draft.placement import canvas_size
 from kling_utils.draft.retarget import Retarget
+from kling_utils.draft.scene import corner, stamp
 from kling_utils.draft.skeleton import angle, chain, joints, wrap
 from kling_utils.draft.still import load_picture
 from kling_utils.media.arrays import Floats, Frame
