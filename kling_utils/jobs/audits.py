@@ -1,4 +1,4 @@
-"""The audit of a job's result: measured once, kept beside the result, read by whoever shows it.
+"""The audit of a job's result: measured once, kept beside the result, read where it is shown.
 
 Owns the file. A result that cannot be measured is a result all the same.
 """

@@ -50,7 +50,7 @@ from kling_utils.jobs.job_errors import (
     named,
     standing,
 )
-from kling_utils.jobs.live import LiveJob, still_running
+from kling_utils.jobs.live import LiveJob
 from kling_utils.jobs.poll_schedule import Pace
 from kling_utils.jobs.store import DraftLimitReached, DuplicateRequest, JobSecrets, KeyFrom, Store
 from kling_utils.jobs.watcher import Lane, Watcher
@@ -658,7 +658,11 @@ class Client:
                 tell(event)
         job = self.record(job_id)
         if over() and not job.done:
-            raise still_running(job, timeout)
+            late = f" after {timeout:g} s" if timeout is not None else ""
+            hint = "It goes on; wait for it again."
+            raise named(
+                StillRunning(f"The job is {job.state}{late}.", hint=hint, money=job.money), job
+            )
         return self.result(job_id)
 
     # -- queries

@@ -1,6 +1,6 @@
 """How long jobs take here: learned from the jobs that this home has finished.
 
-Owns the arithmetic.
+Owns the arithmetic. With too few jobs of the same kind there is no expectation.
 """
 
 from __future__ import annotations

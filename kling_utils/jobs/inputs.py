@@ -202,7 +202,10 @@ def _drop_first(known: dict[tuple[str, str], tuple[float, Any]]) -> None:
 
 
 class Room:
-    """Bounds for files, or folders of files, that were made for visitors of this process. ``there``: all of them, whoever made them."""
+    """Bounds for files, or folders of files, that were made for visitors of this process.
+
+    ``there`` gives all of them, also those of other processes.
+    """
 
     def __init__(self, there: Callable[[], list[Path]]) -> None:
         self._there = there

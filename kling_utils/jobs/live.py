@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kling_utils.errors import StillRunning
 from kling_utils.events import Event
 from kling_utils.values import Job, Quote, Result, Shown, State
 
@@ -152,11 +151,3 @@ def _opened(home: Path, job_id: str) -> LiveJob:
     from kling_utils.jobs.client import Client
 
     return LiveJob(Client(home=home), job_id)
-
-
-def still_running(job: Job, seconds: float | None) -> StillRunning:
-    """The error of a wait that ended before the job did."""
-    told = f"The job is {job.state}" + (f" after {seconds:g} s." if seconds is not None else ".")
-    error = StillRunning(told, hint="It goes on; wait for it again.", money=job.money)
-    error.job_id, error.task_id = job.job_id, job.task_id
-    return error

@@ -307,7 +307,7 @@ class Worker:
         self._store.describe_task(job.job_id, task_id, now)
         submitted = ev.Submitted(task_id=task_id)
         try:
-            # Not bound to the lease: a task id must be written whoever holds the job by now. "failed": dismissed meanwhile.
+            # Not bound to the lease: a task id must be written also when another process holds the job. "failed": dismissed meanwhile.
             written = self._store.change(
                 job.job_id,
                 submitted,

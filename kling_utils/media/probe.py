@@ -3,8 +3,10 @@
 Owns measuring: format from the bytes, size as displayed, exact length and rate from the packets, a
 hash. Each file is read once.
 
-Facts come from ffmpeg's table of packets and from decoded pictures where they can, and from its description of the header where only that
-has them (codec, colours, display matrix). PyAV would give them as values, but in a process that can be ended it takes 80 ms a clip.
+Facts come from ffmpeg's table of packets and from decoded pictures where they can, and from its
+description of the header where only that has them (codec, colours, display matrix). PyAV would give
+them as values, but in a process that can be ended it takes 80 ms a clip. A file's name is never
+trusted.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Owns which hosts are known and how their links are rewritten. Forms: Google Drive's own download
 host, Dropbox's ``dl=1`` (its help pages), OneDrive's shares API (Microsoft's reference),
-SharePoint's ``download=1``. A folder has no direct form.
+SharePoint's ``download=1``. A folder has no direct form. Whether the rewritten address serves the
+file is seen when it is looked at.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a file is, told from its first bytes.
 
-Owns the signatures of pictures, clips, sound and text.
+Owns the signatures of pictures, clips, sound and text. A file's name is never trusted.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What a request will cost: measured seconds times an editable rate, and what is not known about it.
 
-Owns the rate card and the arithmetic of seconds.
+Owns the rate card and the arithmetic of seconds. Novita publishes no price for this model, so every
+quote is shown as an estimate.
 """
 
 from __future__ import annotations

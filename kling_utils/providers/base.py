@@ -1,4 +1,4 @@
-"""What the jobs know of whoever makes their videos."""
+"""The interface of a provider, as the jobs use it."""
 
 from __future__ import annotations
 

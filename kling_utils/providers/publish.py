@@ -1,6 +1,7 @@
 """How the provider gets at an input: the ways to an address, and the look at it before money is spent.
 
-Owns the choice among the ways.
+Owns the choice among the ways. An object store's own library finds the credentials where its users
+keep them: nothing of them is logged or shown.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The result against the reference and the request: what came, and what it probably means.
 
-Owns the rules and their numbers; their words are in ``words``. Looks at each file once.
+Owns the rules and their numbers; their words are in ``words``. Looks at each file once. No finding
+is more than a warning: the result exists and was paid for.
 """
 
 from __future__ import annotations

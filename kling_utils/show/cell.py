@@ -1,6 +1,7 @@
 """The stage in a notebook's cell: the offline page, in a frame of its own, over small copies of the clips.
 
-Owns the frame and which clips stand in it.
+Owns the frame and which clips stand in it. The originals are not embedded: a notebook must stay a
+file that opens.
 """
 
 from __future__ import annotations

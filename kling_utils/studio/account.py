@@ -1,6 +1,8 @@
 """Whose key is used, said in one line, and the box for a visitor's own key.
 
 Owns the key's box: masked, read by private events only, handed to the runner and to nobody else.
+The page's session holds in memory what is in the box: no browser storage, log, event or error has
+it.
 """
 
 from __future__ import annotations

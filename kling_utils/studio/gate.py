@@ -13,6 +13,7 @@ import contextlib
 import json
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -70,12 +71,13 @@ class Gate:
         if scope.get("http_version") == "1.0":
             scope["headers"] = [*scope["headers"], (b"via", b"1.0 proxy")]
         headers = Headers(scope=scope)
-        refusal = self._refusal(scope, headers)
+        query = scope.get("query_string", b"").decode("latin-1")
+        asked = parse_qs(query, keep_blank_values=True)
+        refusal = self._refusal(scope, headers, asked)
         if refusal is not None or scope["type"] == "websocket":  # the page uses none
             await PlainTextResponse(refusal or "There is nothing here.", 403)(scope, receive, send)
             return
         who, token = self._visitor(headers)
-        asked = parse_qs(scope.get("query_string", b"").decode("latin-1"))
         if not self._same(asked.get("session_hash", [""])[0], who, token):
             await PlainTextResponse(_ANOTHER, 403)(scope, receive, send)
             return
@@ -91,7 +93,9 @@ class Gate:
 
     # -- who may ask, and for what
 
-    def _refusal(self, scope: Scope, headers: Headers) -> str | None:
+    def _refusal(
+        self, scope: Scope, headers: Headers, asked: Mapping[str, list[str]]
+    ) -> str | None:
         host, origin = headers.get("host", ""), headers.get("origin")
         name = visitor.host_name(host)
         if not self._settings.hosted and name not in LOOPBACK | self._settings.allowed_hosts:
@@ -111,7 +115,6 @@ class Gate:
         if changes and credentials and (not same or (embedded and origin is None)):
             return "Another page asked for a change in the name of a visitor. Nothing was changed."
         path = self._path(scope)
-        asked = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
         if not ROUTES.match(path) or not path.isprintable() or not asked.keys().isdisjoint(QUERIES):
             return "There is nothing here."
         return None

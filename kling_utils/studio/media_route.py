@@ -1,7 +1,7 @@
 """The app itself as the way to an address: a file under a token, for the provider, for a while.
 
 Owns tokens and their lives. Only a job's own copy is ever handed out, and only while its job may
-need it.
+need it. The public base address is a setting: no address is built from a request's headers.
 """
 
 from __future__ import annotations
@@ -63,14 +63,14 @@ class MediaRoute:
         self._lock = threading.Lock()
         self._shared = self._read()
         self._nonce = secrets.token_urlsafe(24)
-        self.notices = ""
+        self.refusal = ""
         """Why this way cannot be used, once ``ask_self`` found out."""
 
     def publish(self, path: Path) -> Published:
         """An address under a token that cannot be guessed. Raises ``NotPublished`` when the page cannot be reached from outside."""
-        if self.notices:
+        if self.refusal:
             raise NotPublished(
-                self.notices, hint="Make the page public, or set KLING_PUBLISH_TO.", field="video"
+                self.refusal, hint="Make the page public, or set KLING_PUBLISH_TO.", field="video"
             )
         token, until = secrets.token_urlsafe(24), self._wall() + self._life
         with self._lock:
@@ -96,15 +96,15 @@ class MediaRoute:
             with self._guard.open(url, total=20.0) as response:
                 got = b"".join(chunks(response, url)) if response.status_code == 200 else b""
         except KlingError as error:
-            self.notices = f"This page could not be reached at its public address: {error.message}"
+            self.refusal = f"This page could not be reached at its public address: {error.message}"
         else:
             reached = got == _PROBE
-            self.notices = (
+            self.refusal = (
                 ""
                 if reached
                 else f"A stranger gets HTTP {response.status_code} at this page's public address; it seems private."
             )
-        return self.notices
+        return self.refusal
 
     def route(self) -> Route:
         """For ``launch(app_kwargs={"routes": [...]})``; under /gradio_api/, where a Space's front door lets it pass."""

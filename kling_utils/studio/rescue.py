@@ -1,6 +1,6 @@
 """Jobs that wait for somebody: the three ways out of doubt, and going on with a job that stands still.
 
-Owns the questions.
+Owns the questions. Nothing is sent again unless it was asked for here.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What is found out about a result after it is there: the audit, the motion of both clips, a poster.
 
-Owns when it is measured (once, behind the page) and where it is kept (in the job's folder).
+Owns when it is measured (once, behind the page) and where it is kept (in the job's folder). What
+cannot be measured is not shown, and fails nothing.
 """
 
 from __future__ import annotations

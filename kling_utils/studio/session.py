@@ -91,7 +91,7 @@ class Session:
         return made
 
     def check(self, runner: Client, form: Form, key: SecretStr | None) -> Preflight:
-        """Preflight at the form as it is now, one check at a time: whoever comes second waits, and measures nothing twice."""
+        """Check the form as it is now, one check at a time: a second caller waits, and measures nothing twice."""
         with self._checking:
             asked = {f.name: getattr(form, f.name) for f in fields(form)}
             look = runner.look(

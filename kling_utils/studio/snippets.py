@@ -1,7 +1,8 @@
 """A job as code to take along: Python, a notebook's cell, and curl.
 
 Owns the three texts. What people typed is written as a literal, so that it stays text wherever it
-is pasted.
+is pasted. No key and no path of this machine is in them: the key is named by its environment
+variable, and files by the names under which they were given.
 """
 
 from __future__ import annotations
