@@ -125,89 +125,6 @@ class NewJob:
     clip: VideoInfo
 
 
-class Maker:
-    """Writes jobs, leased to this process."""
-
-    def __init__(
-        self,
-        home: Home,
-        store: Store,
-        access: Credentials,
-        rates: RateCard,
-        clock: Callable[[], float],
-    ) -> None:
-        self._home, self._store, self._access, self._rates = home, store, access, rates
-        self._clock = clock
-
-    def make(
-        self,
-        asked: NewJob,
-        state: State,
-        *,
-        most: tuple[int, int] | None = None,
-        known: Collection[str] | None = None,
-    ) -> Job:
-        """The job in its first state; ``most`` and ``known`` as in ``Store.add``.
-
-        Raises ``DuplicateRequest``, ``DraftLimitReached``, and the reason why a file cannot be kept.
-        """
-        now, job_id, request = self._clock(), new_job_id(), asked.request
-        orientation, provider = request.character_orientation, asked.provider
-        folder = self._home.folder(job_id)
-        folder.mkdir(mode=0o700)
-        try:
-            manifest.begin(folder)
-            cost = quote(
-                provider=provider,
-                model_name=request.model_name,
-                character_orientation=orientation,
-                duration=asked.clip.duration,
-                rates=self._rates,
-            )
-            job = Job(
-                job_id=job_id,
-                owner=asked.owner,
-                provider=provider,
-                take=asked.take,
-                state=state,
-                request=replace(
-                    request,
-                    image=asked.image.kept_in(folder, "image", self._home),
-                    video=asked.video.kept_in(folder, "video", self._home),
-                ),
-                fingerprint=asked.mark,
-                created=now,
-                updated=now,
-                folder=folder,
-                image_name=asked.image.name,
-                video_name=asked.video.name,
-                duration=expected_seconds(orientation, asked.clip.duration, provider=provider),
-                cost=cost,
-            )
-            key_from: KeyFrom = (
-                "none"
-                if provider == "local"
-                else "visitor"
-                if asked.key is not None
-                else "settings"
-            )
-            self._access.remember(job_id, asked.key)
-            private = JobSecrets(key_from, asked.image.url, asked.video.url, True)
-            self._store.add(
-                job,
-                private,
-                ev.Checked(report=asked.found, quote=cost),
-                most=most,
-                known=known,
-            )
-        except BaseException:
-            self._access.forget(job_id)
-            self._home.remove(job_id)
-            self._home.release()
-            raise
-        return job
-
-
 class Client:
     """Checks requests, submits them, and follows them to their result. One for each process and home; thread-safe."""
 
@@ -267,7 +184,6 @@ class Client:
         )
         self._after, self._rng = after, rng or random.Random()  # noqa: S311 - jitter
         self._pace = pace or Pace(interval=settings.poll_interval, deadline=settings.deadline)
-        self._maker = Maker(self.home, self._store, self._access, self._rates, clock)
         self._steps = Worker(
             self._store,
             provider=self._access.provider,
@@ -909,7 +825,7 @@ class Client:
         doubt = next((twin for twin in twins if twin.state == "unconfirmed"), None)
         if doubt is None:
             take = max((twin.take for twin in twins), default=0) + 1
-            doubt = self._maker.make(
+            doubt = self._make(
                 NewJob(request, owner, "novita", take, mark, key, image, video, found, found.video),
                 "unconfirmed",
             )
@@ -971,7 +887,7 @@ class Client:
             self._make_room(owner)
         asked = NewJob(request, owner, provider, take, mark, key, image, video, found, found.video)
         try:
-            job = self._maker.make(asked, "checked", most=most, known=[t.job_id for t in twins])
+            job = self._make(asked, "checked", most=most, known=[t.job_id for t in twins])
         except DraftLimitReached as full:
             raise _full(provider, full) from None
         except DuplicateRequest:  # somebody was faster; and may be done by now
@@ -987,6 +903,74 @@ class Client:
             )
         self._after("stored")
         self._watcher.add(job.job_id)
+        return job
+
+    def _make(
+        self,
+        asked: NewJob,
+        state: State,
+        *,
+        most: tuple[int, int] | None = None,
+        known: Collection[str] | None = None,
+    ) -> Job:
+        """The job in its first state; ``most`` and ``known`` as in ``Store.add``.
+
+        Raises ``DuplicateRequest``, ``DraftLimitReached``, and the reason why a file cannot be kept.
+        """
+        now, job_id, request = self._clock(), new_job_id(), asked.request
+        orientation, provider = request.character_orientation, asked.provider
+        folder = self.home.folder(job_id)
+        folder.mkdir(mode=0o700)
+        try:
+            manifest.begin(folder)
+            cost = quote(
+                provider=provider,
+                model_name=request.model_name,
+                character_orientation=orientation,
+                duration=asked.clip.duration,
+                rates=self._rates,
+            )
+            job = Job(
+                job_id=job_id,
+                owner=asked.owner,
+                provider=provider,
+                take=asked.take,
+                state=state,
+                request=replace(
+                    request,
+                    image=asked.image.kept_in(folder, "image", self.home),
+                    video=asked.video.kept_in(folder, "video", self.home),
+                ),
+                fingerprint=asked.mark,
+                created=now,
+                updated=now,
+                folder=folder,
+                image_name=asked.image.name,
+                video_name=asked.video.name,
+                duration=expected_seconds(orientation, asked.clip.duration, provider=provider),
+                cost=cost,
+            )
+            key_from: KeyFrom = (
+                "none"
+                if provider == "local"
+                else "visitor"
+                if asked.key is not None
+                else "settings"
+            )
+            self._access.remember(job_id, asked.key)
+            private = JobSecrets(key_from, asked.image.url, asked.video.url, True)
+            self._store.add(
+                job,
+                private,
+                ev.Checked(report=asked.found, quote=cost),
+                most=most,
+                known=known,
+            )
+        except BaseException:
+            self._access.forget(job_id)
+            self.home.remove(job_id)
+            self.home.release()
+            raise
         return job
 
     def _fitted(
