@@ -607,7 +607,7 @@ def _follow(
 ) -> NoReturn:
     from sqlalchemy.exc import SQLAlchemyError
 
-    from kling_utils.jobs import salvage
+    from kling_utils.jobs import database
 
     try:
         result = runner.result(job.job_id) if job.done else runner.follow(job.job_id, after=after)
@@ -616,7 +616,7 @@ def _follow(
         error.job_id = error.job_id or job.job_id
         end(error, as_json, runner.record(job.job_id))
     except SQLAlchemyError as error:
-        trouble = salvage.explained(error, runner.home, money=job.money)
+        trouble = database.explained(error, runner.home, money=job.money)
         trouble.job_id, trouble.task_id = job.job_id, job.task_id
         end(trouble, as_json, job)
     except KeyboardInterrupt:
@@ -715,7 +715,7 @@ def _runner(as_json: bool) -> Iterator[Client]:
     with ending(as_json):
         from sqlalchemy.exc import SQLAlchemyError
 
-        from kling_utils.jobs import salvage
+        from kling_utils.jobs import database
         from kling_utils.jobs.client import Client
         from kling_utils.settings import load
 
@@ -725,4 +725,4 @@ def _runner(as_json: bool) -> Iterator[Client]:
                     say(runner.home_said, err=True)
                 yield runner
         except SQLAlchemyError as error:
-            raise salvage.explained(error, money="unknown") from error
+            raise database.explained(error, money="unknown") from error

@@ -12,7 +12,7 @@ from kling_utils.values import ImageInfo, MotionRequest, Result, VideoInfo
 
 if TYPE_CHECKING:
     from kling_utils.jobs.client import Client
-    from kling_utils.jobs.given import Given
+    from kling_utils.jobs.inputs import Given
     from kling_utils.preflight.fit import Fitted
 
 

@@ -34,12 +34,11 @@ from kling_utils.errors import (
     StillRunning,
 )
 from kling_utils.events import Event
-from kling_utils.jobs import manifest, salvage
+from kling_utils.jobs import database
 from kling_utils.jobs.audits import audit_of
 from kling_utils.jobs.credentials import Credentials
-from kling_utils.jobs.given import Given, as_file
-from kling_utils.jobs.home import Home, new_job_id
-from kling_utils.jobs.inputs import Inputs, Measured, Room, changed, fingerprint
+from kling_utils.jobs.home import Home, begin_job, new_job_id
+from kling_utils.jobs.inputs import Given, Inputs, Measured, Room, as_file, changed, fingerprint
 from kling_utils.jobs.job_errors import (
     WAYS_OUT,
     counts,
@@ -51,8 +50,8 @@ from kling_utils.jobs.job_errors import (
     standing,
 )
 from kling_utils.jobs.live import LiveJob
-from kling_utils.jobs.poll_schedule import Pace
 from kling_utils.jobs.store import DraftLimitReached, DuplicateRequest, JobSecrets, KeyFrom, Store
+from kling_utils.jobs.timing import Pace
 from kling_utils.jobs.watcher import Lane, Watcher
 from kling_utils.jobs.worker import Worker
 from kling_utils.media import bounds, playable
@@ -230,7 +229,7 @@ class Client:
     @property
     def home_said(self) -> str:
         """What to tell about the home's database when it was damaged or lost; empty when all is well."""
-        return salvage.sentence(self.home, self.rebuilt)
+        return database.sentence(self.home, self.rebuilt)
 
     def watch(self) -> None:
         """Begin to watch this home's jobs, also those that an earlier process left behind."""
@@ -922,7 +921,7 @@ class Client:
         folder = self.home.folder(job_id)
         folder.mkdir(mode=0o700)
         try:
-            manifest.begin(folder)
+            begin_job(folder)
             cost = quote(
                 provider=provider,
                 model_name=request.model_name,

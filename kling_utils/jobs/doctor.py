@@ -16,7 +16,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from kling_utils.errors import KlingError
-from kling_utils.jobs import salvage
+from kling_utils.jobs import database
 from kling_utils.jobs.client import Client
 from kling_utils.media import ffmpeg, nets
 from kling_utils.providers.publish import Hosted, PublishTarget
@@ -87,7 +87,7 @@ def _home(runner: Client, owner: str) -> Iterator[Finding]:
     for told in [] if runner.settings.hosted else unknown_variables():
         fix = "Correct the variable's name, or unset it."
         yield _answer("settings", "warning", "Settings", told, fix=fix)
-    if said := salvage.sentence(runner.home, runner.rebuilt):
+    if said := database.sentence(runner.home, runner.rebuilt):
         fix = "Look at the list of jobs. What was set aside may then be deleted."
         yield _answer("home.database", "warning", "Database", said, fix=fix)
     disk, where = (

@@ -1,23 +1,39 @@
-"""Where files lie under the home, and which are swept."""
+"""The files of the home: where they lie, what describes a job, which process is alive, and what is swept.
+
+``job.json`` in a job's folder holds all that is needed to write the job's row again when the database is lost. It
+holds no key, and no address with a query, which may be a signature. A folder whose ``job.json`` names no job was
+never a job.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import re
 import secrets
 import shutil
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from filelock import FileLock, Timeout
 from ulid import ULID
 
 from kling_utils.errors import SettingError
-from kling_utils.jobs import manifest
 from kling_utils.media import temp_workdir
 from kling_utils.media.opening import sha256
 
+LOG = logging.getLogger(__name__)
+DESCRIPTION = "job.json"
+_VERSION = 1
+_MOST = 2**20
+"""Bytes of a description; real ones have a few thousand."""
+_STALE = 86400.0
+"""Seconds after which the sweep looks at the lock file of a process; young ones may be about to be locked."""
 JOB_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 _GONE = re.compile(rf"\.{JOB_ID.pattern}\.gone")
 _CONTENT = re.compile(r"[0-9a-f]{64}\.\w+")
@@ -188,7 +204,7 @@ class Home:
                     and path.name not in known
                     and path.stat().st_mtime < halves_since
                 ):
-                    if manifest.unmade(path) and not any(path.glob("re[sc]*")):
+                    if unmade(path) and not any(path.glob("re[sc]*")):
                         shutil.rmtree(path)
                     else:
                         path.rmdir()  # only an empty one
@@ -209,3 +225,104 @@ class Home:
             with contextlib.suppress(OSError):
                 if path.stat().st_mtime < before:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+# -- job.json
+
+
+def begin_job(folder: Path) -> None:
+    """Mark a new folder as one that is being made and has no row yet. Raises ``OSError``."""
+    _write(folder, None)
+
+
+def describe(folder: Path, row: Mapping[str, Any]) -> None:
+    """Describe a job by its row. A disk that cannot take it is logged: the database has the row as well."""
+    told = {name: value for name, value in row.items() if name != "lease_by"}
+    for name in ("image_url", "video_url"):
+        if "?" in (told.get(name) or ""):
+            told[name] = None
+    try:
+        _write(folder, told)
+    except OSError as error:
+        LOG.warning("%s could not be written: %s", folder / DESCRIPTION, error)
+
+
+def described(folder: Path) -> dict[str, Any] | None:
+    """The row that a folder describes, or None when it describes none. Its values are not checked."""
+    row = _read(folder).get("job")
+    return row if isinstance(row, dict) and row.get("job_id") == folder.name else None
+
+
+def unmade(folder: Path) -> bool:
+    """True for a folder that was begun and never got a row."""
+    return _read(folder).get("job", "") is None
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    """What the file says, or an empty dict where it says nothing that this version knows."""
+    path = folder / DESCRIPTION
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        if path.is_file() and path.stat().st_size <= _MOST:
+            told = json.loads(path.read_text("utf-8"))
+            if isinstance(told, dict) and told.get("version") == _VERSION:
+                return told
+    return {}
+
+
+def _write(folder: Path, row: dict[str, Any] | None) -> None:
+    part = folder / f".{DESCRIPTION}.part"
+    with part.open("w", encoding="utf-8") as file:
+        json.dump({"version": _VERSION, "job": row}, file, ensure_ascii=False, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(folder / DESCRIPTION)
+
+
+# -- processes
+
+
+class Presence:
+    """The lock of one worker, held until ``close`` or until the process ends, however it ends.
+
+    The system gives the lock of a dead process back. No clock takes part: a clock that is set back or a machine that
+    slept says nothing about a process.
+    """
+
+    def __init__(self, folder: Path, worker: str) -> None:
+        self._folder, self.worker = folder, worker
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # not of the thread that made it: handlers, watchers and callers ask from threads of their own
+        self._lock = FileLock(self._path(worker), thread_local=False)
+        self._lock.acquire(timeout=0)
+
+    def alive(self, worker: str) -> bool:
+        """True while the process of that worker holds its lock. The lock file of a dead one is removed."""
+        if worker == self.worker:
+            return self._lock.is_locked
+        path = self._path(worker)
+        if not path.exists():
+            return False
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except (Timeout, OSError):
+            return True
+        path.unlink(missing_ok=True)
+        lock.release()
+        return False
+
+    def sweep(self) -> None:
+        """Remove the lock files of processes that died."""
+        for path in self._folder.glob("*.lock"):
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > _STALE:
+                    self.alive(path.stem)
+
+    def close(self) -> None:
+        """Tell the others that this worker is gone."""
+        with contextlib.suppress(OSError):
+            self._path(self.worker).unlink(missing_ok=True)
+        self._lock.release()
+
+    def _path(self, worker: str) -> Path:
+        return self._folder / f"{re.sub(r'[^0-9A-Za-z_-]', '', worker)}.lock"

@@ -11,7 +11,7 @@ import json
 import logging
 import threading
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     RowMapping,
+    Select,
     and_,
     delete,
     func,
@@ -35,10 +36,17 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from kling_utils import events as ev
 from kling_utils.errors import KlingError, NoSuchJob
 from kling_utils.events import Event
-from kling_utils.jobs import manifest, schema
-from kling_utils.jobs.home import JOB_ID, Home, new_job_id
-from kling_utils.jobs.presence import Presence
-from kling_utils.jobs.salvage import rescued
+from kling_utils.jobs import database
+from kling_utils.jobs.database import rescued
+from kling_utils.jobs.home import (
+    DESCRIPTION,
+    JOB_ID,
+    Home,
+    Presence,
+    describe,
+    described,
+    new_job_id,
+)
 from kling_utils.values import (
     HOME_OWNER,
     TERMINAL,
@@ -56,8 +64,13 @@ KeyFrom = Literal["settings", "visitor", "none"]
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 _QUOTE = TypeAdapter(Quote)
 _TROUBLE = TypeAdapter(Trouble)
-_jobs, _events = schema.jobs, schema.events
-
+_jobs, _events = database.jobs, database.events
+_PLAIN = tuple(
+    each.name
+    for each in fields(Job)
+    if each.name in _jobs.c and each.name not in ("trouble", "video")
+)
+"""Attributes of a job that a column holds as they are."""
 
 LOG = logging.getLogger(__name__)
 _DESCRIBED = tuple(
@@ -78,6 +91,10 @@ _TICK = 1e-3
 def _later(now: float) -> ColumnElement[float]:
     """When a job is changed at ``now``: never before its last change."""
     return func.max(now, _jobs.c.updated + _TICK)
+
+
+def _say(db: Connection, job_id: str, at: float, event: Event) -> None:
+    db.execute(insert(_events).values(job_id=job_id, at=at, event=_EVENT.dump_json(event).decode()))
 
 
 def _same(owner: str, provider: str, fingerprint: str) -> ColumnElement[bool]:
@@ -141,7 +158,7 @@ class Store:
 
     def close(self) -> None:
         """Let go of all leases at once, and of the database."""
-        with contextlib.suppress(SQLAlchemyError), schema.writing(self._engine).begin() as db:
+        with contextlib.suppress(SQLAlchemyError), database.writing(self._engine).begin() as db:
             mine = _jobs.c.lease_by == self.worker
             db.execute(update(_jobs).where(mine).values(lease_by=None))
         self.presence.close()  # with it all leases end, also where the database cannot be written
@@ -161,7 +178,7 @@ class Store:
 
     @property
     def _write(self) -> Engine:
-        return schema.writing(self._read)
+        return database.writing(self._read)
 
     def _reopen(self) -> None:
         LOG.warning("%s was removed or replaced; it is opened anew", self.home.database)
@@ -172,7 +189,7 @@ class Store:
         self.home.make()
         engine = rescued(self.home)
         self.rebuilt += self._rebuild(engine)
-        with schema.writing(engine).begin() as db:
+        with database.writing(engine).begin() as db:
             again = _jobs.c.job_id.in_(held) & self._free(db)
             db.execute(update(_jobs).where(again).values(lease_by=self.worker))
         before, self._engine = self._engine, engine  # other threads meet it when all is there
@@ -208,8 +225,7 @@ class Store:
             query = query.where(_jobs.c.state == state)
         if since is not None:
             query = query.where(_jobs.c.created >= since)
-        with self._read.connect() as db:
-            return [self._job(row) for row in db.execute(query).mappings()]
+        return self._list(query)
 
     def stopped(self) -> list[Job]:
         """Unfinished jobs of this home that no live process works on, or that are past their deadline, the oldest first. None in doubt."""
@@ -217,15 +233,12 @@ class Store:
         mine = (_jobs.c.owner == HOME_OWNER) & _jobs.c.state.not_in(ended)
         with self._read.connect() as db:
             still = or_(self._free(db), _jobs.c.overdue, _jobs.c.waits_for != "")
-            rows = db.execute(select(_jobs).where(mine & still).order_by(_jobs.c.job_id))
-            return [self._job(row) for row in rows.mappings()]
+        return self._list(select(_jobs).where(mine & still).order_by(_jobs.c.job_id))
 
     def of_visitors(self, owner: str | None) -> list[Job]:
         """Jobs of one visitor, or of all of them, the oldest first; none of this home."""
         theirs = _jobs.c.owner != HOME_OWNER if owner is None else _jobs.c.owner == owner
-        with self._read.connect() as db:
-            rows = db.execute(select(_jobs).where(theirs).order_by(_jobs.c.job_id)).mappings()
-            return [self._job(row) for row in rows]
+        return self._list(select(_jobs).where(theirs).order_by(_jobs.c.job_id))
 
     def exists(self, job_id: str) -> bool:
         with self._read.connect() as db:
@@ -233,20 +246,22 @@ class Store:
 
     def with_task(self, task_id: str, *, owner: str | None = None) -> Job | None:
         """The newest job that has the task."""
-        query = (
-            select(_jobs).where(_jobs.c.task_id == task_id).order_by(_jobs.c.job_id.desc()).limit(1)
-        )
+        query = select(_jobs).where(_jobs.c.task_id == task_id).order_by(_jobs.c.job_id.desc())
         if owner is not None:
             query = query.where(_jobs.c.owner == owner)
-        with self._read.connect() as db:
-            row = db.execute(query).mappings().first()
-        return None if row is None else self._job(row)
+        return next(iter(self._list(query.limit(1))), None)
 
     def unended(self, provider: Provider) -> list[Job]:
         """Jobs at that provider, of all owners, which still may need their files."""
-        query = select(_jobs).where(
-            _jobs.c.provider == provider, _jobs.c.state.not_in(sorted(TERMINAL))
-        )
+        unended = _jobs.c.state.not_in(sorted(TERMINAL))
+        return self._list(select(_jobs).where(_jobs.c.provider == provider, unended))
+
+    def twins(self, owner: str, provider: Provider, fingerprint: str) -> list[Job]:
+        """All jobs for the same request, the newest take first."""
+        query = select(_jobs).where(_same(owner, provider, fingerprint))
+        return self._list(query.order_by(_jobs.c.take.desc(), _jobs.c.job_id.desc()))
+
+    def _list(self, query: Select[Any]) -> list[Job]:
         with self._read.connect() as db:
             return [self._job(row) for row in db.execute(query).mappings()]
 
@@ -259,15 +274,6 @@ class Store:
         with self._read.connect() as db:
             count = select(func.count()).select_from(_jobs).where(waiting & earlier)
             return 1 + (db.scalar(count) or 0)
-
-    def twins(self, owner: str, provider: Provider, fingerprint: str) -> list[Job]:
-        """All jobs for the same request, the newest take first."""
-        same = _same(owner, provider, fingerprint)
-        with self._read.connect() as db:
-            rows = db.execute(
-                select(_jobs).where(same).order_by(_jobs.c.take.desc(), _jobs.c.job_id.desc())
-            ).mappings()
-            return [self._job(row) for row in rows]
 
     def events(self, job_id: str, after: int = 0) -> list[tuple[int, Event]]:
         """(sequence number, event) of one job, in order."""
@@ -310,26 +316,14 @@ class Store:
         it is asked in the transaction that writes.
         """
         row = {
-            "job_id": job.job_id,
-            "owner": job.owner,
-            "provider": job.provider,
-            "fingerprint": job.fingerprint,
-            "take": job.take,
-            "state": job.state,
+            **{name: getattr(job, name) for name in _PLAIN},
             "parameters": json.dumps(parameters(job.request)),
             "image_file": Path(job.request.image).name,
             "video_file": Path(job.request.video).name,
-            "image_name": job.image_name,
-            "video_name": job.video_name,
             "image_url": private.image_url,
             "video_url": private.video_url,
-            "duration": job.duration,
             "quote": _QUOTE.dump_json(job.cost).decode() if job.cost else None,
             "key_from": private.key_from,
-            "created": job.created,
-            "updated": job.updated,
-            "overdue": False,
-            "waits_for": "",
             "lease_by": self.worker,
         }
         try:
@@ -342,11 +336,7 @@ class Store:
                         raise DuplicateRequest
                 db.execute(insert(_jobs).values(row))
                 self._describe(db, job.job_id)
-                db.execute(
-                    insert(_events).values(
-                        job_id=job.job_id, at=job.created, event=_EVENT.dump_json(event).decode()
-                    )
-                )
+                _say(db, job.job_id, job.created, event)
         except IntegrityError as error:
             raise DuplicateRequest from error
         self._tell()
@@ -399,23 +389,15 @@ class Store:
             with self._write.begin() as db:
                 if unleased:
                     where &= self._free(db)
-                described = select(*_DESCRIBED).where(_jobs.c.job_id == job_id)
-                before = db.execute(described).first()
-                if (
-                    db.execute(
-                        update(_jobs).where(where).values(updated=_later(now), **columns)
-                    ).rowcount
-                    == 0
-                ):
+                kept = select(*_DESCRIBED).where(_jobs.c.job_id == job_id)
+                before = db.execute(kept).first()
+                changed = update(_jobs).where(where).values(updated=_later(now), **columns)
+                if db.execute(changed).rowcount == 0:
                     return False
-                if db.execute(described).first() != before:
+                if db.execute(kept).first() != before:
                     self._describe(db, job_id)
                 for event in events:
-                    db.execute(
-                        insert(_events).values(
-                            job_id=job_id, at=now, event=_EVENT.dump_json(event).decode()
-                        )
-                    )
+                    _say(db, job_id, now, event)
         except IntegrityError as error:
             raise DuplicateRequest from error
         self._tell()
@@ -498,17 +480,17 @@ class Store:
     def _describe(self, db: Connection, job_id: str) -> None:
         """Write the job's ``job.json`` before its change is committed: in doubt, the folder knows more than the database."""
         row = db.execute(select(_jobs).where(_jobs.c.job_id == job_id)).mappings().one()
-        manifest.write(self.home.folder(job_id), dict(row))
+        describe(self.home.folder(job_id), dict(row))
 
     def describe_task(self, job_id: str, task_id: str, now: float) -> None:
         """Keep a task id in the job's folder, whatever the database does."""
         folder = self.home.folder(job_id)
-        row = manifest.read(folder)
+        row = described(folder)
         if row is not None:
             more = {"state": "queued", "task_id": task_id, "queued_at": now, "trouble": None}
             last = row.get("updated")
             later = max(now, last + _TICK) if isinstance(last, int | float) else now
-            manifest.write(folder, {**row, **more, "updated": later})
+            describe(folder, {**row, **more, "updated": later})
 
     def _rebuild(self, engine: Engine) -> int:
         """Take from the folders what the database lacks: jobs that it does not have, and what it does not know of unfinished ones.
@@ -519,7 +501,7 @@ class Store:
             if not self._differing(db):
                 return 0
         count = 0
-        with schema.writing(engine).begin() as db:
+        with database.writing(engine).begin() as db:
             for row in self._differing(db):
                 # the same request may be under way as a job of another home whose folders were copied here
                 same = _same(row["owner"], row["provider"], row["fingerprint"])
@@ -530,9 +512,7 @@ class Store:
                 db.execute(delete(_jobs).where(_jobs.c.job_id == row["job_id"]))
                 db.execute(insert(_jobs).values(row))
                 self._describe(db, row["job_id"])
-                note = _EVENT.dump_json(ev.Note(text=_CAME_BACK, lasting=True)).decode()
-                told = {"job_id": row["job_id"], "at": row["updated"], "event": note}
-                db.execute(insert(_events).values(told))
+                _say(db, row["job_id"], row["updated"], ev.Note(text=_CAME_BACK, lasting=True))
                 count += 1
         return count
 
@@ -546,14 +526,12 @@ class Store:
             state, updated = known.get(folder.name, ("", -1.0))
             if not JOB_ID.fullmatch(folder.name) or state in TERMINAL or folder.name in held:
                 continue
-            told = manifest.read(folder)
+            told = described(folder)
             if told is None or told.get("state") == state:
                 continue
-            row = schema.recovered(told)
+            row = database.recovered(told)
             if row is None or not self._readable(row):
-                LOG.warning(
-                    "%s describes no job that this program can read", folder / manifest.NAME
-                )
+                LOG.warning("%s describes no job that this program can read", folder / DESCRIPTION)
             elif row["updated"] > updated:
                 found.append(row)
         return found
@@ -585,33 +563,8 @@ class Store:
             video=folder / row["video_file"],
             **json.loads(row["parameters"]),
         )
-        same = (
-            "job_id",
-            "owner",
-            "provider",
-            "take",
-            "state",
-            "fingerprint",
-            "created",
-            "updated",
-            "image_name",
-            "video_name",
-            "duration",
-        )
-        more = (
-            "task_id",
-            "base_url",
-            "queued_at",
-            "processing_at",
-            "finished_at",
-            "progress",
-            "eta",
-            "place",
-            "overdue",
-            "waits_for",
-        )
         return Job(
-            **{name: row[name] for name in (*same, *more)},
+            **{name: row[name] for name in _PLAIN},
             request=request,
             folder=folder,
             cost=_QUOTE.validate_json(row["quote"]) if row["quote"] else None,

@@ -20,8 +20,8 @@ from typing import Literal
 from sqlalchemy.exc import SQLAlchemyError
 
 from kling_utils.errors import KlingError
-from kling_utils.jobs.poll_schedule import Pace
 from kling_utils.jobs.store import Store
+from kling_utils.jobs.timing import Pace
 from kling_utils.values import HOME_OWNER
 
 LOG = logging.getLogger(__name__)

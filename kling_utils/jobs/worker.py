@@ -28,10 +28,10 @@ from kling_utils.errors import (
     UnreadableMedia,
 )
 from kling_utils.jobs.job_errors import LOOK_THERE
-from kling_utils.jobs.poll_schedule import Pace, next_wait
 from kling_utils.jobs.publishing import Publishing
 from kling_utils.jobs.result_file import ResultFile, TaskEnded
 from kling_utils.jobs.store import DuplicateRequest, Store
+from kling_utils.jobs.timing import Pace, next_wait
 from kling_utils.media.guard import Guard
 from kling_utils.providers.base import Provider, TaskStatus
 from kling_utils.providers.failures import task_failed

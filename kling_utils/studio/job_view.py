@@ -16,7 +16,7 @@ import gradio as gr
 
 from kling_utils.errors import KlingError
 from kling_utils.events import Note, StillRunning
-from kling_utils.jobs import eta
+from kling_utils.jobs import timing
 from kling_utils.media import bounds
 from kling_utils.media.probe import probe_video
 from kling_utils.show import cards, stage
@@ -186,7 +186,7 @@ class JobView:
             yield self._nothing() if mine else {self.stop: gr.skip()}
             return
         reference = _Reference()
-        usual: eta.Wait | None = None
+        usual: timing.Wait | None = None
         looks, stood, idle_looks = 0, "", 0
         notes = _Notes(self._runner, desk.job_id)
         offers: dict[str, Any] = {}
@@ -341,8 +341,8 @@ class JobView:
         url = cards.escape(job_files.url(job, job.video, name, saved=True))
         return f'<a href="{url}" download="{cards.escape(name)}">Download the video</a>'
 
-    def _usual(self, job: Job) -> eta.Wait | None:
-        return None if job.done else eta.expected(job, self._runner.jobs(limit=PAST))
+    def _usual(self, job: Job) -> timing.Wait | None:
+        return None if job.done else timing.expected(job, self._runner.jobs(limit=PAST))
 
     def _takes(self, job: Job, who: Visitor) -> list[stage.Take]:
         jobs = (

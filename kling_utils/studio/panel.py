@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kling_utils.jobs.eta import Wait
+from kling_utils.jobs.timing import Wait
 from kling_utils.show import words
 from kling_utils.values import Job
 

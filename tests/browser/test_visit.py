@@ -21,7 +21,7 @@ from PIL import Image
 
 from kling_utils import Client, MotionRequest, examples
 from kling_utils.errors import KlingError
-from kling_utils.jobs.poll_schedule import Pace
+from kling_utils.jobs.timing import Pace
 from kling_utils.media import ffmpeg
 from kling_utils.media.probe import probe_video
 from kling_utils.settings import load

@@ -12,7 +12,7 @@ from helpers.scripted import File, ScriptedNovita
 from PIL import Image
 
 from kling_utils.jobs.client import Client
-from kling_utils.jobs.poll_schedule import Pace
+from kling_utils.jobs.timing import Pace
 from kling_utils.media import ffmpeg
 from kling_utils.providers.http import Transport
 from kling_utils.settings import load

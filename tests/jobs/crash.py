@@ -6,7 +6,7 @@ import os
 import sys
 
 from kling_utils.jobs.client import Client
-from kling_utils.jobs.poll_schedule import Pace
+from kling_utils.jobs.timing import Pace
 from kling_utils.settings import load
 from kling_utils.values import MotionRequest
 

@@ -32,7 +32,7 @@ from kling_utils import errors
 from kling_utils import events as ev
 from kling_utils.jobs.client import ELSEWHERE, HERE, Client
 from kling_utils.jobs.inputs import fingerprint
-from kling_utils.jobs.poll_schedule import Pace
+from kling_utils.jobs.timing import Pace
 from kling_utils.media import ffmpeg, playable
 from kling_utils.media.probe import probe_video
 from kling_utils.providers.publish import PublishTarget

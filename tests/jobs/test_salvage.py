@@ -14,8 +14,8 @@ from sqlalchemy.exc import OperationalError
 
 from kling_utils import events as ev
 from kling_utils.errors import SettingError
-from kling_utils.jobs import manifest, salvage
-from kling_utils.jobs.home import Home, new_job_id
+from kling_utils.jobs import database
+from kling_utils.jobs.home import Home, begin_job, described, new_job_id, unmade
 from kling_utils.jobs.store import JobSecrets, Store
 from kling_utils.media.names import part_name
 from kling_utils.values import Job, MotionRequest, Report, State
@@ -33,7 +33,7 @@ def add(store: Store, state: State = "checked", **columns: object) -> Job:
     job_id = new_job_id()
     folder = store.home.folder(job_id)
     folder.mkdir()
-    manifest.begin(folder)
+    begin_job(folder)
     (folder / "video.mp4").write_bytes(b"clip")
     request = MotionRequest(folder / "image.png", folder / "video.mp4", prompt="näcken ☂")
     names = ("hero.png", "dance.mp4")
@@ -95,8 +95,8 @@ def test_a_home_without_its_database_is_rebuilt_from_its_folders(
     doubt = rebuilt.get(sending.job_id)
     assert (doubt.state, doubt.money) == ("unconfirmed", "unknown"), "it is never sent again"
     assert rebuilt.adoptable() == [queued.job_id]
-    assert bool(salvage.set_aside(home)) == damaged
-    assert ("set aside as jobs.sqlite3.damaged-" in salvage.sentence(home, 4)) == damaged
+    assert bool(database.set_aside(home)) == damaged
+    assert ("set aside as jobs.sqlite3.damaged-" in database.sentence(home, 4)) == damaged
     rebuilt.sweep(ended_before=9e9, unused_since=9e9, halves_since=9e9)
     assert (done.folder / "result.mp4").read_bytes() == b"paid"
     rebuilt.close()
@@ -183,7 +183,7 @@ def test_the_sweep_leaves_alone_what_it_does_not_know(home: Home) -> None:
         folder.mkdir(parents=True)
     thesis.write_text("all of it")
     unknown.write_bytes(b"a job of an older program")
-    manifest.begin(half)
+    begin_job(half)
     store = Store(home)
     store.sweep(ended_before=9e9, unused_since=9e9, halves_since=9e9)
     store.close()
@@ -243,13 +243,13 @@ def test_a_folder_in_the_place_of_the_database_is_said(home: Home) -> None:
 
 def test_trouble_of_the_disk_is_a_sentence(home: Home) -> None:
     full = OperationalError("INSERT", {}, sqlite3.OperationalError("database or disk is full"))
-    told = salvage.explained(full, home, money="yes")
+    told = database.explained(full, home, money="yes")
     assert "the disk is full. Free some space" in str(told)
     assert told.money == "yes"
     only = OperationalError(
         "x", {}, sqlite3.OperationalError("attempt to write a readonly database")
     )
-    assert "KLING_HOME" in salvage.explained(only, home).hint
+    assert "KLING_HOME" in database.explained(only, home).hint
 
 
 ODD = (
@@ -307,8 +307,8 @@ def test_a_description_that_cannot_be_read_is_none(tmp_path: Path, text: str | N
         os.mkfifo(tmp_path / "job.json")  # nobody waits for its other end
     else:
         (tmp_path / "job.json").write_text(text)
-    assert manifest.read(tmp_path) is None
-    assert not manifest.unmade(tmp_path)
+    assert described(tmp_path) is None
+    assert not unmade(tmp_path)
 
 
 def test_folders_of_another_home_come_in_beside_the_same_request(
@@ -363,7 +363,7 @@ def test_a_database_without_the_jobs_tables_is_set_aside(home: Home, table: str)
             db.execute(f"CREATE TABLE {table}")
     opened = Store(home)
     assert opened.get(job.job_id).task_id == "t1"
-    assert len(salvage.set_aside(home)) == 1
+    assert len(database.set_aside(home)) == 1
     opened.close()
 
 

@@ -19,7 +19,7 @@ from helpers.scripted import Reply, Reset, ScriptedNovita, refusal
 
 from kling_utils import errors
 from kling_utils.jobs.client import Client
-from kling_utils.jobs.poll_schedule import Pace
+from kling_utils.jobs.timing import Pace
 from kling_utils.jobs.worker import TURN
 from kling_utils.providers.http import Transport
 from kling_utils.values import Job, MotionRequest

@@ -16,7 +16,7 @@ from sqlalchemy import event
 
 from kling_utils import events as ev
 from kling_utils.errors import NoSuchJob, SettingError
-from kling_utils.jobs import schema
+from kling_utils.jobs import database
 from kling_utils.jobs.home import Home, new_job_id
 from kling_utils.jobs.store import DraftLimitReached, DuplicateRequest, JobSecrets, Store
 from kling_utils.media import temp_workdir
@@ -298,8 +298,8 @@ def test_two_writers_wait_for_each_other_instead_of_failing(store: Store) -> Non
 
 
 def test_a_database_of_a_newer_program_is_refused(store: Store) -> None:
-    with schema.writing(store._read).begin() as db:
-        db.execute(schema.version.update().values(version=99))
+    with database.writing(store._read).begin() as db:
+        db.execute(database.version.update().values(version=99))
     with pytest.raises(SettingError, match=r"of version 99.*Update the program.*Nothing was spent"):
         Store(store.home)
 

@@ -10,8 +10,8 @@ import pytest
 
 from kling_utils import events as ev
 from kling_utils.jobs.home import Home, new_job_id
-from kling_utils.jobs.poll_schedule import Pace
 from kling_utils.jobs.store import JobSecrets, Store
+from kling_utils.jobs.timing import Pace
 from kling_utils.jobs.watcher import LANES, Lane, Watcher, share
 from kling_utils.values import Job, MotionRequest, Report
 
