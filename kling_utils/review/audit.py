@@ -1,7 +1,7 @@
 """The result against the reference and the request: what came, and what it probably means.
 
-Owns the rules and their numbers; their words are in ``words``. Looks at each file once. No finding
-is more than a warning: the result exists and was paid for.
+Holds the rules, their numbers and their sentences. Each file is read once. No finding is more
+than a warning, because the result exists and was paid for.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ import numpy as np
 from kling_utils.errors import UnreadableMedia
 from kling_utils.media.arrays import Bools
 from kling_utils.media.probe import probe_image, probe_video
-from kling_utils.review import motion, sound, words
+from kling_utils.review import motion, sound
 from kling_utils.review.motion import Scan
 from kling_utils.review.sound import Envelope
 from kling_utils.values import MISSED, Finding, MotionRequest, Report, Severity, VideoInfo, is_url
 
 LENGTH_TOLERANCE = 0.15
 """Seconds: four frames, by which encoders and players differ."""
-RATE_TOLERANCE = 0.02
 CHOPPY = 0.9
 SMALLER = 0.75
 SHAPE_TOLERANCE = 0.03
@@ -31,9 +30,9 @@ DETECTABLE = (-0.045, 0.125)
 ACCEPTABLE = (-0.090, 0.185)
 """Seconds, sound early and late: ITU-R BT.1359-1."""
 COARSE_STEP = 0.15
-"""Seconds: no finer is it known by motion alone where a result begins."""
+"""Seconds: motion alone tells no finer where a result begins."""
 SEARCHED = 2.0
-"""Seconds of offset that are looked at."""
+"""Seconds of offset that are searched."""
 BLACK_SHARE, BLACK_SECONDS = 0.98, 0.1
 STILL = 0.12
 """Grey levels between samples: the calmest of eight real clips, a talking face, never fell below 0.22."""
@@ -44,12 +43,31 @@ MOVES = 0.3
 COARSE = 0.006
 """Bits a pixel. Four real clips at CRF 38 of x264, where blocks are plain to see, have 0.0025 to 0.010; at CRF 23 0.019 to 0.075."""
 
+TITLES: dict[str, str] = {
+    "result.length": "Length of the result",
+    "result.frame_rate": "Frame rate",
+    "result.size": "Size of the picture",
+    "result.shape": "Shape of the picture",
+    "result.sound": "Sound",
+    "result.sound_offset": "Sound in step",
+    "result.black": "Black stretches",
+    "result.frozen": "Frozen stretches",
+    "result.cuts": "Hard cuts",
+    "result.bit_rate": "Bit rate",
+}
+_MEASURED = "measured on real clips"
+_NOTHING_NEW = "only where the reference has them"
+
 
 @dataclass(frozen=True, slots=True)
 class _Side:
     info: VideoInfo
     seen: Scan
     heard: Envelope | None
+
+    @property
+    def audible(self) -> bool:
+        return self.heard is not None and not self.heard.silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,26 +83,18 @@ def audit(
 
     ``expected_seconds``: what the request should have given. Raises ``UnreadableMedia`` or ``FfmpegFailed`` for files that cannot be read.
     """
-    ours, theirs = _look(Path(result)), _look(Path(reference))
-    offset = (
-        sound.offset(
-            theirs.heard,
-            ours.heard,
-            most=SEARCHED + max(0.0, theirs.info.duration - ours.info.duration),
-        )
-        if (
-            theirs.heard is not None
-            and ours.heard is not None
-            and not (theirs.heard.silent or ours.heard.silent)
-        )
-        else None
-    )
+    ours, theirs = _measure(Path(result)), _measure(Path(reference))
+    offset = None
+    if theirs.heard is not None and ours.heard is not None and theirs.audible and ours.audible:
+        longer = max(0.0, theirs.info.duration - ours.info.duration)
+        offset = sound.offset(theirs.heard, ours.heard, most=SEARCHED + longer)
     findings = [
         _length(ours, theirs, request, expected_seconds, offset),
         _frame_rate(ours.info, theirs.info),
         _size(ours.info, theirs.info),
         _shape(ours.info, theirs.info, request),
-        *_sound(ours, theirs, request, offset),
+        _sound(ours, theirs, request),
+        *_sound_offset(ours, theirs, request, offset),
         _black(ours.seen, theirs.seen),
         _frozen(ours.seen, theirs.seen),
         _cuts(ours.seen, theirs.seen),
@@ -93,59 +103,89 @@ def audit(
     return Report(tuple(findings), video=ours.info)
 
 
-def _look(path: Path) -> _Side:
+def _measure(path: Path) -> _Side:
     info = probe_video(path)
-    heard = (
-        sound.envelope(
+    heard = None
+    if info.audio_codec is not None:
+        heard = sound.envelope(
             path, seconds=info.duration, start=info.first_picture, number=info.audio_number
         )
-        if info.audio_codec is not None
-        else None
-    )
     return _Side(info, motion.scan(info), heard)
+
+
+def _finding(
+    code: str, measured: str, allowed: str, fault: tuple[Severity, str] | None, source: str = ""
+) -> Finding:
+    """One rule. ``fault``: how severe it is and what to do; None for a pass."""
+    severity, fix = fault or ("pass", "")
+    return Finding(
+        code=f"result.{code}",
+        field="result",
+        severity=severity,
+        title=TITLES[f"result.{code}"],
+        measured=measured,
+        allowed=allowed,
+        fix=fix,
+        source=source,
+    )
 
 
 def _length(
     ours: _Side, theirs: _Side, request: MotionRequest, expected: float, offset: sound.Offset | None
 ) -> Finding:
-    seconds = ours.info.duration
+    seconds, allowed = ours.info.duration, f"{_number(expected)} s"
+    measured = f"{_number(seconds)} s"
     missing = expected - seconds
-    allowed = words.ALLOWED["length"].format(expected=_number(expected))
+    if missing < -LENGTH_TOLERANCE:
+        return _finding(
+            "length",
+            measured,
+            allowed,
+            (
+                "advice",
+                "It is longer than expected: the provider may have held or repeated frames; trim it to the reference.",
+            ),
+        )
     begin = _begins_at(ours, theirs, offset)
     end = begin + seconds
     cut_end, cut_start = theirs.info.duration - end > MISSED, begin > MISSED
-    if -LENGTH_TOLERANCE <= missing <= LENGTH_TOLERANCE and not cut_start:
-        # In image orientation the documented length ends a longer reference: worth saying, and no fault.
-        if not cut_end:
-            return _finding(
-                "length", "pass", _measured("length", seconds=_number(seconds)), allowed
-            )
-        measured = _measured("cut end", seconds=_number(seconds), end=_number(end))
-        documented = request.character_orientation == "image"
-        return _finding(
-            "length",
-            "advice" if documented else "pass",
-            measured,
-            allowed,
-            "short, documented" if documented else "",
-            "length",
-        )
-    if missing < -LENGTH_TOLERANCE:
-        return _finding(
-            "length", "advice", _measured("length", seconds=_number(seconds)), allowed, "long"
-        )
-    how = "cut both" if cut_start and cut_end else "cut start" if cut_start else "cut end"
-    measured = _measured(how, seconds=_number(seconds), begin=_number(begin), end=_number(end))
     if cut_start:
-        return _finding("length", "warning", measured, allowed, "begins late", "length")
-    return _finding(
-        "length",
-        *(
-            ("advice", measured, allowed, "a bit short")
+        measured += (
+            f": it shows {_number(begin)} to {_number(end)} s of the reference"
+            if cut_end
+            else f": it begins at {_number(begin)} s of the reference"
+        )
+    elif cut_end or missing > LENGTH_TOLERANCE:
+        measured += f": it ends at {_number(end)} s of the reference"
+    fault: tuple[Severity, str] | None = None
+    source = "Novita's documentation of both orientations"
+    if cut_start:
+        fault = (
+            "warning",
+            "The beginning of the motion is missing. Let the clip begin with a second of calm, and try again.",
+        )
+    elif missing > LENGTH_TOLERANCE:
+        source = ""
+        fault = (
+            (
+                "advice",
+                "A few frames are missing at the end, which most people do not notice.",
+            )
             if missing <= MISSED
-            else ("warning", measured, allowed, "short")
-        ),
-    )
+            else (
+                "warning",
+                "The result was cut short: the rest of the motion is missing. Look at what was billed; try again with a shorter clip.",
+            )
+        )
+    elif not cut_end:
+        source = ""
+    elif request.character_orientation == "image":
+        # The documented length ends a longer reference: worth saying, and no fault.
+        fault = (
+            "advice",
+            "In image orientation results have a fixed length; use video orientation for the whole motion.",
+        )
+    return _finding("length", measured, allowed, fault, source)
 
 
 def _begins_at(ours: _Side, theirs: _Side, offset: sound.Offset | None) -> float:
@@ -159,35 +199,29 @@ def _begins_at(ours: _Side, theirs: _Side, offset: sound.Offset | None) -> float
 
 def _frame_rate(ours: VideoInfo, theirs: VideoInfo) -> Finding:
     rate, wanted = float(ours.frame_rate), float(theirs.frame_rate)
-    allowed = words.ALLOWED["frame_rate"].format(rate=_number(wanted))
+    measured, fault = f"{_number(rate)} fps", None
     if ours.variable_rate:
-        return _finding(
-            "frame_rate",
-            "advice",
-            _measured("variable", rate=_number(rate)),
-            allowed,
-            "variable rate",
-        )
-    slow = rate < CHOPPY * wanted
-    return _finding(
-        "frame_rate",
-        "advice" if slow else "pass",
-        _measured("frame_rate", rate=_number(rate)),
-        allowed,
-        "slow rate" if slow else "",
-    )
+        measured += " on average, varying"
+        fault = "Frames are not evenly spaced, which not every editor takes well: export it at a constant rate before editing."
+    elif rate < CHOPPY * wanted:
+        fault = "Fast motion looks choppier than in the reference. The provider chooses the rate; a calmer motion suffers less."
+    allowed = f"{_number(wanted)} fps, as the reference"
+    return _finding("frame_rate", measured, allowed, ("advice", fault) if fault else None)
 
 
 def _size(ours: VideoInfo, theirs: VideoInfo) -> Finding:
     wanted = min(theirs.size)
     small = min(ours.size) < SMALLER * wanted
-    allowed = words.ALLOWED["size"].format(lines=wanted)
     return _finding(
         "size",
-        "advice" if small else "pass",
-        _measured("size", size=ours.size),
-        allowed,
-        "small" if small else "",
+        str(ours.size),
+        f"{wanted} lines, as the reference",
+        (
+            "advice",
+            "It has fewer details than the reference. A take with the other model may have more.",
+        )
+        if small
+        else None,
     )
 
 
@@ -200,98 +234,92 @@ def _shape(ours: VideoInfo, theirs: VideoInfo, request: MotionRequest) -> Findin
     other = all(abs(float(ours.size.aspect / shape) - 1) > SHAPE_TOLERANCE for shape in shapes)
     return _finding(
         "shape",
-        "advice" if other else "pass",
-        _measured("size", size=ours.size),
-        words.ALLOWED["shape"],
-        "shape" if other else "",
+        str(ours.size),
+        "that of the reference or the image",
+        (
+            "advice",
+            "Neither the reference nor the image has this shape: something was cropped or padded. Give both the shape that you want.",
+        )
+        if other
+        else None,
     )
 
 
-def _sound(
+def _sound(ours: _Side, theirs: _Side, request: MotionRequest) -> Finding:
+    there = "there" if ours.audible else "none"
+    if not request.keep_original_sound:
+        fault: tuple[Severity, str] = ("advice", "It was not asked for: mute it if it disturbs.")
+        return _finding("sound", there, "no sound was asked for", fault if ours.audible else None)
+    if not theirs.audible:
+        return _finding("sound", there, "the reference has no sound", None)
+    allowed = "the reference's sound"
+    if ours.audible:
+        return _finding("sound", there, allowed, None)
+    if ours.heard is None:
+        measured = "no sound track"
+        fix = "The sound was to be kept and is missing: lay the reference's sound under it, both start together."
+    else:
+        measured = "a sound track that is silent"
+        fix = "The track is there, but nothing can be heard: lay the reference's sound under it."
+    return _finding("sound", measured, allowed, ("warning", fix))
+
+
+def _sound_offset(
     ours: _Side, theirs: _Side, request: MotionRequest, offset: sound.Offset | None
 ) -> list[Finding]:
-    has, had = (side.heard is not None and not side.heard.silent for side in (ours, theirs))
-    if not request.keep_original_sound:
-        verdict: tuple[Severity, str, str] = (
-            ("advice", "sound", "unwanted") if has else ("pass", "no sound", "")
-        )
-        return [
-            _finding(
-                "sound", verdict[0], _measured(verdict[1]), words.ALLOWED["no sound"], verdict[2]
-            )
-        ]
-    if not had:
-        return [
-            _finding(
-                "sound",
-                "pass",
-                _measured("sound" if has else "no sound"),
-                words.ALLOWED["nothing to keep"],
-            )
-        ]
-    allowed = words.ALLOWED["sound"]
-    if not has:
-        kind = "no track" if ours.heard is None else "silent track"
-        return [
-            _finding(
-                "sound",
-                "warning",
-                _measured(kind),
-                allowed,
-                "no track" if ours.heard is None else "silent",
-            )
-        ]
-    found = [_finding("sound", "pass", _measured("sound"), allowed)]
-    limits = words.ALLOWED["sound_offset"].format(
-        early=round(-DETECTABLE[0] * 1000), late=round(DETECTABLE[1] * 1000)
-    )
+    """How far the sound is from where the reference has it; no finding where there is nothing to compare."""
+    if not (request.keep_original_sound and ours.audible and theirs.audible):
+        return []
+    early, most_late = (round(abs(bound) * 1000) for bound in DETECTABLE)
+    allowed = f"at most {early} ms early, {most_late} ms late"
     if offset is None or not offset.sure:
-        return [*found, _finding("sound_offset", "pass", _measured("cannot tell"), limits)]
-    late = offset.seconds
+        return [_finding("sound_offset", "cannot be told", allowed, None)]
+    late, known_to = offset.seconds, 0.01
     if late < -MISSED and theirs.info.duration - ours.info.duration >= MISSED:
         # A result that begins later in the reference has its sound earlier, rightly. Where the motion cannot say when, that is believed.
         begin = motion.begins_at(ours.seen, theirs.seen)
-        late = 0.0 if begin is None or abs(late + begin) < COARSE_STEP else late + begin
-        if late == 0.0:
-            return [
-                *found,
-                _finding(
-                    "sound_offset",
-                    "pass",
-                    _measured("in step", ms=round(COARSE_STEP * 1000)),
-                    limits,
-                ),
-            ]
-    ms = round(abs(late) * 1000)
+        if begin is None or abs(late + begin) < COARSE_STEP:
+            late, known_to = 0.0, COARSE_STEP
+        else:
+            late += begin
     if DETECTABLE[0] <= late <= DETECTABLE[1]:
-        return [
-            *found,
-            _finding("sound_offset", "pass", _measured("in step", ms=max(10, ms)), limits),
-        ]
+        within = round(max(abs(late), known_to) * 1000)
+        return [_finding("sound_offset", f"in step, within {within} ms", allowed, None)]
     way = "late" if late > 0 else "early"
-    slight = ACCEPTABLE[0] <= late <= ACCEPTABLE[1]
-    fix = "slightly off" if slight else way
-    return [
-        *found,
-        _finding(
-            "sound_offset",
-            "advice" if slight else "warning",
-            _measured(way, ms=ms),
-            limits,
-            fix,
-            "sound_offset",
-        ),
-    ]
+    fault: tuple[Severity, str]
+    if ACCEPTABLE[0] <= late <= ACCEPTABLE[1]:
+        fault = ("advice", "Attentive people may notice it with lips and claps.")
+    elif late > 0:
+        fault = (
+            "warning",
+            "The sound comes after the picture of the reference would have it: shift it by that much in an editor.",
+        )
+    else:
+        fault = ("warning", "The sound runs ahead: shift it by that much in an editor.")
+    source = "ITU-R BT.1359: detectable and acceptable offsets of sound and picture"
+    measured = f"{round(abs(late) * 1000)} ms {way}"
+    return [_finding("sound_offset", measured, allowed, fault, source)]
 
 
 def _black(ours: Scan, theirs: Scan) -> Finding:
-    stretches = [
-        s
-        for s in _runs(ours.dark >= BLACK_SHARE, ours.rate)
-        if s.end - s.begin >= BLACK_SECONDS - 1e-6
-    ]
-    news = [s for s in stretches if not _also(theirs.dark >= BLACK_SHARE, theirs.rate, s)]
-    return _stretches("black", stretches, news, ours.seconds, "black", "")
+    stretches = [s for s in _blacks(ours) if s.end - s.begin >= BLACK_SECONDS - 1e-6]
+
+    def is_new(stretch: _Stretch) -> bool:
+        begin, end = int(stretch.begin * theirs.rate), int(stretch.end * theirs.rate)
+        there = theirs.dark[begin : max(begin + 1, end)] >= BLACK_SHARE
+        return not len(there) or float(there.mean()) <= 0.5
+
+    news = [s for s in stretches if is_new(s)]
+    fault: tuple[Severity, str] = (
+        "warning",
+        "Frames were lost or the generation failed there: try again, and trim the result otherwise.",
+    )
+    return _finding(
+        "black",
+        _listed(stretches, news, ours.seconds),
+        "none that the reference has not",
+        fault if news else None,
+    )
 
 
 def _frozen(ours: Scan, theirs: Scan) -> Finding:
@@ -300,73 +328,64 @@ def _frozen(ours: Scan, theirs: Scan) -> Finding:
         alone = np.zeros_like(still)
         alone[1:-1] = still[:-2] & still[2:] & (ours.energy[1:-1] < KEY_FRAME)
         still = still | alone
-    stretches = []
-    for s in _runs(still, ours.energy_rate):
-        bright = ours.dark[int(s.begin * ours.rate) : max(1, int(s.end * ours.rate))]
-        if s.end - s.begin >= STILL_SECONDS and not (
-            len(bright) and float(np.mean(bright >= BLACK_SHARE)) > 0.5
-        ):
-            stretches.append(s)
+
+    def is_black(s: _Stretch) -> bool:
+        there = ours.dark[int(s.begin * ours.rate) : max(1, int(s.end * ours.rate))]
+        return bool(len(there)) and float(np.mean(there >= BLACK_SHARE)) > 0.5
+
     usual = float(np.median(theirs.energy)) if len(theirs.energy) else 0.0
 
-    def moves(s: _Stretch) -> bool:
+    def reference_moves(s: _Stretch) -> bool:
         there = theirs.energy[int(s.begin * theirs.energy_rate) : int(s.end * theirs.energy_rate)]
         return not len(there) or float(there.mean()) > max(MOVES, 0.25 * usual)
 
-    news = [s for s in stretches if moves(s)]
-    whole = sum(s.end - s.begin for s in news) >= 0.9 * ours.seconds
-    at_end = bool(news) and ours.seconds - news[-1].end < 0.25
-    return _stretches(
-        "frozen",
-        stretches,
-        news,
-        ours.seconds,
-        "frozen all" if whole else "frozen end" if at_end else "frozen",
-        "measured",
-        whole=whole,
-    )
+    stretches = [
+        s
+        for s in _runs(still, ours.energy_rate)
+        if s.end - s.begin >= STILL_SECONDS and not is_black(s)
+    ]
+    news = [s for s in stretches if reference_moves(s)]
+    measured, allowed = _listed(stretches, news, ours.seconds), "none while the reference moves"
+    if not news:
+        return _finding("frozen", measured, allowed, None)
+    if sum(s.end - s.begin for s in news) >= 0.9 * ours.seconds:
+        measured = "all of it"
+        fix = "Nothing moves although the reference does: the motion was not taken over. See that both inputs show the whole body."
+    elif ours.seconds - news[-1].end < 0.25:
+        fix = "The motion stops before the reference does: trim the result there, or try again with a shorter clip."
+    else:
+        fix = "The motion stands still while the reference goes on: look whether the figure is covered or leaves the picture there."
+    return _finding("frozen", measured, allowed, ("warning", fix), _MEASURED)
 
 
 def _cuts(ours: Scan, theirs: Scan) -> Finding:
     known = motion.hard_cuts(theirs)
-    ends = [s.begin for s in _runs(ours.dark >= BLACK_SHARE, ours.rate)] + [
-        s.end for s in _runs(ours.dark >= BLACK_SHARE, ours.rate)
-    ]
     # Into and out of black is one fault, and it is told there.
+    ends = [end for s in _blacks(ours) for end in (s.begin, s.end)]
     found = [c for c in motion.hard_cuts(ours) if all(abs(c - e) > 0.15 for e in ends)]
     news = [c for c in found if all(abs(c - k) > 0.25 for k in known)]
+    allowed = "none that the reference has not"
     if not news:
-        return _finding(
-            "cuts", "pass", _measured("as reference" if found else "none"), words.ALLOWED["cuts"]
-        )
-    told = ", ".join(f"{_number(c)} s" for c in news[:5]) + (" ..." if len(news) > 5 else "")
-    return _finding(
-        "cuts",
-        "warning",
-        _measured("stretches", list=told),
-        words.ALLOWED["cuts"],
-        "cuts",
-        "measured",
-    )
+        return _finding("cuts", _NOTHING_NEW if found else "none", allowed, None)
+    measured = ", ".join(f"{_number(c)} s" for c in news[:5]) + (" ..." if len(news) > 5 else "")
+    fix = "The picture jumps although the reference does not: the generation was stitched there. Try again, or cut at that place."
+    return _finding("cuts", measured, allowed, ("warning", fix), _MEASURED)
 
 
 def _bit_rate(ours: VideoInfo) -> Finding:
     rate = ours.size_bytes * 8 / max(ours.duration, 1e-3)
     bits = rate / max(1e-3, float(ours.frame_rate)) / (ours.size.width * ours.size.height)
-    coarse = bits < COARSE
-    measured = _measured("bit_rate", kbps=f"{rate / 1000:.0f}", bits=f"{bits:.3f}")
-    allowed = words.ALLOWED["bit_rate"].format(bits=COARSE)
-    return _finding(
-        "bit_rate",
-        "advice" if coarse else "pass",
-        measured,
-        allowed,
-        "coarse" if coarse else "",
-        "measured" if coarse else "",
+    measured, allowed = (
+        f"{rate / 1000:.0f} kbit/s, {bits:.3f} bits a pixel",
+        f"at least {COARSE} bits a pixel",
     )
+    if bits >= COARSE:
+        return _finding("bit_rate", measured, allowed, None)
+    fix = "Strongly compressed: blocks and smeared details are likely, and they are in the file that came."
+    return _finding("bit_rate", measured, allowed, ("advice", fix), _MEASURED)
 
 
-# -- stretches ---------------------------------------------------------------------------------------------------------------------------
+# -- stretches of time
 
 
 def _runs(flags: Bools, rate: float) -> list[_Stretch]:
@@ -375,68 +394,25 @@ def _runs(flags: Bools, rate: float) -> list[_Stretch]:
     return [_Stretch(float(a) / rate, float(b) / rate) for a, b in edges.reshape(-1, 2)]
 
 
-def _also(flags: Bools, rate: float, stretch: _Stretch) -> bool:
-    """True when most of that time is flagged in the other clip, too."""
-    there = flags[
-        int(stretch.begin * rate) : max(int(stretch.begin * rate) + 1, int(stretch.end * rate))
-    ]
-    return bool(len(there)) and float(there.mean()) > 0.5
+def _blacks(scan: Scan) -> list[_Stretch]:
+    return _runs(scan.dark >= BLACK_SHARE, scan.rate)
 
 
-def _stretches(
-    code: str,
-    found: list[_Stretch],
-    news: list[_Stretch],
-    seconds: float,
-    fix: str,
-    source: str,
-    *,
-    whole: bool = False,
-) -> Finding:
+def _listed(found: list[_Stretch], news: list[_Stretch], seconds: float) -> str:
+    """The first five of ``news`` in words. ``found``: also those that the reference has."""
     if not news:
-        return _finding(
-            code, "pass", _measured("as reference" if found else "none"), words.ALLOWED[code]
-        )
-    if whole:
-        return _finding(code, "warning", _measured("all frozen"), words.ALLOWED[code], fix, source)
-    told = []
+        return _NOTHING_NEW if found else "none"
+    listed = []
     for s in news[:5]:
-        where = "start" if s.begin < 0.05 else "end" if seconds - s.end < 0.25 else "middle"
-        told.append(
-            words.AT[where].format(
-                begin=_number(s.begin), end=_number(s.end), length=_number(s.end - s.begin)
-            )
-        )
-    return _finding(
-        code,
-        "warning",
-        _measured("stretches", list=", ".join(told)),
-        words.ALLOWED[code],
-        fix,
-        source,
-    )
-
-
-def _measured(text: str, **values: object) -> str:
-    return words.MEASURED[text].format(**values)
-
-
-def _finding(
-    code: str, severity: Severity, measured: str, allowed: str, fix: str = "", source: str = ""
-) -> Finding:
-    full = f"result.{code}"
-    return Finding(
-        code=full,
-        field="result",
-        severity=severity,
-        title=words.TITLES[full],
-        measured=measured,
-        allowed=allowed,
-        fix=words.FIXES[fix] if fix else "",
-        source=words.SOURCES[source] if source else "",
-    )
+        if s.begin < 0.05:
+            listed.append(f"{_number(s.end - s.begin)} s at its start")
+        elif seconds - s.end < 0.25:
+            listed.append(f"from {_number(s.begin)} s to its end")
+        else:
+            listed.append(f"{_number(s.begin)} to {_number(s.end)} s")
+    return ", ".join(listed)
 
 
 def _number(value: float) -> str:
-    """At most two decimals, and none that says nothing."""
+    """At most two decimals, without trailing zeros."""
     return f"{value:.2f}".rstrip("0").rstrip(".")
