@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from kling_utils.quick import probe as probe
     from kling_utils.quick import run as run
     from kling_utils.settings import Settings as Settings
-    from kling_utils.show.cell import Stage as Stage
+    from kling_utils.show.stage import Stage as Stage
     from kling_utils.values import Finding as Finding
     from kling_utils.values import ImageInfo as ImageInfo
     from kling_utils.values import Job as Job
@@ -81,7 +81,7 @@ _HOME = {
     "LiveJob": "kling_utils.jobs.live",
     "Preflight": "kling_utils.preflight.preflight",
     "Settings": "kling_utils.settings",
-    "Stage": "kling_utils.show.cell",
+    "Stage": "kling_utils.show.stage",
     **dict.fromkeys(("client", "compare", "fit", "probe", "run"), "kling_utils.quick"),
     "probe_image": "kling_utils.media.probe",
     "probe_video": "kling_utils.media.probe",

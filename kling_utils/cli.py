@@ -487,7 +487,7 @@ def compare_(
             )
         writable(out, as_json, of=(reference, result, *([image] if image else [])), force=force)
         if page:
-            from kling_utils.show.offline import write_page
+            from kling_utils.show.stage import write_page
 
             with ProgressBar("writing") as bar:
                 write_page(reference, result, out, image=image, on_progress=bar)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from moviepy import VideoFileClip
     from numpy import ndarray
 
-    from kling_utils.show.cell import Stage
+    from kling_utils.show.stage import Stage
 
 ModelName = Literal["kling-v3-0-std", "kling-v3-0-pro"]
 CharacterOrientation = Literal["image", "video"]
@@ -602,7 +602,7 @@ class Result(Shown):
 
     def stage(self) -> Stage:
         """Reference and result in step, for a notebook's cell."""
-        from kling_utils.show.cell import Stage
+        from kling_utils.show.stage import Stage
 
         return Stage(self)
 

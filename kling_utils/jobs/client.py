@@ -559,7 +559,7 @@ class Client:
         stop: Callable[[], bool] = lambda: False,
     ) -> Result:
         """Follow a job to its result. Raises ``StillRunning`` after ``timeout`` seconds, and after a ``stop``."""
-        from kling_utils.show.progress import Bar
+        from kling_utils.show.progress import EventBar
 
         self._watcher.start()  # a job that another process left behind is taken up
         until = None if timeout is None else time.monotonic() + timeout
@@ -567,7 +567,7 @@ class Client:
         def over() -> bool:
             return stop() or (until is not None and time.monotonic() > until)
 
-        with Bar(quiet=progress is not True) as bar:
+        with EventBar(quiet=progress is not True) as bar:
             tell = progress if callable(progress) else bar
             for _, event in self.events(job_id, after=after, stop=over):
                 tell(event)

@@ -1,10 +1,9 @@
-"""The stream of a job as a progress bar (terminal, notebook) or as plain lines (pipe, log). Owns the words of events."""
+"""Progress on a terminal or in a notebook (a bar) and in a pipe or log (plain lines); and events in words."""
 
 from __future__ import annotations
 
 import sys
-from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, Self, TextIO
 
 from kling_utils import events as ev
 from kling_utils.show.words import seconds
@@ -47,64 +46,15 @@ def _described(event: ev.Event) -> str:
             return f"saved{' (a local draft)' if draft else ''}: {video}"
 
 
-class Bar:
-    """Shows events as they come: call it with each. Writes to stderr, so that stdout stays for results."""
+class _Bar:
+    """A bar of 100 parts on a terminal and in a notebook; ``_bar`` is None in a pipe, and when ``quiet``."""
 
-    def __init__(self, *, quiet: bool = False, file: TextIO | None = None) -> None:
-        self._file = file or sys.stderr
-        self._quiet = quiet
-        self._lines = not (self._file.isatty() or "ipykernel" in sys.modules)
-        self._bar: Any = None
-
-    def __enter__(self) -> Bar:
-        if not (self._quiet or self._lines):
-            from tqdm import tqdm
-
-            self._bar = tqdm(
-                total=100, file=self._file, bar_format="{desc} |{bar:30}| {elapsed}", leave=True
-            )
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def __call__(self, event: ev.Event) -> None:
-        # the error that follows says it
-        if self._quiet or isinstance(event, ev.Failed | ev.Unconfirmed):
-            return
-        if self._bar is None:
-            self._file.write(describe(event) + "\n")
-            self._file.flush()
-            return
-        bar = self._bar
-        match event:
-            case ev.Processing(progress=int(progress)):
-                bar.n = progress
-            case ev.Downloading() | ev.Succeeded():
-                bar.n = 100
-            case ev.Note(text=text):
-                bar.write(text, file=self._file)
-                return
-            case _:
-                pass
-        bar.set_description_str(describe(event), refresh=True)
-
-
-class ProgressBar:
-    """A share of one from 0 to 1: a bar on a terminal and in a notebook, a line for each quarter in a pipe."""
-
-    def __init__(self, what: str, file: TextIO | None = None, *, quiet: bool = False) -> None:
+    def __init__(self, what: str, file: TextIO | None, *, quiet: bool, leave: bool) -> None:
         self._what, self._file, self._quiet = what, file or sys.stderr, quiet
+        self._leave = leave
         self._bar: Any = None
-        self._told = 0
 
-    def __enter__(self) -> ProgressBar:
+    def __enter__(self) -> Self:
         if not self._quiet and (self._file.isatty() or "ipykernel" in sys.modules):
             from tqdm import tqdm
 
@@ -113,23 +63,55 @@ class ProgressBar:
                 file=self._file,
                 desc=self._what,
                 bar_format="{desc} |{bar:30}| {elapsed}",
-                leave=False,
+                leave=self._leave,
             )
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._bar is not None:
             self._bar.close()
+
+    def _say(self, line: str) -> None:
+        if not self._quiet:
+            self._file.write(line + "\n")
+            self._file.flush()
+
+
+class EventBar(_Bar):
+    """Shows events: call it with each. Writes to stderr, so that stdout stays for results."""
+
+    def __init__(self, *, quiet: bool = False, file: TextIO | None = None) -> None:
+        super().__init__("", file, quiet=quiet, leave=True)
+
+    def __call__(self, event: ev.Event) -> None:
+        if isinstance(event, ev.Failed | ev.Unconfirmed):
+            return  # the error that follows says it
+        if self._bar is None:
+            self._say(describe(event))
+            return
+        match event:
+            case ev.Note(text=text):
+                self._bar.write(text, file=self._file)
+                return
+            case ev.Processing(progress=int(progress)):
+                self._bar.n = progress
+            case ev.Downloading() | ev.Succeeded():
+                self._bar.n = 100
+            case _:
+                pass
+        self._bar.set_description_str(describe(event), refresh=True)
+
+
+class ProgressBar(_Bar):
+    """A share from 0 to 1: call it with each. A line for each quarter in a pipe."""
+
+    def __init__(self, what: str, file: TextIO | None = None, *, quiet: bool = False) -> None:
+        super().__init__(what, file, quiet=quiet, leave=False)
+        self._quarter = 0
 
     def __call__(self, share: float) -> None:
         if self._bar is not None:
             self._bar.update(100 * share - self._bar.n)
-        elif not self._quiet and (quarter := int(4 * share)) > self._told:
-            self._told = quarter
-            self._file.write(f"{self._what}, {25 * quarter} %\n")
-            self._file.flush()
+        elif (quarter := int(4 * share)) > self._quarter:
+            self._quarter = quarter
+            self._say(f"{self._what}, {25 * quarter} %")

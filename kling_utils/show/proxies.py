@@ -1,7 +1,7 @@
-"""Small copies for pages that carry their pictures with them: notebooks.
+"""Small copies of clips and pictures, embedded in notebooks.
 
-Owns how small, and the fallback from clip to still to words. The originals are never embedded: a
-notebook of a dozen results must stay a file that opens.
+The originals are never embedded: a notebook of a dozen results must stay a file that opens. Where a
+clip cannot be made there is a still, else a sentence.
 """
 
 from __future__ import annotations
@@ -97,38 +97,20 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 @functools.lru_cache(maxsize=32)
 def _embedded(reference: Path, _r: tuple[int, int], video: Path, _v: tuple[int, int]) -> str:
-    sides = '<p class="kc-note">Left the reference, right the result.</p>'
     with tempfile.TemporaryDirectory(prefix="card-") as folder:
-        # bits a second: fits 30 s at the second, always at the third
-        for bits in (
-            260_000,
-            120_000,
-            60_000,
-        ):
-            clip = Path(folder) / f"{bits}.mp4"
-            try:
-                ffmpeg.run(_pair(reference, video, clip, bits), timeout=60)
-            except FfmpegFailed:
-                break
-            if clip.stat().st_size <= MAX_BYTES:
-                data = _data(clip, "video/mp4")
-                shown = 'controls loop muted playsinline preload="auto" aria-label="Reference and result"'
-                return f'<video {shown} src="{data}"></video>{sides}'
-        still = Path(folder) / "still.jpg"
+        pair, still = Path(folder) / "pair.mp4", Path(folder) / "still.jpg"
         try:
-            ffmpeg.run(
-                [
-                    *ffmpeg.source(video),
-                    "-frames:v",
-                    "1",
-                    "-vf",
-                    f"scale=-2:{HEIGHT}",
-                    "-q:v",
-                    "5",
-                    str(still),
-                ],
-                timeout=30,
-            )
+            for bits in (260_000, 120_000, 60_000):  # 30 s fit at the second, always at the third
+                ffmpeg.run(_pair(reference, video, pair, bits), timeout=60)
+                if pair.stat().st_size <= MAX_BYTES:
+                    shown = 'controls loop muted playsinline preload="auto" aria-label="Reference and result"'
+                    sides = '<p class="kc-note">Left the reference, right the result.</p>'
+                    return f'<video {shown} src="{_data(pair, "video/mp4")}"></video>{sides}'
+        except FfmpegFailed:
+            pass
+        try:
+            first = ["-frames:v", "1", "-vf", f"scale=-2:{HEIGHT}", "-q:v", "5", str(still)]
+            ffmpeg.run([*ffmpeg.source(video), *first], timeout=30)
             return f'<img class="kc-still" alt="First frame of the result" src="{_data(still, "image/jpeg")}">'
         except (FfmpegFailed, OSError):
             return '<p class="kc-note">The result cannot be shown here.</p>'
@@ -136,32 +118,14 @@ def _embedded(reference: Path, _r: tuple[int, int], video: Path, _v: tuple[int, 
 
 def _pair(reference: Path, video: Path, out: Path, bits: int) -> list[str]:
     """Side by side at one height and one constant rate; the shorter holds its last frame; the result's sound, if it has any."""
-    one = f"scale=-2:{HEIGHT},setsar=1,fps=24,tpad=stop_mode=clone:stop_duration={LONGEST:.0f}"
-    longest = (
-        f"[0:V:0]{one}[a];[1:V:0]{one.partition(',tpad')[0]}[b];[a][b]hstack=inputs=2:shortest=1[v]"
-    )
-    rate = [
-        "-b:v",
-        str(bits),
-        "-maxrate",
-        str(bits),
-        "-bufsize",
-        str(2 * bits),
-        "-preset",
-        "veryfast",
-        "-g",
-        "24",
-    ]
+    one = f"scale=-2:{HEIGHT},setsar=1,fps=24"
+    held = f"{one},tpad=stop_mode=clone:stop_duration={LONGEST:.0f}"
+    both = f"[0:V:0]{held}[a];[1:V:0]{one}[b];[a][b]hstack=inputs=2:shortest=1[v]"
+    rate = f"-b:v {bits} -maxrate {bits} -bufsize {2 * bits} -preset veryfast -g 24".split()
     sound = ["-map", "1:a:0?", "-c:a", "aac", "-b:a", "48k", "-ac", "1", "-shortest"]
-    head = [
-        *ffmpeg.source(reference),
-        *ffmpeg.source(video),
-        "-filter_complex",
-        longest,
-        "-map",
-        "[v]",
-    ]
-    return [*head, *sound, *ffmpeg.H264, *rate, "-t", f"{LONGEST:.0f}", str(out)]
+    inputs = [*ffmpeg.source(reference), *ffmpeg.source(video)]
+    picture = ["-filter_complex", both, "-map", "[v]", *ffmpeg.H264, *rate]
+    return [*inputs, *picture, *sound, "-t", f"{LONGEST:.0f}", str(out)]
 
 
 def _data(path: Path, kind: str) -> str:

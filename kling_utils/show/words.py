@@ -1,15 +1,18 @@
-"""The texts that people read about a job: one place, made from a code and values, so that another language can be added.
+"""The texts that people read about a job: states, money, ages, lengths, and a report of an error.
 
-Owns words for states, money, ages and lengths.
+Each is made from a code and values, so that another language can be added.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Literal
 
-from kling_utils.values import CharacterOrientation, Job, ModelName, Quote, State
+import kling_utils
+from kling_utils.errors import SPENT, KlingError, MoneyState, Refused
+from kling_utils.values import CharacterOrientation, Job, ModelName, Quote, State, Trouble, iso
 
 STATE: dict[State, str] = {
     "checked": "Getting ready",
@@ -31,11 +34,7 @@ ORIENTATION: dict[CharacterOrientation, str] = {
 }
 """Whose pose and framing the result has."""
 
-MONEY: dict[Literal["no", "yes", "unknown"], str] = {
-    "no": "Nothing was spent",
-    "yes": "Money was spent",
-    "unknown": "Whether money was spent is not known",
-}
+MONEY: dict[MoneyState, str] = {money: text.removesuffix(".") for money, text in SPENT.items()}
 
 WAITS: dict[Literal["", "resume", "key", "host"], str] = {
     "": "",
@@ -131,12 +130,10 @@ def takes(jobs: Sequence[Job]) -> list[str]:
         if orientations:
             name += ", " + ORIENTATION[job.request.character_orientation].lower()
         names.append(name)
-    seen: dict[str, int] = {}
-    told = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        told.append(name if names.count(name) == 1 else f"{name} {seen[name]}")
-    return told
+    return [
+        name if names.count(name) == 1 else f"{name} {names[: n + 1].count(name)}"
+        for n, name in enumerate(names)
+    ]
 
 
 def line(job: Job, now: float) -> str:
@@ -147,12 +144,14 @@ def line(job: Job, now: float) -> str:
 
 def price(quote: Quote) -> str:
     """A quote in a few words: ``free`` or ``about 0.52 USD``; how wide it is, ``span`` says."""
-    if quote.free:
-        return "free"
-    exact = (quote.seconds * quote.rate.amount).quantize(Decimal("0.01"))
+    return "free" if quote.free else f"about {_amount(quote)}"
+
+
+def _amount(quote: Quote) -> str:
     if quote.low == quote.high:
-        return f"about {quote.high}"
-    return f"about {exact} {quote.rate.currency}"
+        return str(quote.high)
+    exact = (quote.seconds * quote.rate.amount).quantize(Decimal("0.01"))
+    return f"{exact} {quote.rate.currency}"
 
 
 def spent(job: Job) -> str:
@@ -161,9 +160,11 @@ def spent(job: Job) -> str:
         return "free"
     if job.done and job.money == "no":
         return "nothing spent"
-    said = price(job.cost) if job.cost is not None else ""
-    doubtful = job.state in ("failed", "unconfirmed") and job.money == "unknown"
-    return f"perhaps {said.removeprefix('about ')}" if doubtful and said else said
+    if job.cost is None:
+        return ""
+    if job.state in ("failed", "unconfirmed") and job.money == "unknown" and not job.cost.free:
+        return f"perhaps {_amount(job.cost)}"
+    return price(job.cost)
 
 
 def span(quote: Quote) -> str:
@@ -180,3 +181,55 @@ def difference(new: Quote, old: Quote | None) -> str:
         return ""
     more = (new.seconds * new.rate.amount - old.seconds * old.rate.amount).quantize(Decimal("0.01"))
     return f"{abs(more)} {new.rate.currency} {'more' if more > 0 else 'less'}" if more else ""
+
+
+# -- an error as plain text that can be sent to somebody who helps
+
+_QUERY = re.compile(r"(https?://[^\s?#\"'<>]*)[?#][^\s\"'<>]*")
+_LOGIN = re.compile(r"(https?://)[^/\s@]+@")
+_SECRET = re.compile(
+    r"(?i)\b(bearer\s+\S+|sk[-_][\w-]{6,}|hf_\w{8,}|(?:api[-_ ]?key|token|signature)[=:]\s*\S+)"
+)
+_PATH = re.compile(r"(?<![\w/:.])(?:[A-Za-z]:\\|/)(?:[^\s/\\:\"'<>]+[/\\])+([^\s/\\:\"'<>]*)")
+
+
+def report_of_error(error: KlingError) -> str:
+    """An error that no job has kept."""
+    lines = []
+    if isinstance(error, Refused):
+        lines += [f"- {finding}" for finding in error.report.errors]
+    lines += [f"job: {error.job_id}"] if error.job_id else []
+    lines += [f"task: {error.task_id}"] if error.task_id else []
+    return _report(error, lines)
+
+
+def report_of_job(job: Job, trouble: Trouble) -> str:
+    """A job's trouble, with where and when it happened."""
+    asked, who = job.request, "local draft" if job.draft else "novita"
+    times = {
+        "created": job.created,
+        "queued": job.queued_at,
+        "processing": job.processing_at,
+        "finished": job.finished_at,
+    }
+    lines = [
+        f"job: {job.job_id}, take {job.take}, {job.state}",
+        f"task: {job.task_id or 'none'}",
+        f"made by: {who}, {asked.model_name}, orientation {asked.character_orientation}",
+        f"length expected: {job.duration:.2f} s",
+        *(f"{name}: {iso(at)}" for name, at in times.items() if at),
+    ]
+    return _report(trouble, lines)
+
+
+def _report(trouble: KlingError | Trouble, more: Sequence[str]) -> str:
+    """Without what could open a door (keys, logins, the queries of addresses) and without this machine's folders."""
+    lines = [f"Motion Control Studio {kling_utils.__version__}"]
+    lines.append(f"{trouble.code}: {trouble.message}")
+    lines += [f"the provider said: {trouble.words}"] if trouble.words else []
+    lines += [f"advice: {trouble.hint}"] if trouble.hint else []
+    lines.append(f"money spent: {trouble.money}")
+    lines += [f"field: {trouble.field}"] if trouble.field else []
+    text = "\n".join([*lines, *more])
+    text = _SECRET.sub("[struck out]", _LOGIN.sub(r"\1", _QUERY.sub(r"\1?[struck out]", text)))
+    return _PATH.sub(r".../\1", text)

@@ -213,9 +213,9 @@ def make(
         share[0] = done
 
     if kind.layout == "html":
-        from kling_utils.show import offline
+        from kling_utils.show import stage
 
-        return offline.write_page(
+        return stage.write_page(
             reference,
             job.video,
             out,

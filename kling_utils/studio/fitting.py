@@ -20,7 +20,7 @@ from kling_utils.errors import Busy, Interrupted, KlingError
 from kling_utils.media import bounds
 from kling_utils.media.thumbnails import thumbnails
 from kling_utils.preflight.fit import FitChoices, Fitted, Plan, left_in_place, plan_fit
-from kling_utils.show import cards, repairs
+from kling_utils.show import cards
 from kling_utils.studio import files, lanes
 from kling_utils.studio.event_options import HIDDEN, PRIVATE, UNLIMITED
 from kling_utils.studio.lanes import in_lane
@@ -188,7 +188,7 @@ class Fitting:
         wide = any(f.code == "image.aspect" and f.severity == "error" for f in report.findings)
         return (
             gr.update(visible=True),
-            repairs.plan(plan),
+            cards.plan(plan),
             gr.update(
                 visible=spare > 0, maximum=max(spare, 0.1), value=min(start, max(spare, 0.0))
             ),
@@ -206,7 +206,7 @@ class Fitting:
         if desk.shown is None:
             return gr.skip(), gr.skip(), gr.skip()
         plan = _plan(desk.shown.report, Form(*fields), start, shape, slow, colour)
-        return repairs.plan(plan), _press(plan), _ground(plan)
+        return cards.plan(plan), _press(plan), _ground(plan)
 
     def begun(self, event: gr.EventData, *values: Any) -> tuple[Any, Any, Any]:
         """A thumbnail was chosen: the clip begins there, or as late as it can. Returns (slider, plan, button)."""
@@ -223,7 +223,7 @@ class Fitting:
         start = min(float(at), _spare(_plan(report, form, 0.0, shape, slow, colour)))
         plan = _plan(report, form, start, shape, slow, colour)
         desk.fit_choices = (start, shape, slow, colour)
-        return start, repairs.plan(plan), _press(plan)
+        return start, cards.plan(plan), _press(plan)
 
     def frames(self, desk: Session) -> Any:
         """Pictures of a clip that is too long, above the slider that says where it begins."""
@@ -303,7 +303,7 @@ class Fitting:
         except (Interrupted, asyncio.CancelledError):
             look = desk.shown
             again = (
-                repairs.plan(_plan(look.report, form, start, shape, slow, colour))
+                cards.plan(_plan(look.report, form, start, shape, slow, colour))
                 if look is not None
                 else ""
             )
@@ -321,7 +321,7 @@ class Fitting:
             str(fitted.video) if fitted.video else gr.skip(),
             gr.update(value=files.handed(fitted.video)) if fitted.video else gr.skip(),
             gr.skip(),
-            gr.update(value=repairs.fitted(fitted), visible=True),
+            gr.update(value=cards.fitted(fitted), visible=True),
             gr.update(interactive=True),
             gr.update(visible=False),
         )

@@ -22,7 +22,7 @@ from PIL import Image
 from playwright.sync_api import Error as PlaywrightError
 
 from kling_utils import Stage
-from kling_utils.show import offline
+from kling_utils.show.stage import write_page
 from kling_utils.values import Job, MotionRequest, Result
 
 pytestmark = pytest.mark.browser
@@ -572,7 +572,7 @@ def test_the_strip_draws_motion_and_cuts_and_refuses_nonsense(stage: Callable[..
 def test_the_offline_page_plays_without_a_network(
     opened: Callable[..., Any], clips: Path, tmp_path: Path
 ) -> None:
-    made = offline.write_page(
+    made = write_page(
         clips / "a30.mp4",
         [clips / "b30.mp4", clips / "b24.mp4"],
         tmp_path / "page.html",

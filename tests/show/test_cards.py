@@ -16,7 +16,7 @@ from PIL import Image
 from kling_utils.errors import AlreadyHave, KeyRefused, KlingError, Refused, TaskFailed
 from kling_utils.media import ffmpeg
 from kling_utils.preflight.fit import fit, plan_file
-from kling_utils.show import cards, proxies, reports, words
+from kling_utils.show import cards, proxies, words
 from kling_utils.values import (
     Finding,
     Job,
@@ -318,9 +318,9 @@ def test_a_card_leads_to_the_field_and_a_notebooks_card_does_not() -> None:
 
 
 def test_a_report_to_send_tells_no_secret(tmp_path: Path) -> None:
-    words = "Bearer abc.def sk_live_0123456789 https://u:pw@host.example/clip.mp4?X-Sig=deadbeef /home/me/private/clip.mp4"
-    told = reports.of_job(
-        job(tmp_path), Trouble("TaskFailed", "It failed.", "Crop it.", "unknown", words, "video")
+    said = "Bearer abc.def sk_live_0123456789 https://u:pw@host.example/clip.mp4?X-Sig=deadbeef /home/me/private/clip.mp4"
+    told = words.report_of_job(
+        job(tmp_path), Trouble("TaskFailed", "It failed.", "Crop it.", "unknown", said, "video")
     )
     for secret in ("abc.def", "sk_live", "deadbeef", "pw@", "/home/me", "private", str(tmp_path)):
         assert secret not in told

@@ -14,7 +14,7 @@ from PIL import Image
 
 from kling_utils.errors import InvalidRequest, UnreadableMedia
 from kling_utils.media import ffmpeg
-from kling_utils.show import offline
+from kling_utils.show import stage
 
 HOSTILE = "</script><script>alert(1)</script><!-- ${x} {{y}}"
 
@@ -55,7 +55,7 @@ def parts(page: Path) -> dict[str, str]:
 def test_both_clips_are_inside_unchanged_and_the_size_is_stated(
     clips: Path, tmp_path: Path
 ) -> None:
-    page = offline.write_page(
+    page = stage.write_page(
         clips / "a.mp4", clips / "b.mp4", tmp_path / "new" / "page.html", image=clips / "i.png"
     )
     held = parts(page)
@@ -76,11 +76,14 @@ def test_both_clips_are_inside_unchanged_and_the_size_is_stated(
 def test_a_file_larger_than_a_piece_is_one_base64(tmp_path: Path) -> None:
     large = tmp_path / "large"
     large.write_bytes(bytes(range(256)) * 7001)
-    assert base64.b64decode("".join(offline._letters(large)), validate=True) == large.read_bytes()
+    assert (
+        base64.b64decode("".join(stage._Held("", "", large).base64()), validate=True)
+        == large.read_bytes()
+    )
 
 
 def test_names_stay_names(clips: Path, tmp_path: Path) -> None:
-    page = offline.write_page(
+    page = stage.write_page(
         clips / "a.mp4",
         [clips / "b.mp4"] * 2,
         tmp_path / "p.html",
@@ -99,7 +102,7 @@ def test_names_stay_names(clips: Path, tmp_path: Path) -> None:
 
 
 def test_the_policy_allows_this_script_and_no_address(clips: Path, tmp_path: Path) -> None:
-    page = offline.write_page(clips / "a.mp4", clips / "b.mp4", tmp_path / "p.html", motion=False)
+    page = stage.write_page(clips / "a.mp4", clips / "b.mp4", tmp_path / "p.html", motion=False)
     text = page.read_text("utf-8")
     [policy] = re.findall(r'Content-Security-Policy" content="([^"]+)"', text)
     digest = base64.b64encode(hashlib.sha256(parts(page)["script"].encode()).digest()).decode()
@@ -112,14 +115,14 @@ def test_the_policy_allows_this_script_and_no_address(clips: Path, tmp_path: Pat
 
 def test_what_browsers_do_not_play_is_encoded_again(clips: Path, tmp_path: Path) -> None:
     held = parts(
-        offline.write_page(clips / "a.mp4", clips / "b.webm", tmp_path / "p.html", motion=False)
+        stage.write_page(clips / "a.mp4", clips / "b.webm", tmp_path / "p.html", motion=False)
     )
     block = json.loads(held["value"])["takes"][0]["b"]["block"]
     assert base64.b64decode(held[block])[4:8] == b"ftyp"
 
 
 def test_a_draft_is_named_on_the_page(clips: Path, tmp_path: Path) -> None:
-    page = offline.write_page(
+    page = stage.write_page(
         clips / "a.mp4", clips / "b.mp4", tmp_path / "p.html", motion=False, draft=True
     )
     assert json.loads(parts(page)["value"])["takes"][0]["label"] == "Result, local draft"
@@ -131,14 +134,14 @@ def test_what_cannot_be_written_is_refused_and_leaves_the_old_page(
     out = tmp_path / "p.html"
     out.write_text("old")
     with pytest.raises(InvalidRequest, match="no result"):
-        offline.write_page(clips / "a.mp4", [], out)
+        stage.write_page(clips / "a.mp4", [], out)
     with pytest.raises(InvalidRequest, match="labels"):
-        offline.write_page(clips / "a.mp4", clips / "b.mp4", out, labels=["one"])
+        stage.write_page(clips / "a.mp4", clips / "b.mp4", out, labels=["one"])
     with pytest.raises(InvalidRequest, match="one of the files"):
-        offline.write_page(clips / "a.mp4", clips / "b.mp4", clips / "b.mp4")
+        stage.write_page(clips / "a.mp4", clips / "b.mp4", clips / "b.mp4")
     with pytest.raises(InvalidRequest, match="no name of a page"):
-        offline.write_page(clips / "a.mp4", clips / "b.mp4", tmp_path / "page.mp4")
+        stage.write_page(clips / "a.mp4", clips / "b.mp4", tmp_path / "page.mp4")
     with pytest.raises(UnreadableMedia):
-        offline.write_page(clips / "a.mp4", out, tmp_path / "q.html")
+        stage.write_page(clips / "a.mp4", out, tmp_path / "q.html")
     assert out.read_text() == "old"
     assert list(tmp_path.iterdir()) == [out]
