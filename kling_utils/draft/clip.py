@@ -13,7 +13,7 @@ from kling_utils.draft.errors import MOTION_TOO_SHORT, NO_PERSON_IN_VIDEO, Engin
 from kling_utils.draft.tracks import bridge, savgol
 from kling_utils.media import ffmpeg
 from kling_utils.media.arrays import Floats, Frame
-from kling_utils.media.pose import PoseModel, PoseTrack, follow
+from kling_utils.media.pose import Landmarks, PoseModel, follow
 from kling_utils.values import CharacterOrientation, Size, VideoInfo
 
 WORK = 640
@@ -103,7 +103,7 @@ def study(
     )
 
 
-def _demand_person(track: PoseTrack) -> None:
+def _demand_person(track: Landmarks) -> None:
     best = max(track.body_ratio, track.face_ratio)
     if best < GLIMPSED:
         raise EngineError(NO_PERSON_IN_VIDEO)

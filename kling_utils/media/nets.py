@@ -26,7 +26,13 @@ Tensors = dict[str, Floats32]
 
 MODELS = Path(__file__).parent / "models"
 # Input sides; LiteRT reads them from the file, OpenCV does not tell.
-_SIDES = {"pose_detection": 224, "face_landmark": 192, "face_detection_short_range": 128}
+_SIDES = {
+    "pose_detection": 224,
+    "face_landmark": 192,
+    "face_detection_short_range": 128,
+    "face_detection_full_range": 192,
+    "hand_landmark_lite": 224,
+}
 _SIDE = 256
 _quiet_lock = threading.Lock()
 
@@ -176,7 +182,13 @@ class Detection(NamedTuple):
 
 
 def detect(
-    net: Net, frame: Frame, *, strides: tuple[int, ...], points: int, threshold: float = 0.5
+    net: Net,
+    frame: Frame,
+    *,
+    strides: tuple[int, ...],
+    points: int,
+    per_cell: int = 2,
+    threshold: float = 0.5,
 ) -> list[Detection]:
     """Single-shot detections of BlazePose or BlazeFace, best first, overlaps dropped."""
     square, scale = letterbox(frame, net.side)
@@ -186,7 +198,7 @@ def detect(
         next(v for v in out.values() if v.shape[-1] > 1).reshape(len(scores), -1).astype(np.float64)
     )
     best = [int(i) for i in np.argsort(-scores)[:40] if scores[i] >= threshold]
-    centres = _anchors(net.side, strides)
+    centres = _anchors(net.side, strides, per_cell)
     found: list[Detection] = []
     for i in best:
         middle = raw[i, :2] + centres[i]
@@ -198,15 +210,18 @@ def detect(
 
 
 @functools.cache
-def _anchors(side: int, strides: tuple[int, ...]) -> Floats:
-    """Anchor centres (n, 2) in pixels of the net's input: two for each cell and layer; neighbouring layers of one stride share cells."""
+def _anchors(side: int, strides: tuple[int, ...], per_cell: int) -> Floats:
+    """Anchor centres (n, 2) in pixels of the net's input: ``per_cell`` for each cell and layer.
+
+    Neighbouring layers of one stride share cells.
+    """
     out: list[Floats] = []
     i = 0
     while i < len(strides):
         same = sum(s == strides[i] for s in strides)
         cells = int(np.ceil(side / strides[i]))
         c = (np.arange(cells) + 0.5) / cells
-        out.append(np.repeat(np.stack(np.meshgrid(c, c), -1).reshape(-1, 2), 2 * same, 0))
+        out.append(np.repeat(np.stack(np.meshgrid(c, c), -1).reshape(-1, 2), per_cell * same, 0))
         i += same
     return np.concatenate(out) * side
 

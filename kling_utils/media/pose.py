@@ -1,6 +1,6 @@
 """People in frames: 33 points of a body (BlazePose) and 468 of a face (face mesh), found once and then followed.
 
-Owns the two trackers and ``follow``, which turns frames into a ``PoseTrack``. Frames are BGR bytes;
+Owns the two trackers and ``follow``, which turns frames into ``Landmarks``. Frames are BGR bytes;
 points are in pixels of the frame they were found in. A tracker belongs to one thread and one clip.
 """
 
@@ -79,24 +79,24 @@ class PoseTracker:
             self._detector = Net("pose_detection", threads=threads, backend=backend)
         except CannotRun:
             self._selfie = Net("selfie_segmentation", threads=threads, backend=backend)
-        self._roi: Roi | None = None
+        self.roi: Roi | None = None
         self.detections = 0
 
     def __call__(self, frame: Frame, *, want_mask: bool = False, passes: int = 1) -> Body | None:
         """The body in the next frame, or None. ``passes`` above 1 steady the region on a still."""
-        for fresh in (False, True) if self._roi is not None else (True,):
-            roi = self._find(frame) if fresh else self._roi
+        for fresh in (False, True) if self.roi is not None else (True,):
+            roi = self._find(frame) if fresh else self.roi
             if roi is None:
                 continue
-            body, after = self._look(frame, roi, want_mask)
+            body, after = self.look(frame, roi, want_mask)
             # a region from the mask's box is rough: it takes two more looks to settle
             for _ in range(passes + fresh + (2 if fresh and self._detector is None else 0) - 1):
                 roi = after if body.score > BODY_SCORE else roi
-                body, after = self._look(frame, roi, want_mask)
+                body, after = self.look(frame, roi, want_mask)
             if body.score > BODY_SCORE:
-                self._roi = after
+                self.roi = after
                 return body
-        self._roi = None
+        self.roi = None
         return None
 
     def confirms(self, frame: Frame) -> bool:
@@ -118,7 +118,7 @@ class PoseTracker:
         if not found:
             return None
         largest = max(found, key=lambda d: d.score * float(np.hypot(*(d.points[1] - d.points[0]))))
-        return _body_roi(largest.points[0], largest.points[1])
+        return body_roi(largest.points[0], largest.points[1])
 
     def _find_by_mask(self, frame: Frame) -> Roi | None:
         """Without the detector: the box of the largest blob that the selfie model takes for a person."""
@@ -134,7 +134,7 @@ class PoseTracker:
         )
         return Roi(x + w / 2, y + h / 2, 1.25 * max(w, h))
 
-    def _look(self, frame: Frame, roi: Roi, want_mask: bool) -> tuple[Body, Roi]:
+    def look(self, frame: Frame, roi: Roi, want_mask: bool = False) -> tuple[Body, Roi]:
         patch, matrix = crop(frame, roi, self._landmarks.side)
         out = self._landmarks(patch)
         raw = _refine(
@@ -148,7 +148,7 @@ class PoseTracker:
             sigmoid(out["Identity_2"].reshape(256, 256)).astype(np.float32) if want_mask else None
         )
         body = Body(points[:33], float(out["Identity_1"].reshape(-1)[0]), mask, matrix)
-        return body, _body_roi(points[33, :2], points[34, :2])
+        return body, body_roi(points[33, :2], points[34, :2])
 
 
 def _refine(raw: Floats, heat: Floats32) -> Floats:
@@ -164,7 +164,8 @@ def _refine(raw: Floats, heat: Floats32) -> Floats:
     return raw
 
 
-def _body_roi(centre: Floats, edge: Floats) -> Roi:
+def body_roi(centre: Floats, edge: Floats) -> Roi:
+    """Square around a body, from the middle of its hips and a point half its size away."""
     d = edge - centre
     return Roi(
         float(centre[0]),
@@ -292,7 +293,7 @@ def person(body: Body | None, face: Face | None) -> tuple[Body | None, Face | No
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PoseTrack:
+class Landmarks:
     """One person through a clip: for each frame the body's (33, 4) and the face's (468, 3) points in pixels, or None."""
 
     bodies: tuple[Floats | None, ...]
@@ -319,7 +320,7 @@ def follow(
     threads: int = 2,
     backend: Backend = "auto",
     on_frame: Callable[[int], None] | None = None,
-) -> PoseTrack:
+) -> Landmarks:
     """Follow the largest person through the frames; ``on_frame`` gets the number of frames done. Keeps landmarks, not frames."""
     find_body, find_face = (
         PoseTracker(model, threads=threads, backend=backend),
@@ -327,30 +328,37 @@ def follow(
     )
     bodies: list[Body | None] = []
     faces: list[Face | None] = []
-    believed: list[Body | None] = []
     confirmed: list[bool] = []
     unchecked = 0
     for frame in frames:
         body = find_body(frame)
-        sure, face = person(body, find_face(frame, head_hint(body) if body is not None else None))
         bodies.append(body)
-        believed.append(sure)
-        faces.append(face)
+        faces.append(find_face(frame, head_hint(body) if body is not None else None))
         unchecked += body is not None
         if unchecked >= CHECK_EVERY:
             confirmed.append(find_body.confirms(frame))
             unchecked = 0
         if on_frame is not None:
             on_frame(len(bodies))
-    # A dancer bends and turns away: once most of what was followed is a person, the rest of it is, too.
-    seen, sure_of = sum(b is not None for b in bodies), sum(b is not None for b in believed)
-    kept = bodies if sure_of > 0.5 * seen else believed
-    if confirmed and sum(confirmed) < 0.5 * len(confirmed):
-        kept, faces = (
-            [None] * len(kept),
-            [f if f is not None and f.found >= LONE_FACE else None for f in faces],
-        )
-    return PoseTrack(
+    kept, faces = believed(bodies, faces, confirmed)
+    return Landmarks(
         tuple(None if b is None else b.points for b in kept),
         tuple(None if f is None else f.points for f in faces),
     )
+
+
+def believed(
+    bodies: list[Body | None], faces: list[Face | None], confirmed: list[bool]
+) -> tuple[list[Body | None], list[Face | None]]:
+    """What of the bodies and faces that were followed through a clip is a person's.
+
+    ``confirmed``: at some moments, whether the detector saw a person.
+    """
+    pairs = [person(body, face) for body, face in zip(bodies, faces, strict=True)]
+    # A dancer bends and turns away: once most of what was followed is a person, the rest of it is, too.
+    seen, sure = sum(b is not None for b in bodies), sum(b is not None for b, _ in pairs)
+    kept = bodies if sure > 0.5 * seen else [b for b, _ in pairs]
+    if confirmed and sum(confirmed) < 0.5 * len(confirmed):
+        lone = [f if f is not None and f.found >= LONE_FACE else None for f in faces]
+        return [None] * len(bodies), lone
+    return kept, [f for _, f in pairs]

@@ -110,8 +110,8 @@ def test_a_body_counts_with_its_face_or_upright_and_a_face_with_its_body_or_for_
 
 
 def test_ratios_of_an_empty_track_are_zero() -> None:
-    assert pose.PoseTrack((), ()).body_ratio == 0
-    assert pose.PoseTrack((standing(), None), (None, None)).body_ratio == 0.5
+    assert pose.Landmarks((), ()).body_ratio == 0
+    assert pose.Landmarks((standing(), None), (None, None)).body_ratio == 0.5
 
 
 # the nets
