@@ -1,6 +1,6 @@
 """Motion over time, from the differences of small frames: a strip to draw, the hard cuts, and what the audit needs.
 
-Owns one streamed pass over a clip at about 128 pixels' width.
+One streamed pass over a clip at about 128 pixels' width.
 """
 
 from __future__ import annotations

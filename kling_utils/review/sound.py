@@ -1,6 +1,6 @@
 """How loud a clip is over time, and how far one clip's sound lies from another's.
 
-Owns envelopes and their cross-correlation.
+The levels of a sound track (its envelope), and the correlation of two of them.
 """
 
 from __future__ import annotations

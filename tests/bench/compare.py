@@ -20,9 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from kling_utils.media import ffmpeg
 from kling_utils.media.probe import probe_video
+from kling_utils.review.board import Caption, Strip, bar_height, width_at
 from kling_utils.review.compare import compare
-from kling_utils.review.labels import Caption, strip
-from kling_utils.review.layout import bar_height, width_at
 from kling_utils.values import Size
 
 ROUNDS = 2
@@ -170,13 +169,11 @@ def main() -> int:
         names, out = folder / "names.png", folder / "out.mp4"
         height = min(1080, probe_video(one).size.height)
         width = width_at(height, probe_video(one).size)
-        strip(
-            Size(2 * width, bar_height(height)),
-            [
-                Caption("Reference", "Reference", 0, width),
-                Caption("Result", "Result", width, width),
-            ],
-        ).save(names)
+        captions = (
+            Caption("Reference", "Reference", 0, width),
+            Caption("Result", "Result", width, width),
+        )
+        Strip(0, Size(2 * width, bar_height(height)), captions).draw().save(names)
         ways: dict[str, tuple[int, Callable[[], object]]] = {
             "compare": (ROUNDS, lambda: compare(one, two, out)),
             "by hand": (ROUNDS, lambda: by_hand(one, two, out, names)),

@@ -17,8 +17,8 @@ from kling_utils.media.playable import plays, starts_at_once
 from kling_utils.media.probe import probe_video
 from kling_utils.preflight.fit import fit, plan_file
 from kling_utils.review import sound
+from kling_utils.review.board import GROUND
 from kling_utils.review.compare import compare, poster
-from kling_utils.review.labels import GROUND
 from kling_utils.values import Layout, Size
 
 STATIC = "color={c}:s={{s}}:r={{r}}:d={{d}}"
@@ -383,9 +383,9 @@ def test_sheet_shows_twelve_pairs_with_the_end_held(make, tmp_path: Path) -> Non
     reference = make("ramp", size="160x120", seconds=2.4, source=ramp, sound=None)
     result = make("half-ramp", size="160x120", seconds=1.2, source=ramp, sound=None)
     out = compare(reference, result, tmp_path / "a.png", layout="sheet")
-    from kling_utils.review import sheet
+    from kling_utils.review import graph
 
-    grid = sheet.cells(Size(160, 120), Size(160, 120))
+    grid = graph.cells(Size(160, 120), Size(160, 120))
     with Image.open(out) as picture:
         assert picture.size == grid.size
         grey = np.asarray(picture.convert("L"), int)
@@ -416,9 +416,9 @@ def test_sheet_shows_twelve_pairs_with_the_end_held(make, tmp_path: Path) -> Non
     ],
 )
 def test_sheet_is_a_page(sizes: tuple[Size, Size]) -> None:
-    from kling_utils.review import sheet
+    from kling_utils.review import graph
 
-    size = sheet.cells(*sizes).size
+    size = graph.cells(*sizes).size
     assert size.width <= 2100
     assert 0.8 < size.width / size.height < 2.6
 
