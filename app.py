@@ -14,8 +14,8 @@ from starlette.middleware import Middleware
 
 from kling_utils.errors import KlingError
 from kling_utils.media import bounds
-from kling_utils.media.signals import terminated_as_interrupted
-from kling_utils.media.temp_workdir import temp_workdir
+from kling_utils.media.files import temp_workdir
+from kling_utils.media.processes import terminated_as_interrupted
 from kling_utils.settings import load, unknown_variables
 from kling_utils.studio import entry, job_files, theme, visitor
 from kling_utils.studio.account import Account

@@ -46,7 +46,7 @@ from kling_utils.cli_words import (
     writable,
 )
 from kling_utils.errors import KlingError, MoneyState
-from kling_utils.media.signals import terminated_as_interrupted
+from kling_utils.media.processes import terminated_as_interrupted
 from kling_utils.preflight.quote import By, Spending, spending
 from kling_utils.show.progress import ProgressBar
 from kling_utils.values import (
@@ -593,7 +593,7 @@ def main() -> NoReturn:
 
 def _as_it_is(plan: Plan, source: Path, out: Path) -> None:
     """A copy of what is fine; a MOV becomes an MP4, its pictures as they are, where the name says so."""
-    from kling_utils.media.playable import make_playable
+    from kling_utils.media.encode import make_playable
 
     clip = plan.report.video if plan.report else None
     if clip is not None and clip.container == "mov" and out.suffix.lower() == ".mp4":

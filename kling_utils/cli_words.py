@@ -31,7 +31,7 @@ import typer
 
 from kling_utils import errors
 from kling_utils.errors import SPENT, KlingError, MoneyState
-from kling_utils.media.names import MOST_BYTES
+from kling_utils.media.files import MOST_BYTES
 from kling_utils.values import (
     CharacterOrientation,
     Finding,
@@ -338,12 +338,11 @@ def copy(
     """A file under another name, whole or not at all."""
     import shutil
 
-    from kling_utils.media.playable import beside
+    from kling_utils.media.files import atomic_write
 
     try:
-        with beside(dest) as part:
+        with atomic_write(dest) as part:
             shutil.copyfile(source, part)
-            os.replace(part, dest)
     except OSError as error:
         raise errors.SettingError(
             f"{dest} could not be written: {error.strerror}.", hint=hint, money=money

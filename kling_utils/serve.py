@@ -31,7 +31,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kling_utils.errors import Busy, KlingError, NoSuchJob, Refused
 from kling_utils.jobs.client import Client
-from kling_utils.media.signals import terminated_as_interrupted
+from kling_utils.media.processes import terminated_as_interrupted
 from kling_utils.values import Job, MotionRequest
 
 SUBMIT = "/v3/async/kling-v3.0-motion-control"

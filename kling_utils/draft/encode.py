@@ -14,7 +14,7 @@ from kling_utils.draft.errors import EngineError
 from kling_utils.errors import FfmpegFailed
 from kling_utils.media import ffmpeg
 from kling_utils.media.arrays import Frame
-from kling_utils.media.names import named
+from kling_utils.media.files import named
 from kling_utils.media.processes import Watchdog
 from kling_utils.values import Size
 

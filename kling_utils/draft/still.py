@@ -11,7 +11,7 @@ import numpy as np
 from kling_utils.draft.errors import NO_PERSON_IN_IMAGE, EngineError
 from kling_utils.errors import UnreadableMedia
 from kling_utils.media.arrays import Frame, u8
-from kling_utils.media.pictures import plain
+from kling_utils.media.images import plain
 from kling_utils.media.pose import Body, Face, FaceTracker, PoseTracker, head_hint, person
 
 LONGEST = 1600

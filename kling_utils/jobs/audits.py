@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from kling_utils.media.playable import beside
+from kling_utils.media.files import atomic_write
 from kling_utils.values import Finding, Job, Report
 
 LOG = logging.getLogger(__name__)
@@ -34,9 +34,8 @@ def audit_of(job: Job) -> Report | None:
         found = audit(
             job.video, Path(job.request.video), request=job.request, expected_seconds=job.duration
         )
-        with beside(kept) as part:
+        with atomic_write(kept) as part:
             part.write_bytes(_FINDINGS.dump_json(found.findings))
-            part.replace(kept)
     except Exception:  # whatever it is, the result is there
         LOG.warning("the result of job %s could not be audited", job.job_id, exc_info=True)
         return None

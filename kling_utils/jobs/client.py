@@ -54,11 +54,11 @@ from kling_utils.jobs.store import DraftLimitReached, DuplicateRequest, JobSecre
 from kling_utils.jobs.timing import Pace
 from kling_utils.jobs.watcher import Lane, Watcher
 from kling_utils.jobs.worker import Worker
-from kling_utils.media import bounds, playable
-from kling_utils.media.guard import Guard
-from kling_utils.media.names import cut
+from kling_utils.media import bounds, encode
+from kling_utils.media.bounds import Rate, visitor
+from kling_utils.media.fetch import Guard
+from kling_utils.media.files import cut
 from kling_utils.media.probe import probe_video
-from kling_utils.media.turns import Rate, visitor
 from kling_utils.preflight import words
 from kling_utils.preflight.check import check, check_image, check_text, check_video
 from kling_utils.preflight.fit import FitChoices, Fitted, Plan, fit, left_in_place, plan_fit
@@ -636,9 +636,9 @@ class Client:
         if made.exists():
             return made
         info = probe_video(original)
-        if playable.plays(info) and playable.starts_at_once(original):
+        if encode.plays(info) and encode.starts_at_once(original):
             return original
-        playable.make_playable(original, info, made)
+        encode.make_playable(original, info, made)
         return made
 
     def events(

@@ -24,8 +24,7 @@ from filelock import FileLock, Timeout
 from ulid import ULID
 
 from kling_utils.errors import SettingError
-from kling_utils.media import temp_workdir
-from kling_utils.media.opening import sha256
+from kling_utils.media.files import sha256, sweep
 
 LOG = logging.getLogger(__name__)
 DESCRIPTION = "job.json"
@@ -192,7 +191,7 @@ class Home:
         """
         for folder in self.all_fitted():
             with contextlib.suppress(OSError):
-                if temp_workdir.sweep(folder):  # a repair was killed there, before it made anything
+                if sweep(folder):  # a repair was killed there, before it made anything
                     folder.rmdir()
 
         for path in (self.root / "jobs").glob("*"):

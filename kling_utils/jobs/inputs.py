@@ -22,14 +22,11 @@ from urllib.parse import unquote, urlsplit
 from kling_utils.errors import AddressRefused, InvalidRequest, KlingError, UnreadableMedia
 from kling_utils.jobs.home import Home
 from kling_utils.media import bounds
-from kling_utils.media.guard import Guard
-from kling_utils.media.names import part_name
-from kling_utils.media.opening import sha256
+from kling_utils.media.bounds import visitor
+from kling_utils.media.fetch import Guard, direct, share_of
+from kling_utils.media.files import local_trouble, part_name, sha256
 from kling_utils.media.probe import probe_image, probe_video
-from kling_utils.media.shares import direct, share_of
 from kling_utils.media.sniff import HEAD_BYTES, sniff
-from kling_utils.media.temp_workdir import local_trouble
-from kling_utils.media.turns import visitor
 from kling_utils.values import ImageInfo, MotionRequest, VideoInfo, is_url, parameters
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kling_utils.errors import KlingError
 from kling_utils.jobs.store import JobSecrets, Store
-from kling_utils.media.guard import Guard
+from kling_utils.media.fetch import Guard
 from kling_utils.providers import publish
 from kling_utils.providers.publish import PublishTarget
 from kling_utils.values import Job, Published

@@ -17,8 +17,8 @@ from kling_utils.errors import (
     TaskNotFound,
     UnreadableMedia,
 )
-from kling_utils.media import ffmpeg, playable, whole
-from kling_utils.media.guard import Guard
+from kling_utils.media import encode, ffmpeg, probe
+from kling_utils.media.fetch import Guard
 from kling_utils.media.probe import probe_video
 from kling_utils.media.sniff import HEAD_BYTES, sniff
 from kling_utils.providers.base import TaskStatus
@@ -53,7 +53,7 @@ class ResultFile:
         guard: Guard,
         stopping: threading.Event,
         after: Callable[[str], None],
-        seconds: float = whole.SECONDS,
+        seconds: float = probe.SECONDS,
     ) -> None:
         self._asked, self._guard, self._stopping, self._after = asked, guard, stopping, after
         self._seconds = seconds
@@ -154,7 +154,7 @@ def _damage(received: Path, seconds: float) -> str:
     if kind.family == "video" and not kind.container:
         return ""
     try:
-        return whole.damage(received, probe_video(received), seconds=seconds)
+        return probe.damage(received, probe_video(received), seconds=seconds)
     except UnreadableMedia as error:
         if error.found == "slow":
             raise ffmpeg.TimedOut(error.message, hint=error.hint) from error
@@ -170,11 +170,11 @@ def _finish(received: Path, result: Path) -> Path:
         info = probe_video(received)
     except KlingError:
         return received.replace(result.with_suffix(".video"))
-    if playable.plays(info) and playable.starts_at_once(received):
+    if encode.plays(info) and encode.starts_at_once(received):
         return received.replace(result)
     ending = info.container if info.container in ("mp4", *_OTHER) else "video"
     try:
-        same = playable.make_playable(received, info, result)
+        same = encode.make_playable(received, info, result)
     except KlingError:
         return received.replace(result.with_suffix(f".{ending}"))
     if same:

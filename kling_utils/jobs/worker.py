@@ -32,7 +32,7 @@ from kling_utils.jobs.publishing import Publishing
 from kling_utils.jobs.result_file import ResultFile, TaskEnded
 from kling_utils.jobs.store import DuplicateRequest, Store
 from kling_utils.jobs.timing import Pace, next_wait
-from kling_utils.media.guard import Guard
+from kling_utils.media.fetch import Guard
 from kling_utils.providers.base import Provider, TaskStatus
 from kling_utils.providers.failures import task_failed
 from kling_utils.providers.http import PATIENCE, SUBMIT_PATIENCE, TRIES, full_jitter

@@ -1,1 +1,1 @@
-"""Files and addresses: what they are, measured; how they are decoded, encoded and fetched safely."""
+"""Files of pictures and clips: opening, measuring, writing and fetching them, with bounds."""

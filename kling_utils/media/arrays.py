@@ -1,4 +1,4 @@
-"""Names for the arrays that pictures and landmarks are made of, so that signatures say what they mean."""
+"""Types of the arrays that pictures and landmarks are made of."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Bools: TypeAlias = npt.NDArray[np.bool_]
 
 
 def u8(values: npt.NDArray[Any]) -> Frame:
-    """The array as bytes, without a copy when it already is: OpenCV's own types say only "some number"."""
+    """The array as bytes, without a copy if it is: OpenCV's types say only "some number"."""
     return np.asarray(values, np.uint8)
 
 
 def f32(values: npt.NDArray[Any]) -> Floats32:
-    """The array as single precision, without a copy when it already is."""
+    """The array as single precision, without a copy if it is."""
     return np.asarray(values, np.float32)

@@ -1,7 +1,7 @@
-"""The one door to the bundled ffmpeg.
+"""Every start of the bundled ffmpeg.
 
-Owns how ffmpeg is called: argument lists, never a shell; formats and protocols from a white list; a
-time-out; no stdin that waits.
+It gets argument lists, never a shell; formats and protocols from a white list; a time-out; and no
+stdin that waits.
 """
 
 from __future__ import annotations
@@ -22,17 +22,23 @@ from kling_utils.errors import FfmpegFailed, Interrupted
 from kling_utils.media import bounds
 from kling_utils.media.processes import Log, Watchdog, opened
 
-# A playlist named .mp4 would make ffmpeg open other files; a protocol list alone does not stop it, the format list does.
+try:
+    import resource
+except ImportError:  # Windows has no such limits
+    resource = None  # type: ignore[assignment]
+
+# A playlist named .mp4 would make ffmpeg open other files. A list of protocols alone does not stop
+# it, the list of formats does.
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif"
 MOST_PIXELS = 40_000_000
-"""Of a decoded picture: 8K has 33 million. A header of a few bytes can claim 4,000 million, which is 6 GB."""
+"""Of a decoded picture: 8K has 33 million. A few bytes can claim 4,000 million, which is 6 GB."""
 _GUARD = (
     *("-protocol_whitelist", "file,pipe", "-format_whitelist", FORMATS),
     *("-max_pixels:v", str(MOST_PIXELS)),
 )
 _QUIET = ("-hide_banner", "-nostdin", "-loglevel", "error")
 
-# What every video that we write has in common: plays in every browser, seeks fast, starts at once.
+# Every video that we write plays in every browser, seeks fast and starts at once.
 H264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-movflags", "+faststart", "-map_metadata", "-1")
 GOP_SECONDS = 1
 
@@ -40,15 +46,12 @@ MOST_BYTES = 64_000_000
 """Bytes of output that a run may keep in memory, unless its caller says another number."""
 _BLOCK, _LINE = 65536, 4096
 _ASKED = 0.5
-"""Seconds between two looks at a run that says nothing."""
-try:
-    import resource
-except ImportError:  # Windows has no such limits
-    resource = None  # type: ignore[assignment]
-
+"""Seconds between two calls of ``stop`` during a run that reports nothing."""
 _LOOK = 60.0
-"""Seconds of time-out up to which a run is a look at a file, which is over before anybody could end it."""
+"""Seconds of time-out up to which a run counts as a look at a file, which needs no reaper."""
 _INSTALL = "Install imageio-ffmpeg again, and unset IMAGEIO_FFMPEG_EXE."
+_SMALLER = "Try a shorter or smaller file."
+_DAMAGED = "The file may be damaged; export it again."
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENOEXEC)
 
 
@@ -58,7 +61,7 @@ class TimedOut(FfmpegFailed):
 
 @functools.cache
 def executable() -> str:
-    """Path of the ffmpeg binary that imageio-ffmpeg (and so moviepy) bundles. Raises ``FfmpegFailed`` where there is none."""
+    """Path of the binary that imageio-ffmpeg (and so moviepy) bundles. Raises ``FfmpegFailed``."""
     import imageio_ffmpeg
 
     try:
@@ -77,26 +80,22 @@ def _begun(
     stop: Callable[[], bool] | None = None,
     memory: int | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A started ffmpeg, as ``processes.opened``, in its turn. Raises ``FfmpegFailed`` when it is not there, or cannot be run.
+    """A started ffmpeg, as ``processes.opened``, in its turn. Raises ``FfmpegFailed``.
 
-    ``brief``: a look at a file, which has turns of its own. ``stop`` is asked while a turn is waited for.
+    ``brief``: a look at a file, which has turns of its own. ``stop`` is asked during the wait.
     """
+    turns = bounds.looks if brief else bounds.long_runs
     with contextlib.ExitStack() as stack:
-        stack.enter_context((bounds.looks if brief else bounds.long_runs).taken(stop=stop))
+        stack.enter_context(turns.taken(stop=stop))
+        command = [executable(), *args]
         try:
-            process = stack.enter_context(
-                opened([executable(), *args], brief=brief, stdin=stdin, stderr=stderr)
-            )
-        except (
-            OSError
-        ) as error:  # of the start alone: what goes wrong inside the block is the caller's
-            hint = (
-                _INSTALL
-                if error.errno in _NOT_THERE
-                else "Try again when this machine has less to do."
-            )
+            process = stack.enter_context(opened(command, brief=brief, stdin=stdin, stderr=stderr))
+        except OSError as error:  # of the start alone; errors in the block are the caller's
+            missing = error.errno in _NOT_THERE
+            why = error.strerror or type(error).__name__
             raise FfmpegFailed(
-                f"ffmpeg could not be started: {error.strerror or type(error).__name__}.", hint=hint
+                f"ffmpeg could not be started: {why}.",
+                hint=_INSTALL if missing else "Try again when this machine has less to do.",
             ) from error
         if memory is not None and resource is not None:
             with contextlib.suppress(OSError):  # it has ended already
@@ -114,7 +113,7 @@ def source(path: Path) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a run of ffmpeg left behind. Of a long ``log`` the beginning and the end."""
+    """Result of a run of ffmpeg. Of a long ``log`` the beginning and the end."""
 
     code: int
     stdout: bytes
@@ -136,12 +135,12 @@ def run(
     most: int = MOST_BYTES,
     memory: int | None = None,
 ) -> Finished:
-    """Run ffmpeg to its end. ``timeout`` in seconds.
+    """Run ffmpeg to its end, within ``timeout`` seconds.
 
-    Raises ``FfmpegFailed`` when there is no ffmpeg, on a time-out, on more than ``most`` bytes of output, and on a failure when ``check``.
-
-    ``meanwhile`` is called once, here, while ffmpeg works. ``sink`` gets the output block by block, and none is kept then; what it raises
-    ends the run. ``memory`` bounds the address space of ffmpeg, in bytes.
+    Raises ``FfmpegFailed`` when there is no ffmpeg, on a time-out, on more than ``most`` bytes of
+    output, and on a failure when ``check``. ``meanwhile`` is called once while ffmpeg works.
+    ``sink`` gets the output block by block, and none is kept; its exceptions end the run.
+    ``memory`` bounds the address space of ffmpeg, in bytes.
     """
     told = _QUIET if quiet else ("-hide_banner", "-nostdin")
     out = bytearray()
@@ -161,22 +160,14 @@ def run(
                     continue
                 out += block
                 if len(out) > most:
-                    raise FfmpegFailed(
-                        f"ffmpeg wrote more than the {most / 1e6:.0f} MB that are read.",
-                        hint="Try a shorter or smaller file.",
-                    )
+                    message = f"ffmpeg wrote more than the {most / 1e6:.0f} MB that are read."
+                    raise FfmpegFailed(message, hint=_SMALLER)
             process.wait()
     if watchdog.bit:
-        raise TimedOut(
-            f"ffmpeg did not finish within {timeout:.0f} s.",
-            hint="Try a shorter or smaller file.",
-        )
+        raise TimedOut(f"ffmpeg did not finish within {timeout:.0f} s.", hint=_SMALLER)
     done = Finished(process.returncode, bytes(out), log.text())
     if check and done.code:
-        raise FfmpegFailed(
-            f"ffmpeg failed: {last_line(done.stderr)}",
-            hint="The file may be damaged; export it again.",
-        )
+        raise FfmpegFailed(f"ffmpeg failed: {last_line(done.stderr)}", hint=_DAMAGED)
     return done
 
 
@@ -190,8 +181,9 @@ def run_to_end(
 ) -> None:
     """Run a long job, with progress from ffmpeg's own report.
 
-    ``seconds`` is the length of what is written; ``on_progress`` gets 0..1; ``stop`` is asked about twice a second and ends the run
-    with ``Interrupted``. ``patience`` seconds without progress, or any failure, raise ``FfmpegFailed``, also of a silent ffmpeg.
+    ``seconds`` is the length of what is written; ``on_progress`` gets 0..1; ``stop`` is asked about
+    twice a second and ends the run with ``Interrupted``. Raises ``FfmpegFailed`` on a failure and
+    after ``patience`` seconds without progress, also of a silent ffmpeg.
     """
     reports_too = ["-stats_period", "0.5", "-progress", "pipe:1", *args]
     with start(reports_too, stdin=False, stop=stop) as running:
@@ -213,9 +205,8 @@ def run_to_end(
             except queue.Empty:
                 raw = b"\n"
             if stop is not None and stop():
-                raise Interrupted(
-                    "Stopped.", hint="Nothing was kept of it; start it again when you like."
-                )
+                hint = "Nothing was kept of it; start it again when you like."
+                raise Interrupted("Stopped.", hint=hint)
             if not raw:
                 break
             key, _, value = raw.decode("ascii", "replace").strip().partition("=")
@@ -226,37 +217,31 @@ def run_to_end(
                     if on_progress is not None and seconds > 0:
                         on_progress(min(1.0, at / seconds))
             if time.monotonic() - moved > patience:
-                raise TimedOut(
-                    f"ffmpeg made no progress for {patience:.0f} s.",
-                    hint="Try a shorter or smaller file.",
-                )
+                raise TimedOut(f"ffmpeg made no progress for {patience:.0f} s.", hint=_SMALLER)
         running.finish()
     if on_progress is not None:
         on_progress(1.0)
 
 
 class Running:
-    """A started ffmpeg with its pipes. ``finish()`` waits for a clean end and raises ``FfmpegFailed`` otherwise."""
+    """A started ffmpeg with its pipes."""
 
     def __init__(self, process: subprocess.Popen[bytes], log: Log) -> None:
         self.process, self._log = process, log
         self.stdin, self.stdout = process.stdin, process.stdout
 
     def finish(self, timeout: float = 120.0) -> None:
+        """Wait for a clean end. Raises ``FfmpegFailed`` otherwise."""
         if self.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 self.stdin.close()
         try:
             code = self.process.wait(timeout)
         except subprocess.TimeoutExpired as error:
-            raise TimedOut(
-                f"ffmpeg did not finish within {timeout:.0f} s.",
-                hint="Try a shorter or smaller file.",
-            ) from error
+            message = f"ffmpeg did not finish within {timeout:.0f} s."
+            raise TimedOut(message, hint=_SMALLER) from error
         if code:
-            raise FfmpegFailed(
-                f"ffmpeg failed: {self.said()}", hint="The file may be damaged; export it again."
-            )
+            raise FfmpegFailed(f"ffmpeg failed: {self.said()}", hint=_DAMAGED)
 
     def said(self) -> str:
         """The last line of its error output."""
@@ -267,7 +252,7 @@ class Running:
 def start(
     args: Sequence[str], *, stdin: bool, stop: Callable[[], bool] | None = None
 ) -> Iterator[Running]:
-    """Start ffmpeg with pipes: stdout always, stdin when asked. Whatever happens inside, nothing is left running."""
+    """A started ffmpeg with a pipe for stdout, and one for ``stdin``; it ends with the block."""
     pipe = subprocess.PIPE if stdin else subprocess.DEVNULL
     begun = functools.partial(_begun, [*_QUIET, *args], stdin=pipe, stop=stop)
     with Log() as log, begun(stderr=log.writer) as process:
@@ -284,27 +269,16 @@ def raw_frames(
     pixel_format: str = "bgr24",
     patience: float = 60.0,
 ) -> Iterator[bytes]:
-    """Decoded frames of a clip, one ``bytes`` of ``frame_bytes`` each, streamed: memory does not grow with the length.
+    """Decoded frames of a clip, streamed, one ``bytes`` of ``frame_bytes`` each.
 
-    The first picture is at 0 s, whenever it is in the file. ``filters`` is a chain that ends in the wanted size and rate;
-    ``limit`` is in seconds. ffmpeg applies the rotation.
-    Raises ``TimedOut`` when no frame comes for ``patience`` seconds.
+    The first picture is at 0 s, whenever it is in the file. ``filters`` is a chain that ends in the
+    wanted size and rate; ``limit`` is in seconds. ffmpeg applies the rotation. Raises ``TimedOut``
+    when no frame comes for ``patience`` seconds.
     """
-    tail = [
-        "-t",
-        f"{limit:.3f}",
-        "-map",
-        "0:V:0",
-        "-vf",
-        f"setpts=PTS-STARTPTS,{filters}",
-        "-f",
-        "rawvideo",
-        "-pix_fmt",
-        pixel_format,
-        "pipe:1",
-    ]
+    tail = ["-t", f"{limit:.3f}", "-map", "0:V:0", "-vf", f"setpts=PTS-STARTPTS,{filters}"]
+    tail += ["-f", "rawvideo", "-pix_fmt", pixel_format, "pipe:1"]
     with (
-        # pictures of another size go through the same filters: to begin anew with them would begin at 0 s again
+        # pictures of another size use the same filters: new ones would begin at 0 s again
         start(["-reinit_filter", "0", *source(path), *tail], stdin=False) as running,
         Watchdog(running.process, patience) as watchdog,
     ):
@@ -313,17 +287,16 @@ def raw_frames(
             with watchdog.waiting():
                 frame = running.stdout.read(frame_bytes)
             if watchdog.bit:
-                raise TimedOut(
-                    f"ffmpeg gave no picture for {patience:.0f} s.",
-                    hint="Try a shorter or smaller file.",
-                )
+                raise TimedOut(f"ffmpeg gave no picture for {patience:.0f} s.", hint=_SMALLER)
             if len(frame) < frame_bytes:
                 return
             yield frame
 
 
 def last_line(text: str) -> str:
-    """The last line that says something, without the path of this machine in it."""
+    """The last line that is not empty, without the path of this machine in it."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     line = lines[-1] if lines else "no reason given"
-    return line.rsplit("file:", 1)[0] + line.rsplit(":", 1)[-1].strip() if "file:" in line else line
+    if "file:" not in line:
+        return line
+    return line.rsplit("file:", 1)[0] + line.rsplit(":", 1)[-1].strip()

@@ -142,7 +142,7 @@ def track(
 
 def track_image(path: Path) -> PoseTrack:
     """Look at a picture: a track of one moment. Raises ``UnreadableMedia``."""
-    from kling_utils.media.pictures import plain
+    from kling_utils.media.images import plain
 
     frame = np.ascontiguousarray(
         np.asarray(plain(path, "#f4f4f2", longest=1600), np.uint8)[:, :, ::-1]

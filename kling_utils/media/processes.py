@@ -1,18 +1,17 @@
-"""Processes that we start: none of them outlives this one, however it went, and all can be ended at once.
-
-Owns starting and ending.
-"""
+"""Child processes: none outlives this process, and all can be ended at once."""
 
 from __future__ import annotations
 
 import atexit
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from types import FrameType
 from typing import IO
 
 from kling_utils.errors import Interrupted
@@ -34,15 +33,15 @@ for pid in left:
 
 
 class _Reaper:
-    """A small process (8 MB, 10 ms) that ends what is still running when this one is gone, however it went.
+    """A small process (8 MB, 10 ms) that kills our children when this process is gone.
 
-    ffmpeg itself would go on to its end: neither a broken pipe for its progress nor a closed stdin stops it. The reaper is told what
-    starts and what has ended, and its pipe ends when this process does.
+    ffmpeg itself would go on to its end: neither a broken pipe for its progress nor a closed stdin
+    stops it. The reaper is told what starts and what has ended; its pipe ends with this process.
     """
 
     def __init__(self) -> None:
         self._owner, self._process = os.getpid(), None
-        # without it everything works, but for the one case that it is there for
+        # everything else works without it
         with contextlib.suppress(OSError):
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", _REAPER],
@@ -50,7 +49,8 @@ class _Reaper:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 bufsize=0,
-                start_new_session=True,  # Ctrl-C is for this process alone; on Windows it is the flag that says so
+                # Ctrl-C is for this process alone; on Windows the flag does that
+                start_new_session=True,
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
             atexit.register(self._close)
@@ -62,7 +62,7 @@ class _Reaper:
                 self._process.stdin.write(b"%d\n" % pid)
 
     def _close(self) -> None:
-        if self._process is not None and self._owner == os.getpid():  # a fork has no say in it
+        if self._process is not None and self._owner == os.getpid():  # not in a fork
             self.tell(0)
             self._process.__exit__(None, None, None)
 
@@ -82,17 +82,15 @@ def opened(
     stdout: int = subprocess.PIPE,
     stderr: int | IO[bytes],
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A started process, which is ended with the block, and with this process. Raises ``Interrupted`` after ``end_all``.
+    """A started process, which ends with the block, and with this process.
 
-    ``brief``: it is over before anybody could be killed, and needs no reaper.
+    ``brief``: it ends so soon that it needs no reaper. Raises ``Interrupted`` after ``end_all``.
     """
     reaper = None
     with _door:
         if _leaving.is_set():
-            raise Interrupted(
-                "This process is ending.",
-                hint="Nothing was kept of it; start it again when you like.",
-            )
+            hint = "Nothing was kept of it; start it again when you like."
+            raise Interrupted("This process is ending.", hint=hint)
         process = subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr)
         _running.add(process)
         if not brief:
@@ -102,7 +100,7 @@ def opened(
         yield process
     finally:
         if process.poll() is None:
-            process.kill()  # first, so that nobody waits in a pipe that is closed here
+            process.kill()  # first: another thread may be reading from a pipe that is closed here
         process.wait()
         for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe is not None:
@@ -114,7 +112,7 @@ def opened(
 
 
 class Log:
-    """What a process says, read while it runs, so that it never waits; of much the beginning and the end are kept."""
+    """The error output of a process, read while it runs; of much, the beginning and the end."""
 
     HEAD, TAIL = 256_000, 1_000_000
     """Bytes. A file with a million edits makes ffmpeg say 129 MB."""
@@ -133,11 +131,11 @@ class Log:
 
     @property
     def writer(self) -> int:
-        """What the process gets as its standard error."""
+        """The file descriptor for the standard error of the process."""
         return self._writer
 
     def handed_over(self) -> None:
-        """The process has it: its end is the end of the log."""
+        """The process has its copy of ``writer``: the log ends when it does."""
         if self._writer >= 0:
             os.close(self._writer)
             self._writer = -1
@@ -159,7 +157,7 @@ class Log:
 
 
 class Watchdog:
-    """Kills a process for which somebody has waited longer than ``patience`` seconds at a stretch; ``bit`` tells so."""
+    """Kills a process after a wait of more than ``patience`` seconds; then ``bit`` is True."""
 
     def __init__(self, process: subprocess.Popen[bytes], patience: float) -> None:
         self._process, self._patience = process, patience
@@ -195,9 +193,29 @@ class Watchdog:
 
 
 def end_all() -> None:
-    """End what runs, and let nothing start any more: for a process that is about to leave."""
+    """Kill all children and start no new ones: this process is about to end."""
     with _door:
         _leaving.set()
         for process in list(_running):
             process.kill()
             process.wait()
+
+
+@contextlib.contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """Inside, SIGTERM raises ``KeyboardInterrupt``, as Ctrl-C does, so that work is put away.
+
+    Only the main thread may listen to signals; in others nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

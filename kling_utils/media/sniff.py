@@ -1,16 +1,20 @@
-"""What a file is, told from its first bytes.
-
-Owns the signatures of pictures, clips, sound and text. A file's name is never trusted.
-"""
+"""What a file is, by its first bytes; its name is never trusted."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Literal
+from pathlib import Path
+from typing import Literal
 
+from kling_utils.errors import UnreadableMedia
+from kling_utils.media.files import sha256
+
+Field = Literal["image", "video"]
 Family = Literal["image", "heif", "video", "audio", "text", "other", "unknown"]
-HEAD_BYTES = 4096  # enough for every signature below; an EBML header names its kind within the first 64 bytes
+HEAD_BYTES = 4096
+"""Enough for every signature below; an EBML header names its kind within the first 64 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +24,8 @@ class Kind:
     family: Family
     phrase: str
     container: str = ""
-    """For clips: ``mp4``, ``mov``, ``3gp``, ``webm``, ``matroska``, ``avi``, and ``gif``, which may be a still picture;
-    empty for those that are not read here."""
+    """Of a clip: ``mp4``, ``mov``, ``3gp``, ``webm``, ``matroska``, ``avi``, or ``gif``, which may
+    be a still picture. Empty where it is not read here."""
 
 
 RAW = "a raw photo"
@@ -63,14 +67,16 @@ _STARTS: tuple[tuple[bytes, Family, str], ...] = (
 )
 _HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _AVIF = {b"avif", b"avis"}
-_QUICKTIME_BOXES = {
-    b"moov",
-    b"mdat",
-    b"wide",
-    b"free",
-    b"skip",
-    b"pnot",
-}  # how a QuickTime file without a brand begins
+_QUICKTIME_BOXES = {b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
+"""The first box of a QuickTime file without a brand."""
+
+
+_UNKNOWN = Kind("unknown", "of an unknown kind")
+_RIFF = {
+    b"WEBP": Kind("image", "a picture (WebP)"),
+    b"WAVE": Kind("audio", "sound only (WAV)"),
+    b"AVI ": Kind("video", "a clip (AVI)", "avi"),
+}
 
 
 def sniff(head: bytes) -> Kind:
@@ -85,17 +91,14 @@ def sniff(head: bytes) -> Kind:
     if head[4:8] == b"ftyp":
         return _branded(head)
     if head[:4] == b"RIFF":
-        return _riff(head[8:12])
+        return _RIFF.get(head[8:12], _UNKNOWN)
     if head[:4] == b"OggS":
         sound = b"theora" not in head
         return Kind("audio", "sound only (Ogg)") if sound else Kind("video", "an Ogg video")
     if head[:4] == b"\x1aE\xdf\xa3":
-        webm = b"webm" in head[:64]
-        return (
-            Kind("video", "a clip (WebM)", "webm")
-            if webm
-            else Kind("video", "a clip (Matroska)", "matroska")
-        )
+        if b"webm" in head[:64]:
+            return Kind("video", "a clip (WebM)", "webm")
+        return Kind("video", "a clip (Matroska)", "matroska")
     if head[4:8] in _QUICKTIME_BOXES:
         return Kind("video", "a clip (MOV)", "mov")
     if head[:2] == b"BM" and head[6:10] == b"\0\0\0\0":
@@ -109,7 +112,7 @@ def _branded(head: bytes) -> Kind:
     brand = head[8:12]
     length = min(max(int.from_bytes(head[:4]), 16), len(head))
     brands = {brand, *(head[i : i + 4] for i in range(16, length - 3, 4))}
-    # A picture of a phone names a picture brand first; a film names one of its own, though it may list "mif1" among the others.
+    # A phone's picture names a picture brand first. A film may list "mif1" among the others.
     if brand in _AVIF:
         return Kind("heif", "a picture (AVIF)")
     if brand in _HEIF:
@@ -125,27 +128,16 @@ def _branded(head: bytes) -> Kind:
     return Kind("video", "a clip (MP4)", "mp4")
 
 
-def _riff(form: bytes) -> Kind:
-    match form:
-        case b"WEBP":
-            return Kind("image", "a picture (WebP)")
-        case b"WAVE":
-            return Kind("audio", "sound only (WAV)")
-        case b"AVI ":
-            return Kind("video", "a clip (AVI)", "avi")
-    return Kind("unknown", "of an unknown kind")
-
-
 def _text(head: bytes) -> Kind:
     cut = head.rstrip(b"\xc0\xc1\xc2\xc3\xe2\xf0") if len(head) == HEAD_BYTES else head
     try:
         text = cut.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         if error.start < len(cut) - 4:  # not merely a letter that the cut went through
-            return Kind("unknown", "of an unknown kind")
+            return _UNKNOWN
         text = cut[: error.start].decode("utf-8-sig")
     if re.search(r"[\x00-\x08\x0e-\x1a]", text):
-        return Kind("unknown", "of an unknown kind")
+        return _UNKNOWN
     start = text.lstrip().lower()
     if start.startswith("#extm3u") or "<mpd" in start[:500]:
         return Kind("text", "a playlist that points at other files")
@@ -158,27 +150,55 @@ def _text(head: bytes) -> Kind:
     return Kind("text", "text")
 
 
-def is_animated_gif(file: BinaryIO) -> bool:
-    """Whether a GIF has more than one picture, by its blocks: nothing is unpacked."""
-    head = file.read(13)
-    if len(head) < 13:
-        return False
-    file.seek(_table(head[10]), 1)
-    pictures = 0
-    while (block := file.read(1)) in (b"!", b","):
-        if block == b"!":
-            file.seek(1, 1)
-        else:
-            pictures += 1
-            told = file.read(9)
-            if pictures > 1 or len(told) < 9:
-                return pictures > 1
-            file.seek(_table(told[8]) + 1, 1)
-        while size := int.from_bytes(file.read(1)):
-            file.seek(size, 1)
-    return False
+def boxes(path: Path) -> Iterator[tuple[bytes, int]]:
+    """Type and length of each box at the top of an MP4, as far as the lengths make sense."""
+    with path.open("rb") as file:
+        end, at = file.seek(0, 2), 0
+        while at + 8 <= end:
+            file.seek(at)
+            head = file.read(16)
+            length = int.from_bytes(head[:4])
+            if length == 1 and len(head) == 16:
+                length = int.from_bytes(head[8:])
+            yield head[4:8], length
+            if length < 8:  # 0: to the end of the file
+                return
+            at += length
 
 
-def _table(flags: int) -> int:
-    """Bytes of a table of colours."""
-    return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
+def begin(path: Path, field: Field) -> tuple[int, bytes]:
+    """Size in bytes and first bytes of a regular, non-empty file. Raises ``UnreadableMedia``."""
+    try:
+        if not path.is_file():
+            what = "not a regular file" if path.exists() else "not there"
+            what = "a folder" if path.is_dir() else what
+            raise unreadable(path, field, what, f"Choose the {field} again.", "missing")
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+            size = file.seek(0, 2)
+    except OSError as error:
+        raise closed(path, field, error) from error
+    if size == 0:
+        hint = "The copy or upload was interrupted; choose the file again."
+        raise unreadable(path, field, "empty (0 bytes)", hint, "empty")
+    return size, head
+
+
+def unreadable(path: Path, field: Field, what: str, hint: str, found: str) -> UnreadableMedia:
+    """The error "this file is ``what``"; ``found`` says the same as one word."""
+    message = f"{path.name} is {what}."
+    return UnreadableMedia(message, hint=hint, what=what, found=found, field=field)
+
+
+def closed(path: Path, field: Field, error: OSError) -> UnreadableMedia:
+    """The error for a file that the system does not let us read."""
+    what = f"not readable ({error.strerror})"
+    return unreadable(path, field, what, "Check its permissions and its disk.", "missing")
+
+
+def file_hash(path: Path, field: Field) -> str:
+    """``sha256`` of an input. Raises ``UnreadableMedia``."""
+    try:
+        return sha256(path)
+    except OSError as error:
+        raise closed(path, field, error) from error

@@ -22,10 +22,9 @@ from kling_utils.errors import (
     UnreadableMedia,
     Unrepairable,
 )
-from kling_utils.media.names import named
+from kling_utils.media.encode import thumbnails
+from kling_utils.media.files import local_trouble, named, temp_workdir
 from kling_utils.media.probe import probe_image, probe_video
-from kling_utils.media.temp_workdir import local_trouble, move, temp_workdir
-from kling_utils.media.thumbnails import thumbnails
 from kling_utils.preflight import fit_words
 from kling_utils.preflight.check import check_image, check_video
 from kling_utils.preflight.fit_image import make_image, plan_image
@@ -213,7 +212,7 @@ def _fit(
         _check(plan, [path for path, _ in made])
         _ask(stop)
         for path, final in made:
-            move(path, final)
+            os.replace(path, final)
     finals = [final for _, final in made]
     image = finals[0] if plan.image else None
     video = finals[-1] if plan.video else None

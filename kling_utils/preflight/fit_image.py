@@ -12,8 +12,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from kling_utils.media import bounds, pictures
-from kling_utils.media.picture_file import picture_cost
+from kling_utils.media import bounds, images
+from kling_utils.media.images import picture_cost
 from kling_utils.preflight import fit_words, words
 from kling_utils.preflight.limits import limit, show
 from kling_utils.preflight.plan import FitChoices, ImagePlan, Step, step
@@ -140,17 +140,17 @@ def make_image(
 
 
 def _made(plan: ImagePlan, work: Path, stop: Callable[[], None]) -> tuple[Path, tuple[Step, ...]]:
-    picture = pictures.plain(plan.info.path, plan.behind)
+    picture = images.plain(plan.info.path, plan.behind)
     stop()
     if plan.crop is not None:
         picture = picture.crop(plan.crop)
     if plan.padded is not None:
         inner = _inner(Size(*picture.size))
-        picture = pictures.pad(pictures.scale(picture, inner), plan.padded, plan.ground)
-    picture = pictures.scale(picture, plan.size)
+        picture = images.pad(images.scale(picture, inner), plan.padded, plan.ground)
+    picture = images.scale(picture, plan.size)
     path = work / "image"
     least = int(limit("image.side.kling").low or 0)
-    kind, shrunk = pictures.save(
+    kind, shrunk = images.save(
         picture, path, plan.kind, max_bytes=plan.max_bytes, fill=plan.fill, least=least, stop=stop
     )
     done = plan.steps
@@ -213,7 +213,7 @@ def _enlarged(size: Size, least: int) -> Size:
 
 def _around_person(info: ImageInfo, choices: FitChoices) -> Box | None:
     """The cut of the allowed aspect that has the person in its middle; None when nobody is found or would be cut."""
-    picture = pictures.plain(info.path, choices.behind)
+    picture = images.plain(info.path, choices.behind)
     found = _person(picture)
     if found is None:
         return None

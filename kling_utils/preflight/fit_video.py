@@ -14,8 +14,7 @@ from kling_utils.errors import FfmpegFailed, Interrupted, UnreadableMedia
 from kling_utils.media import encode, sized
 from kling_utils.media.encode import Clip, Progress, Recipe, Stop
 from kling_utils.media.ffmpeg import TimedOut
-from kling_utils.media.probe import probe_video
-from kling_utils.media.streams import Streams, look
+from kling_utils.media.probe import Streams, look, probe_video
 from kling_utils.preflight import fit_words, words
 from kling_utils.preflight.check import check_video
 from kling_utils.preflight.limits import (

@@ -11,7 +11,7 @@ from typing import Literal
 
 from kling_utils.errors import InvalidRequest
 from kling_utils.media.encode import Recipe
-from kling_utils.media.names import cut
+from kling_utils.media.files import cut
 from kling_utils.preflight import fit_words
 from kling_utils.values import (
     CharacterOrientation,

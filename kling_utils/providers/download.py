@@ -27,9 +27,8 @@ from kling_utils.errors import (
     LinkExpired,
     NoContact,
 )
-from kling_utils.media.addresses import bare
-from kling_utils.media.guard import FULL, Guard, chunks, length, unwritten
-from kling_utils.media.names import part_name
+from kling_utils.media.fetch import FULL, Guard, bare, chunks, length, unwritten
+from kling_utils.media.files import part_name
 from kling_utils.media.sniff import HEAD_BYTES, sniff
 from kling_utils.providers.http import PATIENCE, TRIES, full_jitter, retry_after
 

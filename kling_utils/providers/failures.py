@@ -24,7 +24,7 @@ from kling_utils.errors import (
     TaskFailed,
     TaskNotFound,
 )
-from kling_utils.media.addresses import without_queries
+from kling_utils.media.fetch import without_queries
 
 FIELDS = (
     "character_orientation",

@@ -35,8 +35,7 @@ from requests.auth import AuthBase
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
 from kling_utils.errors import Interrupted, KlingError, MoneyState, NoContact, SubmitUnconfirmed
-from kling_utils.media.addresses import bare, proxies_for
-from kling_utils.media.guard import AGENT, NETWORK_ERRORS
+from kling_utils.media.fetch import AGENT, NETWORK_ERRORS, bare, proxies_for
 from kling_utils.providers.failures import error_for
 
 TRIES = 5

@@ -18,9 +18,8 @@ from typing import Any, Literal, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from kling_utils.errors import AddressRefused, NoContact, NotPublished, UnreadableMedia
-from kling_utils.media.addresses import bare
-from kling_utils.media.guard import Guard, chunks, length, refuse_kind, refuse_status
-from kling_utils.media.opening import sha256
+from kling_utils.media.fetch import Guard, bare, chunks, length, refuse_kind, refuse_status
+from kling_utils.media.files import sha256
 from kling_utils.media.sniff import HEAD_BYTES, sniff
 from kling_utils.values import Published, is_url
 

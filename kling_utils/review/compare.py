@@ -17,10 +17,9 @@ from PIL import Image
 
 from kling_utils.errors import Interrupted, InvalidRequest
 from kling_utils.media import ffmpeg
-from kling_utils.media.pictures import plain
-from kling_utils.media.playable import beside
+from kling_utils.media.files import atomic_write, local_trouble
+from kling_utils.media.images import plain
 from kling_utils.media.probe import probe_video
-from kling_utils.media.temp_workdir import local_trouble
 from kling_utils.review import graph
 from kling_utils.review.board import DRAWN, GROUND, LARGEST, MOST_PIXELS, Role, board
 from kling_utils.review.graph import Clip, Graph
@@ -131,9 +130,8 @@ def compare(
         )
         with local_trouble(out):
             out.parent.mkdir(parents=True, exist_ok=True)
-            with beside(out) as part:
+            with atomic_write(out) as part:
                 _write(drawing, part, max_bytes, _forward(on_progress), stop)
-                os.replace(part, out)
     if on_progress is not None:
         on_progress(1.0)
     return out
@@ -158,9 +156,8 @@ def poster(video: Path, out: Path, *, at: float | None = None, height: int = 480
         one.info.frame_rate,
         one.info.duration,
     )
-    with beside(out) as part:
+    with atomic_write(out) as part:
         ffmpeg.run(_arguments(kind, film, START[kind], part, None), timeout=60)
-        os.replace(part, out)
     return out
 
 

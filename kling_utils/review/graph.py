@@ -18,7 +18,7 @@ from PIL import Image
 from kling_utils.errors import UnreadableMedia
 from kling_utils.media import ffmpeg
 from kling_utils.media.encode import for_screen
-from kling_utils.media.streams import colour
+from kling_utils.media.probe import colour
 from kling_utils.review.board import (
     GROUND,
     Board,

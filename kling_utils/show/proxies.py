@@ -15,10 +15,9 @@ from pathlib import Path
 from kling_utils.errors import FfmpegFailed, KlingError
 from kling_utils.media import ffmpeg
 from kling_utils.media.encode import Clip, Recipe
-from kling_utils.media.pictures import plain
-from kling_utils.media.probe import probe_video
+from kling_utils.media.images import plain
+from kling_utils.media.probe import look, probe_video
 from kling_utils.media.sized import Sized
-from kling_utils.media.streams import look
 from kling_utils.values import Size
 
 MAX_BYTES = 1_100_000

@@ -16,7 +16,6 @@ import base64
 import functools
 import hashlib
 import html
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from kling_utils.errors import Interrupted, InvalidRequest, KlingError
-from kling_utils.media.playable import beside, make_playable, plays
+from kling_utils.media.encode import make_playable, plays
+from kling_utils.media.files import atomic_write
 from kling_utils.media.probe import probe_image, probe_video
 from kling_utils.show import cards, proxies, words
 from kling_utils.show.progress import ProgressBar
@@ -304,10 +304,8 @@ def write_page(
             script=code,
         )
         out.parent.mkdir(parents=True, exist_ok=True)
-        with beside(out) as part:
-            with part.open("w", encoding="utf-8", newline="\n") as file:
-                file.writelines(page)
-            os.replace(part, out)
+        with atomic_write(out) as part, part.open("w", encoding="utf-8", newline="\n") as file:
+            file.writelines(page)
     if on_progress is not None:
         on_progress(1.0)
     return out

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from kling_utils.errors import AlreadyHave, InvalidRequest, KlingError
-from kling_utils.media.names import named
+from kling_utils.media.files import named
 from kling_utils.preflight.limits import limit
 from kling_utils.show import cards, words
 from kling_utils.studio import files, notices, snippets

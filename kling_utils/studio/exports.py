@@ -21,7 +21,7 @@ import gradio as gr
 
 from kling_utils.errors import Busy, Interrupted, KlingError
 from kling_utils.media import bounds
-from kling_utils.media.names import cut
+from kling_utils.media.files import cut
 from kling_utils.studio import job_files, lanes
 from kling_utils.studio.session import Session
 from kling_utils.studio.theme import static

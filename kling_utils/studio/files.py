@@ -23,10 +23,11 @@ from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder
 
 from kling_utils.errors import UnreadableMedia
-from kling_utils.media import bounds, ffmpeg, names, playable
-from kling_utils.media.opening import sha256
-from kling_utils.media.pictures import plain
-from kling_utils.media.turns import visitor
+from kling_utils.media import bounds, encode, ffmpeg
+from kling_utils.media.bounds import visitor
+from kling_utils.media.files import atomic_write, sha256
+from kling_utils.media.files import named as cut_name
+from kling_utils.media.images import plain
 from kling_utils.studio import uploads
 from kling_utils.values import ImageInfo, Job, VideoInfo
 
@@ -87,9 +88,8 @@ def shown(path: Path, kind: Literal["image", "video"]) -> str | None:
     try:
         out = made(path, "clip.mp4" if kind == "video" else "picture.png")
         if not out.exists():
-            with playable.beside(out) as part:
+            with atomic_write(out) as part:
                 shutil.copyfile(path, part)
-                os.replace(part, out)
         return str(out)
     except OSError:
         return None
@@ -100,9 +100,8 @@ def named(path: Path, name: str) -> Path | None:
     try:
         out = made(path, _plain(path, name))
         if not out.exists():
-            with playable.beside(out) as part:
+            with atomic_write(out) as part:
                 shutil.copyfile(path, part)
-                os.replace(part, out)
         if time.time() - out.stat().st_mtime > FRESH:
             os.utime(out)  # the cache is cleared by age; each touch makes it be measured again
         return out
@@ -117,7 +116,7 @@ def _plain(path: Path, name: str) -> str:
     ).strip(". ")
     plain, ending = plain or path.name, path.suffix
     stem = plain[: len(plain) - len(ending)] if plain.lower().endswith(ending.lower()) else plain
-    return names.named(stem, ending)
+    return cut_name(stem, ending)
 
 
 def copies(job: Job) -> list[Path]:
@@ -229,11 +228,11 @@ def picture(info: ImageInfo) -> Path | None:
 
 def clip(info: VideoInfo) -> Path:
     """The clip as every browser plays it: itself where that works, else a copy, made once. Raises ``FfmpegFailed``."""
-    if playable.plays(info):
+    if encode.plays(info):
         return info.path
     out = made(info.path, "preview.mp4")
     if not out.exists():
-        playable.make_playable(info.path, info, out, timeout=120)
+        encode.make_playable(info.path, info, out, timeout=120)
     return out
 
 
@@ -254,7 +253,7 @@ def recording(path: Path) -> Path:
             "-g",
             "30",
         ]
-        with playable.beside(out) as part:
+        with atomic_write(out) as part:
             args = [
                 *ffmpeg.source(path),
                 "-t",
@@ -271,7 +270,6 @@ def recording(path: Path) -> Path:
                 f"file:{part}",
             ]
             ffmpeg.run(args, timeout=120)
-            os.replace(part, out)
     return out
 
 
@@ -281,9 +279,8 @@ def _picture(path: Path, longest: int) -> Path | None:
         if not out.exists():
             drawn = plain(path, "#ffffff", longest=2 * longest)
             drawn.thumbnail((longest, longest))
-            with playable.beside(out) as part:
+            with atomic_write(out) as part:
                 drawn.save(part, "JPEG", quality=84)
-                os.replace(part, out)
         return out
     except (OSError, UnreadableMedia):  # gone, or nothing that is opened
         return None

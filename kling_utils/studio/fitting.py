@@ -18,7 +18,7 @@ import gradio as gr
 
 from kling_utils.errors import Busy, Interrupted, KlingError
 from kling_utils.media import bounds
-from kling_utils.media.thumbnails import thumbnails
+from kling_utils.media.encode import thumbnails
 from kling_utils.preflight.fit import FitChoices, Fitted, Plan, left_in_place, plan_fit
 from kling_utils.show import cards
 from kling_utils.studio import files, lanes

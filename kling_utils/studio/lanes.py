@@ -18,7 +18,7 @@ import gradio as gr
 
 from kling_utils.errors import Busy
 from kling_utils.media import bounds
-from kling_utils.media.turns import Lane, visitor
+from kling_utils.media.bounds import Lane, visitor
 from kling_utils.studio.session import Session
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from kling_utils.errors import KlingError, NotPublished
-from kling_utils.media.guard import Guard, chunks
-from kling_utils.media.playable import beside
+from kling_utils.media.fetch import Guard, chunks
+from kling_utils.media.files import atomic_write
 from kling_utils.values import Published
 
 LIFE = 24 * 3600.0
@@ -121,12 +121,11 @@ class MediaRoute:
             return {}
 
     def _write(self) -> None:
-        with beside(self._ledger) as part:
+        with atomic_write(self._ledger) as part:
             part.touch(mode=0o600)
             part.write_text(
                 json.dumps({t: (str(s.path), s.until) for t, s in self._shared.items()}), "utf-8"
             )
-            part.replace(self._ledger)
 
     async def _serve(self, request: Request) -> Response:
         token = request.path_params["token"]

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 
 from kling_utils.errors import KlingError
 from kling_utils.jobs import audits
-from kling_utils.media.playable import beside
+from kling_utils.media.files import atomic_write
 from kling_utils.show import stage
 from kling_utils.values import Job, Report
 
@@ -97,9 +97,8 @@ def motion_of(job: Job) -> stage.Motions | None:
         }
     except KlingError:
         return None
-    with beside(kept) as part:
+    with atomic_write(kept) as part:
         part.write_text(json.dumps(strips), "utf-8")
-        part.replace(kept)
     return strips
 
 

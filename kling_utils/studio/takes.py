@@ -9,7 +9,7 @@ import functools
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from kling_utils.media.opening import sha256
+from kling_utils.media.files import sha256
 from kling_utils.show import stage, words
 from kling_utils.studio import job_files
 from kling_utils.studio.result_analysis import ResultAnalysis

@@ -26,8 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from kling_utils.media import encode, ffmpeg
 from kling_utils.media.encode import Clip
-from kling_utils.media.probe import probe_video
-from kling_utils.media.streams import look
+from kling_utils.media.probe import look, probe_video
 from kling_utils.preflight.fit import plan_file
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from helpers import zoo
 
 from kling_utils.media import ffmpeg
-from kling_utils.media.picture_file import MAX_MEMORY
+from kling_utils.media.images import MAX_MEMORY
 from kling_utils.media.probe import probe_image, probe_video
 from kling_utils.preflight.fit import plan_file
 
@@ -34,7 +34,7 @@ X265 = ("libx265", "-pix_fmt", "yuv420p10le", "-preset", "ultrafast", "-x265-par
 
 PEAK = """
 import pathlib, sys
-from kling_utils.media.pictures import plain
+from kling_utils.media.images import plain
 from kling_utils.media.probe import probe_image
 def peak():
     lines = open("/proc/self/status").read().splitlines()

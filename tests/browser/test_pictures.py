@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from helpers import zoo
 
-from kling_utils.media.pictures import plain
+from kling_utils.media.images import plain
 from kling_utils.media.probe import probe_image
 
 pytestmark = pytest.mark.browser

@@ -10,7 +10,7 @@ import requests
 from pydantic import SecretStr
 
 from kling_utils.errors import InputRefused, KeyRefused, TaskFailed, TaskNotFound
-from kling_utils.media.guard import Guard
+from kling_utils.media.fetch import Guard
 from kling_utils.providers.download import download
 from kling_utils.providers.failures import task_failed
 from kling_utils.providers.http import Transport

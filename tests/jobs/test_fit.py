@@ -14,8 +14,8 @@ from helpers.scripted import ScriptedNovita
 from kling_utils import cli, errors
 from kling_utils.jobs.client import Client
 from kling_utils.media import bounds
+from kling_utils.media.bounds import visitor
 from kling_utils.media.probe import probe_image, probe_video
-from kling_utils.media.turns import visitor
 from kling_utils.preflight.fit import FitChoices
 from kling_utils.values import MotionRequest
 

@@ -33,7 +33,7 @@ from kling_utils import events as ev
 from kling_utils.jobs.client import ELSEWHERE, HERE, Client
 from kling_utils.jobs.inputs import fingerprint
 from kling_utils.jobs.timing import Pace
-from kling_utils.media import ffmpeg, playable
+from kling_utils.media import encode, ffmpeg
 from kling_utils.media.probe import probe_video
 from kling_utils.providers.publish import PublishTarget
 from kling_utils.values import MotionRequest, Published
@@ -272,10 +272,10 @@ def test_a_result_that_does_not_start_at_once_is_rewritten_for_the_browser(
     ffmpeg.run(
         [*ffmpeg.source(rendered), "-c", "copy", str(late)], timeout=30
     )  # the index comes last
-    assert not playable.starts_at_once(late)
+    assert not encode.starts_at_once(late)
     novita.state.video = late.read_bytes()
     result, _ = run(runner, request_)
-    assert playable.starts_at_once(result.video)
+    assert encode.starts_at_once(result.video)
     assert probe_video(result.video).codec == "h264"
 
 

@@ -16,8 +16,8 @@ from kling_utils.jobs.client import Client
 from kling_utils.jobs.home import Home, new_job_id
 from kling_utils.jobs.inputs import Inputs
 from kling_utils.media import bounds
-from kling_utils.media.guard import Guard
-from kling_utils.media.opening import sha256
+from kling_utils.media.fetch import Guard
+from kling_utils.media.files import sha256
 from kling_utils.values import Job, MotionRequest
 
 

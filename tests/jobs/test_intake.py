@@ -17,8 +17,8 @@ from kling_utils.errors import AddressRefused, Busy, NoContact
 from kling_utils.jobs.home import Home
 from kling_utils.jobs.inputs import Inputs, display_name
 from kling_utils.media import bounds
-from kling_utils.media.guard import Guard
-from kling_utils.media.turns import visitor
+from kling_utils.media.bounds import visitor
+from kling_utils.media.fetch import Guard
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from kling_utils.errors import NotPublished
 from kling_utils.jobs.home import Home, new_job_id
 from kling_utils.jobs.publishing import Publishing
 from kling_utils.jobs.store import JobSecrets, Store
-from kling_utils.media.guard import Guard
+from kling_utils.media.fetch import Guard
 from kling_utils.providers.publish import PublishTarget
 from kling_utils.values import Job, MotionRequest, Published, Report
 

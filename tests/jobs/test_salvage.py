@@ -17,7 +17,7 @@ from kling_utils.errors import SettingError
 from kling_utils.jobs import database
 from kling_utils.jobs.home import Home, begin_job, described, new_job_id, unmade
 from kling_utils.jobs.store import JobSecrets, Store
-from kling_utils.media.names import part_name
+from kling_utils.media.files import part_name
 from kling_utils.values import Job, MotionRequest, Report, State
 
 SIGNED = "https://example.org/dance.mp4?signature=secret"

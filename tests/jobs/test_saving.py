@@ -17,9 +17,8 @@ from kling_utils.errors import DownloadFailed, TaskFailed, UnreadableMedia
 from kling_utils.jobs.client import Client
 from kling_utils.jobs.result_file import ResultFile
 from kling_utils.media import ffmpeg
-from kling_utils.media.guard import Guard
-from kling_utils.media.probe import probe_video
-from kling_utils.media.whole import damage
+from kling_utils.media.fetch import Guard
+from kling_utils.media.probe import damage, probe_video
 from kling_utils.values import MotionRequest
 
 

@@ -19,8 +19,7 @@ from kling_utils.errors import NoSuchJob, SettingError
 from kling_utils.jobs import database
 from kling_utils.jobs.home import Home, new_job_id
 from kling_utils.jobs.store import DraftLimitReached, DuplicateRequest, JobSecrets, Store
-from kling_utils.media import temp_workdir
-from kling_utils.media.names import part_name
+from kling_utils.media.files import part_name, temp_workdir
 from kling_utils.values import HOME_OWNER, Job, MotionRequest, Provider, Report, Trouble
 
 CHECKED = ev.Checked(report=Report(()), quote=None)
@@ -259,7 +258,7 @@ def test_a_sweep_takes_old_results_and_orphans_but_no_unfinished_job(store: Stor
     for path in (fitted, half):
         path.write_bytes(b"clip")
     now = half.stat().st_mtime
-    with temp_workdir.temp_workdir(working, "clip.mp4") as bench:
+    with temp_workdir(working, "clip.mp4") as bench:
         store.sweep(ended_before=60.0, unused_since=now - 10, halves_since=now - 1)
         assert bench.exists(), "somebody works there, however long it takes"
     assert not killed.exists()

@@ -17,8 +17,8 @@ from PIL import Image
 
 from kling_utils.errors import Interrupted
 from kling_utils.media import bounds, ffmpeg
-from kling_utils.media.picture_file import MAX_MEMORY, open_picture, picture_cost
-from kling_utils.media.turns import visitor
+from kling_utils.media.bounds import visitor
+from kling_utils.media.images import MAX_MEMORY, open_picture, picture_cost
 
 OTHERS = 4
 

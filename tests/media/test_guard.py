@@ -17,8 +17,8 @@ from helpers.clocks import Clock
 from helpers.scripted import MP4, SIGNATURE, CutAfter, File, Reply, ScriptedNovita, Stall
 
 from kling_utils.errors import AddressRefused, KlingError, NoContact
-from kling_utils.media import addresses
-from kling_utils.media.guard import Guard, chunks
+from kling_utils.media import fetch
+from kling_utils.media.fetch import Guard, chunks
 
 LOCAL = frozenset({"127.0.0.1"})
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(500)
@@ -90,7 +90,7 @@ def fetched(guard: Guard, url: str, folder: Path, **given: Any) -> bytes:
     ],
 )
 def test_not_public(ip: str, tmp_path: Path) -> None:
-    assert not addresses.public(ip)
+    assert not fetch.public(ip)
     with pytest.raises(AddressRefused, match="not on the public internet"):
         fetched(Guard(resolve=Names(host=[ip])), "https://host/a.mp4", tmp_path)
 
@@ -107,7 +107,7 @@ def test_not_public(ip: str, tmp_path: Path) -> None:
     ],
 )
 def test_public(ip: str) -> None:
-    assert addresses.public(ip)
+    assert fetch.public(ip)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_pages_are_named_before_any_contact(url: str, name: str, tmp_path: Path)
     ],
 )
 def test_lookalikes_are_not_pages(url: str) -> None:
-    addresses.parse(url, addresses.Allowed(frozenset()))
+    fetch.parse(url, fetch.Allowed(frozenset()))
 
 
 def test_a_name_that_does_not_exist(tmp_path: Path) -> None:
@@ -225,9 +225,9 @@ def test_a_name_is_allowed_whatever_it_resolves_to(server: ScriptedNovita, tmp_p
 
 def test_an_ipv6_host_in_any_spelling() -> None:
     for entry in ("[::1]", "::1", "[::1]:8000"):
-        addresses.parse("http://[::1]:8000/a.mp4", addresses.Allowed(frozenset({entry})))
+        fetch.parse("http://[::1]:8000/a.mp4", fetch.Allowed(frozenset({entry})))
     with pytest.raises(AddressRefused):
-        addresses.parse("http://[::1]:8000/a.mp4", addresses.Allowed(frozenset({"[::1]:8001"})))
+        fetch.parse("http://[::1]:8000/a.mp4", fetch.Allowed(frozenset({"[::1]:8001"})))
 
 
 # -- pinning
@@ -361,10 +361,10 @@ def test_an_allowed_host_needs_no_proxy(server: ScriptedNovita, tls: Tls, tmp_pa
 )
 def test_who_is_spared_the_proxy(url: str, spared: bool) -> None:
     proxies = {"http": "http://p", "https": "http://p", "no": ".corp.example, other"}
-    assert addresses.proxies_for(url, proxies) == (
+    assert fetch.proxies_for(url, proxies) == (
         {} if spared else {"http": "http://p", "https": "http://p"}
     )
-    assert addresses.proxies_for(url, {**proxies, "no": "*"}) == {}
+    assert fetch.proxies_for(url, {**proxies, "no": "*"}) == {}
 
 
 # -- redirects
@@ -646,4 +646,4 @@ def test_open_streams_with_the_given_headers(server: ScriptedNovita) -> None:
     ],
 )
 def test_texts_lose_queries(text: str, shown: str) -> None:
-    assert addresses.without_queries(text) == shown
+    assert fetch.without_queries(text) == shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kling_utils.errors import SettingError
-from kling_utils.media.names import MOST_BYTES, cut, named, part_name
-from kling_utils.media.playable import beside
-from kling_utils.media.temp_workdir import temp_workdir
+from kling_utils.media.files import MOST_BYTES, atomic_write, cut, named, part_name, temp_workdir
 from kling_utils.preflight.fit import fit, plan_file
 from kling_utils.review.compare import compare
 
@@ -56,8 +55,8 @@ def test_any_name_that_a_file_can_have_is_worked_with(tmp_path: Path, name: str)
     for made in (part_name(original), part_name(original, letters=12)):
         made.touch(exist_ok=False)
         made.unlink()
-    with beside(original) as part:
-        part.touch()
+    with atomic_write(original) as part:
+        shutil.copyfile(original, part)
     with temp_workdir(tmp_path / "out", name) as folder:
         (folder / "x").touch()
     for number in (1, 2):

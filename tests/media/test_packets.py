@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_utils.media.packets import Table, Timing, TooManyPackets, Track
-from kling_utils.media.packets import timing as timing_of
+from kling_utils.media.ffmpeg_output import Table, Timing, TooManyPackets, Track
+from kling_utils.media.ffmpeg_output import timing as timing_of
 
 NO_TIME = -(2**63)
 

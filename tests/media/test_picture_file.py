@@ -15,9 +15,8 @@ from helpers import zoo
 from PIL import Image
 
 from kling_utils.errors import UnreadableMedia
-from kling_utils.media.picture_file import MAX_MEMORY, MAX_PIXELS, open_picture, picture_cost
+from kling_utils.media.images import MAX_MEMORY, MAX_PIXELS, open_picture, picture_cost, plain
 from kling_utils.media.picture_header import MOST_FRAMES
-from kling_utils.media.pictures import plain
 from kling_utils.media.probe import probe_image
 from kling_utils.values import Size
 
@@ -25,8 +24,8 @@ from kling_utils.values import Size
 MEASURE = """
 import resource, sys, pathlib
 from kling_utils.errors import UnreadableMedia
-from kling_utils.media.picture_file import open_picture
-from kling_utils.media.pictures import plain
+from kling_utils.media.images import open_picture
+from kling_utils.media.images import plain
 import pillow_heif
 def peak():
     lines = open("/proc/self/status").read().splitlines()

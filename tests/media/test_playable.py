@@ -10,7 +10,8 @@ import pytest
 from helpers import fit_zoo
 
 from kling_utils.media import ffmpeg
-from kling_utils.media.playable import beside, make_playable, plays, starts_at_once
+from kling_utils.media.encode import make_playable, plays, starts_at_once
+from kling_utils.media.files import atomic_write
 from kling_utils.media.probe import probe_video
 from kling_utils.preflight.fit import fit, plan_file
 
@@ -63,8 +64,8 @@ def test_what_a_killed_process_left_beside_a_file_goes_at_the_next_run(tmp_path:
         path.write_bytes(b"half")
     os.utime(old, (1.0, 1.0))
     os.utime(other, (1.0, 1.0))
-    with beside(tmp_path / "out.mp4"):
-        pass
+    with atomic_write(tmp_path / "out.mp4") as part:
+        part.touch()
     assert not old.exists()
     assert young.exists(), "somebody may be writing it"
     assert other.exists(), "it is another file's"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kling_utils.media.shares import direct, share_of
+from kling_utils.media.fetch import direct, share_of
 
 
 @pytest.mark.parametrize(

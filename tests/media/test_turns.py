@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from kling_utils.errors import Busy, Interrupted
-from kling_utils.media.turns import Lane, Rate, Slots, Ticket, Turns, visitor
+from kling_utils.media.bounds import Lane, Rate, Slots, Ticket, Turns, visitor
 
 
 class Row:

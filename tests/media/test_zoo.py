@@ -14,9 +14,8 @@ import pytest
 from helpers import zoo
 
 from kling_utils.media import ffmpeg
-from kling_utils.media.listing import UNDECODED
-from kling_utils.media.probe import probe_video
-from kling_utils.media.streams import look
+from kling_utils.media.ffmpeg_output import UNDECODED
+from kling_utils.media.probe import look, probe_video
 from kling_utils.values import Size
 
 FFMPEG = "n9.0.2-17-g2a571b6068-20260930"

@@ -479,7 +479,7 @@ def test_a_stop_leaves_nothing(tmp_path: Path, after: int) -> None:
 
 
 def test_a_workshop_in_use_is_not_swept(tmp_path: Path) -> None:
-    from kling_utils.media.temp_workdir import temp_workdir
+    from kling_utils.media.files import temp_workdir
 
     with temp_workdir(tmp_path, "a") as work:
         (work / "half").write_bytes(b"1")

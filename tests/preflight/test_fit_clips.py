@@ -13,8 +13,7 @@ from helpers.infos import by_code
 
 from kling_utils.errors import Refused, Unrepairable
 from kling_utils.media import ffmpeg
-from kling_utils.media.probe import probe_video
-from kling_utils.media.streams import look
+from kling_utils.media.probe import look, probe_video
 from kling_utils.preflight.check import check_video
 from kling_utils.preflight.fit import FitChoices, fit, fit_file, plan_file
 from kling_utils.preflight.plan import Fitted

@@ -14,7 +14,7 @@ from helpers.scripted import SIGNATURE, HangUp, Reply, Reset, ScriptedNovita, re
 from pydantic import SecretStr
 
 from kling_utils.errors import KlingError
-from kling_utils.media.guard import Guard
+from kling_utils.media.fetch import Guard
 from kling_utils.providers.download import download
 from kling_utils.providers.failures import task_failed
 from kling_utils.providers.http import Transport

@@ -24,7 +24,7 @@ from helpers.scripted import (
 )
 
 from kling_utils.errors import DownloadFailed, Interrupted, LinkExpired, NoContact
-from kling_utils.media.guard import Guard
+from kling_utils.media.fetch import Guard
 from kling_utils.providers.download import download
 
 LOCAL = frozenset({"127.0.0.1"})

@@ -9,7 +9,7 @@ import pytest
 from helpers.scripted import MP4, SIGNATURE, File, HangUp, Reply, ScriptedNovita
 
 from kling_utils.errors import NotPublished, UnreadableMedia
-from kling_utils.media.guard import Guard
+from kling_utils.media.fetch import Guard
 from kling_utils.providers.publish import (
     PublicUrl,
     PublishTarget,

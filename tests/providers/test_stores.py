@@ -20,7 +20,7 @@ import s3fs
 from moto.server import ThreadedMotoServer
 
 from kling_utils.errors import NotPublished
-from kling_utils.media.guard import Guard
+from kling_utils.media.fetch import Guard
 from kling_utils.providers.publish import LIFE, ObjectStore, PublicUrl, expires_at
 
 pytestmark = pytest.mark.filterwarnings(

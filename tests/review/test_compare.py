@@ -13,7 +13,7 @@ from PIL import Image
 
 from kling_utils.errors import Interrupted, InvalidRequest, UnreadableMedia
 from kling_utils.media.arrays import Frame
-from kling_utils.media.playable import plays, starts_at_once
+from kling_utils.media.encode import plays, starts_at_once
 from kling_utils.media.probe import probe_video
 from kling_utils.preflight.fit import fit, plan_file
 from kling_utils.review import sound

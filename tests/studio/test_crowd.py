@@ -16,8 +16,8 @@ from app import build, options
 from kling_utils.errors import Busy, Interrupted
 from kling_utils.jobs.client import Client
 from kling_utils.media import bounds
-from kling_utils.media.guard import Guard
-from kling_utils.media.turns import Lane, Turns, visitor
+from kling_utils.media.bounds import Lane, Turns, visitor
+from kling_utils.media.fetch import Guard
 from kling_utils.settings import load
 from kling_utils.studio import lanes
 from kling_utils.studio.fitting import PAD, USUAL, Fitting

@@ -13,7 +13,7 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 
 from kling_utils.media import bounds, ffmpeg, probe
-from kling_utils.media.turns import visitor
+from kling_utils.media.bounds import visitor
 from kling_utils.studio import files, samples, uploads
 from kling_utils.studio.inputs import ImageInput
 from kling_utils.studio.session import Session

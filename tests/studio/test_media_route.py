@@ -13,7 +13,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from kling_utils.errors import NotPublished
-from kling_utils.media.guard import Guard
+from kling_utils.media.fetch import Guard
 from kling_utils.providers.publish import PublicUrl
 from kling_utils.studio.media_route import MediaRoute
 
