@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 ModelName = Literal["kling-v3-0-std", "kling-v3-0-pro"]
 CharacterOrientation = Literal["image", "video"]
 Provider = Literal["novita", "local"]
-Severity = Literal["pass", "advice", "warning", "error"]
+Severity = Literal["pass", "unknown", "advice", "warning", "error"]
+"""``unknown``: it was looked at, and cannot be told; the finding says why."""
+Span = tuple[float, float]
+"""Start and end of a stretch of a clip, seconds."""
 State = Literal[
     "checked",
     "submitting",
@@ -255,6 +258,8 @@ class Finding:
     """What to do about it; empty for a pass."""
     source: str = ""
     """Who says so."""
+    spans: tuple[Span, ...] = ()
+    """Where in the clip."""
 
     def __repr__(self) -> str:
         return f"Finding({self.severity}, {self.code})"
@@ -273,7 +278,7 @@ def counted(number: int, what: str) -> str:
     return f"{number} {first}{'' if number == 1 else 's'}{' ' + rest if rest else ''}"
 
 
-_ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "advice": 2, "pass": 3}
+_ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "advice": 2, "unknown": 3, "pass": 4}
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -22,7 +22,11 @@ from kling_utils.media import ffmpeg
 from kling_utils.media.arrays import Bools, Floats, Floats32, Frame, u8
 from kling_utils.media.nets import Detection, Net, Roi, crop, detect
 from kling_utils.media.pose import (
+    ANKLES,
     ELBOWS,
+    HIPS,
+    KNEES,
+    SHOULDERS,
     WRISTS,
     Body,
     Face,
@@ -48,6 +52,8 @@ BODY, FACE = 0.5, 0.5
 """Least scores of the person detector and of the full-range face detector."""
 SMALL = 0.6
 """Least score of a person who is found in a part of the frame only, where the detector sees parts of a large one, too."""
+SPEED_RATE = 12.0
+"""Speed is measured over one interval of this rate: below ten a second, fast motion reads as slow."""
 CAMERA_RATE = 4.0
 """Looks a second at the background."""
 KEPT = 8
@@ -97,6 +103,8 @@ class PoseTrack:
     """(n, 33, 4): x, y, z and visibility 0..1; NaN where nobody was found."""
     faces: Floats
     """(n, 468, 3); NaN where no face was found."""
+    speed: Floats
+    """(n,): of the second fastest visible joint, torso lengths a second, over a twelfth of a second; NaN where unknown."""
     stills: tuple[Still, ...]
     cuts: tuple[float, ...]
     changes: tuple[tuple[float, float], ...]
@@ -213,6 +221,7 @@ def _study(
     looks, still_times, camera_times = (_Clock(rate, each) for each in (fps, STILLS, CAMERA_RATE))
     stills: list[Still] = []
     camera: list[tuple[float, float, float, float]] = []
+    close = -1
     for i, frame in enumerate(frames):
         scanner.add(frame)
         time = i / rate
@@ -222,6 +231,9 @@ def _study(
             eye.restart(boxes)
         if looks.due(i):
             eye.look(frame, time)
+            close = i + max(1, round(rate / SPEED_RATE))
+        elif i == close:
+            eye.measure_speed(frame, time)
         if not picture and camera_times.due(i):
             camera.append((time, *eye.camera(frame, time)))
         if new_still:
@@ -230,7 +242,7 @@ def _study(
                 on_still(stills[-1])
     scan = scanner.scan()
     found = shots(scan)
-    times, bodies, points = eye.followed([len(still.boxes) > 0 for still in stills])
+    times, bodies, points, speed = eye.followed([len(still.boxes) > 0 for still in stills])
     return PoseTrack(
         size,
         seconds or scan.seconds,
@@ -238,6 +250,7 @@ def _study(
         times,
         bodies,
         points,
+        speed,
         tuple(stills),
         found.cuts,
         found.changes,
@@ -253,14 +266,18 @@ def _look_closer(known: PoseTrack, frames: Iterable[Frame], rate: float, fps: fl
     looks = _Clock(rate, fps)
     stills = iter(known.stills)
     still = next(stills, None)
+    close = -1
     for i, frame in enumerate(frames):
         if still is not None and i / rate >= still.time - 1e-6:
             eye.restart(still.boxes)
             still = next(stills, None)
         if looks.due(i):
             eye.look(frame, i / rate)
-    times, bodies, faces = eye.followed([len(s.boxes) > 0 for s in known.stills])
-    return replace(known, fps=min(fps, rate), times=times, bodies=bodies, faces=faces)
+            close = i + max(1, round(rate / SPEED_RATE))
+        elif i == close:
+            eye.measure_speed(frame, i / rate)
+    times, bodies, faces, speed = eye.followed([len(s.boxes) > 0 for s in known.stills])
+    return replace(known, fps=min(fps, rate), times=times, bodies=bodies, faces=faces, speed=speed)
 
 
 class _Clock:
@@ -298,6 +315,9 @@ class _Person:
         return not beside_head or abs(x - self.head[0] - self.head[2] / 2) < 0.9 * self.head[2]
 
 
+_JOINTS = (*SHOULDERS, *ELBOWS, *WRISTS, *HIPS, *KNEES, *ANKLES)
+
+
 class _Eye:
     """The nets, and what one pass over a clip remembers. The nets are one set for each thread of the process."""
 
@@ -309,6 +329,7 @@ class _Eye:
         self._times: list[float] = []
         self._bodies: list[Body | None] = []
         self._faces: list[Face | None] = []
+        self._speeds: list[float] = []
         self.mask: Floats32 | None = None
         self._small: list[_Person] = []
         self._before: tuple[float, Frame, Frame] | None = None
@@ -366,17 +387,36 @@ class _Eye:
         """Find body and face of the person who is followed in the next frame."""
         body = self._body(frame, passes=self._passes)
         hint = head_hint(body) if body is not None else None
+        if self._times and time - self._times[-1] < 1.5 / SPEED_RATE:
+            self._set_speed(body, time)
         self._faces.append(self._face(frame, hint, passes=self._passes))
         self._bodies.append(body)
         self._times.append(time)
+        self._speeds.append(math.nan)
 
-    def followed(self, confirmed: list[bool]) -> tuple[Floats, Floats, Floats]:
-        """Times (n,), bodies (n, 33, 4) and faces (n, 468, 3) of all looks, NaN where nobody was found."""
+    def measure_speed(self, frame: Frame, time: float) -> None:
+        """Find the body once more soon after a look, only for its speed."""
+        self._set_speed(self._body(frame), time)
+
+    def _set_speed(self, body: Body | None, time: float) -> None:
+        before = self._bodies[-1]
+        if before is None or body is None:
+            return
+        a, b = before.points, body.points
+        torso = np.hypot(*(a[SHOULDERS, :2].mean(0) - a[HIPS, :2].mean(0)))
+        seen = [k for k in _JOINTS if min(a[k, 3], b[k, 3]) > 0.5]
+        if len(seen) >= 2 and torso > 1:
+            moved = np.sort(np.hypot(*(b[seen, :2] - a[seen, :2]).T))[-2]
+            self._speeds[-1] = float(moved / torso / max(time - self._times[-1], 1e-3))
+
+    def followed(self, confirmed: list[bool]) -> tuple[Floats, Floats, Floats, Floats]:
+        """Times (n,), bodies (n, 33, 4), faces (n, 468, 3) and speeds (n,) of all looks; NaN where nobody was found."""
         bodies, faces = believed(self._bodies, self._faces, confirmed)
         return (
             np.array(self._times, np.float64),
             np.array([_points(b, 33, 4) for b in bodies], np.float64).reshape(-1, 33, 4),
             np.array([_points(f, 468, 3) for f in faces], np.float64).reshape(-1, 468, 3),
+            np.where([b is not None for b in bodies], self._speeds, math.nan).astype(np.float64),
         )
 
     def restart(self, boxes: Floats) -> None:

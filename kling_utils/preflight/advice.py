@@ -1,0 +1,933 @@
+"""What the content of the picture and the clip will probably do, before anything is paid.
+
+Owns the rules about people, shots, light and motion, their thresholds, and the ranking of starts.
+Advice is never an error: the provider decides. What cannot be told is said with its reason.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from kling_utils.media.arrays import Bools, Floats
+from kling_utils.media.people import PoseTrack, Still
+from kling_utils.media.pose import ANKLES, EARS, ELBOWS, HIPS, KNEES, NOSE, SHOULDERS, WRISTS
+from kling_utils.media.shots import runs
+from kling_utils.values import CharacterOrientation, Finding, Severity, Shown, Span
+
+UPSTREAM = "Kling's guide and users' reports"
+MEASURED = "measured on example clips"
+
+
+class Threshold(NamedTuple):
+    value: float
+    unit: str
+    source: str
+
+
+THRESHOLDS: dict[str, Threshold] = {
+    # share of the moments that were looked at
+    "people": Threshold(0.25, "of the moments", MEASURED),
+    "nobody": Threshold(0.5, "of the moments", MEASURED),
+    "torso": Threshold(0.8, "of the moments", MEASURED),
+    "hidden": Threshold(0.4, "of the moments", MEASURED),
+    "back": Threshold(0.6, "of the moments", "one example clip"),
+    # of the frame
+    "area small": Threshold(0.04, "of the frame", "Kling's guide asks for more than 5 %"),
+    "area modest": Threshold(0.08, "of the frame", MEASURED),
+    # of the picture
+    "sharp": Threshold(1.5, "sharpness", MEASURED),
+    "light": Threshold(60.0, "of 255", MEASURED),
+    "noise": Threshold(5.0, "grey levels", MEASURED),
+    "first frame": Threshold(0.3, "of the clip's sharpness", MEASURED),
+    # of motion
+    "camera": Threshold(0.015, "of the width a second", MEASURED),
+    "zoom": Threshold(0.015, "a second", MEASURED),
+    "camera known": Threshold(0.3, "of the moments", MEASURED),
+    "fast": Threshold(4.6, "torso lengths a second", MEASURED),
+    "still": Threshold(0.15, "torso lengths a second", MEASURED),
+    "still face": Threshold(1.0, "grey levels", MEASURED),
+    # of a pair
+    "pose": Threshold(0.55, "likeness of the pose", MEASURED),
+    "child": Threshold(0.2, "difference of head to height", "assumed"),
+}
+
+LEAST = 3.0
+"""Seconds of a clip, at least."""
+IMAGE_SECONDS = 5.0
+"""Seconds of a result in image orientation."""
+STARTS = 10
+"""Starts that are ranked at most."""
+
+LEAST_EYES = 40.0
+"""Pixels between the outer corners of the eyes, below which an expression is not read. Measured: 77 works, 34 does not."""
+
+FRAMINGS = ("full body", "down to the knees", "half body", "head and shoulders", "face")
+_JOINTS = (ANKLES, KNEES, HIPS, SHOULDERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A moment of the clip to begin at."""
+
+    time: float
+    match: float
+    """Likeness of the picture's pose, facing and framing to the clip's at that moment, 0..1."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Advice(Shown):
+    """What was seen in picture and clip, and what to do about it."""
+
+    findings: tuple[Finding, ...]
+    seconds: float | None = None
+    """Length of the clip."""
+    clean: Span | None = None
+    """The longest take with one person, no cut, head and torso in the frame, and light; None for none of 3 s."""
+    starts: tuple[Start, ...] = ()
+    """The best first."""
+    image: PoseTrack | None = field(default=None, compare=False)
+    video: PoseTrack | None = field(default=None, compare=False)
+    done: bool = True
+    """False while the clip is still being looked at."""
+
+    def of(self, *fields: str) -> tuple[Finding, ...]:
+        """The findings of the named fields (``image``, ``video``, ``pair``), the worst first."""
+        order: list[Severity] = ["error", "warning", "advice", "unknown", "pass"]
+        return tuple(
+            sorted(
+                (f for f in self.findings if f.field in fields),
+                key=lambda f: order.index(f.severity),
+            )
+        )
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        return tuple(f for f in self.findings if f.severity == "warning")
+
+    def __bool__(self) -> bool:
+        """True when nothing of it is a warning."""
+        return not self.warnings
+
+    def __str__(self) -> str:
+        told = [f for f in self.of("image", "video", "pair") if f.severity != "pass"]
+        return "\n".join(map(str, told)) or "Nothing in the picture or the clip stands out."
+
+    def __repr__(self) -> str:
+        return f"Advice({len(self.warnings)} warnings, clean={self.clean})"
+
+
+def advise(
+    image: PoseTrack | None,
+    video: PoseTrack | None,
+    character_orientation: CharacterOrientation = "video",
+) -> Advice:
+    """Judge what was seen. Either may be missing; the pair is judged when both are there."""
+    findings: list[Finding] = []
+    clean: Span | None = None
+    starts: list[Start] = []
+    if image is not None:
+        findings += _picture(image)
+    if video is not None:
+        findings += _clip(video)
+        clean = clean_take(video)
+    if image is not None and video is not None:
+        starts = rank_starts(image, video, character_orientation)
+        findings += _pair(image, video, starts, character_orientation)
+    seconds = video.seconds if video is not None else None
+    return Advice(tuple(findings), seconds, clean, tuple(starts), image, video)
+
+
+def _finding(
+    code: str,
+    severity: Severity,
+    title: str,
+    measured: str,
+    fix: str = "",
+    *,
+    spans: Iterable[Span] = (),
+    source: str = MEASURED,
+) -> Finding:
+    where = code.partition(".")[0]
+    return Finding(code, where, severity, title, measured, "", fix, source, tuple(spans))
+
+
+def _over(name: str, value: float) -> bool:
+    return value > THRESHOLDS[name].value
+
+
+# -- what a track tells
+
+
+def framing(track: PoseTrack) -> int | None:
+    """How much of the person is in the frame: an index of ``FRAMINGS``; None without a person."""
+    if not track.seen.any():
+        return 4 if track.faced.any() else None
+    for i, joints in enumerate(_JOINTS):
+        if np.mean(np.asarray(visible(track, joints).all(1))[track.seen]) > 0.6:
+            return i
+    return 4
+
+
+def visible(track: PoseTrack, joints: tuple[int, ...]) -> Bools:
+    """(n, k): whether each joint is in the frame and not hidden."""
+    part = track.bodies[:, list(joints)]
+    return np.asarray(_inside(track, part) & (part[..., 3] > 0.5))
+
+
+def _inside(track: PoseTrack, points: Floats) -> Bools:
+    width, height = track.size
+    x, y = points[..., 0], points[..., 1]
+    return np.asarray((x >= 0) & (x < width) & (y >= 0) & (y < height))
+
+
+def _whole(track: PoseTrack) -> Bools:
+    """(n,): head and torso in the frame, as far down as the clip shows the person at all."""
+    wanted = visible(track, SHOULDERS).any(1) & _inside(track, track.bodies[:, NOSE])
+    kind = framing(track)
+    if kind is not None and kind <= 2:
+        wanted &= visible(track, HIPS).any(1)
+    return np.asarray(wanted if kind is not None and kind < 4 else track.seen | track.faced)
+
+
+def _spans(times: Floats, on: Bools, step: float, end: float) -> tuple[Span, ...]:
+    """Seconds of each run of True; a moment lasts until the next one."""
+    return tuple(
+        (round(float(times[a]), 2), round(min(end, float(times[b]) + step), 2)) for a, b in runs(on)
+    )
+
+
+def _still_spans(track: PoseTrack, on: Bools) -> tuple[Span, ...]:
+    times = np.array([s.time for s in track.stills])
+    step = float(times[1] - times[0]) if len(times) > 1 else track.seconds
+    return _spans(times, on, step, track.seconds)
+
+
+def _look_spans(track: PoseTrack, on: Bools) -> tuple[Span, ...]:
+    return _spans(track.times, on, 1 / track.fps, track.seconds)
+
+
+def _of_stills(track: PoseTrack, what: Callable[[Still], float]) -> Floats:
+    return np.array([what(s) for s in track.stills], np.float64)
+
+
+def _count(track: PoseTrack) -> Floats:
+    """(m,): people in each still. One still alone between two others that agree is not believed."""
+    count = _of_stills(track, lambda s: len(s.boxes))
+    for i in range(1, len(count) - 1):
+        if count[i - 1] == count[i + 1] != count[i]:
+            count[i] = count[i - 1]
+    return count
+
+
+def told_spans(spans: Iterable[Span], most: int = 3) -> str:
+    """``at 1.2 to 2.0 s and 4.5 to 5.0 s``."""
+    shown = list(spans)
+    if not shown:
+        return ""
+    words = [f"{a:.1f} to {b:.1f} s" if b - a > 0.05 else f"{a:.1f} s" for a, b in shown[:most]]
+    more = f" and {len(shown) - most} more" if len(shown) > most else ""
+    joined = ", ".join(words[:-1]) + " and " + words[-1] if len(words) > 1 else words[0]
+    return f"at {', '.join(words)}{more}" if more else f"at {joined}"
+
+
+# -- the picture
+
+
+def _picture(track: PoseTrack) -> Iterable[Finding]:
+    still = track.stills[0]
+    people = len(still.boxes)
+    if not people:
+        yield _finding(
+            "image.person",
+            "warning",
+            "Person in the picture",
+            "Nobody was found in the picture. Stylised figures are sometimes missed.",
+            "Choose a picture that shows one person or figure, upright and from the front.",
+            source=UPSTREAM,
+        )
+        return
+    yield _finding("image.person", "pass", "Person in the picture", "one person was found")
+    if people > 1:
+        alike = _alike(still)
+        yield _finding(
+            "image.people",
+            "warning",
+            "People in the picture",
+            f"{people} people of about the same size stand in the picture: it may be a collage."
+            if alike
+            else f"{people} people are in the picture.",
+            "Crop it to the one who should move.",
+            source=UPSTREAM,
+        )
+    kind = framing(track)
+    if kind is None:
+        return
+    yield from _torso(track, "image", "picture")
+    area = _area(still.area, "image", "The person", "Crop the picture closer to the person.")
+    if area is not None:
+        yield area
+    yield from _quality("image", [still], "the picture")
+    hidden = [
+        name for name, joint in zip(("left", "right"), WRISTS, strict=True) if _hidden(track, joint)
+    ]
+    if hidden and kind <= 2:
+        hands = "Both hands of the person are" if len(hidden) == 2 else f"The {hidden[0]} hand is"
+        yield _finding(
+            "image.hands",
+            "advice",
+            "Hands in the picture",
+            f"{hands} hidden or behind the body, so hands will be invented.",
+            "A picture that shows both hands gives better ones.",
+            source=UPSTREAM,
+        )
+    yield from _picture_view(track)
+
+
+def _alike(still: Still) -> bool:
+    heights = still.boxes[:, 3]
+    return bool(len(heights) > 1 and heights.min() > 0.75 * heights.max())
+
+
+def _hidden(track: PoseTrack, joint: int) -> bool:
+    """Whether a joint lies in the frame and is not seen, in most of the moments."""
+    points = track.bodies[track.seen, joint]
+    inside = _inside(track, points)
+    return bool(inside.any()) and float(np.mean(points[inside, 3] < 0.5)) > 0.5
+
+
+def _torso(track: PoseTrack, where: str, name: str) -> Iterable[Finding]:
+    """Whether head and upper body are in the frame at all."""
+    kind = framing(track)
+    told = f"Upper body in the {name}"
+    if kind is None:
+        return
+    if kind >= 3:
+        yield _finding(
+            f"{where}.torso",
+            "warning" if kind == 4 else "advice",
+            told,
+            f"The {name} shows only the face." if kind == 4 else f"The {name} ends above the hips.",
+            f"Choose a {name} that shows head and upper body, down to the hips at least.",
+            source=UPSTREAM,
+        )
+    elif len(track.times) == 1 and not _whole(track).all():
+        yield _finding(
+            f"{where}.torso",
+            "warning",
+            told,
+            "The head of the person is cut off or cannot be seen.",
+            f"Choose a {name} that shows head and upper body.",
+            source=UPSTREAM,
+        )
+    else:
+        yield _finding(f"{where}.torso", "pass", told, FRAMINGS[kind])
+
+
+def _picture_view(track: PoseTrack) -> Iterable[Finding]:
+    still = track.stills[0]
+    if still.faces or track.faced.any():
+        turned = facing(track)[0]
+        if math.isfinite(turned) and abs(turned) > 0.75:
+            yield _finding(
+                "image.view",
+                "advice",
+                "View of the person",
+                "The person is seen from the side, so half of face and body must be invented.",
+                "A picture from the front, or slightly turned, gives a steadier likeness.",
+                source=UPSTREAM,
+            )
+        return
+    wide = np.ptp(track.bodies[0, list(SHOULDERS), 0]) if track.seen.any() else 0.0
+    if wide > 40:
+        yield _finding(
+            "image.view",
+            "warning",
+            "View of the person",
+            "No face is seen: the person is seen from behind, or the face is covered.",
+            "Choose a picture that shows the face, uncovered and from the front.",
+            source=UPSTREAM,
+        )
+
+
+def _area(
+    area: float, where: str, who: str, fix: str, spans: Iterable[Span] = ()
+) -> Finding | None:
+    if area <= 0 or area >= THRESHOLDS["area modest"].value:
+        return None
+    small = area < THRESHOLDS["area small"].value
+    return _finding(
+        f"{where}.area",
+        "warning" if small else "advice",
+        "Size of the person",
+        f"{who} fills {100 * area:.0f} % of the frame.",
+        fix,
+        spans=spans,
+        source=UPSTREAM,
+    )
+
+
+def _quality(where: str, stills: list[Still], name: str) -> Iterable[Finding]:
+    """Sharpness, light and noise of the person, the median of the stills in which one was found."""
+    seen = [s for s in stills if len(s.boxes)]
+    if not seen:
+        return
+    sharp, light, noise = (
+        float(np.median([getattr(s, what) for s in seen]))
+        for what in ("sharpness", "light", "noise")
+    )
+    if sharp < THRESHOLDS["sharp"].value:
+        yield _finding(
+            f"{where}.sharp",
+            "advice",
+            "Sharpness",
+            f"The person in {name} is blurred.",
+            "Use a sharper one: blurred faces and hands come out blurred.",
+        )
+    if light < THRESHOLDS["light"].value:
+        yield _finding(
+            f"{where}.light",
+            "advice",
+            "Light",
+            f"The person in {name} is very dark.",
+            "Brighten it before it is sent.",
+        )
+    if _over("noise", noise):
+        yield _finding(
+            f"{where}.noise",
+            "advice",
+            "Noise",
+            f"{name[0].upper()}{name[1:]} is noisy or grainy.",
+            "Use a cleaner one, or remove the noise first.",
+        )
+
+
+# -- the clip
+
+
+def _clip(track: PoseTrack) -> Iterable[Finding]:
+    nobody = _of_stills(track, lambda s: len(s.boxes)) == 0
+    if not (track.seen.any() or track.faced.any()) or nobody.mean() > THRESHOLDS["nobody"].value:
+        yield _finding(
+            "video.person",
+            "warning",
+            "Person in the clip",
+            "Nobody was found in most of the clip."
+            if not nobody.all()
+            else "Nobody was found in the clip.",
+            "Choose a clip of one person whose head and upper body are seen.",
+            spans=_still_spans(track, nobody),
+            source=UPSTREAM,
+        )
+        yield from _shots(track)
+        return
+    yield _finding(
+        "video.person", "pass", "Person in the clip", FRAMINGS[framing(track) or 0], source=MEASURED
+    )
+    yield from _torso(track, "video", "clip")
+    yield from _people(track)
+    yield from _shots(track)
+    yield from _leaving(track)
+    yield from _camera(track)
+    yield from _first_picture(track)
+    yield from _back(track)
+    yield from _arms(track)
+    yield from _speed(track)
+    areas = [s.area for s in track.stills if len(s.boxes)]
+    small = _area(
+        float(np.median(areas)) if areas else 0.0,
+        "video",
+        "The person",
+        "Crop the clip closer to the person.",
+    )
+    if small is not None:
+        yield small
+    yield from _quality("video", list(track.stills), "the clip")
+
+
+def _people(track: PoseTrack) -> Iterable[Finding]:
+    count = _count(track)
+    several = count >= 2
+    if not several.any():
+        yield _finding("video.people", "pass", "People in the clip", "one person throughout")
+        return
+    spans = _still_spans(track, several)
+    throughout = several.mean() > 0.9
+    yield _finding(
+        "video.people",
+        "warning" if several.mean() > THRESHOLDS["people"].value else "advice",
+        "People in the clip",
+        f"{int(count.max())} people are in the clip"
+        + (", all the time." if throughout else f" {told_spans(spans)}."),
+        "Crop the clip to the one who should be followed, or use a part with one person: "
+        "the largest is followed.",
+        spans=spans,
+        source=UPSTREAM,
+    )
+
+
+def _shots(track: PoseTrack) -> Iterable[Finding]:
+    if track.cuts:
+        spans = [(t, t) for t in track.cuts]
+        yield _finding(
+            "video.cuts",
+            "warning",
+            "One shot",
+            f"The clip has {len(spans)} cut{'s' if len(spans) > 1 else ''} {told_spans(spans)}.",
+            "Use one shot: cut the clip before or after it.",
+            spans=spans,
+            source=UPSTREAM,
+        )
+    if track.changes:
+        yield _finding(
+            "video.changes",
+            "warning",
+            "Gradual change",
+            f"The picture changes gradually {told_spans(track.changes)}: a dissolve, a fade, or "
+            "someone who leaves.",
+            "Use a part without it.",
+            spans=track.changes,
+            source=UPSTREAM,
+        )
+    if track.flashes:
+        yield _finding(
+            "video.flashes",
+            "advice",
+            "Flash",
+            f"The picture flashes {told_spans(track.flashes)}.",
+            "Use a part without it, if there is one.",
+            spans=track.flashes,
+        )
+    if not (track.cuts or track.changes):
+        yield _finding("video.cuts", "pass", "One shot", "no cut was found")
+
+
+def _leaving(track: PoseTrack) -> Iterable[Finding]:
+    whole = _whole(track)
+    if whole.mean() >= THRESHOLDS["torso"].value:
+        return
+    spans = _look_spans(track, ~whole)
+    yield _finding(
+        "video.leaving",
+        "warning",
+        "Head and upper body",
+        f"Head or upper body of the person are not in the picture {told_spans(spans)}.",
+        "Use a part in which they are, or crop less.",
+        spans=spans,
+        source=UPSTREAM,
+    )
+
+
+def _camera(track: PoseTrack) -> Iterable[Finding]:
+    known = np.isfinite(track.camera[:, 1])
+    if len(known) < 3 or known.mean() < THRESHOLDS["camera known"].value:
+        yield _finding(
+            "video.camera",
+            "unknown",
+            "Camera",
+            "Whether the camera moves cannot be told: the background is too plain, or hidden.",
+            source=UPSTREAM,
+        )
+        return
+    shift = float(np.median(np.hypot(*track.camera[known, 1:3].T)))
+    zoom = float(np.median(track.camera[known, 3]))
+    moves, zooms = _over("camera", shift), _over("zoom", abs(zoom))
+    if not (moves or zooms):
+        yield _finding("video.camera", "pass", "Camera", "it stands still", source=UPSTREAM)
+        return
+    fast = np.zeros(len(known), np.bool_)
+    fast[known] = (np.hypot(*track.camera[known, 1:3].T) > THRESHOLDS["camera"].value) | (
+        abs(track.camera[known, 3]) > THRESHOLDS["zoom"].value
+    )
+    step = float(np.median(np.diff(track.camera[:, 0])))
+    yield _finding(
+        "video.camera",
+        "warning",
+        "Camera",
+        "The camera moves." if not zooms else f"The camera zooms {'in' if zoom > 0 else 'out'}.",
+        "A camera that stands still is followed best.",
+        spans=_spans(track.camera[:, 0] - step, fast, step, track.seconds),
+        source=UPSTREAM,
+    )
+
+
+def _first_picture(track: PoseTrack) -> Iterable[Finding]:
+    first, usual = track.stills[0], float(np.median([s.sharpness for s in track.stills]))
+    empty = len(first.boxes) == 0
+    if not empty and first.sharpness >= THRESHOLDS["first frame"].value * usual:
+        return
+    good = next(
+        (
+            s.time
+            for s in track.stills
+            if len(s.boxes) and s.sharpness >= THRESHOLDS["first frame"].value * usual
+        ),
+        None,
+    )
+    yield _finding(
+        "video.first",
+        "warning",
+        "First picture",
+        "Nobody is in the first picture of the clip."
+        if empty
+        else "The first picture of the clip is blurred.",
+        f"Begin at {good:.1f} s."
+        if good is not None
+        else "Begin where the person is clearly seen.",
+        spans=[(0.0, good if good is not None else 0.0)],
+        source=UPSTREAM,
+    )
+
+
+def _back(track: PoseTrack) -> Iterable[Finding]:
+    """No face although the person is large enough for one, and the shoulders are the wrong way round or too narrow."""
+    seen = track.seen
+    if not seen.any():
+        return
+    wide = np.ptp(track.bodies[:, list(SHOULDERS), 0], axis=1)
+    order = track.bodies[:, SHOULDERS[0], 0] < track.bodies[:, SHOULDERS[1], 0]
+    # a face that was looked for and not found is the better sign: the landmarks of a back are turned round
+    lost = np.array([_face_near(track, t) for t in track.times])
+    back = seen & ~lost & ((order & (wide > 12)) | (wide > 40))
+    share = float(np.mean(back[seen]))
+    if share < 0.15:
+        return
+    spans = tuple(s for s in _look_spans(track, back) if s[1] - s[0] > 0.6)
+    if not spans:
+        return
+    yield _finding(
+        "video.back",
+        "warning" if _over("back", share) else "advice",
+        "Facing the camera",
+        f"The person is turned away from the camera {told_spans(spans)}.",
+        "Use a part in which the face is seen.",
+        spans=spans,
+        source=UPSTREAM,
+    )
+
+
+def _face_near(track: PoseTrack, time: float) -> bool:
+    """Whether a face was found within half a second."""
+    near = abs(track.times - time) <= 0.5
+    return bool(track.faced[near].any()) or any(
+        s.faces > 0 for s in track.stills if abs(s.time - time) <= 0.5
+    )
+
+
+def _arms(track: PoseTrack) -> Iterable[Finding]:
+    if (framing(track) or 0) >= 3:
+        return  # arms end outside the frame
+    worst = 0.0
+    spans: tuple[Span, ...] = ()
+    for joint in (*WRISTS, *ELBOWS):
+        points = track.bodies[:, joint]
+        inside = track.seen & _inside(track, points)
+        hidden = inside & (points[:, 3] < 0.5)
+        share = float(hidden.sum() / max(1, track.seen.sum()))
+        if share > worst:
+            worst, spans = share, _look_spans(track, hidden)
+    if _over("hidden", worst):
+        yield _finding(
+            "video.arms",
+            "advice",
+            "Arms and hands",
+            f"An arm or a hand of the person is hidden {told_spans(spans)}.",
+            "Clips in which arms and hands are seen are followed better.",
+            spans=spans,
+            source=UPSTREAM,
+        )
+
+
+def _speed(track: PoseTrack) -> Iterable[Finding]:
+    speed = track.speed[np.isfinite(track.speed)]
+    if len(speed) >= 4 and _over("fast", float(np.percentile(speed, 90))):
+        fast = np.nan_to_num(track.speed) > THRESHOLDS["fast"].value
+        spans = _look_spans(track, fast)
+        yield _finding(
+            "video.fast",
+            "advice",
+            "Speed",
+            f"Some movements are very fast {told_spans(spans)}.",
+            "Slower movements are followed better; hands blur.",
+            spans=spans,
+            source=UPSTREAM,
+        )
+    quiet = len(speed) < 4 or float(np.percentile(speed, 90)) < THRESHOLDS["still"].value
+    energy = float(np.percentile(track.scan.energy, 90)) if len(track.scan.energy) else 0.0
+    if quiet and not _over("still face", energy):
+        yield _finding(
+            "video.still",
+            "warning",
+            "Motion",
+            "The person hardly moves in the clip.",
+            "Choose a clip with the motion that the result should have.",
+        )
+
+
+def clean_take(track: PoseTrack, least: float = LEAST) -> Span | None:
+    """The longest stretch, seconds, with one person, no cut, head and torso in the frame, and light.
+
+    Rounded inwards to a tenth of a second; None when it is shorter than ``least``.
+    """
+    step = 0.05
+    grid = np.arange(0.0, track.seconds, step)
+    good = np.ones(len(grid), np.bool_)
+    if len(track.times):
+        good &= _at(track.times, _filled(_whole(track)), grid)
+    if track.stills:
+        times = np.array([s.time for s in track.stills])
+        light = _of_stills(track, lambda s: s.light) >= THRESHOLDS["light"].value
+        good &= _at(times, (_count(track) == 1) & light, grid)
+    for a, b in (*track.changes, *track.flashes):
+        good &= ~((grid >= a) & (grid <= b))
+    for cut in track.cuts:
+        good[max(0, math.ceil(cut / step - 1e-6) - 1)] = False
+    spans = [(float(grid[a]), float(min(track.seconds, grid[b] + step))) for a, b in runs(good)]
+    best = max(spans, key=lambda s: s[1] - s[0], default=(0.0, 0.0))
+    start, end = math.ceil(best[0] * 10 - 1e-6) / 10, best[1]
+    end = track.seconds if end >= track.seconds - step else math.floor(end * 10 + 1e-6) / 10
+    return (round(start, 3), round(end, 3)) if end - start >= least - 1e-6 else None
+
+
+def _filled(on: Bools) -> Bools:
+    """Single gaps between two that are on, closed."""
+    out = on.copy()
+    out[1:-1] |= on[:-2] & on[2:]
+    return np.asarray(out)
+
+
+def _at(times: Floats, on: Bools, grid: Floats) -> Bools:
+    """The value of the nearest moment."""
+    edges = (times[1:] + times[:-1]) / 2
+    return np.asarray(on[np.searchsorted(edges, grid)])
+
+
+# -- the pair
+
+_BONES = (
+    (SHOULDERS[0], ELBOWS[0]),
+    (ELBOWS[0], WRISTS[0]),
+    (SHOULDERS[1], ELBOWS[1]),
+    (ELBOWS[1], WRISTS[1]),
+    (HIPS[0], KNEES[0]),
+    (KNEES[0], ANKLES[0]),
+    (HIPS[1], KNEES[1]),
+    (KNEES[1], ANKLES[1]),
+    (SHOULDERS[0], HIPS[0]),
+    (SHOULDERS[1], HIPS[1]),
+)
+
+
+def facing(track: PoseTrack) -> Floats:
+    """(n,): turn of the head, -1 (its left side) to 1; 0 is towards the camera. NaN where it is not seen."""
+    nose, left, right = (track.bodies[:, k, :2] for k in (NOSE, *EARS))
+    middle, half = (left + right) / 2, np.linalg.norm(left - right, axis=1) / 2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        turn = (nose[:, 0] - middle[:, 0]) / np.maximum(half, 1.0)
+        return np.asarray(np.clip(turn / 1.5, -1, 1))
+
+
+def likeness(image: PoseTrack, video: PoseTrack) -> Floats:
+    """(n,): how much the person in the picture stands as the person in the clip does at each look, 0..1.
+
+    Of bodies: mean of exp(-(angle / 40 degrees)^2) over the bones that both show, times what the turn of the head
+    leaves. Where fewer than four bones are seen, of faces: turn, tilt, mouth and eyes.
+    """
+    mine, theirs = _directions(image.bodies[:1]), _directions(video.bodies)
+    both = np.isfinite(mine[..., 0]) & np.isfinite(theirs[..., 0])
+    angle = np.degrees(np.arccos(np.clip((mine * theirs).sum(2), -1, 1)))
+    near = np.where(both, np.exp(-((np.nan_to_num(angle) / 40) ** 2)), 0.0).sum(1)
+    count = both.sum(1)
+    turn = np.abs(facing(video) - facing(image)[0])
+    turned = np.where(np.isfinite(turn), 1 - 0.5 * np.clip(turn, 0, 1), 1.0)
+    body = near / np.maximum(count, 1) * turned
+    return np.asarray(np.where(count >= 4, body, _face_likeness(image, video)))
+
+
+def _directions(bodies: Floats) -> Floats:
+    """(n, k, 2): unit direction of each bone; NaN where an end of it is not seen."""
+    a, b = (np.array([bone[i] for bone in _BONES]) for i in (0, 1))
+    along = bodies[:, b, :2] - bodies[:, a, :2]
+    seen = np.minimum(bodies[:, a, 3], bodies[:, b, 3]) > 0.5
+    unit = along / np.maximum(np.linalg.norm(along, axis=2, keepdims=True), 1e-6)
+    return np.where(seen[..., None], unit, np.nan)
+
+
+def _face_likeness(image: PoseTrack, video: PoseTrack) -> Floats:
+    if not image.faced.any():
+        return np.full(len(video.times), np.nan)
+    mine, theirs = _expression(image.faces[:1]), _expression(video.faces)
+    eyes = np.linalg.norm(video.faces[:, 33, :2] - video.faces[:, 263, :2], axis=1)
+    with np.errstate(invalid="ignore"):
+        alike = np.exp(-(((theirs - mine) / (0.3, 0.3, 0.2, 0.15)) ** 2).sum(1) / 2)
+        return np.asarray(np.where(eyes >= LEAST_EYES, alike, np.nan))
+
+
+def _expression(faces: Floats) -> Floats:
+    """(n, 4): turn, tilt, opening of the mouth and of the eyes, each in widths of the face or of the mouth."""
+    at = {k: faces[:, k, :2] for k in (1, 13, 14, 33, 61, 133, 145, 159, 234, 263, 291, 454)}
+    width = np.maximum(np.linalg.norm(at[234] - at[454], axis=1), 1e-6)
+    middle = (at[234] + at[454]) / 2
+    mouth = np.maximum(np.linalg.norm(at[61] - at[291], axis=1), 1e-6)
+    eye = np.maximum(np.linalg.norm(at[33] - at[133], axis=1), 1e-6)
+    tilt = np.arctan2(*(at[263] - at[33]).T[::-1])
+    return np.stack(
+        [
+            2 * (at[1] - middle)[:, 0] / width,
+            tilt,
+            np.linalg.norm(at[13] - at[14], axis=1) / mouth,
+            np.linalg.norm(at[159] - at[145], axis=1) / eye,
+        ],
+        1,
+    )
+
+
+def rank_starts(
+    image: PoseTrack, video: PoseTrack, character_orientation: CharacterOrientation = "video"
+) -> list[Start]:
+    """Moments of the clip to begin at, the best first, half a second apart at least.
+
+    A start leaves 3 s (5 s in image orientation, where the clip has them) and lies in the clean take, if there is one.
+    """
+    match = likeness(image, video)
+    wanted = LEAST if character_orientation == "video" else IMAGE_SECONDS
+    low, high = clean_take(video) or (0.0, video.seconds)
+    last = max(low, high - min(wanted, high - low))
+    starts = [
+        Start(round(float(t), 2), round(float(m), 3))
+        for t, m in zip(video.times, match, strict=True)
+        if math.isfinite(m) and low - 1e-6 <= t <= last + 1e-6
+    ]
+    best: list[Start] = []
+    for start in sorted(starts, key=lambda s: -s.match):
+        if all(abs(start.time - other.time) >= 0.5 for other in best):
+            best.append(start)
+        if len(best) == STARTS:
+            break
+    return best
+
+
+def _pair(
+    image: PoseTrack,
+    video: PoseTrack,
+    starts: list[Start],
+    character_orientation: CharacterOrientation,
+) -> Iterable[Finding]:
+    mine, theirs = framing(image), framing(video)
+    if mine is None or theirs is None:
+        return
+    if mine > theirs:
+        steps = mine - theirs
+        yield _finding(
+            "pair.framing",
+            "warning" if steps >= 2 else "advice",
+            "Framing of both",
+            f"The picture shows {FRAMINGS[mine]}, the clip {FRAMINGS[theirs]}: "
+            "what the picture does not show is invented.",
+            f"Use a picture that shows {FRAMINGS[theirs]}, or crop the clip to what the picture shows.",
+            source=UPSTREAM,
+        )
+    else:
+        yield _finding("pair.framing", "pass", "Framing of both", FRAMINGS[mine])
+    yield from _pose_at_start(image, video, starts, character_orientation)
+    yield from _proportions(image, video)
+
+
+def _pose_at_start(
+    image: PoseTrack,
+    video: PoseTrack,
+    starts: list[Start],
+    character_orientation: CharacterOrientation,
+) -> Iterable[Finding]:
+    match = likeness(image, video)
+    known = np.isfinite(match)
+    if not known.any() or not starts:
+        yield _finding(
+            "pair.start",
+            "unknown",
+            "Pose at the start",
+            "Whether the poses match cannot be told: too little of a body or a face is seen in both.",
+            source=UPSTREAM,
+        )
+        return
+    first = float(match[known][0])
+    best = starts[0]
+    poor = first < THRESHOLDS["pose"].value
+    better = best.match > first + 0.15 and best.time > 0.3
+    if not (poor or better):
+        yield _finding(
+            "pair.start",
+            "pass",
+            "Pose at the start",
+            f"alike ({100 * first:.0f} %)",
+            source=UPSTREAM,
+        )
+        return
+    until = (
+        f", and use {best.time:.1f} to {min(video.seconds, best.time + IMAGE_SECONDS):.1f} s"
+        if character_orientation == "image"
+        else ""
+    )
+    yield _finding(
+        "pair.start",
+        "warning" if poor and better else "advice",
+        "Pose at the start",
+        f"The clip begins in another pose or expression than the picture's "
+        f"({100 * first:.0f} % alike)"
+        + (
+            f"; at {best.time:.1f} s they match best ({100 * best.match:.0f} %)." if better else "."
+        ),
+        f"Start at {best.time:.1f} s{until}: the pose matches best there."
+        if better
+        else "A picture in the pose of the clip's start gives a steadier result.",
+        spans=[(best.time, best.time)] if better else (),
+        source=UPSTREAM,
+    )
+
+
+def _proportions(image: PoseTrack, video: PoseTrack) -> Iterable[Finding]:
+    """Head against height where both show a whole body: a child's is about 1 to 5, an adult's 1 to 7."""
+    mine, theirs = _head_share(image), _head_share(video)
+    if mine is None or theirs is None:
+        return
+    if abs(math.log(mine / theirs)) > math.log(1 + 2 * THRESHOLDS["child"].value):
+        larger = "larger" if mine > theirs else "smaller"
+        yield _finding(
+            "pair.proportions",
+            "advice",
+            "Proportions",
+            f"The head of the person in the picture is much {larger} for the body than that of the "
+            "person in the clip, such as a child's beside an adult's.",
+            "Limbs may be stretched: people of about the same build are followed best.",
+            source=UPSTREAM,
+        )
+
+
+def _upright_legs(bodies: Floats) -> Bools:
+    """(n,): whether both legs are stretched and longer than the torso: nobody who sits or bends."""
+    hip, knee, ankle = (bodies[:, list(k), :2] for k in (HIPS, KNEES, ANKLES))
+    thigh, shin, leg = (
+        np.linalg.norm(a - b, axis=2) for a, b in ((hip, knee), (knee, ankle), (hip, ankle))
+    )
+    torso = np.linalg.norm(bodies[:, list(SHOULDERS), :2].mean(1) - hip.mean(1), axis=1)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(
+            (leg > 0.93 * (thigh + shin)).all(1) & (leg > 1.1 * torso[:, None]).all(1)
+        )
+
+
+def _head_share(track: PoseTrack) -> float | None:
+    """Median width of the head at the ears over the length from shoulders to ankles."""
+    seen = visible(track, (*EARS, *SHOULDERS, *HIPS, *KNEES, *ANKLES)).all(1)
+    seen &= (np.abs(facing(track)) < 0.35) & _upright_legs(track.bodies)
+    if not seen.any():
+        return None
+    b = track.bodies[seen][..., :2]
+    head = np.linalg.norm(b[:, EARS[0]] - b[:, EARS[1]], axis=1)
+    shoulders, ankles = b[:, list(SHOULDERS)].mean(1), b[:, list(ANKLES)].mean(1)
+    length = np.linalg.norm(shoulders - ankles, axis=1)
+    return float(np.median(head / np.maximum(length, 1.0)))

@@ -1,0 +1,277 @@
+"""Advice about the content of picture and clip: made tracks for each rule, and a few real files."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from kling_utils.media import people
+from kling_utils.media.arrays import Floats
+from kling_utils.media.people import PoseTrack, Still
+from kling_utils.media.shots import Scan
+from kling_utils.preflight.advice import advise, clean_take, facing, framing, rank_starts
+from kling_utils.values import Finding, Size
+
+SIZE = Size(480, 854)
+
+
+def standing(arm: float = 0.0) -> Floats:
+    """A whole body (33, 4), seen from the front; ``arm``: angle of the person's left arm from hanging, radians."""
+    p = np.zeros((33, 4))
+    p[:, 3] = 1.0
+    p[:11, :2] = (240, 100)
+    p[0, :2] = (240, 110)
+    p[[7, 8], :2] = (262, 100), (218, 100)
+    p[[11, 12], :2] = (290, 200), (190, 200)
+    p[[14, 16, 18, 20, 22], :2] = (185, 290), (182, 380), (180, 400), (184, 400), (186, 395)
+    along = np.array([np.sin(arm), np.cos(arm)])
+    p[13, :2] = p[11, :2] + 90 * along
+    p[[15, 17, 19, 21], :2] = p[11, :2] + 180 * along
+    p[[23, 24], :2] = (270, 420), (210, 420)
+    p[[25, 26], :2] = (272, 570), (208, 570)
+    p[[27, 28], :2] = (272, 720), (208, 720)
+    p[29:, :2] = (240, 740)
+    return p
+
+
+def still(time: float, people: int = 1, **fields: object) -> Still:
+    boxes = np.array([[180 - 60 * i, 60, 120, 700 - 40 * i, 0.9] for i in range(people)])
+    made = Still(
+        time, b"", boxes.reshape(-1, 5), 1, 8.0, 200.0, 0.5, 0.2, np.full((2, 21, 3), np.nan)
+    )
+    return replace(made, **fields)  # type: ignore[arg-type]
+
+
+def scan(n: int, energy: float = 5.0) -> Scan:
+    return Scan(
+        24.0,
+        np.full((n - 1, 2), 3.0),
+        np.zeros(n),
+        np.zeros((n, 3)),
+        np.zeros((n, 96)),
+        np.zeros((n, 32, 32), np.uint8),
+        12.0,
+        np.full(n // 2, energy),
+    )
+
+
+def clip(seconds: float = 8.0, **fields: object) -> PoseTrack:
+    """A clip without fault: one person who swings an arm, before a camera that stands still."""
+    times = np.arange(0, seconds, 0.25)
+    camera = np.zeros((len(times), 4))
+    camera[:, 0] = times
+    made = PoseTrack(
+        SIZE,
+        seconds,
+        4.0,
+        times,
+        np.stack([standing(0.3 * t) for t in times]),
+        np.full((len(times), 468, 3), np.nan),
+        np.full(len(times), 1.0),
+        tuple(still(float(t)) for t in np.arange(0, seconds, 0.5)),
+        (),
+        (),
+        (),
+        camera,
+        scan(round(24 * seconds)),
+    )
+    return replace(made, **fields)  # type: ignore[arg-type]
+
+
+def picture(body: Floats | None = None, **fields: object) -> PoseTrack:
+    bodies = (standing() if body is None else body)[None]
+    one = clip(1.0)
+    return replace(
+        one,
+        times=np.zeros(1),
+        bodies=bodies,
+        faces=one.faces[:1],
+        speed=np.full(1, np.nan),
+        stills=(still(0.0, **fields),),  # type: ignore[arg-type]
+    )
+
+
+def told(track: PoseTrack | None, *, image: PoseTrack | None = None) -> dict[str, Finding]:
+    return {f.code: f for f in advise(image, track).findings if f.severity != "pass"}
+
+
+def test_a_clip_without_fault_gets_no_advice() -> None:
+    assert told(clip()) == {}
+    assert clean_take(clip()) == (0.0, 8.0)
+
+
+def test_a_second_person_is_told_with_the_time() -> None:
+    stills = tuple(still(t, 2 if 4 <= t < 7 else 1) for t in np.arange(0, 8, 0.5))
+    found = told(clip(stills=stills))["video.people"]
+    assert found.severity == "warning"
+    assert found.spans == ((4.0, 7.0),)
+    assert "4.0 to 7.0 s" in found.measured
+    assert clean_take(clip(stills=stills)) == (0.0, pytest.approx(3.7, abs=0.1))
+
+
+def test_one_still_with_a_false_second_person_is_not_believed() -> None:
+    stills = tuple(still(t, 2 if t == 3 else 1) for t in np.arange(0, 8, 0.5))
+    assert told(clip(stills=stills)) == {}
+
+
+def test_cuts_and_gradual_changes_are_told_and_end_the_clean_take() -> None:
+    track = clip(cuts=(2.0,), changes=((5.0, 6.0),))
+    found = told(track)
+    assert found["video.cuts"].spans == ((2.0, 2.0),)
+    assert found["video.changes"].spans == ((5.0, 6.0),)
+    assert clean_take(track) is None  # 2, 3 and 2 s: none of 3 s after rounding inwards
+    assert clean_take(replace(track, changes=())) == (2.0, 8.0)
+
+
+def test_a_person_who_leaves_is_told() -> None:
+    track = clip()
+    bodies = track.bodies.copy()
+    bodies[12:20] = np.nan
+    found = told(replace(track, bodies=bodies))["video.leaving"]
+    assert found.spans == ((3.0, 5.0),)
+
+
+def test_a_moving_camera_is_a_warning_and_a_plain_ground_cannot_be_told() -> None:
+    moving = clip()
+    camera = moving.camera.copy()
+    camera[:, 1] = 0.05
+    assert told(replace(moving, camera=camera))["video.camera"].severity == "warning"
+    camera[3:, 1:] = np.nan
+    found = told(replace(moving, camera=camera))["video.camera"]
+    assert found.severity == "unknown"
+    assert "too plain" in found.measured
+
+
+def test_a_camera_that_zooms_is_told_by_its_direction() -> None:
+    track = clip()
+    camera = track.camera.copy()
+    camera[:, 3] = -0.05
+    assert "zooms out" in told(replace(track, camera=camera))["video.camera"].measured
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"light": 30.0}, "video.light"),
+        ({"sharpness": 0.8}, "video.sharp"),
+        ({"noise": 11.0}, "video.noise"),
+        ({"area": 0.02}, "video.area"),
+    ],
+)
+def test_dark_blurred_noisy_and_small_people_are_told(fields: dict[str, float], code: str) -> None:
+    stills = tuple(still(t, **fields) for t in np.arange(0, 8, 0.5))
+    assert code in told(clip(stills=stills))
+
+
+def test_a_bad_first_picture_says_where_to_begin() -> None:
+    stills = tuple(still(t, 0 if t < 1 else 1) for t in np.arange(0, 8, 0.5))
+    assert "1.0 s" in told(clip(stills=stills))["video.first"].fix
+    blurred = tuple(still(t, sharpness=0.5 if t < 1 else 9.0) for t in np.arange(0, 8, 0.5))
+    assert "blurred" in told(clip(stills=blurred))["video.first"].measured
+
+
+def test_a_turned_back_is_told_with_spans() -> None:
+    track = clip()
+    bodies = track.bodies.copy()
+    bodies[:, [11, 12, 23, 24]] = bodies[:, [12, 11, 24, 23]]
+    stills = tuple(still(t, faces=0) for t in np.arange(0, 8, 0.5))
+    found = told(replace(track, bodies=bodies, stills=stills))["video.back"]
+    assert found.severity == "warning"
+    assert found.spans == ((0.0, 8.0),)
+
+
+def test_hidden_arms_speed_and_stillness_are_told() -> None:
+    track = clip()
+    bodies = track.bodies.copy()
+    bodies[:16, 15, 3] = 0.1
+    assert "video.arms" in told(replace(track, bodies=bodies))
+    assert "video.fast" in told(replace(track, speed=np.full(len(track.times), 7.0)))
+    still_one = replace(track, speed=np.full(len(track.times), 0.05), scan=scan(192, energy=0.3))
+    assert told(still_one)["video.still"].severity == "warning"
+
+
+def test_nobody_in_clip_or_picture_is_a_warning_and_never_an_error() -> None:
+    track = clip()
+    empty = replace(
+        track,
+        bodies=np.full_like(track.bodies, np.nan),
+        stills=tuple(still(t, 0, faces=0) for t in np.arange(0, 8, 0.5)),
+    )
+    found = told(empty)
+    assert found["video.person"].severity == "warning"
+    alone = picture(np.full((33, 4), np.nan), people=0, faces=0)
+    assert told(None, image=alone)["image.person"].severity == "warning"
+    assert advise(alone, empty).starts == ()
+
+
+def test_framing_tells_what_the_picture_must_invent() -> None:
+    half = standing()
+    half[25:, 3] = 0.1
+    assert framing(picture(half)) == 2
+    assert told(clip(), image=picture(half))["pair.framing"].severity == "warning"
+    assert "pair.framing" not in told(clip(), image=picture())
+    bust = half.copy()
+    bust[23:, 3] = 0.1
+    assert told(None, image=picture(bust))["image.torso"].severity == "advice"
+
+
+def test_the_best_start_is_where_the_pose_is_the_pictures() -> None:
+    wanted = standing(1.8)  # the clip gets there at 6 s
+    starts = rank_starts(picture(wanted), clip(10.0))
+    assert starts[0].time == pytest.approx(6.0, abs=0.3)
+    assert starts[0].match > 0.95
+    found = told(clip(10.0), image=picture(wanted))["pair.start"]
+    assert f"Start at {starts[0].time:.1f} s" in found.fix
+
+
+def test_a_start_leaves_the_seconds_that_the_orientation_needs() -> None:
+    wanted = picture(standing(3.0))  # best at the end
+    assert max(s.time for s in rank_starts(wanted, clip(10.0))) <= 7.0
+    assert max(s.time for s in rank_starts(wanted, clip(10.0), "image")) <= 5.0
+
+
+def test_facing_is_zero_from_the_front_and_signed_to_the_sides() -> None:
+    turned = standing()
+    turned[0, 0] += 25
+    assert facing(picture())[0] == 0
+    assert facing(picture(turned))[0] > 0.5
+
+
+def test_advice_pickles() -> None:
+    made = advise(picture(), clip())
+    again = pickle.loads(pickle.dumps(made))  # noqa: S301 - our own bytes
+    assert again.findings == made.findings
+    assert again.starts == made.starts
+
+
+def test_real_pictures(shared_media: Path) -> None:
+    def codes(name: str) -> set[str]:
+        return set(told(None, image=people.track_image(shared_media / "image" / name)))
+
+    assert codes("fullbody_woman.png") == set()
+    assert codes("drawing_woman.png") == set()
+    assert codes("wide_alpaca.jpg") == codes("no_person_camera.png") == {"image.person"}
+    assert codes("portrait_woman.png") == {"image.torso"}
+
+
+def test_real_clips(shared_media: Path) -> None:
+    def codes(name: str) -> set[str]:
+        return set(told(people.track(shared_media / "video" / name)))
+
+    assert codes("dance_fullbody_12s.mp4") == set()
+    assert codes("dance_woman_4s.mp4") == {"video.camera"}  # cannot be told: a plain ground
+    assert codes("sitting_woman_5s.mp4") == {"video.camera"}  # hand-held
+    assert {"video.people", "video.camera"} <= codes("crowd_50fps.avi")
+
+
+def test_a_second_person_in_the_picture_is_told(shared_media: Path, tmp_path: Path) -> None:
+    one = cv2.imread(str(shared_media / "image/standing_woman.jpg"))
+    assert one is not None
+    cv2.imwrite(str(tmp_path / "two.jpg"), np.hstack([one, one]))
+    found = told(None, image=people.track_image(tmp_path / "two.jpg"))["image.people"]
+    assert "collage" in found.measured
