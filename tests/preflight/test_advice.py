@@ -124,7 +124,8 @@ def test_cuts_and_gradual_changes_are_told_and_end_the_clean_take() -> None:
     found = told(track)
     assert found["video.cuts"].spans == ((2.0, 2.0),)
     assert found["video.changes"].spans == ((5.0, 6.0),)
-    assert clean_take(track) is None  # 2, 3 and 2 s: none of 3 s after rounding inwards
+    assert clean_take(track) == (2.0, 5.0)
+    assert clean_take(replace(track, changes=((4.9, 6.0),))) is None  # none of 3 s is left
     assert clean_take(replace(track, changes=())) == (2.0, 8.0)
 
 
