@@ -47,7 +47,7 @@ _TOGETHER = 0.01
 _LONGER = 0.2
 """Seconds by which copied sound may outlast the picture; more of it is cut off."""
 _EVERYWHERE = {"yuv420p", "yuvj420p"}
-_CLEAN = ("-map_metadata", "-1", "-map_chapters", "-1")
+CLEAN = ("-map_metadata", "-1", "-map_chapters", "-1")
 _SHORT = 60.0
 """Seconds of a clip that is decoded whole for thumbnails when it has few key pictures: about 2 s of
 work at 1080p."""
@@ -259,7 +259,7 @@ def copy(
     count = [] if whole else ["-frames:v", str(recipe.frames)]
     # also ends the sound; half a second more, because for packets it counts the decoding order
     length = ["-t", f"{recipe.seconds + 0.5:.6f}"]
-    tail = [*_CLEAN, "-movflags", "+faststart", *back, "-f", "mp4", f"file:{dest}"]
+    tail = [*CLEAN, "-movflags", "+faststart", *back, "-f", "mp4", f"file:{dest}"]
     args = [*seek, *ffmpeg.source(clip.info.path), *_maps(clip), "-c:v", "copy", *count, *heard]
     args += [*length, *tail]
     ffmpeg.run_to_end(args, seconds=recipe.seconds, on_progress=on_progress, stop=stop)
