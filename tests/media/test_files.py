@@ -1,4 +1,4 @@
-"""File names are cut by bytes, without half a character."""
+"""File names are cut by bytes, and a file has its final name only when it is whole."""
 
 from __future__ import annotations
 
@@ -81,3 +81,19 @@ def test_a_comparison_has_a_long_name(tmp_path: Path) -> None:
     assert compare(clip, clip, out) == out
     with pytest.raises(SettingError, match="could not be written"):
         compare(clip, clip, tmp_path / ("舞" * 90 + ".mp4"))
+
+
+def test_what_a_killed_process_left_beside_a_file_goes_at_the_next_run(tmp_path: Path) -> None:
+    old, young, other = (
+        tmp_path / name
+        for name in (".out.mp4.0123abcd.part", ".out.mp4.0123abce.part", ".x.mp4.0123abcd.part")
+    )
+    for path in (old, young, other):
+        path.write_bytes(b"half")
+    os.utime(old, (1.0, 1.0))
+    os.utime(other, (1.0, 1.0))
+    with atomic_write(tmp_path / "out.mp4") as part:
+        part.touch()
+    assert not old.exists()
+    assert young.exists(), "somebody may be writing it"
+    assert other.exists(), "it is another file's"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ from helpers import fit_zoo
 
 from kling_utils.media import ffmpeg
 from kling_utils.media.encode import make_playable, plays, starts_at_once
-from kling_utils.media.files import atomic_write
 from kling_utils.media.probe import probe_video
 from kling_utils.preflight.fit import fit, plan_file
 
@@ -53,19 +51,3 @@ def test_what_only_lies_in_another_container_is_not_encoded_again(tmp_path: Path
     shown = tmp_path / "shown.mp4"
     assert make_playable(clip, probe_video(clip), shown)
     assert plays(probe_video(shown))
-
-
-def test_what_a_killed_process_left_beside_a_file_goes_at_the_next_run(tmp_path: Path) -> None:
-    old, young, other = (
-        tmp_path / name
-        for name in (".out.mp4.0123abcd.part", ".out.mp4.0123abce.part", ".x.mp4.0123abcd.part")
-    )
-    for path in (old, young, other):
-        path.write_bytes(b"half")
-    os.utime(old, (1.0, 1.0))
-    os.utime(other, (1.0, 1.0))
-    with atomic_write(tmp_path / "out.mp4") as part:
-        part.touch()
-    assert not old.exists()
-    assert young.exists(), "somebody may be writing it"
-    assert other.exists(), "it is another file's"
