@@ -400,8 +400,8 @@ def fit_(
 ) -> None:
     """Make a picture or a clip legal: a new file, the least change, and what it costs in quality."""
     with ending(as_json, costs=False):
-        from kling_utils.preflight import fit_words
-        from kling_utils.preflight.fit import FitChoices, fit_file, plan_file
+        from kling_utils.preflight.plan import CANNOT, FitChoices, plan_file
+        from kling_utils.preflight.repair import fit_file
 
         source = Path(file)
         plan = plan_file(source, choices=FitChoices(**chosen))
@@ -431,7 +431,7 @@ def fit_(
         elif written is not None:
             with ProgressBar("repairing") as bar:
                 steps = fit_file(plan, written, on_progress=lambda share, _: bar(share)).done
-        for line in (*steps, *(f"{fit_words.CANNOT}: {each}" for each in plan.impossible)):
+        for line in (*steps, *(f"{CANNOT}: {each}" for each in plan.impossible)):
             say(f"- {line}", err=as_json)
         if as_json:
             listed = [{"code": s.code, "text": s.text, "cost": s.cost} for s in steps]

@@ -13,7 +13,7 @@ from kling_utils.values import ImageInfo, MotionRequest, Result, VideoInfo
 if TYPE_CHECKING:
     from kling_utils.jobs.client import Client
     from kling_utils.jobs.inputs import Given
-    from kling_utils.preflight.fit import Fitted
+    from kling_utils.preflight.repair import Fitted
 
 
 @functools.cache
@@ -33,7 +33,7 @@ def run(image: MotionRequest | Given, video: Given | None = None, **how: Any) ->
 
 def probe(path: str | Path) -> ImageInfo | VideoInfo:
     """What a picture or a clip is. Raises ``UnreadableMedia`` for a file that is neither."""
-    from kling_utils.preflight.fit import measure
+    from kling_utils.preflight.plan import measure
 
     return measure(Path(path))
 
@@ -43,8 +43,8 @@ def fit(path: str | Path, out: str | Path | None = None, **choices: Any) -> Fitt
 
     ``choices`` as ``FitChoices`` has them. Raises ``Unrepairable``, and ``InvalidRequest`` when nothing has to be done.
     """
-    from kling_utils.preflight.fit import fit_file, measure, plan_file
-    from kling_utils.preflight.plan import FitChoices
+    from kling_utils.preflight.plan import FitChoices, measure, plan_file
+    from kling_utils.preflight.repair import fit_file
 
     source = Path(path)
     info = measure(source)

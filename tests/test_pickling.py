@@ -18,9 +18,10 @@ import kling_utils
 from kling_utils import errors
 from kling_utils.errors import KlingError
 from kling_utils.jobs.client import Client
-from kling_utils.preflight.plan import FitChoices, Fitted, Plan
+from kling_utils.preflight.plan import FitChoices, Plan
 from kling_utils.preflight.preflight import Preflight
 from kling_utils.preflight.quote import RateCard, quote
+from kling_utils.preflight.repair import Fitted
 from kling_utils.settings import load
 from kling_utils.values import (
     Finding,

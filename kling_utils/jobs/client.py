@@ -59,12 +59,12 @@ from kling_utils.media.bounds import Rate, visitor
 from kling_utils.media.fetch import Guard
 from kling_utils.media.files import cut
 from kling_utils.media.probe import probe_video
-from kling_utils.preflight import words
 from kling_utils.preflight.check import check, check_image, check_text, check_video
-from kling_utils.preflight.fit import FitChoices, Fitted, Plan, fit, left_in_place, plan_fit
-from kling_utils.preflight.limits import limit
+from kling_utils.preflight.limits import SOURCES, limit
+from kling_utils.preflight.plan import FitChoices, Plan, left_in_place, plan_fit
 from kling_utils.preflight.preflight import Preflight
 from kling_utils.preflight.quote import RateCard, expected_seconds, quote
+from kling_utils.preflight.repair import Fitted, fit
 from kling_utils.providers.http import TRIES, Transport
 from kling_utils.providers.local import LocalProvider
 from kling_utils.providers.novita import Balance, NovitaAPI, NovitaProvider
@@ -360,7 +360,7 @@ class Client:
                 error.message,
                 "",
                 error.hint,
-                words.SOURCES[rule.source],
+                SOURCES[rule.source],
             ),
         )
 

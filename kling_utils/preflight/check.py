@@ -1,7 +1,4 @@
-"""Measured files against the table of limits: every finding at once, passes included.
-
-Owns which measured value belongs to which rule.
-"""
+"""Measured files against the table of limits: every finding at once, passes included."""
 
 from __future__ import annotations
 
@@ -12,14 +9,15 @@ from urllib.parse import urlsplit
 
 from kling_utils.errors import KlingError, UnreadableMedia
 from kling_utils.media.picture_header import MOST_FRAMES
-from kling_utils.preflight import words
 from kling_utils.preflight.limits import (
     DOLBY_ONLY,
     DURATION_TOLERANCE,
     HEADER_TOLERANCE,
     RESULT_SECONDS_IMAGE,
+    SOURCES,
     Limit,
     limit,
+    name,
     show,
 )
 from kling_utils.values import (
@@ -88,28 +86,24 @@ def check_text(request: MotionRequest) -> tuple[Finding, ...]:
 
 
 def _image_findings(image: ImageInfo, source: str | Path) -> Iterator[Finding]:
-    yield _choice("image.format", image.format)
+    yield _one_of("image.format", image.format)
     yield _range("image.bytes", image.size_bytes)
     yield from _sides("image", image.size)
     yield _range("image.aspect", image.size.aspect)
-    yield _choice(
-        "image.frames",
-        "still"
-        if image.frames == 1
-        else words.animated(image.frames, more=image.frames >= MOST_FRAMES),
-    )
-    yield _choice("image.mode", image.mode)
-    yield _choice("image.profile", image.profile or "sRGB")
-    yield _choice("image.tags", "broken" if image.broken_tags else "whole")
-    yield _choice("image.turned", "turned" if image.turned else "upright")
+    count = f"{image.frames} frames" + (" or more" if image.frames >= MOST_FRAMES else "")
+    yield _fact("image.frames", f"animated, {count}" if image.frames != 1 else "")
+    yield _one_of("image.mode", image.mode)
+    yield _one_of("image.profile", image.profile or "sRGB")
+    yield _fact("image.tags", "broken" if image.broken_tags else "")
+    yield _fact("image.turned", "turned or mirrored by a tag" if image.turned else "")
     yield from _ending("image.name", source, image.format)
 
 
 def _video_findings(
     video: VideoInfo, character_orientation: CharacterOrientation, source: str | Path
 ) -> Iterator[Finding]:
-    yield _choice("video.container", video.container)
-    yield _choice("video.protected", "encrypted" if video.protected else "not encrypted")
+    yield _one_of("video.container", video.container)
+    yield _fact("video.protected", "encrypted" if video.protected else "")
     if not video.protected:
         yield _decodes(video)
     yield _range("video.bytes", video.size_bytes)
@@ -118,67 +112,55 @@ def _video_findings(
     yield length
     if character_orientation == "image" and length.severity != "error":
         yield _range("video.duration.image", video.duration)
-    yield _choice("video.codec", video.codec, grace=("hevc",))
-    yield _choice("video.pixels", video.pixel_format)
-    yield _choice("video.scan", "interlaced" if video.interlaced else "progressive")
-    upright = (
-        Size(video.size.height, video.size.width) if video.rotation in (90, 270) else video.size
-    )
-    visible = video.visible or video.coded
-    yield _choice(
-        "video.pixel_aspect",
-        "square" if _alike(upright, visible) else words.stretched(str(visible), str(upright)),
-    )
-    yield _choice(
-        "video.crop",
-        "whole pictures"
-        if visible == video.coded
-        else words.cropped(str(video.coded), str(visible)),
-    )
-    yield _choice(
-        "video.one_size",
-        words.sizes(str(video.size), tuple(map(str, video.other_sizes)))
-        if video.other_sizes
-        else "one size",
-    )
-    yield _choice(
-        "video.sides_even",
-        "even" if video.coded.width % 2 == video.coded.height % 2 == 0 else str(video.coded),
-    )
+    yield _one_of("video.codec", video.codec, grace=("hevc",))
+    yield _one_of("video.pixels", video.pixel_format)
+    yield _fact("video.scan", "interlaced" if video.interlaced else "")
+    coded, visible, upright = video.coded, video.visible or video.coded, video.size
+    if video.rotation in (90, 270):
+        upright = Size(upright.height, upright.width)
+    stretched = f"{visible} pixels, shown as {upright}"
+    yield _fact("video.pixel_aspect", "" if _alike(upright, visible) else stretched)
+    yield _fact("video.crop", f"{visible} px of {coded} px" if visible != coded else "")
+    sizes = ", then ".join(map(str, (video.size, *video.other_sizes)))
+    yield _fact("video.one_size", f"{sizes} px" if video.other_sizes else "")
+    yield _fact("video.sides_even", str(coded) if coded.width % 2 or coded.height % 2 else "")
     yield _range("video.frame_rate", video.frame_rate)
-    yield _choice("video.rate", "variable" if video.variable_rate else "constant")
+    yield _fact("video.rate", "varying" if video.variable_rate else "")
     yield _header(video)
-    yield _choice(
-        "video.sound", "cannot be decoded" if video.unknown_sound else "readable, or none"
-    )
-    yield _choice(
-        "video.dolby",
-        f"Dolby Vision profile {video.dolby_profile}"
-        if video.dolby_profile == DOLBY_ONLY
-        else "standard colours",
-    )
+    yield _fact("video.sound", "cannot be decoded" if video.unknown_sound else "")
+    dolby = f"Dolby Vision profile {DOLBY_ONLY}" if video.dolby_profile == DOLBY_ONLY else ""
+    yield _fact("video.dolby", dolby)
     yield from _ending("video.name", source, video.container)
 
 
 def _decodes(video: VideoInfo) -> Finding:
     rule = limit("video.decodes")
-    measured = words.decodes(video.readable, video.duration)
     if video.readable is None:
-        return _finding(rule, "pass", measured)
+        return _fact(rule.code)
     start, end = video.readable
     enough = end - start >= float(limit("video.duration").low or 0)
-    return _finding(rule, "error", measured, rule.fix("grace" if enough else ""))
+    return _finding(rule, "error", readable_part(video), rule.fix("grace" if enough else ""))
+
+
+def readable_part(video: VideoInfo) -> str:
+    """Which part of a damaged clip can be decoded."""
+    start, end = video.readable or (0.0, video.duration)
+    if end <= start:
+        return "cannot be decoded"
+    if start < 0.01:
+        return f"cannot be decoded from {_seconds(end)} s on"
+    last = f"to {_seconds(end)} s" if end < video.duration - 0.01 else "on"
+    return f"can be decoded from {_seconds(start)} s {last} only"
 
 
 def _header(video: VideoInfo) -> Finding:
     """The header's length, which is that of picture and sound together, against the packets of the picture."""
-    rule, header = limit("video.header"), video.header_duration
+    header, length = video.header_duration, video.duration
     # of a clip that is damaged other things are told
-    if header is None or video.readable is not None:
-        return _finding(rule, "pass", rule.allowed)
-    if abs(header - video.duration) <= HEADER_TOLERANCE:
-        return _finding(rule, "pass", rule.allowed)
-    return _finding(rule, rule.severity, words.by_header(header, video.duration))
+    if header is None or video.readable is not None or abs(header - length) <= HEADER_TOLERANCE:
+        return _fact("video.header")
+    told = f"{_seconds(header)} s, but its pictures last {_seconds(length)} s"
+    return _fact("video.header", told)
 
 
 def _alike(a: Size, b: Size) -> bool:
@@ -192,18 +174,19 @@ def _check_choices(request: MotionRequest, video: VideoInfo) -> Iterator[Finding
         yield _finding(rule, "pass", clip)
     else:
         cut = video.duration > RESULT_SECONDS_IMAGE + DURATION_TOLERANCE
-        result = show(RESULT_SECONDS_IMAGE, "s")
-        yield _finding(
-            rule, rule.severity if cut else "pass", words.shortened(result, clip) if cut else result
-        )
-    yield _choice(
-        "request.sound",
-        "unwanted"
-        if not request.keep_original_sound
-        else "silent"
-        if video.audio_codec is None
-        else "sound",
-    )
+        result = show(RESULT_SECONDS_IMAGE, "s") + (f" of a clip of {clip}" if cut else "")
+        yield _finding(rule, rule.severity if cut else "pass", result)
+    rule = limit("request.sound")
+    if not request.keep_original_sound:
+        yield _finding(rule, "pass", "sound not wanted")
+    elif video.audio_codec is not None:
+        yield _finding(rule, "pass", "a clip with sound")
+    else:
+        yield _finding(rule, rule.severity, "a clip without sound")
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
 # -- one value against one rule ------------------------------------------------------------------------------------------------------
@@ -218,7 +201,7 @@ def _finding(rule: Limit, severity: Severity, measured: str, fix: str = "") -> F
         measured=measured,
         allowed=rule.allowed,
         fix="" if severity == "pass" else fix or rule.fix(),
-        source=words.SOURCES[rule.source],
+        source=SOURCES[rule.source],
     )
 
 
@@ -241,24 +224,25 @@ def _range(code: str, value: float | Fraction, *, measured: str | None = None) -
     return _finding(rule, rule.severity, shown, rule.fix("low" if short > 0 else "high"))
 
 
-def _choice(
-    code: str, value: str, *, measured: str | None = None, grace: tuple[str, ...] = ()
-) -> Finding:
-    """One of the rule's options, in words; ``grace`` are values that are let off with its ``grace_severity``."""
-    rule, word = limit(code), words.name(value)
-    shown = word if measured is None else measured
-    if word in rule.options:
-        return _finding(rule, "pass", shown)
-    return (
-        _finding(rule, rule.grace_severity, shown, rule.fix("grace"))
-        if value in grace
-        else _finding(rule, rule.severity, shown)
-    )
+def _one_of(code: str, value: str, *, grace: tuple[str, ...] = ()) -> Finding:
+    """A probe's word against the rule's options; ``grace`` are words that are let off with its ``grace_severity``."""
+    rule = limit(code)
+    if value in rule.options:
+        return _finding(rule, "pass", name(value))
+    if value in grace:
+        return _finding(rule, rule.grace_severity, name(value), rule.fix("grace"))
+    return _finding(rule, rule.severity, name(value))
+
+
+def _fact(code: str, breach: str = "") -> Finding:
+    """A yes or no: ``breach`` says what is wrong; empty for a pass."""
+    rule = limit(code)
+    return _finding(rule, rule.severity if breach else "pass", breach or rule.allowed)
 
 
 def _sides(field: str, size: Size) -> Iterator[Finding]:
     """Novita's rule, and Kling's where Novita's is kept: one breach is told once."""
-    shown = words.size(str(size))
+    shown = f"{size} px"
     documented = _range(f"{field}.side", min(size), measured=shown)
     yield documented
     if documented.severity == "pass":
@@ -283,7 +267,7 @@ def _ending(code: str, source: str | Path, kind: str) -> Iterator[Finding]:
     if ending in fitting:
         yield _finding(rule, "pass", ending)
         return
-    shown = words.misnamed(ending, kind)
+    shown = f"{ending}, but the file is {name(kind)}"
     if address and ending not in rule.options:
         yield _finding(rule, rule.severity, shown)
     else:

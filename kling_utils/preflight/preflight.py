@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from kling_utils.preflight.fit import left_in_place, plan_fit
-from kling_utils.preflight.plan import FitChoices, Plan
+from kling_utils.preflight.plan import FitChoices, Plan, left_in_place, plan_fit
 from kling_utils.values import CharacterOrientation, Finding, Provider, Quote, Report, Shown
 
 

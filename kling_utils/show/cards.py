@@ -34,7 +34,8 @@ from kling_utils.values import (
 )
 
 if TYPE_CHECKING:
-    from kling_utils.preflight.plan import Fitted, Plan
+    from kling_utils.preflight.plan import Plan
+    from kling_utils.preflight.repair import Fitted
 
 _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "advice", "pass")
 _INERT = str.maketrans({"{": "&#123;", "}": "&#125;", "$": "&#36;", "`": "&#96;"})
@@ -222,8 +223,9 @@ def fitted(value: Fitted) -> str:
 
 
 def _prepared(value: Shown) -> str:
-    from kling_utils.preflight.plan import Fitted, Plan  # late: heavy to import
+    from kling_utils.preflight.plan import Plan
     from kling_utils.preflight.preflight import Preflight
+    from kling_utils.preflight.repair import Fitted  # late: heavy to import
 
     match value:
         case Plan():

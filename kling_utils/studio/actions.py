@@ -358,8 +358,8 @@ def form(job: Job, video: Path | None = None) -> tuple[Any, ...]:
 
 def trimmed(job: Job, begin: float, end: float) -> Path:
     """A part of the job's clip, made once. Raises ``InvalidRequest`` for a part that is none or too short, and what ``fit`` raises."""
-    from kling_utils.preflight.fit import fit_file, plan_file
-    from kling_utils.preflight.plan import FitChoices
+    from kling_utils.preflight.plan import FitChoices, plan_file
+    from kling_utils.preflight.repair import fit_file
 
     if end - begin < SHORTEST - 0.05:
         text = f"At least {SHORTEST:g} s must remain, and from {begin:g} to {end:g} s it is {max(0.0, end - begin):g} s."

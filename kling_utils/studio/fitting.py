@@ -19,7 +19,8 @@ import gradio as gr
 from kling_utils.errors import Busy, Interrupted, KlingError
 from kling_utils.media import bounds
 from kling_utils.media.encode import thumbnails
-from kling_utils.preflight.fit import FitChoices, Fitted, Plan, left_in_place, plan_fit
+from kling_utils.preflight.plan import FitChoices, Plan, left_in_place, plan_fit
+from kling_utils.preflight.repair import Fitted
 from kling_utils.show import cards
 from kling_utils.studio import files, lanes
 from kling_utils.studio.event_options import HIDDEN, PRIVATE, UNLIMITED

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from kling_utils.media import encode, ffmpeg
 from kling_utils.media.encode import Clip
 from kling_utils.media.probe import look, probe_video
-from kling_utils.preflight.fit import plan_file
+from kling_utils.preflight.plan import plan_file
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 10_000_000
@@ -36,7 +36,8 @@ SLOWER, BELOW, SHARE, MEGABYTES = 1.15, 1.0, 0.6, 400
 OURS = """
 import json, resource, sys, time
 from pathlib import Path
-from kling_utils.preflight.fit import FitChoices, fit, plan_file
+from kling_utils.preflight.plan import FitChoices, plan_file
+from kling_utils.preflight.repair import fit
 from kling_utils.media.sized import Sized
 crf, piece = [], Sized._piece
 def noted(self, number, first, last, quality, *rest):

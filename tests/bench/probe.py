@@ -24,7 +24,7 @@ from helpers import zoo
 from kling_utils.media import ffmpeg
 from kling_utils.media.images import MAX_MEMORY
 from kling_utils.media.probe import probe_image, probe_video
-from kling_utils.preflight.fit import plan_file
+from kling_utils.preflight.plan import plan_file
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = 41

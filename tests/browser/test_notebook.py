@@ -23,7 +23,8 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from kling_utils import Stage
 from kling_utils.errors import TaskFailed
-from kling_utils.preflight.fit import fit, plan_file
+from kling_utils.preflight.plan import plan_file
+from kling_utils.preflight.repair import fit
 from kling_utils.show import cards
 from kling_utils.values import Finding, Job, Jobs, Money, MotionRequest, Quote, Report, Result
 

@@ -16,7 +16,7 @@ from kling_utils.jobs.client import Client
 from kling_utils.media import bounds
 from kling_utils.media.bounds import visitor
 from kling_utils.media.probe import probe_image, probe_video
-from kling_utils.preflight.fit import FitChoices
+from kling_utils.preflight.plan import FitChoices
 from kling_utils.values import MotionRequest
 
 

@@ -11,7 +11,8 @@ from helpers import fit_zoo
 from kling_utils.media import ffmpeg
 from kling_utils.media.encode import make_playable, plays, starts_at_once
 from kling_utils.media.probe import probe_video
-from kling_utils.preflight.fit import fit, plan_file
+from kling_utils.preflight.plan import plan_file
+from kling_utils.preflight.repair import fit
 
 
 def middle(path: Path) -> list[float]:

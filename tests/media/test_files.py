@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from kling_utils.errors import SettingError
 from kling_utils.media.files import MOST_BYTES, atomic_write, cut, named, part_name, temp_workdir
-from kling_utils.preflight.fit import fit, plan_file
+from kling_utils.preflight.plan import plan_file
+from kling_utils.preflight.repair import fit
 from kling_utils.review.compare import compare
 
 LETTERS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), max_size=300)

@@ -11,7 +11,7 @@ from helpers import zoo
 from kling_utils.errors import KlingError
 from kling_utils.media.probe import probe_video
 from kling_utils.preflight.check import check_video
-from kling_utils.preflight.fit import plan_file
+from kling_utils.preflight.plan import plan_file
 
 KINDS = ("tc.mov", "a.mp4", "pieces.mp4", "a.mkv", "a.webm", "a.avi", "a.gif")
 TIMES = 12

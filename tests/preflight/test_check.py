@@ -12,9 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kling_utils.errors import AddressRefused, FfmpegFailed, Refused, UnreadableMedia
-from kling_utils.preflight import words
 from kling_utils.preflight.check import check, check_image, check_text, check_video
-from kling_utils.preflight.limits import LIMITS, limit
+from kling_utils.preflight.limits import LIMITS, SOURCES, TEXTS, limit
 from kling_utils.values import Finding, MotionRequest, Report, Size
 
 IMAGE: list[tuple[dict[str, Any], str, str]] = [
@@ -255,12 +254,12 @@ def test_rules_in_words() -> None:
 
 def test_every_rule_has_its_words_and_no_words_are_left_over() -> None:
     assert [rule.code for rule in LIMITS] == list(dict.fromkeys(rule.code for rule in LIMITS))
-    assert set(words.TEXTS) == {rule.code for rule in LIMITS}
+    assert set(TEXTS) == {rule.code for rule in LIMITS}
     for rule in LIMITS:
         for breach in ("low", "high", "grace", ""):
             assert "{" not in rule.fix(breach)
         assert rule.allowed
-        assert words.SOURCES[rule.source]
+        assert SOURCES[rule.source]
         assert any((rule.fix(), rule.fix("low"), rule.fix("high")))
         assert rule.grace_severity == "pass" or rule.fix("grace")
 

@@ -24,12 +24,13 @@ from kling_utils.errors import (
     UnreadableMedia,
     Unrepairable,
 )
+from kling_utils.media.encode import thumbnails
 from kling_utils.media.probe import probe_image, probe_video
-from kling_utils.preflight import fit_image, fit_video, fit_words
+from kling_utils.preflight import plan as planning
 from kling_utils.preflight.check import check, check_image, check_video
-from kling_utils.preflight.fit import FitChoices, fit, fit_file, plan_file, plan_fit, thumbnails
 from kling_utils.preflight.limits import limit
-from kling_utils.preflight.plan import Impossible
+from kling_utils.preflight.plan import FitChoices, Impossible, plan_file, plan_fit
+from kling_utils.preflight.repair import fit, fit_file
 from kling_utils.review.compare import compare
 from kling_utils.values import MotionRequest, Report, Size, VideoInfo
 
@@ -122,7 +123,7 @@ def test_a_clip_is_legal_and_in_sync_afterwards(tmp_path: Path, kind: str) -> No
 )
 def test_what_is_legal_stays_as_it_is(shared_media: Path, tmp_path: Path, name: str) -> None:
     plan = plan_file(shared_media / "image" / name)
-    assert (plan.needed, str(plan)) == (False, fit_words.NOTHING)
+    assert (plan.needed, str(plan)) == (False, planning.NOTHING)
     fitted = fit(plan, tmp_path / "out")
     assert (fitted.image, fitted.video, fitted.done) == (None, None, ())
     assert not (tmp_path / "out").exists()
@@ -230,7 +231,7 @@ def test_ground_around_a_line_does_not_make_it_huge(
 @given(st.integers(20, 60_000), st.integers(20, 60_000))
 def test_any_size_of_picture_has_a_legal_plan(width: int, height: int) -> None:
     info = image_info(size=Size(width, height))
-    plan = fit_image.plan_image(info, check_image(info), FitChoices())
+    plan = planning.plan_image(info, check_image(info), FitChoices())
     size = plan.size if plan else info.size
     low, high = limit("image.aspect").low, limit("image.aspect").high
     assert min(size) >= 340
@@ -377,11 +378,11 @@ def test_a_short_clip_is_refused_or_slowed_when_asked(tmp_path: Path) -> None:
 @given(st.integers(20, 8000), st.integers(20, 8000))
 def test_any_size_of_clip_has_a_legal_size_or_a_reason(width: int, height: int) -> None:
     info = video_info(size=Size(width, height))
-    size = fit_video._size(info, FitChoices())
+    size = planning._size(info, FitChoices())
     if isinstance(size, Impossible):
         assert str(width) in size.reason
         return
-    bounded = fit_video._bounded(size, FitChoices())
+    bounded = planning._bounded(size, FitChoices())
     assert bounded.width % 2 == bounded.height % 2 == 0
     found = {f.code: f.severity for f in check_video(video_info(size=bounded), "video")}
     assert found["video.side"] == "pass"
@@ -399,7 +400,7 @@ def test_any_size_of_clip_has_a_legal_size_or_a_reason(width: int, height: int) 
 def test_too_many_pictures_a_second_are_divided(
     rate: Fraction, usual: float, expected: Fraction
 ) -> None:
-    assert fit_video._rate(video_info(frame_rate=rate), None) == expected  # type: ignore[arg-type]
+    assert planning._rate(video_info(frame_rate=rate), None) == expected  # type: ignore[arg-type]
 
 
 # -- plans and promises --------------------------------------------------------------------------------------------------------------
@@ -439,7 +440,7 @@ def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
 
 
 def test_every_step_and_reason_has_words() -> None:
-    for what, cost in fit_words.STEPS.values():
+    for what, cost in planning.STEPS.values():
         assert re.match(r"(\w+ed|Brought|Cut|Given|Made|Put|Tone-mapped)\b", what), (
             "a participle, as it is also told ahead"
         )

@@ -15,8 +15,8 @@ from kling_utils.errors import Refused, Unrepairable
 from kling_utils.media import ffmpeg
 from kling_utils.media.probe import look, probe_video
 from kling_utils.preflight.check import check_video
-from kling_utils.preflight.fit import FitChoices, fit, fit_file, plan_file
-from kling_utils.preflight.plan import Fitted
+from kling_utils.preflight.plan import FitChoices, plan_file
+from kling_utils.preflight.repair import Fitted, fit, fit_file
 from kling_utils.review.compare import compare
 from kling_utils.values import Finding, Report, Size
 

@@ -19,13 +19,15 @@ import pytest
 from helpers import fit_checks, fit_zoo
 
 from kling_utils.media import ffmpeg, processes
-from kling_utils.preflight.fit import FitChoices, fit, fit_file, plan_file
+from kling_utils.preflight.plan import FitChoices, plan_file
+from kling_utils.preflight.repair import fit, fit_file
 
 CHILD = """
 import sys
 from pathlib import Path
 from kling_utils.media.sized import Sized
-from kling_utils.preflight.fit import FitChoices, fit, fit_file, plan_file
+from kling_utils.preflight.plan import FitChoices, plan_file
+from kling_utils.preflight.repair import fit, fit_file
 moment, source, out, start = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), float(sys.argv[4])
 folder = out.parent if out.suffix else out
 reached, passes = 0.0, False

@@ -13,7 +13,8 @@ import pytest
 from helpers import fit_checks, fit_zoo, stagehand
 from helpers.served import chromium
 
-from kling_utils.preflight.fit import fit, plan_file
+from kling_utils.preflight.plan import plan_file
+from kling_utils.preflight.repair import fit
 
 CLIPS = [
     pytest.param(kind, marks=() if kind in fit_zoo.FAST_CLIPS else pytest.mark.matrix)

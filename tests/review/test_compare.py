@@ -15,7 +15,8 @@ from kling_utils.errors import Interrupted, InvalidRequest, UnreadableMedia
 from kling_utils.media.arrays import Frame
 from kling_utils.media.encode import plays, starts_at_once
 from kling_utils.media.probe import probe_video
-from kling_utils.preflight.fit import fit, plan_file
+from kling_utils.preflight.plan import plan_file
+from kling_utils.preflight.repair import fit
 from kling_utils.review import sound
 from kling_utils.review.board import GROUND
 from kling_utils.review.compare import compare, poster

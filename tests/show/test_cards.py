@@ -15,7 +15,8 @@ from PIL import Image
 
 from kling_utils.errors import AlreadyHave, KeyRefused, KlingError, Refused, TaskFailed
 from kling_utils.media import ffmpeg
-from kling_utils.preflight.fit import fit, plan_file
+from kling_utils.preflight.plan import plan_file
+from kling_utils.preflight.repair import fit
 from kling_utils.show import cards, proxies, words
 from kling_utils.values import (
     Finding,

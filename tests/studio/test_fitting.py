@@ -17,7 +17,8 @@ from helpers.scripted import File, ScriptedNovita
 from kling_utils.errors import Interrupted
 from kling_utils.jobs.client import Client
 from kling_utils.media.probe import probe_video
-from kling_utils.preflight.fit import Fitted, Plan
+from kling_utils.preflight.plan import Plan
+from kling_utils.preflight.repair import Fitted
 from kling_utils.settings import load
 from kling_utils.studio.fitting import CROP, PAD, USUAL, Fitting, one_click_fixable
 from kling_utils.studio.generate import Generate

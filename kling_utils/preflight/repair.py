@@ -1,7 +1,7 @@
-"""Any photo and any clip made legal: ``plan_fit`` says what would be done and what it costs, ``fit`` does it and checks the new files.
+"""Any photo and any clip made legal: does what a plan says, and checks the new files.
 
-Owns the order of things and the promise: never over the original, never behind the user's back, the
-least change that makes it legal, nothing half done under a final name.
+Never over the original, never behind the user's back, the least change that makes it legal, nothing
+half done under a final name.
 
     plan = plan_fit(report)          # nothing is written; print(plan) tells all of it
     fitted = fit(plan, folder)       # new files beside each other in the folder
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kling_utils.errors import (
@@ -22,103 +22,57 @@ from kling_utils.errors import (
     UnreadableMedia,
     Unrepairable,
 )
-from kling_utils.media.encode import thumbnails
+from kling_utils.media import bounds, encode, images, sized
+from kling_utils.media.encode import Clip
+from kling_utils.media.ffmpeg import TimedOut
 from kling_utils.media.files import local_trouble, named, temp_workdir
-from kling_utils.media.probe import probe_image, probe_video
-from kling_utils.preflight import fit_words
+from kling_utils.media.images import picture_cost
+from kling_utils.media.probe import look, probe_image, probe_video
 from kling_utils.preflight.check import check_image, check_video
-from kling_utils.preflight.fit_image import make_image, plan_image
-from kling_utils.preflight.fit_video import make_video, plan_video
-from kling_utils.preflight.limits import limit
+from kling_utils.preflight.limits import HEADER_TOLERANCE, limit
 from kling_utils.preflight.plan import (
-    FitChoices,
-    Fitted,
+    COST_NONE,
+    NOTHING,
     ImagePlan,
-    Impossible,
     Plan,
     Step,
     VideoPlan,
+    inner_size,
 )
-from kling_utils.values import CharacterOrientation, Finding, ImageInfo, Report, VideoInfo, is_url
-
-__all__ = [
-    "FitChoices",
-    "Fitted",
-    "Impossible",
-    "Plan",
-    "Step",
-    "fit",
-    "fit_file",
-    "left_in_place",
-    "measure",
-    "plan_file",
-    "plan_fit",
-    "thumbnails",
-]
+from kling_utils.values import MotionRequest, Report, Shown, Size
 
 Progress = Callable[[float, str], None]
 """Gets 0..1 and what is being made: ``image`` or ``video``."""
 Stop = Callable[[], bool]
+Made = tuple[Path, tuple[Step, ...]]
+"""A file, and what was done."""
 
-_HINT = "Nothing was kept of it; start it again when you like."
-_DEFAULT = FitChoices()
-
-
-def plan_fit(
-    report: Report,
-    *,
-    choices: FitChoices = _DEFAULT,
-    character_orientation: CharacterOrientation = "video",
-) -> Plan:
-    """What would make the files of the report legal, and what that costs in quality. Nothing is changed.
-
-    A file that could not be measured, or cannot be repaired, is in ``.impossible`` with its reason. Takes about 0.1 s for a clip.
-    """
-    image: ImagePlan | None = None
-    video: VideoPlan | Impossible | None = None
-    cannot = [each for each in _unreadable(report.findings) if each.field in choices.fields]
-    if report.image is not None and "image" in choices.fields:
-        image = plan_image(report.image, report.of("image"), choices)
-    if report.video is not None and "video" in choices.fields:
-        try:
-            video = plan_video(report.video, report.of("video"), choices)
-        except (UnreadableMedia, FfmpegFailed) as error:
-            video = Impossible("video", "video.unreadable", error.message, error.hint)
-    if isinstance(video, Impossible):
-        cannot.append(video)
-        video = None
-    return Plan(image, video, tuple(cannot), character_orientation, report)
+_BEST, _FILLING = 17.0, 1.0
+"""x264's quality beyond which nothing is seen, and what is gone up to when the source had more to give (0 would be another profile)."""
+_HOPELESS = 0.7
+"""Share of the size to be expected by now above which going on at the best quality is given up."""
 
 
-def left_in_place(
-    choices: FitChoices, report: Report, *, image: str | Path, video: str | Path
-) -> FitChoices:
-    """The choices without what is at an address and would not be refused: the provider can fetch it, and a copy would have to be published.
+@dataclass(frozen=True, slots=True, repr=False)
+class Fitted(Shown):
+    """The new files, measured and checked; None for one that is as it was."""
 
-    ``image`` and ``video`` as they were given; the report tells what would be refused.
-    """
-    given, wrong = {"image": image, "video": video}, {finding.field for finding in report.errors}
-    return replace(
-        choices,
-        fields=tuple(
-            field for field in choices.fields if field in wrong or not is_url(given[field])
-        ),
-    )
+    image: Path | None
+    video: Path | None
+    report: Report
+    """Of the new files, and of the old where nothing was changed."""
+    done: tuple[Step, ...]
+    before: Report
+    """The report that the plan was made for."""
 
+    def apply(self, request: MotionRequest) -> MotionRequest:
+        """The request with the new files in it."""
+        return replace(
+            request, image=self.image or request.image, video=self.video or request.video
+        )
 
-def plan_file(
-    file: Path | ImageInfo | VideoInfo,
-    *,
-    choices: FitChoices = _DEFAULT,
-    character_orientation: CharacterOrientation = "video",
-) -> Plan:
-    """The same for one file, by its path or as it was measured. Raises ``UnreadableMedia`` for what is neither picture nor clip."""
-    info = measure(file) if isinstance(file, Path) else file
-    if isinstance(info, ImageInfo):
-        report = Report(check_image(info), image=info)
-    else:
-        report = Report(check_video(info, character_orientation), video=info)
-    return plan_fit(report, choices=choices, character_orientation=character_orientation)
+    def __str__(self) -> str:
+        return "\n".join(f"- {each}" for each in self.done) if self.done else NOTHING
 
 
 def fit(
@@ -195,13 +149,13 @@ def _fit(
     _same_file(plan)
     with temp_workdir(dest, out.name if out else "fit") as work:
         if plan.image is not None:
-            path, steps = make_image(plan.image, work, stop=lambda: _ask(stop))
+            path, steps = _make_image(plan.image, work, stop=stop)
             done += steps
             made.append((path, out or _free(dest, plan.image.info.path.stem, path.suffix)))
             tell(share, "image")
         if plan.video is not None:
             begin = share if plan.image else 0.0
-            path, steps = make_video(
+            path, steps = _make_video(
                 plan.video,
                 work,
                 on_progress=lambda part: tell(begin + (1 - begin) * 0.99 * part, "video"),
@@ -264,32 +218,6 @@ def _same_file(plan: Plan) -> None:
             )
 
 
-def measure(path: Path) -> ImageInfo | VideoInfo:
-    try:
-        clip = probe_video(path)
-        # an animation that is shorter than any clip may be is meant as a picture
-        short = clip.container == "gif" and clip.duration < float(limit("video.duration").low or 0)
-        return probe_image(path) if short else clip
-    except UnreadableMedia as error:
-        if error.found == "image":
-            return probe_image(path)
-        raise
-
-
-def _unreadable(findings: Iterable[Finding]) -> Iterable[Impossible]:
-    for each in findings:
-        if (
-            each.code
-            in ("image.unreadable", "image.is_video", "video.unreadable", "video.is_image")
-            and each.severity == "error"
-        ):
-            yield Impossible(
-                each.field,
-                each.code,
-                *fit_words.impossible("unreadable", what=each.measured, fix=each.fix),
-            )
-
-
 def _field(plan: Plan) -> str:
     return "image" if plan.image else "video"
 
@@ -305,4 +233,137 @@ def _free(dest: Path, stem: str, suffix: str) -> Path:
 
 def _ask(stop: Stop | None) -> None:
     if stop is not None and stop():
-        raise Interrupted("Stopped.", hint=_HINT)
+        raise Interrupted("Stopped.", hint="Nothing was kept of it; start it again when you like.")
+
+
+# -- the picture
+
+
+def _make_image(plan: ImagePlan, work: Path, *, stop: Stop | None) -> Made:
+    """Make it in the folder ``work``. Raises ``UnreadableMedia`` and ``Interrupted``."""
+    _ask(stop)
+    with bounds.pictures.taken(picture_cost(plan.info.path)[1]):
+        picture = images.plain(plan.info.path, plan.behind)
+        _ask(stop)
+        if plan.crop is not None:
+            picture = picture.crop(plan.crop)
+        if plan.padded is not None:
+            inner = inner_size(Size(*picture.size))
+            picture = images.pad(images.scale(picture, inner), plan.padded, plan.ground)
+        picture = images.scale(picture, plan.size)
+        path = work / "image"
+        kind, shrunk = images.save(
+            picture,
+            path,
+            plan.kind,
+            max_bytes=plan.max_bytes,
+            fill=plan.fill,
+            least=int(limit("image.side.kling").low or 0),
+            stop=lambda: _ask(stop),
+        )
+    done = plan.steps
+    if kind != plan.kind:  # rare: a drawing that a PNG holds badly
+        done = (*done[:-1], replace(done[-1], values={"to": kind, "cost": COST_NONE}))
+    if shrunk < 1:
+        made = Size(round(picture.width * shrunk), round(picture.height * shrunk))
+        done = (*done, Step("image.smaller", values={"from_": plan.size, "to": made}))
+    return path.rename(path.with_suffix(".png" if kind == "PNG" else ".jpg")), done
+
+
+# -- the clip
+
+
+def _make_video(
+    plan: VideoPlan, work: Path, *, on_progress: encode.Progress | None, stop: Stop | None
+) -> Made:
+    """Make it in the folder ``work``: the file and what was done. Raises ``FfmpegFailed``, ``UnreadableMedia`` and ``Interrupted``."""
+    clip = Clip(plan.info, look(plan.info.path))
+    try:
+        return _make_clip(clip, plan, work, on_progress, stop)
+    except TimedOut:
+        raise
+    except FfmpegFailed:
+        if clip.streams.sound is None:
+            raise
+        # a codec that is known, and packets that are none of it
+        silent = Clip(clip.info, replace(clip.streams, sound=None))
+        path, done = _make_clip(silent, plan, work, on_progress, stop)
+        return path, (*done, Step("video.silent"))
+
+
+def _make_clip(
+    clip: Clip, plan: VideoPlan, work: Path, on_progress: encode.Progress | None, stop: Stop | None
+) -> Made:
+    dest, done = work / "video.mp4", plan.steps
+    if plan.way == "copy":
+        try:
+            encode.copy(clip, plan.recipe, dest, on_progress=on_progress, stop=stop)
+            if _as_planned(dest, plan, sound=clip.streams.sound is not None):
+                return dest, done
+        except (FfmpegFailed, UnreadableMedia):
+            pass  # packets that an MP4 does not take, or an index that does not tell the truth: then it has to be encoded
+        kept = (each for each in done if each.code != "video.repack")
+        done = (*kept, Step("video.encode", values={"cost": COST_NONE}))
+    dest.unlink(missing_ok=True)
+    if not plan.fill and _at_best(clip, plan, dest, on_progress, stop):
+        return dest, done
+    best = _FILLING if plan.fill else _BEST
+    job = sized.Sized(
+        clip,
+        plan.recipe,
+        work,
+        max_bytes=plan.max_bytes,
+        best_crf=best,
+        on_progress=on_progress,
+        stop=stop,
+    )
+    job.make(dest)
+    return dest, done
+
+
+def _at_best(
+    clip: Clip, plan: VideoPlan, dest: Path, on_progress: encode.Progress | None, stop: Stop | None
+) -> bool:
+    """Write ``dest`` at the best quality, in a plain pass; False when that will not fit, which shows early."""
+    reached = 0.0
+
+    def progress(share: float) -> None:
+        nonlocal reached
+        reached = share
+        if on_progress is not None:
+            on_progress(share)
+
+    def too_much() -> bool:
+        size = dest.stat().st_size if dest.exists() else 0
+        return size > plan.max_bytes or (
+            reached > 0.1 and _HOPELESS * size / reached > plan.max_bytes
+        )
+
+    try:
+        encode.encode(
+            clip,
+            plan.recipe,
+            dest,
+            crf=_BEST,
+            on_progress=progress,
+            stop=lambda: too_much() or (stop is not None and stop()),
+        )
+    except Interrupted:
+        if stop is not None and stop():
+            raise
+        return False
+    return dest.stat().st_size <= plan.max_bytes
+
+
+def _as_planned(path: Path, plan: VideoPlan, *, sound: bool) -> bool:
+    """Whether what was copied is legal and whole, with its ``sound``, and its header says so."""
+    made = probe_video(path)
+    if sound and made.audio_codec is None:
+        return False
+    errors = [f for f in check_video(made, "video") if f.severity == "error"]
+    whole = (
+        abs(made.duration - plan.recipe.seconds) <= 1 / plan.recipe.rate and not made.variable_rate
+    )
+    header = made.duration if made.header_duration is None else made.header_duration
+    whole = whole and abs(header - made.duration) <= HEADER_TOLERANCE
+    return not errors and whole and made.size_bytes <= plan.max_bytes
