@@ -107,6 +107,12 @@ _ASKED = 0.5
 T = TypeVar("T")
 
 
+def check_stop(stop: Callable[[], bool] | None) -> None:
+    """Raise ``Interrupted`` when ``stop`` says so."""
+    if stop is not None and stop():
+        raise Interrupted("Stopped.", hint="Nothing was kept of it; start it again when you like.")
+
+
 @dataclass(slots=True, eq=False)
 class Ticket:
     """One ask. ``go`` is called when it is its turn, outside of any lock."""
@@ -257,9 +263,7 @@ class Slots:
     def _wait(self, turn: threading.Event, stop: Callable[[], bool] | None) -> None:
         end = time.monotonic() + self._patience
         while not turn.wait(max(0.0, min(end - time.monotonic(), _ASKED if stop else end))):
-            if stop is not None and stop():
-                hint = "Nothing was kept of it; start it again when you like."
-                raise Interrupted("Stopped.", hint=hint)
+            check_stop(stop)
             if time.monotonic() >= end:
                 raise self.turns.busy()
 

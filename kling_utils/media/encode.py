@@ -22,7 +22,7 @@ from kling_utils.errors import FfmpegFailed
 from kling_utils.media import ffmpeg
 from kling_utils.media.bounds import visitor
 from kling_utils.media.files import atomic_write
-from kling_utils.media.probe import Colour, Streams, colour, look
+from kling_utils.media.probe import Colour, Streams, colour, read_streams
 from kling_utils.media.sniff import boxes
 from kling_utils.values import Size, VideoInfo
 
@@ -342,7 +342,7 @@ def thumbnails(path: Path, count: int, *, height: int = 96) -> list[bytes]:
     The nearest key picture stands for the exact moment, as it is decoded at once. Raises
     ``UnreadableMedia`` and ``FfmpegFailed``.
     """
-    streams = look(path)
+    streams = read_streams(path)
     length, keys = float(streams.times.max()), streams.key_times
     if count < 1:
         return []

@@ -250,8 +250,8 @@ def _onedrive(parts: SplitResult) -> str | None:
 def _sharepoint(parts: SplitResult) -> str | None:
     if parts.path.startswith("/:f:/"):
         return None
-    told = ("download", "1") in parse_qsl(parts.query)
-    return parts.geturl() if told else _with(parts, download="1")
+    file = ("download", "1") in parse_qsl(parts.query)
+    return parts.geturl() if file else _with(parts, download="1")
 
 
 def _with(parts: SplitResult, **more: str) -> str:
@@ -518,8 +518,8 @@ class Guard:
                 part.open("xb") as file,
             ):
                 refuse_status(response, url)
-                told = length(response)
-                if told is not None and told > max_bytes:
+                expected = length(response)
+                if expected is not None and expected > max_bytes:
                     raise _too_large(url, max_bytes)
                 head = b""
                 for chunk in chunks(response, url):
@@ -534,8 +534,8 @@ class Guard:
                         raise _too_large(url, max_bytes)
                 if len(head) < HEAD_BYTES:
                     refuse_kind(head, url, kinds, response)
-                if told is not None and file.tell() != told:
-                    broken = f"{bare(url)} broke off after {file.tell()} of {told} bytes."
+                if expected is not None and file.tell() != expected:
+                    broken = f"{bare(url)} broke off after {file.tell()} of {expected} bytes."
                     raise NoContact(broken, hint="Try again.")
         except OSError as error:
             if isinstance(error, KlingError):  # NoContact is one, too
@@ -581,10 +581,10 @@ def unwritten(error: OSError) -> str:
 
 def length(response: requests.Response) -> int | None:
     """Bytes of the body by its header; None without one, and where the body is encoded."""
-    told = response.headers.get("Content-Length", "")
+    length = response.headers.get("Content-Length", "")
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     plain = encoding in ("", "identity")
-    return int(told) if told.isascii() and told.isdigit() and plain else None
+    return int(length) if length.isascii() and length.isdigit() and plain else None
 
 
 def refuse_status(response: requests.Response, url: str) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kling_utils.errors import FfmpegFailed, Interrupted
+from kling_utils.errors import FfmpegFailed
 from kling_utils.media import bounds
 from kling_utils.media.processes import Log, Watchdog, opened
 
@@ -142,11 +142,13 @@ def run(
     ``sink`` gets the output block by block, and none is kept; its exceptions end the run.
     ``memory`` bounds the address space of ffmpeg, in bytes.
     """
-    told = _QUIET if quiet else ("-hide_banner", "-nostdin")
+    flags = _QUIET if quiet else ("-hide_banner", "-nostdin")
     out = bytearray()
     with (
         Log() as log,
-        _begun([*told, *args], brief=timeout <= _LOOK, stderr=log.writer, memory=memory) as process,
+        _begun(
+            [*flags, *args], brief=timeout <= _LOOK, stderr=log.writer, memory=memory
+        ) as process,
         Watchdog(process, timeout) as watchdog,
     ):
         assert process.stdout is not None  # noqa: S101 - a pipe
@@ -204,9 +206,7 @@ def run_to_end(
                 raw = lines.get(timeout=min(_ASKED, patience))
             except queue.Empty:
                 raw = b"\n"
-            if stop is not None and stop():
-                hint = "Nothing was kept of it; start it again when you like."
-                raise Interrupted("Stopped.", hint=hint)
+            bounds.check_stop(stop)
             if not raw:
                 break
             key, _, value = raw.decode("ascii", "replace").strip().partition("=")

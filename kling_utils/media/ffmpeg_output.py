@@ -202,7 +202,6 @@ class Track:
     tick: Fraction = Fraction(0)
     """Seconds."""
     codec: str = ""
-    dimensions: tuple[int, int] | None = None
     pixel_aspect: Fraction = Fraction(1)
     decoded: array[int] = field(default_factory=lambda: array("q"))
     shown: array[int] = field(default_factory=lambda: array("q"))
@@ -279,9 +278,6 @@ class Table:
                 track.tick = Fraction(value)
             elif name == "codec_id":
                 track.codec = value
-            elif name == "dimensions":
-                width, height = (int(side) for side in value.split("x"))
-                track.dimensions = width, height
             elif name == "sar":
                 track.pixel_aspect = Fraction(value) or Fraction(1)
 

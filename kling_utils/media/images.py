@@ -29,7 +29,7 @@ from kling_utils.media.picture_header import (
     read_header,
     spliced,
 )
-from kling_utils.media.sniff import RAW, Kind, begin, closed, sniff, unreadable
+from kling_utils.media.sniff import RAW, Kind, not_readable, read_head, sniff, unreadable
 from kling_utils.values import Size
 
 # Pillow opens much more than pictures from a camera, and EPS would start Ghostscript.
@@ -131,7 +131,7 @@ def _source(path: Path, header: Header) -> BinaryIO:
     try:
         return spliced(path, header.ranges) if header.ranges else path.open("rb")
     except OSError as error:
-        raise closed(path, "image", error) from error
+        raise not_readable(path, "image", error) from error
 
 
 def picture_cost(path: Path) -> tuple[int, int]:
@@ -147,7 +147,7 @@ def upright(image: Image.Image, turn: int) -> Image.Image:
 
 
 def _measured(path: Path) -> tuple[Kind, Header]:
-    _, head = begin(path, "image")
+    _, head = read_head(path, "image")
     kind = sniff(head)
     if kind.family == "video":
         swapped = "Give a JPEG or PNG picture here; perhaps the two files were swapped."
@@ -167,7 +167,7 @@ def _measured(path: Path) -> tuple[Kind, Header]:
         what = f"{error}, more than is opened safely"
         raise unreadable(path, "image", what, hint, "bomb") from None
     except OSError as error:
-        raise closed(path, "image", error) from error
+        raise not_readable(path, "image", error) from error
     except NoHeader as error:
         raise _broken(path, kind) from error
     if header is None:

@@ -2,8 +2,8 @@
 
 Only what is needed is read, each part with a cap, because a few bytes of a header can ask for any
 amount. Pillow's parsers have no such caps: the tags of a TIFF overlap, comments of a GIF take
-quadratic time, and decoders of WebP and AVIF take memory for sizes that are told elsewhere in the
-file. Broken tags never make a picture unreadable: the decoder gets the bytes without them
+quadratic time, and decoders of WebP and AVIF take memory for sizes that stand elsewhere in
+the file. Broken tags never make a picture unreadable: the decoder gets the bytes without them
 (``Header.ranges``).
 """
 

@@ -1,4 +1,4 @@
-"""What a clip or a picture really is: ``probe_video``, ``probe_image``, ``look`` and ``damage``.
+"""What a clip or a picture really is: ``probe_video``, ``probe_image``, ``read_streams`` and ``damage``.
 
 A file's name is never trusted. Facts come from ffmpeg's table of packets and from decoded pictures
 where they can, and from its description of the header where only that has them (codec, colours,
@@ -41,7 +41,7 @@ from kling_utils.media.ffmpeg_output import (
 )
 from kling_utils.media.images import SIDEWAYS, open_picture, other_profile, see_through
 from kling_utils.media.picture_header import NoHeader, TooMuch, read_header
-from kling_utils.media.sniff import Kind, begin, boxes, file_hash, sniff, unreadable
+from kling_utils.media.sniff import Kind, boxes, file_hash, read_head, sniff, unreadable
 from kling_utils.values import MISSED, ImageInfo, Size, VideoInfo
 
 __all__ = ["probe_image", "probe_video"]
@@ -104,7 +104,7 @@ def probe_video(path: Path) -> VideoInfo:
     webcam's WebM has none. Raises ``UnreadableMedia`` (message: what the file is; hint: what to do)
     for anything that is not a whole clip.
     """
-    size_bytes, head = begin(path, "video")
+    size_bytes, head = read_head(path, "video")
     kind = sniff(head)
     if kind.family in ("image", "heif") and not _moves(path, kind.container):
         swapped = "Give a clip here; perhaps the two files were swapped."
@@ -188,7 +188,7 @@ def probe_image(path: Path) -> ImageInfo:
         return ImageInfo(
             path=path,
             sha256=file_hash(path, "image"),
-            size_bytes=begin(path, "image")[0],
+            size_bytes=read_head(path, "image")[0],
             format=opened.format,
             size=Size(height, width) if sideways else Size(width, height),
             mode=mode,
@@ -555,7 +555,7 @@ class Streams:
         return int(total)
 
 
-def look(path: Path) -> Streams:
+def read_streams(path: Path) -> Streams:
     """Read the header and list all packets. Raises ``UnreadableMedia`` and ``FfmpegFailed``."""
     timeout = _patience(path.stat().st_size)
     try:

@@ -16,8 +16,8 @@ from typing import Literal
 
 import numpy as np
 
-from kling_utils.errors import FfmpegFailed, Interrupted
-from kling_utils.media import encode, ffmpeg
+from kling_utils.errors import FfmpegFailed
+from kling_utils.media import bounds, encode, ffmpeg
 from kling_utils.media.arrays import Floats
 from kling_utils.media.encode import Clip, Progress, Recipe, Stop
 
@@ -176,9 +176,7 @@ class Sized:
 
         The window's key picture counts once in each stretch between two.
         """
-        if self._stop is not None and self._stop():
-            hint = "Nothing was kept of it; start it again when you like."
-            raise Interrupted("Stopped.", hint=hint)
+        bounds.check_stop(self._stop)
         inputs, filters = self._source(first, first + length, before=0)
         args = [*inputs, *_PICTURE, filters, *self._h264(crf), "-f", "framecrc", "pipe:1"]
         table = ffmpeg.run(args, timeout=300).stdout.decode("ascii", "replace")

@@ -166,7 +166,7 @@ def boxes(path: Path) -> Iterator[tuple[bytes, int]]:
             at += length
 
 
-def begin(path: Path, field: Field) -> tuple[int, bytes]:
+def read_head(path: Path, field: Field) -> tuple[int, bytes]:
     """Size in bytes and first bytes of a regular, non-empty file. Raises ``UnreadableMedia``."""
     try:
         if not path.is_file():
@@ -177,7 +177,7 @@ def begin(path: Path, field: Field) -> tuple[int, bytes]:
             head = file.read(HEAD_BYTES)
             size = file.seek(0, 2)
     except OSError as error:
-        raise closed(path, field, error) from error
+        raise not_readable(path, field, error) from error
     if size == 0:
         hint = "The copy or upload was interrupted; choose the file again."
         raise unreadable(path, field, "empty (0 bytes)", hint, "empty")
@@ -190,7 +190,7 @@ def unreadable(path: Path, field: Field, what: str, hint: str, found: str) -> Un
     return UnreadableMedia(message, hint=hint, what=what, found=found, field=field)
 
 
-def closed(path: Path, field: Field, error: OSError) -> UnreadableMedia:
+def not_readable(path: Path, field: Field, error: OSError) -> UnreadableMedia:
     """The error for a file that the system does not let us read."""
     what = f"not readable ({error.strerror})"
     return unreadable(path, field, what, "Check its permissions and its disk.", "missing")
@@ -201,4 +201,4 @@ def file_hash(path: Path, field: Field) -> str:
     try:
         return sha256(path)
     except OSError as error:
-        raise closed(path, field, error) from error
+        raise not_readable(path, field, error) from error

@@ -20,7 +20,7 @@ from kling_utils.errors import FfmpegFailed, InvalidRequest, UnreadableMedia
 from kling_utils.media import encode, images
 from kling_utils.media.encode import Clip, Recipe
 from kling_utils.media.files import cut
-from kling_utils.media.probe import Streams, look, probe_image, probe_video
+from kling_utils.media.probe import Streams, probe_image, probe_video, read_streams
 from kling_utils.preflight.check import check_image, check_video, readable_part
 from kling_utils.preflight.limits import DOLBY_ONLY, limit, name, number, show
 from kling_utils.values import (
@@ -693,7 +693,7 @@ def plan_video(
     wrong = "error" in found.values() or (choices.careful and (found or turned))
     if not (chosen or wrong):
         return None
-    clip = Clip(info, look(info.path))
+    clip = Clip(info, read_streams(info.path))
     start, seconds = _cut(info, choices, float(least), float(most))
     trimmed = seconds < info.duration - 0.5 / float(info.frame_rate or 1)
     size = _size(info, choices)

@@ -27,7 +27,7 @@ from kling_utils.media.encode import Clip
 from kling_utils.media.ffmpeg import TimedOut
 from kling_utils.media.files import local_trouble, named, temp_workdir
 from kling_utils.media.images import picture_cost
-from kling_utils.media.probe import look, probe_image, probe_video
+from kling_utils.media.probe import probe_image, probe_video, read_streams
 from kling_utils.preflight.check import check_image, check_video
 from kling_utils.preflight.limits import HEADER_TOLERANCE, limit
 from kling_utils.preflight.plan import (
@@ -277,7 +277,7 @@ def _make_video(
     plan: VideoPlan, work: Path, *, on_progress: encode.Progress | None, stop: Stop | None
 ) -> Made:
     """Make it in the folder ``work``: the file and what was done. Raises ``FfmpegFailed``, ``UnreadableMedia`` and ``Interrupted``."""
-    clip = Clip(plan.info, look(plan.info.path))
+    clip = Clip(plan.info, read_streams(plan.info.path))
     try:
         return _make_clip(clip, plan, work, on_progress, stop)
     except TimedOut:

@@ -16,7 +16,7 @@ from kling_utils.errors import FfmpegFailed, KlingError
 from kling_utils.media import ffmpeg
 from kling_utils.media.encode import Clip, Recipe
 from kling_utils.media.images import plain
-from kling_utils.media.probe import look, probe_video
+from kling_utils.media.probe import probe_video, read_streams
 from kling_utils.media.sized import Sized
 from kling_utils.values import Size
 
@@ -50,7 +50,7 @@ def small(source: Path, out: Path) -> Path:
     recipe = Recipe(size, info.frame_rate, info.frames)
     with tempfile.TemporaryDirectory(prefix="small-") as folder:
         made = Sized(
-            Clip(info, look(source)),
+            Clip(info, read_streams(source)),
             recipe,
             Path(folder),
             max_bytes=MAX_BYTES,

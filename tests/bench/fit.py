@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from kling_utils.media import encode, ffmpeg
 from kling_utils.media.encode import Clip
-from kling_utils.media.probe import look, probe_video
+from kling_utils.media.probe import probe_video, read_streams
 from kling_utils.preflight.plan import plan_file
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -170,7 +170,7 @@ def plain_ratio(source: Path, folder: Path) -> tuple[str, float, float]:
     made = ours(source, folder / "out")
     plan = plan_file(source)
     assert plan.video is not None
-    clip, recipe = Clip(plan.video.info, look(source)), plan.video.recipe
+    clip, recipe = Clip(plan.video.info, read_streams(source)), plan.video.recipe
     pieces = [(frames, crf) for frames, crf in made["crf"]]  # type: ignore[attr-defined]
     crf = sum(f * c for f, c in pieces) / sum(f for f, _ in pieces) if pieces else 17.0
     settings = [

@@ -320,6 +320,13 @@ def test_a_jpeg_with_a_broken_tag_is_a_picture(tmp_path: Path, name: str) -> Non
     assert info.broken_tags == name.startswith("EXIF")
 
 
+def test_a_segment_that_is_shorter_than_its_name_is_refused(tmp_path: Path) -> None:
+    data = zoo.image(tmp_path, "whole.jpg", kind="JPEG").read_bytes()
+    short = b"\xff\xe1\x00\x04Exif\0\0" + exif()
+    with pytest.raises(UnreadableMedia, match="not a whole picture"):
+        probe_image(zoo.written(tmp_path, "figure.jpg", data[:2] + short + data[2:]))
+
+
 def test_overlapping_exif_values_are_not_read(tmp_path: Path) -> None:
     data = zoo.image(tmp_path, "whole.jpg", kind="JPEG").read_bytes()
     body = tiff([(1000 + n, 1, 60_000, 8) for n in range(5000)])[:65_000]

@@ -15,7 +15,7 @@ from helpers import zoo
 
 from kling_utils.media import ffmpeg
 from kling_utils.media.ffmpeg_output import UNDECODED
-from kling_utils.media.probe import look, probe_video
+from kling_utils.media.probe import probe_video, read_streams
 from kling_utils.values import Size
 
 FFMPEG = "n9.0.2-17-g2a571b6068-20260930"
@@ -73,7 +73,7 @@ def test_other_tracks_beside_the_picture(
     tmp_path: Path, ffprobe: str, make: Callable[[Path], Path]
 ) -> None:
     path = make(tmp_path)
-    info, streams = probe_video(path), look(path)
+    info, streams = probe_video(path), read_streams(path)
     assert (info.size, info.coded, info.rotation) == (Size(640, 480), Size(640, 480), 0)
     assert (info.duration, info.frames, info.frame_rate) == (4.0, 100, 25)
     assert (info.codec, info.pixel_format, info.variable_rate) == ("h264", "yuv420p", False)
@@ -88,7 +88,7 @@ def test_other_tracks_beside_the_picture(
 
 def test_a_timecode_track_keeps_the_tags_of_hdr(tmp_path: Path, ffprobe: str) -> None:
     path = zoo.timecode(tmp_path, "hdr.mp4", after=zoo.HDR, codec=zoo.HEVC_10)
-    colour, info = look(path).colour, probe_video(path)
+    colour, info = read_streams(path).colour, probe_video(path)
     assert colour.hdr
     assert (colour.matrix, colour.primaries, colour.transfer) == (
         "bt2020nc",

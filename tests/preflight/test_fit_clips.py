@@ -13,7 +13,7 @@ from helpers.infos import by_code
 
 from kling_utils.errors import Refused, Unrepairable
 from kling_utils.media import ffmpeg
-from kling_utils.media.probe import look, probe_video
+from kling_utils.media.probe import probe_video, read_streams
 from kling_utils.preflight.check import check_video
 from kling_utils.preflight.plan import FitChoices, plan_file
 from kling_utils.preflight.repair import Fitted, fit, fit_file
@@ -148,7 +148,7 @@ def test_a_repacked_avi_keeps_its_sound(tmp_path: Path, sound: str, length: floa
     path = zoo.clip(tmp_path, "old.avi", seconds=6, size="360x480", sound=6, after=keep)
     made = fit(plan_file(path, choices=FitChoices(length=length)), tmp_path).video
     assert made is not None
-    info, heard = probe_video(made), look(made).sound
+    info, heard = probe_video(made), read_streams(made).sound
     assert (info.duration, info.first_picture) == (length or 6.0, 0.0)
     assert heard is not None
     assert heard.seconds == pytest.approx(info.duration, abs=0.1)
