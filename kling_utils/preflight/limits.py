@@ -1,6 +1,6 @@
 """The one table of limits: what may be sent, who says so, and what to do about a breach.
 
-Novita's documented rules are errors; Kling's own, stricter ones are warnings; what nobody documents
+Novita's documented rules are errors; Kling's own, stricter ones are warnings; what is not documented
 is a warning at most. Every number and every sentence of the checks is here.
 """
 
@@ -14,7 +14,7 @@ from typing import Literal
 from kling_utils.values import Severity
 
 Unit = Literal["px", "aspect", "bytes", "s", "fps", "characters", "kind"]
-Source = Literal["novita", "kling", "nobody", "measured"]
+Source = Literal["novita", "kling", "undocumented", "measured"]
 
 MEGABYTE = 1_000_000
 MEBIBYTE = 2**20
@@ -117,11 +117,11 @@ LIMITS: tuple[Limit, ...] = (
     Limit("image.side", "px", "error", "novita", low=300),
     Limit("image.side.kling", "px", "warning", "kling", low=340),
     Limit("image.aspect", "aspect", "error", "novita", low=Fraction(2, 5), high=Fraction(5, 2)),
-    Limit("image.frames", "kind", "warning", "nobody", options=("still",)),
-    Limit("image.mode", "kind", "advice", "nobody", options=("RGB", "L", "1", "P")),
-    Limit("image.profile", "kind", "advice", "nobody", options=("sRGB",)),
-    Limit("image.tags", "kind", "advice", "nobody", options=("whole",)),
-    Limit("image.turned", "kind", "advice", "nobody", options=("upright",)),
+    Limit("image.frames", "kind", "warning", "undocumented", options=("still",)),
+    Limit("image.mode", "kind", "advice", "undocumented", options=("RGB", "L", "1", "P")),
+    Limit("image.profile", "kind", "advice", "undocumented", options=("sRGB",)),
+    Limit("image.tags", "kind", "advice", "undocumented", options=("whole",)),
+    Limit("image.turned", "kind", "advice", "undocumented", options=("upright",)),
     Limit(
         "image.name",
         "kind",
@@ -156,20 +156,22 @@ LIMITS: tuple[Limit, ...] = (
         grace=DURATION_TOLERANCE,
         grace_severity="advice",
     ),
-    Limit("video.codec", "kind", "warning", "nobody", options=("h264",), grace_severity="advice"),
-    Limit("video.pixels", "kind", "warning", "nobody", options=("yuv420p", "yuvj420p")),
-    Limit("video.scan", "kind", "warning", "nobody", options=("progressive",)),
-    Limit("video.pixel_aspect", "kind", "advice", "nobody", options=("square",)),
-    Limit("video.sides_even", "kind", "advice", "nobody", options=("even",)),
-    Limit("video.frame_rate", "fps", "advice", "nobody", low=15, high=60),
-    Limit("video.rate", "kind", "advice", "nobody", options=("constant",)),
+    Limit(
+        "video.codec", "kind", "warning", "undocumented", options=("h264",), grace_severity="advice"
+    ),
+    Limit("video.pixels", "kind", "warning", "undocumented", options=("yuv420p", "yuvj420p")),
+    Limit("video.scan", "kind", "warning", "undocumented", options=("progressive",)),
+    Limit("video.pixel_aspect", "kind", "advice", "undocumented", options=("square",)),
+    Limit("video.sides_even", "kind", "advice", "undocumented", options=("even",)),
+    Limit("video.frame_rate", "fps", "advice", "undocumented", low=15, high=60),
+    Limit("video.rate", "kind", "advice", "undocumented", options=("constant",)),
     Limit("video.protected", "kind", "error", "measured", options=("not encrypted",)),
     Limit("video.decodes", "kind", "error", "measured", options=("to its end",)),
-    Limit("video.one_size", "kind", "warning", "nobody", options=("one size",)),
-    Limit("video.header", "kind", "warning", "nobody", options=("as its pictures",)),
-    Limit("video.crop", "kind", "advice", "nobody", options=("whole pictures",)),
-    Limit("video.sound", "kind", "warning", "nobody", options=("readable, or none",)),
-    Limit("video.dolby", "kind", "warning", "nobody", options=("standard colours",)),
+    Limit("video.one_size", "kind", "warning", "undocumented", options=("one size",)),
+    Limit("video.header", "kind", "warning", "undocumented", options=("as its pictures",)),
+    Limit("video.crop", "kind", "advice", "undocumented", options=("whole pictures",)),
+    Limit("video.sound", "kind", "warning", "undocumented", options=("readable, or none",)),
+    Limit("video.dolby", "kind", "warning", "undocumented", options=("standard colours",)),
     Limit(
         "video.name", "kind", "warning", "novita", options=(".mp4", ".mov"), grace_severity="advice"
     ),
@@ -385,7 +387,7 @@ TEXTS: dict[str, Text] = {
 SOURCES = {
     "novita": "Novita's documentation of this model",
     "kling": "Kling's own rules, stricter than Novita's",
-    "nobody": "not documented; from what players and encoders commonly do",
+    "undocumented": "not documented; from what players and encoders commonly do",
     "measured": "measured in the file",
 }
 UNITS = {

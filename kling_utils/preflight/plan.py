@@ -1,7 +1,7 @@
 """What a repair would do, and what it costs in quality: choices, steps, and the decisions behind them.
 
-The least change that makes both files legal. Nothing is written here; ``repair`` does what a plan
-says.
+A plan is the least change that makes both files legal. Nothing is written here: ``repair`` carries
+a plan out.
 """
 
 from __future__ import annotations
@@ -137,11 +137,9 @@ def _cost_of(ratio: float) -> str:
         return COST_NONE
     if ratio > 0.4:
         return "A little fine detail"
-    return (
-        "Fine detail, grain first"
-        if ratio > 0.1
-        else "Much fine detail: cut it shorter to keep more"
-    )
+    if ratio > 0.1:
+        return "Fine detail, grain first"
+    return "Much fine detail: cut it shorter to keep more"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -410,6 +408,7 @@ def plan_file(
 
 
 def measure(path: Path) -> ImageInfo | VideoInfo:
+    """A file as what it is, a picture or a clip. Raises ``UnreadableMedia`` for what is neither."""
     try:
         clip = probe_video(path)
         # an animation that is shorter than any clip may be is meant as a picture
@@ -444,11 +443,18 @@ class _Steps(list[Step]):
 # -- the picture
 
 _IMAGE_ANSWERED = frozenset(
-    f"image.{what}"
-    for what in (
-        *("format", "bytes", "side", "side.kling", "aspect"),
-        *("frames", "mode", "profile", "tags", "turned"),
-    )
+    {
+        "image.format",
+        "image.bytes",
+        "image.side",
+        "image.side.kling",
+        "image.aspect",
+        "image.frames",
+        "image.mode",
+        "image.profile",
+        "image.tags",
+        "image.turned",
+    }
 )
 _LOSSLESS = ("PNG", "BMP", "GIF", "TIFF")
 _SEE_THROUGH = ("RGBA", "LA", "PA")
@@ -616,19 +622,28 @@ def _person(picture: Image.Image) -> tuple[float, float, float, float] | None:
 # -- the clip
 
 _ENCODED = frozenset(
-    f"video.{what}"
-    for what in (
-        *("codec", "pixels", "scan", "pixel_aspect"),
-        *("sides_even", "rate", "one_size", "crop"),
-    )
+    {
+        "video.codec",
+        "video.pixels",
+        "video.scan",
+        "video.pixel_aspect",
+        "video.sides_even",
+        "video.rate",
+        "video.one_size",
+        "video.crop",
+    }
 )
 """What no copy of the packets takes away."""
 _VIDEO_ANSWERED = _ENCODED | {
-    f"video.{what}"
-    for what in (
-        *("container", "bytes", "side", "side.kling", "duration"),
-        *("frame_rate", "decodes", "header", "sound"),
-    )
+    "video.container",
+    "video.bytes",
+    "video.side",
+    "video.side.kling",
+    "video.duration",
+    "video.frame_rate",
+    "video.decodes",
+    "video.header",
+    "video.sound",
 }
 _SLOWEST = Fraction(1, 2)
 """Of the speed: below it a movement is not the same any more."""

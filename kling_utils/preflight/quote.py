@@ -1,7 +1,6 @@
 """What a request will cost: measured seconds times an editable rate, and what is not known about it.
 
-Owns the rate card and the arithmetic of seconds. Novita publishes no price for this model, so every
-quote is shown as an estimate.
+Novita publishes no price for this model, so every quote is shown as an estimate.
 """
 
 from __future__ import annotations
@@ -148,7 +147,7 @@ class Spending:
     low: Decimal
     high: Decimal
     perhaps: int
-    """Jobs of which nobody knows whether they were paid."""
+    """Jobs that may have been paid."""
     perhaps_low: Decimal
     perhaps_high: Decimal
     unquoted: int

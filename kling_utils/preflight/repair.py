@@ -1,7 +1,7 @@
-"""Any photo and any clip made legal: does what a plan says, and checks the new files.
+"""Any photo and any clip made legal: carries a plan out, and checks the new files.
 
-Never over the original, never behind the user's back, the least change that makes it legal, nothing
-half done under a final name.
+Originals are never written over, nothing is changed that the plan does not tell of, and no file
+appears under its final name before it is whole.
 
     plan = plan_fit(report)          # nothing is written; print(plan) tells all of it
     fitted = fit(plan, folder)       # new files beside each other in the folder
@@ -100,13 +100,13 @@ def fit_file(
             "There is not one file to make.",
             hint="Look at plan.needed first; use fit() for two files.",
         )
-    made = plan.image or plan.video
+    made, field = plan.image or plan.video, "image" if plan.image else "video"
     assert made is not None  # noqa: S101 - one of both, as was just seen
     if os.path.exists(out) and out.samefile(made.info.path):
         raise InvalidRequest(
             f"{out.name} is the original, which is never written over.",
             hint="Choose another name.",
-            field=_field(plan),
+            field=field,
         )
     ending = out.suffix.lower()
     kinds = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"} if plan.image else {".mp4": "MP4"}
@@ -114,7 +114,7 @@ def fit_file(
         raise InvalidRequest(
             f"{out.name} does not end in {' or '.join(kinds)}.",
             hint="Choose such a name.",
-            field=_field(plan),
+            field=field,
         )
     if plan.image is not None and plan.image.kind != "PNG" and kinds[ending] == "PNG":
         raise InvalidRequest(
@@ -135,7 +135,7 @@ def _fit(
         raise Unrepairable(report, first.reason, hint=first.hint, field=first.field)
     if not plan.needed:
         return Fitted(None, None, report, (), report)
-    share, told = (0.1 if plan.video else 1.0), 0.0
+    told = 0.0
 
     def tell(part: float, what: str) -> None:
         nonlocal told
@@ -144,34 +144,35 @@ def _fit(
             on_progress(told, what)
 
     done: list[Step] = []
-    made: list[tuple[Path, Path]] = []
+    made: dict[str, tuple[Path, Path]] = {}
+
+    def keep(field: str, original: Path, path: Path, steps: tuple[Step, ...]) -> None:
+        done.extend(steps)
+        made[field] = path, out or _free(dest, original.stem, path.suffix)
+
     _ask(stop)
     _same_file(plan)
     with temp_workdir(dest, out.name if out else "fit") as work:
+        begin = 0.0
         if plan.image is not None:
-            path, steps = _make_image(plan.image, work, stop=stop)
-            done += steps
-            made.append((path, out or _free(dest, plan.image.info.path.stem, path.suffix)))
-            tell(share, "image")
+            keep("image", plan.image.info.path, *_make_image(plan.image, work, stop=stop))
+            begin = 0.1 if plan.video else 1.0
+            tell(begin, "image")
         if plan.video is not None:
-            begin = share if plan.image else 0.0
-            path, steps = _make_video(
-                plan.video,
-                work,
-                on_progress=lambda part: tell(begin + (1 - begin) * 0.99 * part, "video"),
-                stop=stop,
-            )
-            done += steps
-            made.append((path, out or _free(dest, plan.video.info.path.stem, path.suffix)))
-        _check(plan, [path for path, _ in made])
+
+            def progress(part: float) -> None:
+                tell(begin + (1 - begin) * 0.99 * part, "video")
+
+            video = _make_video(plan.video, work, on_progress=progress, stop=stop)
+            keep("video", plan.video.info.path, *video)
+        _check(plan, [path for path, _ in made.values()])
         _ask(stop)
-        for path, final in made:
+        for path, final in made.values():
             os.replace(path, final)
-    finals = [final for _, final in made]
-    image = finals[0] if plan.image else None
-    video = finals[-1] if plan.video else None
-    tell(1.0, "video" if video else "image")
-    return Fitted(image, video, _report(plan, image, video), tuple(done), report)
+    finals = {field: final for field, (_, final) in made.items()}
+    tell(1.0, "video" if plan.video else "image")
+    new = finals.get("image"), finals.get("video")
+    return Fitted(*new, _report(plan, *new), tuple(done), report)
 
 
 def _report(plan: Plan, image: Path | None, video: Path | None) -> Report:
@@ -216,10 +217,6 @@ def _same_file(plan: Plan) -> None:
                 hint="Check it again.",
                 field=field,
             )
-
-
-def _field(plan: Plan) -> str:
-    return "image" if plan.image else "video"
 
 
 def _free(dest: Path, stem: str, suffix: str) -> Path:

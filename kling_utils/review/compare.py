@@ -69,7 +69,7 @@ LEAST: dict[Kind, EncodeSettings] = {
     "png": EncodeSettings(64, Fraction(1), 1),
     "jpg": EncodeSettings(64, Fraction(1), 40),
 }
-"""Where making it smaller ends, because nobody could see anything."""
+"""Where making it smaller ends: below, too little could be seen."""
 _PALETTE = EncodeSettings(120, Fraction(3))
 """Colours are counted on a version of this height and rate."""
 _MOST_TRIES = 7

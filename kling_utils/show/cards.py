@@ -46,6 +46,7 @@ TEMPLATES = jinja2.Environment(
     autoescape=True,
     trim_blocks=True,
     lstrip_blocks=True,
+    auto_reload=False,
 )
 TEMPLATES.globals.update(
     SIGNS={"error": "!", "warning": "!", "advice": "i", "pass": "✓"},

@@ -155,7 +155,7 @@ def _amount(quote: Quote) -> str:
 
 
 def spent(job: Job) -> str:
-    """What a job costs or has cost, in a few words; "perhaps" where nobody knows whether it was charged, empty where nothing is known."""
+    """What a job costs or has cost, in a few words: "perhaps" where the charge is not known, empty where the price is not."""
     if job.draft:
         return "free"
     if job.done and job.money == "no":
