@@ -23,6 +23,7 @@ import argparse
 import functools
 import json
 import math
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,7 +32,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -181,8 +182,26 @@ TAKES = {
         Take("D1a", "dance_fullbody_12s.mp4", "dev", 0.0, 6.0, 24),
         Take("D1b", "dance_fullbody_12s.mp4", "dev", 6.0, 6.0, 24),
         Take("D1", "dance_fullbody_12s.mp4", "dev", 0.0, 12.0, 24),
-        Take("T", "talking_man_portrait.mp4", "dev", 0.0, 6.0, 30, open=("hidden",), sound=False),
-        Take("Tb", "talking_man_portrait.mp4", "dev", 5.7, 6.0, 30, open=("hidden",), sound=False),
+        Take(
+            "T",
+            "talking_man_portrait.mp4",
+            "dev",
+            0.0,
+            6.0,
+            30,
+            open=("hidden", "framing"),
+            sound=False,
+        ),
+        Take(
+            "Tb",
+            "talking_man_portrait.mp4",
+            "dev",
+            5.7,
+            6.0,
+            30,
+            open=("hidden", "framing"),
+            sound=False,
+        ),
         Take("F1", "face_expressions_7s.mp4", "dev", 0.0, 6.0, 30, **_HEAD),
         Take("DOG", "dog_16fps.mp4", "dev", 0.0, 5.0, 16, ("nobody",), ("leaves",), sound=False),
         Take("D2", "dance_woman_4s.mp4", "held", 0.0, 4.1, 25),
@@ -657,6 +676,7 @@ def unknown(media: Media) -> Iterator[Recipe]:
             name,
             placed(name, 0.3, lambda _t, y=ground: (0.89, y), when=lambda t: 1.5 <= t < 3.5),
             people=((1.5, 3.5),),
+            open=["change"],  # they are there from one frame to the next
         )
         yield recipe(
             "crosses",
@@ -1421,19 +1441,20 @@ def _sound(media: Media, pair: Pair, seconds: float) -> list[str]:
     return ["-ss", f"{take.start}", "-t", long, "-i", str(media.clip(pair.reference)), *late]
 
 
-def _current(record: Path) -> dict[str, object] | None:
+def _current(record: Path) -> dict[str, Any] | None:
+    """The record of a made file, if it is of this version."""
     try:
-        told: dict[str, object] = json.loads(record.read_text())
+        told: dict[str, Any] = json.loads(record.read_text())
     except (OSError, ValueError):
         return None
     return told if told.get("version") == VERSION else None
 
 
-def _read(told: dict[str, object]) -> Truth:
-    def tuples(value: object) -> object:
-        return tuple(tuples(v) for v in value) if isinstance(value, list) else value
-
-    return Truth(**{k: tuples(v) for k, v in told.items()})  # type: ignore[arg-type]
+def _keep(record: Path, what: Truth | Pair) -> None:
+    more = {"clean": what.clean} if isinstance(what, Truth) else {}
+    text = json.dumps(asdict(what) | more, indent=1)
+    if not record.exists() or record.read_text() != text:
+        record.write_text(text)
 
 
 def _clipped(spans: Sequence[Span], seconds: float) -> tuple[Span, ...]:
@@ -1454,20 +1475,19 @@ def clips(
             shot = each.build(media)
             write(shot.part(0, LONGEST), path, each.crf)
             long = round(min(shot.seconds, LONGEST), 3)
-            cuts = each.truth.cuts
-            if shot.cut is not None:
-                cuts = (round(shot.cut, 3),)
-            truth = replace(
-                each.truth,
-                seconds=long,
-                cuts=cuts,
-                people=_clipped(each.truth.people, long),
-                unusable=_clipped(each.truth.unusable, long),
-            )
-            record.write_text(json.dumps(asdict(truth) | {"clean": truth.clean}, indent=1))
-            told = asdict(truth)
-        told.pop("clean", None)
-        yield path, _read(told)
+            cuts = each.truth.cuts if shot.cut is None else (round(shot.cut, 3),)
+        else:
+            long = told["seconds"]
+            cuts = tuple(told["cuts"])
+        truth = replace(
+            each.truth,
+            seconds=long,
+            cuts=cuts,
+            people=_clipped(each.truth.people, long),
+            unusable=_clipped(each.truth.unusable, long),
+        )
+        _keep(record, truth)
+        yield path, truth
 
 
 def images(
@@ -1481,7 +1501,7 @@ def images(
         path, record = folder / f"{truth.name}.png", folder / f"{truth.name}.json"
         if _current(record) is None or not path.exists():
             cv2.imwrite(str(path), build())
-            record.write_text(json.dumps(asdict(truth), indent=1))
+        _keep(record, truth)
         yield path, truth
 
 
@@ -1515,10 +1535,13 @@ def results(
             crf = 34 if pair.kind == "reencoded" else 23
             write(shot, result, crf, _sound(media, pair, min(shot.seconds, LONGEST)))
             cv2.imwrite(str(result.with_suffix(".png")), shot.frames[0])
-            record.write_text(json.dumps(asdict(pair), indent=1))
+        _keep(record, pair)
         picture = result.with_suffix(".png")
         if pair.picture not in ("first", "result"):
-            picture = next((media.folder / "image").glob(f"{pair.picture}.*"))
+            own = next((media.folder / "image").glob(f"{pair.picture}.*"))
+            picture = folder / own.name
+            if not picture.exists():
+                shutil.copyfile(own, picture)
         yield Files(picture, reference, result), pair
 
 
@@ -1537,6 +1560,7 @@ def arguments(about: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--folder", type=Path, help="where made files are kept between runs")
     parser.add_argument("--half", choices=("dev", "held"), help="only one half of the sources")
     parser.add_argument("--only", default="*", help="a pattern of names, such as 'cut_*'")
+    parser.add_argument("--kept", action="store_true", help="only what was looked at before")
     return parser
 
 
