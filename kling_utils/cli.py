@@ -510,6 +510,45 @@ def compare_(
             say(out)
 
 
+@app.command("review")
+def review_(
+    reference: Annotated[Path, typer.Argument(metavar="REFERENCE")],
+    result: Annotated[Path, typer.Argument(metavar="RESULT")],
+    image: Annotated[
+        Path | None,
+        typer.Option(
+            "--image", help="The character's picture, to compare with.", metavar="PICTURE"
+        ),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="List also what passed.")] = False,
+    as_json: Json = False,
+) -> None:
+    """How well a result follows its reference, and what is wrong with it. Any two clips. Costs nothing."""
+    with ending(as_json, costs=False):
+        from kling_utils.media.probe import probe_image, probe_video
+        from kling_utils.review.audit import audit
+
+        if image is not None:
+            probe_image(image)
+        seconds = probe_video(reference).duration
+        # without a picture the reference stands for it: it is no picture, so nothing is compared with it
+        asked = MotionRequest(image or reference, reference)
+        found = audit(result, reference, request=asked, expected_seconds=seconds)
+        if as_json:
+            print_json(
+                {
+                    "sentence": found.fidelity.sentence if found.fidelity else None,
+                    "score": found.fidelity.score.value if found.fidelity else None,
+                    "fidelity": found.fidelity,
+                    "findings": found.findings,
+                }
+            )
+        else:
+            if found.fidelity is not None:
+                say(cli_words.followed(found.fidelity))
+            say(told(found, every=every))
+
+
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Look whether everything is there: the home, ffmpeg, the models, the key, and every way to publish a local clip. Costs nothing."""

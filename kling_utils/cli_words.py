@@ -34,6 +34,7 @@ from kling_utils.errors import SPENT, KlingError, MoneyState
 from kling_utils.media.files import MOST_BYTES
 from kling_utils.values import (
     CharacterOrientation,
+    Fidelity,
     Finding,
     Job,
     ModelName,
@@ -249,6 +250,30 @@ def told(report: Report, *, every: bool = False, but: Finding | None = None) -> 
     return "\n".join(
         [*lines, ", ".join(f"{n} {_COUNTED[each][n != 1]}" for each, n in count.items() if n) + "."]
     )
+
+
+def followed(found: Fidelity) -> str:
+    """How well a result follows, for a terminal: the sentence, the scores, a row for each limb."""
+    from kling_utils.review.verdict import WHY
+
+    lines = [found.sentence]
+    for name, score in (("Body", found.body), ("Face", found.face)):
+        if score.value is None:
+            lines.append(f"{name}: not judged, because {WHY.get(score.why, score.why)}.")
+            continue
+        parts = ("motion", "pose", "amplitude", "timing", "coverage")
+        shares = ", ".join(f"{part} {getattr(score, part):.0%}" for part in parts)
+        lines.append(f"{name}: {score.value:.0f} of 100 ({shares}).")
+    if any(limb.judged for limb in found.limbs):
+        lines.append(f"{'':10} {'follows':>8} {'size':>6} {'error':>6}")
+    for limb in found.limbs if any(limb.judged for limb in found.limbs) else ():
+        rest = "  hardly moves in the reference, or is hidden"
+        row = f" {limb.follows:8.0%} {limb.amplitude:6.0%} {limb.error:4.0f} deg"
+        lines.append(f"{limb.name:10}{row if limb.judged else rest}")
+    if found.worst:
+        moments = ", ".join(f"{moment.time:.1f} s ({moment.kind})" for moment in found.worst)
+        lines.append(f"Worst moments: {moments}.")
+    return "\n".join(lines)
 
 
 # -- where a file may be written

@@ -281,6 +281,173 @@ def counted(number: int, what: str) -> str:
 _ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "advice": 2, "unknown": 3, "pass": 4}
 
 
+@dataclass(frozen=True, slots=True)
+class MotionScore:
+    """How well a body or a face follows the reference's: one number, and what it is made of."""
+
+    value: float | None
+    """0..100: ``coverage * timing * motion * sqrt(amplitude * pose)``; None where ``why`` says so."""
+    why: str = ""
+    """Why no number is given: a key of ``review.verdict.WHY``."""
+    motion: float = 0.0
+    """0..1: likeness of how it moves, over the whole and second by second."""
+    pose: float = 0.0
+    """0..1: how near the directions of arms, legs and trunk are. 1 for a face."""
+    amplitude: float = 0.0
+    """0..1: how near the size of the movements is."""
+    timing: float = 0.0
+    """0.35..1: how near in time."""
+    coverage: float = 0.0
+    """0..1: share of the reference's motion for which the result shows the person at all."""
+    ratio: float = 0.0
+    """Size of the movements relative to the reference's."""
+    aligned: float = 0.0
+    """0..100: the score of what both show, with the lag and the missing parts left aside."""
+    lag: float = 0.0
+    """Seconds by which the result comes later; searched within 0.7."""
+    drift: float | None = None
+    """Seconds by which the lag grows in a second; None where it cannot be told."""
+    speed: float = 1.0
+    """Of the motion in the result, relative to the reference's, where that explains it."""
+    begins: float = 0.0
+    """Second of the reference at which the result begins; negative: by how much the motion starts
+    later in the result. 0 where nothing says otherwise."""
+    energy: float = 0.0
+    """Size of the reference's movements: of bone directions, or in noise floors of a face."""
+    still: bool = False
+    """The reference moves and the result does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limb:
+    """One limb, head or torso; left and right are the person's own."""
+
+    name: str
+    judged: bool
+    """False where it hardly moves in the reference, or is hidden: then only ``error`` says something."""
+    follows: float
+    """0..1"""
+    amplitude: float
+    """Size of its movements relative to the reference's."""
+    error: float
+    """Mean degrees between both."""
+    energy: float
+    """Size of its movements in the reference."""
+    lag: float | None = None
+    """Seconds by which it lies behind the rest of the body; None where it does not."""
+    lags_from: float | None = None
+    """Second of the result from which it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class MotionCurve:
+    """Five times a second, on the time of the result. None: the person is not seen there."""
+
+    times: tuple[float, ...]
+    error: tuple[float | None, ...]
+    """Mean degrees between both persons' arms, legs and trunk; None throughout for a face."""
+    follows: tuple[float | None, ...]
+    """0..1, of the second around."""
+    motion: tuple[float, ...]
+    """Size of the reference's movements there: where it is small, a low ``follows`` is no fault."""
+    offset: float = 0.0
+    """Seconds to subtract from ``times`` for the same moment of the reference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment of the result that is worth a look."""
+
+    time: float
+    kind: str
+    """``pose``, ``face``, ``frozen``, ``unseen``, ``identity``, ``hands`` or ``colour``."""
+    size: float
+    """How bad, in degrees or on a scale that compares with them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trait:
+    """Something that a viewer sees besides motion."""
+
+    name: str
+    """``face``, ``clothes``, ``colour``, ``hands`` or ``flicker``."""
+    value: float | None
+    """0..1, 1 is best; None where ``why`` says so."""
+    why: str = ""
+    """Why it cannot be told: a key of ``review.verdict.WHY``."""
+    times: tuple[float, ...] = ()
+    values: tuple[float | None, ...] = ()
+    """The same over time, on the result's time."""
+    since: float | None = None
+    """Second of the result from which it stays worse; None where it does not."""
+    detail: float | None = None
+    """What it is judged by, in its own unit: see ``review.verdict.HOW``."""
+    against: Literal["", "picture", "start", "reference"] = ""
+    """What it is compared with; ``start``: the beginning of the result itself."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Fidelity:
+    """How well a result follows its reference, and what a viewer sees besides motion."""
+
+    sentence: str
+    """For people: the whole of it in one sentence."""
+    body: MotionScore
+    face: MotionScore
+    reading: Literal["", "mirrored", "reversed", "shifted", "speed"] = ""
+    """What explains the result better than "the same motion"."""
+    limbs: tuple[Limb, ...] = ()
+    curve: MotionCurve | None = None
+    frozen: tuple[Span, ...] = ()
+    unseen: tuple[Span, ...] = ()
+    stops: float | None = None
+    """Second of the result from which it stands still to its end, although the reference goes on."""
+    ends: float | None = None
+    """Second of the reference at which the result ends too early; None where it does not."""
+    worst: tuple[Moment, ...] = ()
+    traits: tuple[Trait, ...] = ()
+    people: float = 0.0
+    """Share of the result's looks with more than one person."""
+    people_before: float = 0.0
+    """The same of the reference."""
+    moves: Literal["", "grain", "zoom"] = ""
+    """What changes in the result although the person stands still."""
+    colours: Literal["", "grey", "flat"] = ""
+    """``grey``: without colour, unlike the picture or the reference. ``flat``: nothing to be seen."""
+    seconds: float = 0.0
+    """Of the result."""
+
+    @property
+    def score(self) -> MotionScore:
+        """The headline: the body's where it can be judged, else the face's."""
+        return self.face if self.body.value is None and self.face.value is not None else self.body
+
+    def trait(self, name: str) -> Trait | None:
+        return next((each for each in self.traits if each.name == name), None)
+
+    def to_frame(self) -> Any:
+        """A pandas DataFrame over the time of the result: ``time``, ``error``, ``follows``, ``motion``, and each trait."""
+        import pandas as pd  # type: ignore[import-untyped]
+
+        curve = self.curve or MotionCurve((), (), (), ())
+        columns = {
+            "error": pd.Series(curve.error, curve.times, float),
+            "follows": pd.Series(curve.follows, curve.times, float),
+            "motion": pd.Series(curve.motion, curve.times, float),
+        }
+        for each in self.traits:
+            if each.times:
+                columns[each.name] = pd.Series(each.values, each.times, float)
+        return pd.DataFrame(columns).rename_axis("time").reset_index()
+
+    def __str__(self) -> str:
+        value = self.score.value
+        return self.sentence if value is None else f"{value:.0f} of 100. {self.sentence}"
+
+    def __repr__(self) -> str:
+        return f"Fidelity({self})"
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Report(Shown):
     """Every rule that was looked at, bound to the files it was measured on by their hashes."""
@@ -288,6 +455,8 @@ class Report(Shown):
     findings: tuple[Finding, ...]
     image: ImageInfo | None = None
     video: VideoInfo | None = None
+    fidelity: Fidelity | None = None
+    """Of the audit of a result only, and where it could be measured."""
 
     @property
     def ok(self) -> bool:
@@ -540,7 +709,7 @@ class Jobs(list[Job], Shown):
 
     def to_frame(self) -> Any:
         """A pandas DataFrame, a row for each job: what was asked, where it stands, what it costs in USD, and times."""
-        import pandas as pd  # type: ignore[import-untyped]
+        import pandas as pd
 
         frame = pd.DataFrame([record(job) for job in self], columns=list(RECORD))
         for name in ("created", "queued", "processing", "finished"):

@@ -6,17 +6,26 @@ Owns the file. A result that cannot be measured is a result all the same.
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
 from kling_utils.media.files import atomic_write
-from kling_utils.values import Finding, Job, Report
+from kling_utils.values import Fidelity, Finding, Job, Report
 
 LOG = logging.getLogger(__name__)
-NAME = "audit-2.json"
+NAME = "audit-3.json"
 """In the job's folder; the number counts up when what is measured changes, and an older file is measured again."""
-_FINDINGS = TypeAdapter(tuple[Finding, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    findings: tuple[Finding, ...]
+    fidelity: Fidelity | None
+
+
+_KEPT = TypeAdapter(_Kept)
 
 
 def audit_of(job: Job) -> Report | None:
@@ -25,7 +34,8 @@ def audit_of(job: Job) -> Report | None:
         return None
     kept = job.folder / NAME
     try:
-        return Report(_FINDINGS.validate_json(kept.read_bytes()))
+        known = _KEPT.validate_json(kept.read_bytes())
+        return Report(known.findings, fidelity=known.fidelity)
     except (OSError, ValidationError):
         pass
     from kling_utils.review.audit import audit  # opencv and numpy: only when there is a result
@@ -35,7 +45,7 @@ def audit_of(job: Job) -> Report | None:
             job.video, Path(job.request.video), request=job.request, expected_seconds=job.duration
         )
         with atomic_write(kept) as part:
-            part.write_bytes(_FINDINGS.dump_json(found.findings))
+            part.write_bytes(_KEPT.dump_json(_Kept(found.findings, found.fidelity)))
     except Exception:  # whatever it is, the result is there
         LOG.warning("the result of job %s could not be audited", job.job_id, exc_info=True)
         return None

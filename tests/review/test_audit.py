@@ -47,7 +47,12 @@ def spoiled(
 
 
 def judged(
-    result: Path, reference: Path, *, expected: float | None = None, **request: object
+    result: Path,
+    reference: Path,
+    *,
+    expected: float | None = None,
+    fidelity: bool = False,
+    **request: object,
 ) -> Report:
     asked = MotionRequest(image="https://example.com/a.png", video=reference, **request)  # type: ignore[arg-type]
     return audit(
@@ -55,21 +60,28 @@ def judged(
         reference,
         request=asked,
         expected_seconds=expected or probe_video(reference).duration,
+        fidelity=fidelity,
     )
 
 
 def faults(report: Report) -> dict[str, Finding]:
-    return {f.code.removeprefix("result."): f for f in report.findings if f.severity != "pass"}
+    return {
+        f.code.removeprefix("result."): f
+        for f in report.findings
+        if f.severity not in ("pass", "unknown")
+    }
 
 
 def test_a_good_result_passes_every_rule(dance: Path, tmp_path: Path) -> None:
     result = spoiled(dance, tmp_path / "a.mp4", video="hue=s=0.6")
-    report = judged(result, dance)
+    report = judged(result, dance, fidelity=True)
     assert set(faults(report)) == {"size"}  # 480 of 720 lines: told as advice
     assert {f.code for f in report.findings} == set(TITLES)
+    assert report.fidelity is not None
+    assert report.fidelity.sentence == "Follows the motion well."
     assert {f.field for f in report.findings} == {"result"}
     assert all(f.measured and f.allowed and not re.search(r"[{}]", str(f)) for f in report.findings)
-    assert all(bool(f.fix) == (f.severity != "pass") for f in report.findings)
+    assert all(bool(f.fix) == (f.severity not in ("pass", "unknown")) for f in report.findings)
     assert report.ok
     assert report.video is not None
     assert report.video.path == result
@@ -271,10 +283,50 @@ def test_the_image_s_shape_is_right_too(dance: Path, shared_media: Path, tmp_pat
         timeout=60,
     )
     asked = MotionRequest(image=shared_media / "image" / "portrait_woman.png", video=dance)
-    assert "shape" not in faults(audit(result, dance, request=asked, expected_seconds=4.12))
+    assert "shape" not in faults(
+        audit(result, dance, request=asked, expected_seconds=4.12, fidelity=False)
+    )
 
 
 def test_no_result_is_an_error(dance: Path, tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"")
     with pytest.raises(UnreadableMedia):
         judged(tmp_path / "a.mp4", dance)
+
+
+@pytest.mark.parametrize(
+    ("video", "sound", "sentence", "code"),
+    [
+        ("trim=end_frame=1,loop=loop=-1:size=1,setpts=N/25/TB", "anull", "does not move", "motion"),
+        ("hflip", "anull", "in a mirror", "motion"),
+        ("reverse", "anull", "runs backwards", "motion"),
+        ("setpts=2*PTS", "anull", "at half speed", "motion"),
+        ("tpad=start_mode=clone:start_duration=0.6", "anull", "0.6 s late", "timing"),
+        ("hue=s=0", "anull", "lost its colours", "colours"),
+        ("hue=h=15*t", "anull", "the colours drift", "colours"),
+    ],
+)
+def test_what_went_wrong_with_the_motion(
+    dance: Path, tmp_path: Path, video: str, sound: str, sentence: str, code: str
+) -> None:
+    result = spoiled(dance, tmp_path / "a.mp4", video=video, sound=sound, extra=("-t", "4.12"))
+    report = judged(result, dance, fidelity=True)
+    assert report.fidelity is not None
+    assert sentence in report.fidelity.sentence
+    assert faults(report)[code].severity == "warning"
+
+
+def test_another_clip_with_the_right_sound(shared_media: Path, dance: Path, tmp_path: Path) -> None:
+    other, result = shared_media / "video" / "dance_fullbody_12s.mp4", tmp_path / "a.mp4"
+    ffmpeg.run(
+        [
+            *ffmpeg.source(other),
+            *ffmpeg.source(dance),
+            *("-map", "0:v", "-map", "1:a", "-vf", "scale=480:-2", "-t", "4.12"),
+            *(*ffmpeg.H264, "-preset", "veryfast", f"file:{result}"),
+        ],
+        timeout=60,
+    )
+    report = judged(result, dance, fidelity=True)
+    assert "another clip" in faults(report)["motion"].measured
+    assert "sound_offset" not in faults(report)

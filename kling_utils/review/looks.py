@@ -1,0 +1,391 @@
+"""What a viewer sees besides motion: whose face and clothes, colours, hands, flicker.
+
+Owns the measures, from the stills and landmarks of a ``PoseTrack``. Colour and structure only: no
+net here knows people, so a look-alike in the same clothes passes for the same person.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import cv2
+import numpy as np
+
+from kling_utils.media.arrays import Floats, Floats32, f32
+from kling_utils.values import Trait
+
+if TYPE_CHECKING:
+    from kling_utils.media.people import PoseTrack, Still
+
+_FACE_SIDE = 48
+"""Pixels of the side of a face that is laid straight."""
+_LEAST_FACE = 24.0
+"""Pixels between the eyes' outer corners from which on a face's structure is compared."""
+_LEAST_TORSO = 200
+"""Pixels of a torso."""
+_NEAR = 0.3
+"""Seconds between a still and the landmarks that are used for it."""
+
+_Against: TypeAlias = Literal["", "picture", "start", "reference"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """One still: what the person looks like in it. NaN or None where it is not seen."""
+
+    time: float
+    face: Floats | None
+    """(48, 48): luma of the straightened face, mean 0 and spread 1."""
+    skin: Floats
+    """(3,): Lab of the face."""
+    hair: Floats
+    """(3,): Lab above the forehead."""
+    torso: Floats
+    """(3,): Lab, median of the torso."""
+    clothes: Floats | None
+    """Histogram of the torso's colours, sums to 1."""
+    yaw: float
+    chroma: float
+    """95th percentile of the frame's distance from grey."""
+    spread: float
+    """Standard deviation of the frame's lightness."""
+    frame: Floats
+    """(3,): Lab, mean of the frame."""
+
+
+def looks(track: PoseTrack) -> tuple[Look, ...]:
+    """What the person looks like in each still."""
+    return tuple(_look(still, track) for still in track.stills)
+
+
+def _look(still: Still, track: PoseTrack) -> Look:
+    lab = f32(cv2.cvtColor(still.pixels().astype(np.float32) / 255, cv2.COLOR_BGR2LAB))
+    small = lab[::4, ::4].reshape(-1, 3)
+    i = int(np.argmin(abs(track.times - still.time))) if len(track.times) else -1
+    near = i >= 0 and (abs(track.times[i] - still.time) <= _NEAR or len(track.times) == 1)
+    body = track.bodies[i] if near and np.isfinite(track.bodies[i, 0, 0]) else None
+    mesh = track.faces[i] if near and np.isfinite(track.faces[i, 0, 0]) else None
+    nothing = np.full(3, np.nan)
+    face, skin, hair, yaw = None, nothing, nothing, np.nan
+    if mesh is not None:
+        face, skin, hair, yaw = _face(lab, mesh)
+    torso, clothes = _torso(lab, body) if body is not None else (nothing, None)
+    return Look(
+        still.time,
+        face,
+        skin,
+        hair,
+        torso,
+        clothes,
+        float(yaw),
+        float(np.percentile(np.hypot(small[:, 1], small[:, 2]), 95)),
+        float(small[:, 0].std()),
+        small.mean(0).astype(np.float64),
+    )
+
+
+def _face(lab: Floats32, mesh: Floats) -> tuple[Floats | None, Floats, Floats, float]:
+    left, right, mouth = mesh[33, :2], mesh[263, :2], mesh[[61, 291], :2].mean(0)
+    eyes = float(np.linalg.norm(right - left))
+    yaw = float(((mesh[1, :2] - (left + right) / 2) @ (right - left)) / max(eyes, 1e-6) ** 2)
+    nothing = np.full(3, np.nan)
+    if eyes < _LEAST_FACE:
+        return None, nothing, nothing, yaw
+    side = _FACE_SIDE
+    goal = np.array([[0.25, 0.35], [0.75, 0.35], [0.5, 0.8]]) * side
+    matrix, _ = cv2.estimateAffinePartial2D(
+        np.stack([left, right, mouth]).astype(np.float32), goal.astype(np.float32)
+    )
+    if matrix is None:
+        return None, nothing, nothing, yaw
+    up = matrix.copy()
+    up[1, 2] += 0.6 * side  # room above for the hair
+    patch = cv2.warpAffine(
+        lab.astype(np.float32), up, (side, int(1.6 * side)), borderMode=cv2.BORDER_REPLICATE
+    )
+    luma = cv2.GaussianBlur(patch[int(0.6 * side) :, :, 0], (0, 0), 1.5).astype(np.float64)
+    spread = float(luma.std())
+    skin = np.median(patch[int(1.0 * side) : int(1.35 * side), side // 5 : -side // 5], (0, 1))
+    hair = np.median(patch[int(0.15 * side) : int(0.4 * side), side // 5 : -side // 5], (0, 1))
+    return (
+        (luma - luma.mean()) / max(spread, 1e-3),
+        skin.astype(np.float64),
+        hair.astype(np.float64),
+        yaw,
+    )
+
+
+def _torso(lab: Floats32, body: Floats) -> tuple[Floats, Floats | None]:
+    height, width = lab.shape[:2]
+    nothing = np.full(3, np.nan)
+    corners = body[[11, 12, 24, 23], :2].copy()
+    if body[[11, 12], 3].min() < 0.5:
+        return nothing, None
+    if body[[23, 24], 3].min() < 0.5:  # hips outside: what is seen of the trunk below the shoulders
+        across = corners[0] - corners[1]
+        down = np.array([-across[1], across[0]])
+        down *= np.sign(down[1]) or 1.0
+        corners[2:] = corners[1::-1] + 0.8 * down
+    corners = corners.mean(0) + 0.75 * (corners - corners.mean(0))
+    mask = np.zeros((height, width), np.uint8)
+    cv2.fillConvexPoly(mask, np.round(corners).astype(np.int32), 1)
+    inside = lab[mask > 0]
+    if len(inside) < _LEAST_TORSO:
+        return nothing, None
+    bins = (
+        np.clip(inside[:, 0] // 20, 0, 4) * 100
+        + np.clip((inside[:, 1] + 50) // 10, 0, 9) * 10
+        + np.clip((inside[:, 2] + 50) // 10, 0, 9)
+    ).astype(int)
+    grid = np.bincount(bins, minlength=500)[:500].reshape(5, 10, 10).astype(np.float32)
+    soft = np.stack([cv2.GaussianBlur(layer, (0, 0), 0.8) for layer in grid])
+    soft[1:-1] = 0.25 * soft[:-2] + 0.5 * soft[1:-1] + 0.25 * soft[2:]
+    return np.median(inside, 0).astype(np.float64), (soft / soft.sum()).astype(np.float64)
+
+
+# -- traits. Each ramp gives the values for "the same" and "another": see docs/benchmarks.md.
+
+_SKIN, _HAIR, _TORSO = (4.0, 16.0), (8.0, 28.0), (6.0, 26.0)
+"""Distances in Lab, lightness counted half. Same person later in a clip: at most 2, 16 and 5;
+others: 15, 25 and 32 in the middle."""
+_CLOTHES, _STRUCTURE = (0.8, 0.3), (0.5, 0.15)
+"""Overlap of the torso's colours (same 0.93 to 1, others 0.27), and correlation of straightened
+faces at a like turn (same 0.49 to 0.98, others 0.23)."""
+_LIKE_YAW = 0.12
+_DRIFT = (3.0, 12.0)
+"""Distance in Lab, lightness counted 0.3, of the last second's colours from the first: clean clips
+0.2 to 3.9, a hue turned by 60 degrees 10, a warm tint 16."""
+DRIFTS = 6.0
+_FRAME = 4.0
+"""The same of the whole frame, whose colours a person hardly changes: clean clips at most 1.4."""
+GREY, COLOURFUL = 5.0, 12.0
+"""95th percentile of the distance from grey in Lab: clips have 21 to 88, a clip without colour 0."""
+FLAT = 3.0
+"""Spread of lightness: clips have 14 to 26."""
+FLICKERS = 0.8
+"""Grey levels, upper quartile of how far a frame's mean lies off its neighbours': clips 0 to 0.41."""
+_FLICKER = (0.5, 2.5)
+_FLICKER_TIMES = 3.0
+"""Times the reference's, which may flicker itself."""
+_DROP = 0.3
+"""By how much a likeness must fall for good to be called a change."""
+_LEAST_LOOKS = 3
+_HAND, _HAND_PIXELS, _HAND_LOOKS = 0.5, 10.0, 6
+"""Presence of a hand, pixels from its wrist to the middle knuckle, and looks that are needed."""
+
+
+def face_trait(ours: tuple[Look, ...], picture: Look | None, *, colours: bool = True) -> Trait:
+    """Whether skin, hair and structure of the face stay those of the picture, or of the result's start.
+
+    ``colours``: False where the result's colours are known to be off: they are most of a person.
+    """
+    base, against = _base(ours, picture, "face")
+    if not colours:
+        return Trait("face", None, "colours off", against=against)
+    if base is None or against == "":
+        return Trait("face", None, "face unseen", against="picture" if picture else "start")
+    values: list[float | None] = []
+    for look in ours:
+        parts = [_close(look.skin, base.skin, _SKIN), _close(look.hair, base.hair, _HAIR)]
+        if (
+            look.face is not None
+            and base.face is not None
+            and abs(look.yaw - base.yaw) <= _LIKE_YAW
+        ):
+            parts.append(_ramp(float((look.face * base.face).mean()), _STRUCTURE))
+        values.append(_mean(parts))
+    return _over_time("face", ours, values, against)
+
+
+def clothes_trait(ours: tuple[Look, ...], picture: Look | None, *, colours: bool = True) -> Trait:
+    """Whether the torso keeps the colours of the picture, or of the result's start."""
+    base, against = _base(ours, picture, "torso")
+    if not colours:
+        return Trait("clothes", None, "colours off", against=against)
+    if base is None or against == "":
+        return Trait("clothes", None, "torso unseen", against="picture" if picture else "start")
+    values = []
+    for look in ours:
+        parts = [_close(look.torso, base.torso, _TORSO)]
+        if look.clothes is not None and base.clothes is not None:
+            parts.append(_ramp(float(np.sqrt(look.clothes * base.clothes).sum()), _CLOTHES))
+        values.append(_mean(parts))
+    return _over_time("clothes", ours, values, against)
+
+
+def colour_trait(ours: tuple[Look, ...], theirs: tuple[Look, ...]) -> Trait:
+    """Whether the result's colours stay those of its first second. ``detail``: distance at the end."""
+    if len(ours) < 2 * _LEAST_LOOKS:
+        return Trait("colour", None, "too short")
+    k = max(2, len(ours) // 6)
+    series = []
+    for name in ("frame", "skin", "torso"):
+        points = np.array([getattr(look, name) for look in ours])
+        start = _median(points[:k])
+        away = points - start
+        away[:, 0] *= 0.3
+        series.append(np.sqrt((away**2).sum(1)))
+    distance = _smooth(_median(np.array(series)))
+    end = float(_median(distance[-k:, None])[0])
+    leap = float(np.nanmax(np.diff(distance), initial=0.0))
+    if leap > 0.5 * end and float(np.median(series[0][-k:])) < _FRAME:
+        end = 0.0  # at once, and not the whole picture: the person has changed, not the colours
+    # the reference's own light may change, and the result is right to follow it
+    known = colour_trait(theirs, ()).detail if theirs else None
+    over = end - (known or 0.0)
+    since = None
+    if over > DRIFTS:
+        off = distance > DRIFTS
+        first = len(off) - int(np.argmin(off[::-1])) if not off.all() else 0
+        since = round(ours[min(first, len(ours) - 1)].time, 1)
+    return Trait(
+        "colour",
+        round(_ramp(over, _DRIFT), 3),
+        times=tuple(look.time for look in ours),
+        values=tuple(None if np.isnan(d) else round(_ramp(float(d), _DRIFT), 3) for d in distance),
+        since=since,
+        detail=round(end, 1),
+        against="start",
+    )
+
+
+def colourless(ours: tuple[Look, ...], others: tuple[Look, ...]) -> bool:
+    """The result has no colour although the picture or the reference has some."""
+    mine = float(np.median([look.chroma for look in ours])) if ours else COLOURFUL
+    rest = float(np.median([look.chroma for look in others])) if others else 0.0
+    return mine < GREY and rest > COLOURFUL
+
+
+def flat(ours: tuple[Look, ...]) -> bool:
+    """Nothing can be seen: most pictures are of one lightness."""
+    return bool(ours) and float(np.median([look.spread for look in ours])) < FLAT
+
+
+def flicker_trait(result: PoseTrack, reference: PoseTrack) -> Trait:
+    """Whether the brightness of the whole picture jumps from frame to frame. ``detail``: grey levels."""
+    mine, theirs = _flicker(result), _flicker(reference)
+    if mine is None:
+        return Trait("flicker", None, "too short")
+    over = mine if theirs is None or mine > _FLICKER_TIMES * theirs else 0.0
+    return Trait("flicker", round(_ramp(over, _FLICKER), 3), detail=round(mine, 2))
+
+
+def _flicker(track: PoseTrack) -> float | None:
+    light = track.scan.colour[:, 0]
+    if len(light) < 12:
+        return None
+    return float(np.percentile(abs(light[1:-1] - (light[2:] + light[:-2]) / 2), 75))
+
+
+def hands_trait(result: PoseTrack, reference: PoseTrack) -> Trait:
+    """Share of the looks at a wrist where a hand is recognised, relative to the reference's. ``detail``: the share."""
+    mine, theirs = _hands(result), _hands(reference)
+    if theirs is None or float(np.mean([p for _, p in theirs])) < 0.3:
+        return Trait("hands", None, "hands small", against="reference")
+    if mine is None:
+        return Trait("hands", None, "hands unseen", against="reference")
+    share = float(np.mean([p for _, p in mine]))
+    usual = float(np.mean([p for _, p in theirs]))
+    times = tuple(dict.fromkeys(t for t, _ in mine))
+    return Trait(
+        "hands",
+        round(min(1.0, share / usual), 3),
+        times=times,
+        values=tuple(float(np.mean([p for t, p in mine if t == time])) for time in times),
+        detail=round(share, 3),
+        against="reference",
+    )
+
+
+def _hands(track: PoseTrack) -> list[tuple[float, float]] | None:
+    """(time, 1 where a hand is recognised) for each wrist that is seen and near enough."""
+    found = []
+    for still in track.stills:
+        for hand in still.hands:
+            if not np.isfinite(hand).all():
+                continue
+            if np.linalg.norm(hand[9, :2] - hand[0, :2]) * 480 / min(track.size) < _HAND_PIXELS:
+                continue
+            found.append((still.time, float(hand[0, 2] > _HAND)))
+    return found if len(found) >= _HAND_LOOKS else None
+
+
+def several(track: PoseTrack) -> float:
+    """Share of the looks with more than one person."""
+    return float(np.mean([len(still.boxes) > 1 for still in track.stills])) if track.stills else 0.0
+
+
+def _base(ours: tuple[Look, ...], picture: Look | None, what: str) -> tuple[Look | None, _Against]:
+    """What to compare with: the picture, else the result's first look that shows it."""
+
+    def shows(look: Look) -> bool:
+        return look.face is not None if what == "face" else bool(np.isfinite(look.torso[0]))
+
+    if picture is not None:
+        return (picture, "picture") if shows(picture) else (None, "")
+    return next(((look, "start") for look in ours if shows(look)), (None, ""))
+
+
+def _over_time(
+    name: str, ours: tuple[Look, ...], values: list[float | None], against: _Against
+) -> Trait:
+    known = [v for v in values if v is not None]
+    if len(known) < _LEAST_LOOKS:
+        return Trait(name, None, f"{'face' if name == 'face' else 'torso'} unseen", against=against)
+    return Trait(
+        name,
+        round(float(np.median(known)), 3),
+        times=tuple(look.time for look in ours),
+        values=tuple(None if v is None else round(v, 3) for v in values),
+        since=_changes(tuple(look.time for look in ours), values),
+        against=against,
+    )
+
+
+def _changes(times: tuple[float, ...], values: list[float | None]) -> float | None:
+    """Second from which the value stays clearly lower than before."""
+    known = [(t, v) for t, v in zip(times, values, strict=True) if v is not None]
+    if len(known) < 2 * _LEAST_LOOKS:
+        return None
+    series = _smooth(np.array([v for _, v in known]))
+    best, at = _DROP, None
+    for i in range(2, len(series) - 2):
+        before, after = series[:i], series[i:]
+        fall = float(np.median(before) - np.median(after))
+        if fall > best and float(np.percentile(after, 90)) < float(np.median(before)) - 0.5 * fall:
+            best, at = fall, known[i][0]
+    return None if at is None else round(at, 1)
+
+
+def _smooth(series: Floats) -> Floats:
+    """Median of three."""
+    if len(series) < 3:
+        return series
+    padded = np.pad(series, 1, mode="edge")
+    return _median(np.stack([padded[:-2], padded[1:-1], padded[2:]]))
+
+
+def _median(points: Floats) -> Floats:
+    """Along the first axis, NaN left out, without a warning where nothing is left."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.asarray(np.nanmedian(points, axis=0), np.float64)
+
+
+def _close(one: Floats, other: Floats, ramp: tuple[float, float]) -> float | None:
+    apart = (one - other) * np.array([0.5, 1.0, 1.0])
+    distance = float(np.sqrt((apart**2).sum()))
+    return None if np.isnan(distance) else _ramp(distance, ramp)
+
+
+def _ramp(value: float, ends: tuple[float, float]) -> float:
+    """1 at the first end, 0 at the second."""
+    good, bad = ends
+    return float(np.clip((value - bad) / (good - bad), 0.0, 1.0))
+
+
+def _mean(parts: list[float | None]) -> float | None:
+    known = [p for p in parts if p is not None]
+    return float(np.mean(known)) if known else None

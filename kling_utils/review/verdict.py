@@ -1,0 +1,571 @@
+"""The verdict on a result: everything measured, one sentence for people, and the findings of the audit.
+
+Owns ``fidelity`` (the one call), and the words. Left and right are the person's own; times are
+those of the result unless the text says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from kling_utils.review import looks
+from kling_utils.review.fidelity import (
+    body_gate,
+    body_signal,
+    face_gate,
+    face_signal,
+    judge,
+    worst_moments,
+)
+from kling_utils.values import MISSED, Fidelity, Finding, Limb, Moment, Severity, Span, Trait
+
+if TYPE_CHECKING:
+    from kling_utils.media.people import PoseTrack
+
+WELL, PARTLY, HARDLY = 75.0, 45.0, 15.0
+"""Bands of the score. Plausible good results score 75 to 95; assumed: few real ones were seen."""
+WHOLE = 0.85
+"""Coverage from which on a fault is one of timing: 0.7 s of lag leave 0.88 of 6 s."""
+LATE, VERY_LATE = 0.15, 0.4
+"""Seconds of lag: tracks tell 0.04."""
+PICTURE_LATE, PICTURE_EARLY = 0.13, 0.225
+"""Seconds between a picture and its own sound: acceptable by ITU-R BT.1359 (0.09 and 0.185), and the
+0.04 that a track tells."""
+SMALLER, LARGER = 0.75, 1.4
+"""Size of the movements."""
+LIMB_RESTS = 0.3
+"""Size of a limb's movements under which it does not take part."""
+OTHER, UNLIKE = 0.35, 0.6
+"""Likeness of face or clothes below which it is another person, or looks different."""
+PEOPLE = 0.25
+"""Share of the looks with more than one person."""
+FEW_HANDS = 0.5
+_STILL_PICTURE, _ZOOM = 0.12, 0.04
+"""Grey levels of change in a twelfth of a second, as the audit has it; growth of the person."""
+
+WHY: dict[str, str] = {
+    "no body": "nobody's body was found in the reference",
+    "body hidden": "too little of the body is in sight in the reference",
+    "body rests": "the body hardly moves in the reference",
+    "nobody": "nobody was found in the result",
+    "hardly seen": "too little of the body was found in the result",
+    "no face": "the face is not in sight for most of the reference",
+    "small face": "the face is too small in the reference",
+    "face rests": "the face hardly moves in the reference",
+    "no face in result": "the face was not found in most of the result",
+    "small face in result": "the face is too small in the result",
+    "face unseen": "the face is too small or turned away",
+    "torso unseen": "the upper body is not in sight",
+    "colours off": "all colours of the result are off",
+    "too short": "it is too short",
+    "hands small": "the hands are too small or blurred in the reference",
+    "hands unseen": "the hands are too small or out of sight in the result",
+    "failed": "the result could not be looked at",
+}
+"""Why something cannot be told."""
+
+HOW: dict[str, str] = {
+    "body": "Directions of arms, legs and trunk in the picture, compared over time. Reliable for "
+    "people in sight from one side; a figure that is shown from another angle scores lower.",
+    "face": "Mouth, eyes, brows and turns of the head, compared over time. Reliable for faces of a "
+    "fifth of the picture's width; drawn faces move less for the detector.",
+    "look": "Colours of skin, hair and clothes, and the face's light and dark when it is turned alike, "
+    "compared with the picture. A look-alike in the same clothes passes; strange light does not.",
+    "colour": "Colours of face, clothes and the whole picture at the end, compared with the start.",
+    "hands": "How often a hand is recognised at a wrist that is in sight, compared with the "
+    "reference. Fingers are not counted.",
+    "flicker": "Brightness of the whole picture from frame to frame. Flicker of small parts is not seen.",
+    "people": "Persons found in two pictures a second. Small ones at a distance may be missed.",
+}
+"""How each part is measured, and how far it can be trusted."""
+
+TITLES: dict[str, str] = {
+    "result.motion": "Motion",
+    "result.timing": "Motion in step",
+    "result.person": "Person of the picture",
+    "result.colours": "Colours",
+    "result.people": "Number of people",
+    "result.hands": "Hands",
+    "result.flicker": "Flicker",
+}
+
+_ALLOWED = {
+    "motion": f"{WELL:.0f} of 100 or more",
+    "timing": f"within {LATE} s",
+    "sound": f"at most {PICTURE_LATE} s late, {PICTURE_EARLY} s early",
+    "person": "face and clothes of the picture",
+    "start": "face and clothes as at the start",
+    "colours": "as at the start",
+    "people": "one, as in the reference",
+    "hands": "as often as in the reference",
+    "flicker": f"at most {looks.FLICKERS} levels of 256",
+}
+
+_FIX = {
+    "still": "The motion was not taken over. See that picture and clip show the same parts of the body, and try again.",
+    "mirrored": "Mirror the result or the clip; the picture may show the person turned the other way.",
+    "reversed": "Play the result backwards, or try again.",
+    "other": "See that this result belongs to this clip; try another take otherwise.",
+    "part": "Trim the reference to that part to compare, or make it again with the part that you want.",
+    "late start": "Cut that much off the start of the result.",
+    "begins late": "Let the clip begin with a second of calm, and try again.",
+    "speed": "Change the speed of the result in an editor, or try again.",
+    "stops": "Trim the result there, or try again with a shorter clip.",
+    "hardly": "Try another take; a picture in the pose of the clip's start follows better.",
+    "partly": "Look at the worst moments; another take may be better.",
+    "shift": "Shift the sound against the picture by that much in an editor.",
+    "trim": "Trim or shift the result by that much.",
+    "person": "Try another take; a picture with a larger, sharp face keeps it better.",
+    "colour": "Correct the colours over time in an editor, or use the part before.",
+    "grey": "Try another take: the colours are lost.",
+    "flat": "Try another take: nothing can be seen.",
+    "people": "Use a clip and a picture with one person, or crop to one.",
+    "hands": "Calmer hands in the clip come out better; look at them in the worst moments.",
+    "flicker": "A deflicker filter of an editor helps.",
+}
+_MEASURED_ON = "measured on clips with known faults"
+
+
+def fidelity(
+    reference: PoseTrack,
+    result: PoseTrack,
+    picture: PoseTrack | None = None,
+    *,
+    asked: float | None = None,
+) -> Fidelity:
+    """How well ``result`` follows ``reference``, and how it looks beside ``picture``. A pure function.
+
+    ``asked``: seconds of the reference that the result should show; None for all of it.
+    """
+    ours, theirs = body_signal(result), body_signal(reference)
+    body = judge(theirs, ours, body_gate(theirs, ours), asked=asked)
+    ours, theirs = face_signal(result), face_signal(reference)
+    face = judge(theirs, ours, face_gate(reference, result, theirs), asked=asked)
+    main = face if body.score.value is None and face.score.value is not None else body
+    seen, there = looks.looks(result), looks.looks(reference)
+    own = looks.looks(picture)[0] if picture is not None and picture.stills else None
+    grey = looks.colourless(seen, (own,) if own is not None else there)
+    colour = looks.colour_trait(seen, there)
+    flat = looks.flat(seen) and not looks.flat(there)
+    known = not (grey or flat) and colour.since is None
+    traits = (
+        looks.face_trait(seen, own, colours=known),
+        looks.clothes_trait(seen, own, colours=known),
+        colour,
+        looks.hands_trait(result, reference),
+        looks.flicker_trait(result, reference),
+    )
+    wanted = min(reference.seconds, asked or reference.seconds)
+    score = main.score
+    end = result.seconds + max(0.0, score.begins)
+    ends = round(end, 2) if wanted - end > MISSED and main.reading != "speed" else None
+    stops = None if main.stops is None else max(main.stops, _quiet_from(result, main.stops))
+    frozen = tuple(
+        (stops, span[1]) if stops is not None and span[0] == main.stops else span
+        for span in main.frozen
+    )
+    found = Fidelity(
+        "",
+        body.score,
+        face.score,
+        main.reading,
+        body.limbs,
+        main.curve,
+        frozen,
+        main.unseen,
+        stops,
+        ends,
+        worst_moments(main.curve, frozen, main.unseen, _others(traits), still=score.still),
+        traits,
+        round(looks.several(result), 2),
+        round(looks.several(reference), 2),
+        _moves(result) if score.still else "",
+        "flat" if flat else "grey" if grey else "",
+        round(result.seconds, 2),
+    )
+    return replace(found, sentence=sentence(found))
+
+
+def _moves(result: PoseTrack) -> Literal["", "grain", "zoom"]:
+    """What changes in pictures of a person who stands still."""
+    energy = result.scan.energy
+    if not len(energy) or float(np.median(energy)) < _STILL_PICTURE:
+        return ""
+    first, last = result.stills[0], result.stills[-1]
+    k = _growth(result)
+    if k is not None and abs(k) > _ZOOM:
+        return "zoom"
+    return "grain" if len(result.stills) > 1 and first is not last else ""
+
+
+def _quiet_from(result: PoseTrack, since: float) -> float:
+    """Second from which on the very picture stands still: a pause of the motion may come before it."""
+    scan = result.scan
+    moving = np.flatnonzero(scan.energy >= _STILL_PICTURE)
+    last = float(scan.energy_times[moving[-1]]) if len(moving) else 0.0
+    return round(last, 2) if since < last < result.seconds - 0.5 else since
+
+
+def _growth(result: PoseTrack) -> float | None:
+    """By which share the person grows from the start to the end."""
+    points = result.bodies if np.isfinite(result.bodies[:, 0, 0]).mean() > 0.5 else result.faces
+    found = points[np.isfinite(points[:, 0, 0])][..., :2]
+    if len(found) < 4:
+        return None
+    k = max(1, len(found) // 6)
+    spread = np.sqrt(((found - found.mean(1, keepdims=True)) ** 2).sum(2).mean(1))
+    return float(np.median(spread[-k:]) / max(np.median(spread[:k]), 1e-6) - 1)
+
+
+def _others(traits: tuple[Trait, ...]) -> tuple[Moment, ...]:
+    """Where a trait is at its worst, when that is bad enough to be looked at."""
+    found = []
+    for trait in traits:
+        known = [(v, t) for v, t in zip(trait.values, trait.times, strict=True) if v is not None]
+        if trait.name in ("face", "colour", "hands") and known:
+            value, time = min(known)
+            bad = trait.since is not None or (trait.value is not None and trait.value < UNLIKE)
+            if bad and value < UNLIKE:
+                kind = "identity" if trait.name == "face" else trait.name
+                found.append(Moment(round(time, 2), kind, round(40 * (1 - value), 1)))
+    return tuple(found)
+
+
+# -- the sentence
+
+
+def sentence(found: Fidelity) -> str:
+    """The whole of it for people: what matters first, at most four parts."""
+    parts = [_motion_part(found), *_time_parts(found), *_look_parts(found)]
+    told = "; ".join(parts[:4])
+    return told[:1].upper() + told[1:] + "."
+
+
+def _motion_part(found: Fidelity) -> str:
+    score = found.score
+    what = "the motion" if found.body.value is not None else "the face's motion"
+    if score.value is None:
+        reasons = dict.fromkeys(WHY.get(s.why, s.why) for s in (found.body, found.face) if s.why)
+        if found.body.why in ("nobody", "no body"):
+            reasons = {WHY[found.body.why]: None}
+        return f"cannot tell how well the motion is followed, because {' and '.join(reasons)}"
+    if score.still:
+        return {
+            "": "the person does not move",
+            "grain": "the person does not move, only the grain of the picture does",
+            "zoom": "the person does not move, only the picture zooms",
+        }[found.moves]
+    if found.reading == "mirrored":
+        return "follows the motion in a mirror: left and right are swapped"
+    if found.reading == "reversed":
+        return "the motion runs backwards"
+    if found.reading == "speed":
+        return f"the motion runs {speed_words(score.speed)}"
+    if found.reading == "shifted":
+        return _shifted_part(found)
+    if found.stops is not None:
+        return f"follows {what} until {_s(found.stops)}, and stands still from then on"
+    if score.value >= WELL:
+        return f"follows {what} well"
+    if score.aligned >= WELL and score.coverage > WHOLE:
+        return f"follows {what} well"  # how late it is comes next
+    if score.aligned >= WELL and found.ends is not None:
+        return f"follows {what} well as far as it goes"
+    if score.value >= PARTLY:
+        return f"follows {what} partly"
+    if score.value >= HARDLY:
+        return f"hardly follows {what}"
+    return f"does not follow {what}: it looks like that of another clip"
+
+
+def speed_words(speed: float) -> str:
+    """``at half speed``, ``at 1.3 times the speed``."""
+    if abs(speed - 0.5) < 0.04:
+        return "at half speed"
+    if abs(speed - 2.0) < 0.13:
+        return "at double speed"
+    return f"at about {speed:.1f} times the speed"
+
+
+def _part_of(found: Fidelity) -> tuple[float, float]:
+    begin = found.score.begins
+    return begin, begin + found.seconds
+
+
+def _shifted_part(found: Fidelity) -> str:
+    begin, end = _part_of(found)
+    if begin < 0:
+        return f"follows the motion {_s(-begin)} late"
+    if found.ends is None:
+        return f"begins late: the first {_s(begin)} of the motion are missing"
+    return f"shows another part of the motion: {begin:.1f} to {end:.1f} s of the reference"
+
+
+def _time_parts(found: Fidelity) -> Iterator[str]:
+    score = found.score
+    if score.value is None or score.still or score.aligned < PARTLY:
+        return
+    plain = found.reading == "" and found.stops is None
+    if plain and abs(score.lag) >= LATE:
+        yield f"it is {_s(abs(score.lag))} {'late' if score.lag > 0 else 'early'}"
+    if found.ends is not None and found.reading in ("", "mirrored") and found.stops is None:
+        yield f"it ends at {_s(found.ends)} of the reference"
+    if plain:
+        if score.ratio < SMALLER:
+            yield f"the movements are {1 - score.ratio:.0%} smaller"
+        elif score.ratio > LARGER:
+            yield f"the movements are {score.ratio - 1:.0%} larger"
+        yield from _limb_parts(found.limbs)
+        for span in found.frozen[:1]:
+            yield f"it stands still from {_s(span[0])} to {_s(span[1])}"
+    for span in found.unseen[:1]:
+        yield f"the person is not in sight from {_s(span[0])} to {_s(span[1])}"
+
+
+def _limb_parts(limbs: tuple[Limb, ...]) -> Iterator[str]:
+    resting = [limb for limb in limbs if limb.judged and limb.amplitude < LIMB_RESTS]
+    if resting:
+        names = " and ".join(limb.name for limb in resting[:2])
+        yield f"the {names} hardly move{'s' if len(resting) == 1 else ''}"
+    late = [limb for limb in limbs if limb.lag is not None]
+    if late:
+        worst = max(late, key=lambda limb: limb.lag or 0)
+        since = f" from {_s(worst.lags_from)} on" if worst.lags_from else ""
+        yield f"the {worst.name} lags{since}"
+
+
+def _look_parts(found: Fidelity) -> Iterator[str]:
+    if found.colours == "flat":
+        yield "nothing can be seen in most pictures"
+    elif found.colours == "grey":
+        yield "the picture has lost its colours"
+    colour = found.trait("colour")
+    if colour is not None and colour.since is not None:
+        yield f"the colours drift from {_s(colour.since)} on"
+    if _several(found):
+        yield "there is more than one person"
+    person, since = _person(found)
+    if person == "other":
+        yield "it is not the person of the picture"
+    elif since is not None:
+        what, time = since
+        yield f"the {what} change{'' if what == 'clothes' else 's'} after {_s(time)}"
+    elif person == "unlike":
+        yield "the person looks different from the picture"
+    hands = found.trait("hands")
+    if hands is not None and hands.value is not None and hands.value < FEW_HANDS:
+        yield "the hands are often not clear"
+    if _flickers(found):
+        yield "the picture flickers"
+
+
+def _several(found: Fidelity) -> bool:
+    return found.people > PEOPLE and found.people_before <= PEOPLE
+
+
+def _flickers(found: Fidelity) -> bool:
+    flicker = found.trait("flicker")
+    return (
+        flicker is not None
+        and flicker.value is not None
+        and flicker.value < 1.0
+        and (flicker.detail or 0.0) > looks.FLICKERS
+    )
+
+
+def _person(
+    found: Fidelity,
+) -> tuple[Literal["", "same", "unlike", "other"], tuple[str, float] | None]:
+    """What the person is beside the picture ("" where it cannot be told), and what changes when."""
+    traits = [t for t in (found.trait("face"), found.trait("clothes")) if t is not None]
+    since = next(((t.name, t.since) for t in traits if t.since is not None), None)
+    known = [t.value for t in traits if t.value is not None and t.against == "picture"]
+    if not known:
+        return "", since
+    # clothes may be hidden or wet by a prompt; a face alone is enough to say "another person"
+    face = next((t.value for t in traits if t.name == "face" and t.against == "picture"), None)
+    worst, mean = (face if face is not None else min(known)), float(np.mean(known))
+    if mean < OTHER or (worst < OTHER and mean < OTHER + 0.15):
+        return "other", since
+    return ("unlike" if min(known) < OTHER or worst < UNLIKE else "same"), since
+
+
+def _s(seconds: float | None) -> str:
+    """At most one decimal below ten minutes, and none that says nothing."""
+    return f"{seconds or 0:.1f}".removesuffix(".0") + " s"
+
+
+# -- the findings
+
+
+def findings(found: Fidelity, *, sound_late: float | None = None) -> tuple[Finding, ...]:
+    """Every rule, passes included, as findings of the field ``result``.
+
+    ``sound_late``: seconds by which the result's sound comes later than the reference's; None
+    where it cannot be told.
+    """
+    return (
+        _motion(found),
+        _timing(found, sound_late),
+        _person_finding(found),
+        _colours(found),
+        _people(found),
+        _hands_finding(found),
+        _flicker_finding(found),
+    )
+
+
+def _motion(found: Fidelity) -> Finding:
+    score = found.score
+    told = _motion_part(found)
+    if score.value is None:
+        return _finding("motion", "unknown", told, _ALLOWED["motion"])
+    measured = f"{score.value:.0f} of 100: {told}"
+    parts = [part for part in _time_parts(found) if not part.startswith("it is ")]
+    if parts:
+        measured += "; " + "; ".join(parts)
+    fix: str
+    severity: Severity = "warning"
+    if score.still:
+        fix = "still"
+    elif found.reading == "shifted":
+        begin, _ = _part_of(found)
+        fix = "late start" if begin < 0 else "begins late" if found.ends is None else "part"
+    elif found.reading:
+        fix = str(found.reading)
+    elif found.stops is not None:
+        fix = "stops"
+    elif score.value >= WELL or (score.aligned >= WELL and score.coverage > WHOLE):
+        return _finding("motion", "pass", measured, _ALLOWED["motion"])
+    elif score.value >= PARTLY or score.aligned >= WELL:
+        severity, fix = "advice", "partly"
+    else:
+        fix = "hardly" if score.value >= HARDLY else "other"
+    spans = (*found.frozen, *found.unseen)
+    return _finding("motion", severity, measured, _ALLOWED["motion"], fix, spans)
+
+
+def _timing(found: Fidelity, sound_late: float | None) -> Finding:
+    score = found.score
+    if (
+        score.value is None
+        or score.still
+        or score.aligned < PARTLY
+        or found.reading
+        in (
+            "speed",
+            "reversed",
+            "mirrored",
+        )
+    ):
+        return _finding("timing", "unknown", "cannot be told", _ALLOWED["timing"])
+    lag = score.lag if found.reading != "shifted" else -score.begins
+    if sound_late is not None:
+        apart = lag - sound_late
+        measured = f"the picture is {abs(apart):.2f} s {'later' if apart > 0 else 'earlier'} than its sound"
+        if -PICTURE_EARLY <= apart <= PICTURE_LATE:
+            return _finding(
+                "timing", "pass", "the picture is in step with its sound", _ALLOWED["sound"]
+            )
+        return _finding("timing", "warning", measured, _ALLOWED["sound"], "shift")
+    measured = f"{abs(lag):.2f} s {'late' if lag > 0 else 'early'}"
+    if abs(lag) < LATE or found.reading == "shifted":  # that is told with the motion
+        return _finding("timing", "pass", measured, _ALLOWED["timing"])
+    return _finding(
+        "timing",
+        "warning" if abs(lag) >= VERY_LATE else "advice",
+        measured,
+        _ALLOWED["timing"],
+        "trim",
+    )
+
+
+def _person_finding(found: Fidelity) -> Finding:
+    person, since = _person(found)
+    allowed = _ALLOWED["person" if person else "start"]
+    traits = [t for t in (found.trait("face"), found.trait("clothes")) if t is not None]
+    told = ", ".join(f"{t.name} {t.value:.0%} alike" for t in traits if t.value is not None)
+    if not told:
+        why = " and ".join(dict.fromkeys(WHY.get(t.why, t.why) for t in traits))
+        return _finding("person", "unknown", f"cannot be told, because {why}", allowed)
+    if person == "other":
+        return _finding("person", "warning", f"another person: {told}", allowed, "person")
+    if since is not None:
+        what, time = since
+        told = f"the {what} change{'' if what == 'clothes' else 's'} after {_s(time)}: {told}"
+        return _finding("person", "warning", told, allowed, "person", ((time, found.seconds),))
+    if person == "unlike":
+        return _finding("person", "advice", f"looks different: {told}", allowed, "person")
+    return _finding("person", "pass", told, allowed)
+
+
+def _colours(found: Fidelity) -> Finding:
+    allowed = _ALLOWED["colours"]
+    if found.colours == "flat":
+        return _finding(
+            "colours", "warning", "nothing to be seen in most pictures", allowed, "flat"
+        )
+    if found.colours == "grey":
+        return _finding("colours", "warning", "no colours left", allowed, "grey")
+    colour = found.trait("colour")
+    if colour is None or colour.value is None:
+        return _finding("colours", "unknown", "cannot be told", allowed)
+    if colour.since is not None:
+        told = f"they drift from {_s(colour.since)} on, by {colour.detail:.0f} at the end"
+        spans = ((colour.since, found.seconds),)
+        return _finding("colours", "warning", told, allowed, "colour", spans)
+    return _finding("colours", "pass", "as at the start", allowed)
+
+
+def _people(found: Fidelity) -> Finding:
+    allowed = _ALLOWED["people"]
+    if _several(found):
+        told = f"more than one person in {found.people:.0%} of the pictures"
+        return _finding("people", "warning", told, allowed, "people")
+    return _finding("people", "pass", "as in the reference", allowed)
+
+
+def _hands_finding(found: Fidelity) -> Finding:
+    hands, allowed = found.trait("hands"), _ALLOWED["hands"]
+    if hands is None or hands.value is None:
+        why = WHY.get(hands.why, "") if hands is not None else ""
+        return _finding("hands", "unknown", f"cannot be told, because {why}", allowed)
+    told = f"recognised {hands.value:.0%} as often as in the reference"
+    few = hands.value < FEW_HANDS
+    return _finding("hands", "advice" if few else "pass", told, allowed, "hands" if few else "")
+
+
+def _flicker_finding(found: Fidelity) -> Finding:
+    flicker, allowed = found.trait("flicker"), _ALLOWED["flicker"]
+    if flicker is None or flicker.value is None:
+        return _finding("flicker", "unknown", "cannot be told", allowed)
+    told = f"{flicker.detail:.1f} levels of 256 from frame to frame"
+    bad = _flickers(found)
+    severity: Severity = "pass" if not bad else "advice" if flicker.value > 0.3 else "warning"
+    return _finding("flicker", severity, told, allowed, "flicker" if bad else "")
+
+
+def _finding(
+    code: str,
+    severity: Severity,
+    measured: str,
+    allowed: str,
+    fix: str = "",
+    spans: tuple[Span, ...] = (),
+) -> Finding:
+    full = f"result.{code}"
+    return Finding(
+        code=full,
+        field="result",
+        severity=severity,
+        title=TITLES[full],
+        measured=measured,
+        allowed=allowed,
+        fix=_FIX[fix] if fix else "",
+        source=_MEASURED_ON if fix else "",
+        spans=spans,
+    )

@@ -1,0 +1,261 @@
+"""Each way in which a result can be wrong is named, and a good result is called good: on made tracks."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from functools import cache
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from helpers.dancers import ANOTHER, Person, clip, still_of
+from pydantic import TypeAdapter
+
+from kling_utils.media.arrays import Frame, u8
+from kling_utils.media.people import PoseTrack
+from kling_utils.review import verdict
+from kling_utils.values import Fidelity
+
+LONG = 10.0
+
+
+@cache
+def reference(kind: str = "body", seconds: float = 6.0) -> PoseTrack:
+    return clip(1, seconds, kind=kind, person=ANOTHER, hands=0.9, noise=2)
+
+
+def judged(
+    kind: str = "body", *, of: float = 6.0, asked: float | None = None, **made: Any
+) -> Fidelity:
+    """The result made so, of a motion that takes ``of`` seconds, beside a picture of the right person."""
+    made = {"seconds": of, "hands": 0.9, **made}
+    result = clip(made.pop("seed", 1), made.pop("seconds"), kind=kind, **made)
+    picture = still_of(clip(5, 0.5, kind=kind))
+    return verdict.fidelity(reference(kind, of), result, picture, asked=asked)
+
+
+def faults(found: Fidelity, **more: Any) -> dict[str, str]:
+    return {
+        f.code.removeprefix("result."): f.measured
+        for f in verdict.findings(found, **more)
+        if f.severity not in ("pass", "unknown")
+    }
+
+
+def hue(image: Frame, turn: float) -> Frame:
+    hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV).astype(int)
+    hsv[..., 0] = (hsv[..., 0] + turn / 2) % 180
+    return u8(cv2.cvtColor(hsv.astype(np.uint8), cv2.COLOR_HSV2BGR))
+
+
+def grain(image: Frame, t: float) -> Frame:
+    noise = np.random.default_rng(int(t * 1000)).normal(0, 14, image.shape[:2])[..., None]
+    return u8(np.clip(image + noise, 0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("kind", ["body", "face"])
+def test_a_good_result(kind: str) -> None:
+    found = judged(kind)
+    assert found.score.value is not None
+    assert found.score.value > 90
+    assert re.fullmatch("Follows the (motion|face's motion) well.", found.sentence)
+    assert faults(found) == {}
+    assert found.reading == ""
+    assert (found.frozen, found.unseen, found.stops, found.ends) == ((), (), None, None)
+
+
+WRONG: dict[str, tuple[dict[str, Any], str, set[str]]] = {
+    "still": ({"when": lambda t: 0.0}, "The person does not move.", {"motion"}),
+    "still with zoom": (
+        {"when": lambda t: 0.0, "zoom": 0.02, "paint": grain},
+        "does not move, only the picture zooms",
+        {"motion"},
+    ),
+    "still with grain": (
+        {"when": lambda t: 0.0, "paint": grain},
+        "does not move, only the grain",
+        {"motion"},
+    ),
+    "wrong clip": ({"seed": 4}, "looks like that of another clip", {"motion"}),
+    "other part": (
+        {"of": LONG, "seconds": 4.0, "when": lambda t: t + 3},
+        "shows another part of the motion: 3.0 to 7.0 s",
+        {"motion"},
+    ),
+    "mirrored": ({"mirrored": True}, "in a mirror: left and right are swapped", {"motion"}),
+    "reversed": ({"when": lambda t: 6 - t}, "runs backwards", {"motion"}),
+    "half speed": ({"when": lambda t: t / 2}, "at half speed", {"motion"}),
+    "double speed": ({"when": lambda t: (2 * t) % 6}, "at double speed", {"motion"}),
+    "half frozen": (
+        {"when": lambda t: min(t, 3.0)},
+        "until 3(.[01])? s, and stands still from then on",
+        {"motion"},
+    ),
+    "starts late": (
+        {"when": lambda t: max(0.0, t - 1.5)},
+        "1.5 s late",
+        {"motion"},
+    ),
+    "begins late": (
+        {"seconds": 4.5, "when": lambda t: t + 1.5},
+        "Begins late: the first 1.5 s of the motion are missing",
+        {"motion"},
+    ),
+    "cut off": (
+        {"seconds": 3.6},
+        "as far as it goes; it ends at 3.6 s of the reference",
+        {"motion"},
+    ),
+    "late": ({"when": lambda t: t - 0.6}, "well; it is 0.6 s late", {"timing"}),
+    "no colour": (
+        {"paint": lambda image, t: u8(np.repeat(image[..., :1], 3, 2))},
+        "lost its colours",
+        {"colours"},
+    ),
+    "nothing to be seen": (
+        {"paint": lambda image, t: u8(np.full_like(image, 128))},
+        "nothing can be seen",
+        {"colours"},
+    ),
+    "another person": ({"person": ANOTHER}, "not the person of the picture", {"person"}),
+    "becomes another person": (
+        {"person": lambda t: Person() if t < 4 else ANOTHER},
+        "the clothes change after 4 s",
+        {"person"},
+    ),
+    "two people": ({"people": 2}, "more than one person", {"people"}),
+    "colour drift": (
+        {"paint": lambda image, t: hue(image, 12 * t)},
+        "the colours drift from [1-4](.\\d)? s on",
+        {"colours"},
+    ),
+    "flicker": (
+        {"paint": lambda image, t: u8(np.clip(image.astype(int) + round(t * 12) % 2 * 4, 0, 255))},
+        "flickers",
+        {"flicker"},
+    ),
+    "hands": ({"hands": 0.1}, "the hands are often not clear", {"hands"}),
+}
+
+
+@pytest.mark.parametrize("fault", WRONG)
+def test_each_wrong_result_is_named(fault: str) -> None:
+    made, sentence, codes = WRONG[fault]
+    found = judged(**made)
+    assert re.search(sentence, found.sentence, re.IGNORECASE), found.sentence
+    assert set(faults(found)) == codes
+    assert all(f.fix for f in verdict.findings(found) if f.severity not in ("pass", "unknown"))
+
+
+@pytest.mark.parametrize(
+    ("made", "sentence"),
+    [
+        ({"when": lambda t: 0.0}, "does not move"),
+        ({"when": lambda t: 6 - t}, "backwards"),
+        ({"when": lambda t: t / 2}, "at half speed"),
+        ({"when": lambda t: min(t, 3.0)}, "stands still from then on"),
+        ({"seed": 2}, "another clip"),
+        ({"person": ANOTHER}, "not the person of the picture"),
+        ({"person": lambda t: Person() if t < 4 else ANOTHER}, "the face changes after 4 s"),
+    ],
+)
+def test_the_same_of_a_face(made: dict[str, Any], sentence: str) -> None:
+    assert sentence in judged("face", **made).sentence
+
+
+def test_a_limb_that_lags_and_one_that_rests() -> None:
+    found = judged(of=LONG, arm=lambda t: 0.0 if t < 4 else 0.4)
+    left, right = (next(x for x in found.limbs if x.name == f"{s} arm") for s in ("left", "right"))
+    assert left.lag == pytest.approx(0.4, abs=0.1)
+    assert left.lags_from == pytest.approx(4.0, abs=1.0)
+    assert right.lag is None
+    assert "the left arm lags from" in found.sentence
+    stiff = judged(of=LONG, arm=lambda t: t)  # always where it was at 0 s
+    assert "the left arm hardly moves" in stiff.sentence
+    assert next(x for x in stiff.limbs if x.name == "left arm").amplitude < 0.3
+
+
+def test_a_picture_is_compared_with_its_own_sound() -> None:
+    found = judged(when=lambda t: t - 0.6)
+    assert "later than its sound" in faults(found, sound_late=0.0)["timing"]
+    assert faults(found, sound_late=0.6) == {}  # both late: trim, nothing to shift
+
+
+def test_what_was_asked_is_the_measure_of_length() -> None:
+    found = judged(of=LONG, seconds=5.0, asked=5.0)
+    assert found.ends is None
+    assert found.score.coverage > 0.95
+    assert judged(of=LONG, seconds=5.0).ends == pytest.approx(5.0)
+
+
+def test_no_number_without_a_reason_to_give_one() -> None:
+    rests = verdict.fidelity(clip(1, when=lambda t: 0.0), clip(1))
+    assert rests.score.value is None
+    assert rests.sentence.startswith(
+        "Cannot tell how well the motion is followed, because the body hardly"
+    )
+    nobody = clip(1)
+    nobody.bodies[:] = np.nan
+    gone = verdict.fidelity(clip(1), nobody)
+    assert "because nobody was found in the result" in gone.sentence
+    assert {f.severity for f in verdict.findings(gone)} == {"pass", "unknown"}
+
+
+def test_without_a_picture_the_result_is_compared_with_its_start() -> None:
+    found = verdict.fidelity(reference(), clip(1, person=ANOTHER))
+    assert "person" not in faults(found)
+    clothes = found.trait("clothes")
+    assert clothes is not None
+    assert clothes.against == "start"
+
+
+def test_out_of_sight() -> None:
+    result = clip(1)
+    result.bodies[24:48] = np.nan
+    found = verdict.fidelity(reference(), result)
+    assert found.unseen[0] == pytest.approx((2.0, 4.0), abs=0.2)
+    assert "not in sight from" in found.sentence
+    assert found.worst[0].kind == "unseen"
+    assert found.curve is not None
+    assert None in found.curve.error
+
+
+def test_the_curve_shows_where() -> None:
+    found = judged(when=lambda t: min(t, 3.0))
+    assert found.curve is not None
+    early = [
+        e
+        for t, e in zip(found.curve.times, found.curve.error, strict=True)
+        if t < 2.8 and e is not None
+    ]
+    late = [
+        e
+        for t, e in zip(found.curve.times, found.curve.error, strict=True)
+        if t > 3.5 and e is not None
+    ]
+    assert max(early) < 5 < np.mean(late)
+    assert 1 <= len(found.worst) <= 3
+    assert all(m.time > 2.9 for m in found.worst)
+    assert found.frozen[-1] == pytest.approx((3.0, 6.0), abs=0.3)
+
+
+def test_it_goes_through_pickle_and_json_and_to_a_table() -> None:
+    found = judged(person=lambda t: Person() if t < 4 else ANOTHER)
+    kind = TypeAdapter(Fidelity)
+    assert pickle.loads(pickle.dumps(found)) == found  # noqa: S301
+    assert kind.validate_json(kind.dump_json(found)) == found
+    frame = found.to_frame()
+    assert {"time", "error", "follows", "motion", "clothes", "colour"} <= set(frame.columns)
+    assert frame["time"].is_monotonic_increasing
+    assert str(found).startswith(f"{found.score.value:.0f} of 100. Follows")
+
+
+def test_every_reason_has_words() -> None:
+    found = [judged(), judged("face"), verdict.fidelity(clip(1), clip(1, kind="face"))]
+    reasons = {t.why for f in found for t in f.traits} | {
+        s.why for f in found for s in (f.body, f.face)
+    }
+    assert reasons - {""} <= set(verdict.WHY)
+    assert {f.code for f in verdict.findings(found[0])} == set(verdict.TITLES)
