@@ -29,6 +29,7 @@ from kling_utils.cli_words import (
     Force,
     Json,
     Out,
+    Part,
     about,
     asking,
     complain,
@@ -108,11 +109,15 @@ def _options(
 def check_(
     asked: dict[str, Any],
     every: Annotated[bool, typer.Option("--all", help="List also what passed.")] = False,
+    no_advice: Annotated[
+        bool, typer.Option("--no-advice", help="Do not look at what picture and clip show.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Check both files against every rule, and quote. Sends nothing, costs nothing."""
+    """Check both files against every rule, look at their content, and quote. Sends nothing, costs nothing."""
     with _runner(as_json) as runner:
         look = runner.look(**asked)
+        advice = None if no_advice else look.advice
         if as_json:
             print_json(
                 {
@@ -121,10 +126,15 @@ def check_(
                     "seconds": look.seconds,
                     "quote": look.quote,
                     "report": look.report,
+                    "advice": cli_words.advice_fields(advice),
                 }
             )
         else:
             say(told(look.report, every=every))
+            if advice is not None:
+                say(cli_words.told_advice(advice, every=every))
+                if look.saving:
+                    say(f"{look.saving} With run: --span clean.")
             if look.quote is not None and look.seconds is not None:
                 basis = look.quote.basis[:1].upper() + look.quote.basis[1:]
                 say(f"Expected length: {look.seconds:.1f} s. Cost: {look.quote}. {basis}.")
@@ -144,6 +154,7 @@ def run(
             "--fit", help="Repair first what the checks find wrong, as the options of repair say."
         ),
     ] = False,
+    span: Part = "",
     again: Annotated[
         bool, typer.Option("--again", help="Another take of a request that is finished already.")
     ] = False,
@@ -161,9 +172,9 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Check, submit, watch, and save the result."""
-    if task_id and (fit or again or draft):
+    if task_id and (fit or span or again or draft):
         usage(
-            "--task-id sends nothing, so --fit, --again and --draft mean nothing.",
+            "--task-id sends nothing, so --fit, --span, --again and --draft mean nothing.",
             "Leave them out.",
             as_json,
         )
@@ -176,9 +187,9 @@ def run(
             force=force,
             folder=True,
         )
-    if chosen != cli_words.chosen() and not fit:
+    if chosen != cli_words.chosen() and not (fit or span):
         usage(
-            "The options of repair do nothing without --fit.",
+            "The options of repair do nothing without --fit or --span.",
             "Give it, or leave them out.",
             as_json,
         )
@@ -186,12 +197,15 @@ def run(
         from kling_utils.jobs.job_errors import missing
 
         request = MotionRequest(**asked)
-        if fit:
+        if fit or span:
             from kling_utils.preflight.plan import FitChoices
 
+            choices = FitChoices(**chosen)
+            if span:
+                choices = runner.trimmed(request, cli_words.as_span(span), choices)
             with ProgressBar("repairing") as bar:
                 fitted = runner.fit(
-                    request, choices=FitChoices(**chosen), on_progress=lambda share, _: bar(share)
+                    request, choices=choices, on_progress=lambda share, _: bar(share)
                 )
             say(fitted, err=True)
             request = fitted.apply(request)

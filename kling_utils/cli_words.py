@@ -6,16 +6,10 @@ terminal.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from kling_utils.values import Report
-
-if TYPE_CHECKING:
-    from kling_utils.preflight.plan import Plan
-
 import filecmp
 import inspect
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -25,12 +19,12 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
 from kling_utils import errors
-from kling_utils.errors import SPENT, KlingError, MoneyState
+from kling_utils.errors import SPENT, InvalidRequest, KlingError, MoneyState
 from kling_utils.media.files import MOST_BYTES
 from kling_utils.values import (
     CharacterOrientation,
@@ -38,11 +32,17 @@ from kling_utils.values import (
     Finding,
     Job,
     ModelName,
+    Report,
     Severity,
+    Span,
     is_url,
     printable,
     record,
 )
+
+if TYPE_CHECKING:
+    from kling_utils.preflight.advice import Advice
+    from kling_utils.preflight.plan import Plan
 
 _SEEN = 0.1
 """Seconds by which a clip may begin or end elsewhere than asked, as pictures have it, without a word."""
@@ -123,6 +123,14 @@ Start = Annotated[
 Length = Annotated[
     float | None,
     typer.Option("--length", min=0, help="Repair: how long a clip is at most, seconds."),
+]
+Part = Annotated[
+    str,
+    typer.Option(
+        "--span",
+        help="Send only a part of the clip: clean (what advice finds worth paying for), or seconds such as 3.2-9.6.",
+        metavar="clean|A-B",
+    ),
 ]
 Slow = Annotated[bool, typer.Option("--slow", help="Repair: slow down a clip that is too short.")]
 Crop = Annotated[
@@ -229,7 +237,43 @@ def asking(command: Callable[..., None]) -> Callable[..., None]:
     return called
 
 
+def as_span(text: str) -> Literal["clean"] | Span:
+    """``clean``, or start and end in seconds. Raises ``InvalidRequest`` for anything else."""
+    if text == "clean":
+        return "clean"
+    start, dash, end = text.partition("-")
+    try:
+        span = float(start), float(end)
+        if not dash or not 0 <= span[0] < span[1] < math.inf:
+            raise ValueError
+    except ValueError:
+        raise InvalidRequest(
+            f"--span {text} is no part of a clip.",
+            hint="Give clean, or start and end in seconds, such as 3.2-9.6.",
+            field="video",
+        ) from None
+    return span
+
+
 # -- what is said of a report
+
+
+def told_advice(advice: Advice, *, every: bool = False) -> str:
+    """Advice for a terminal: what matters, the worst last; what passed only with ``every``."""
+    found = [f for f in advice.of("image", "video", "pair") if every or f.severity != "pass"]
+    return "\n".join(map(str, reversed(found))) or "Nothing in the picture or the clip stands out."
+
+
+def advice_fields(advice: Advice | None) -> dict[str, Any] | None:
+    """Advice for JSON, without what was measured for each frame."""
+    if advice is None:
+        return None
+    return {
+        "findings": advice.findings,
+        "clean": advice.clean,
+        "use": advice.use,
+        "starts": [(start.time, start.match) for start in advice.starts],
+    }
 
 
 def told(report: Report, *, every: bool = False, but: Finding | None = None) -> str:

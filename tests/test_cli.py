@@ -152,16 +152,39 @@ def test_check_prints_every_finding_and_sends_nothing(
 def test_check_lists_what_matters_and_counts_the_rest(
     shell: Shell, picture: Path, address: str, clip: Path
 ) -> None:
-    *found, count, cost = shell("check", picture, address).stdout.splitlines()
+    *found, count, nobody, no_person, cost = shell("check", picture, address).stdout.splitlines()
     assert [each.partition(":")[0] for each in found] == [
         "[advice] Sound",
         "[warning] Video size for Kling",
     ]
+    assert nobody.startswith("[warning] Person in the clip: Nobody was found")
+    assert no_person.startswith("[warning] Person in the picture: Nobody was found")
     assert count.startswith("1 warning, 1 piece of advice, ")
     assert count.endswith(" checks passed.")
     assert cost.startswith("Expected length: 3.2 s. Cost: about ")
     drafted = shell("check", picture, clip, NOVITA_API_KEY="").stdout
     assert "Cost: free (a local draft). Made on this computer, free of charge." in drafted
+
+
+def test_check_without_advice_looks_at_the_format_only(
+    shell: Shell, picture: Path, clip: Path
+) -> None:
+    assert "Nobody" not in shell("check", picture, clip, "--no-advice").stdout
+    as_json = json.loads(shell("check", picture, clip, "--no-advice", "--json").stdout)
+    assert as_json["advice"] is None
+
+
+def test_a_span_that_is_none_is_refused_before_anything_is_sent(
+    shell: Shell, novita: ScriptedNovita, picture: Path, address: str
+) -> None:
+    for wrong in ("5-2", "abc", "3"):
+        done = shell("run", picture, address, "--span", wrong)
+        assert done.returncode == 2
+        assert f"--span {wrong} is no part of a clip" in done.stderr
+    nobody = shell("run", picture, address, "--span", "clean")
+    assert nobody.returncode == 2
+    assert "No clean take of 3 s" in nobody.stderr
+    assert novita.state.submit_count == 0
 
 
 def test_check_of_a_wrong_pair_ends_with_1_and_says_all_of_it(

@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import SecretStr
 
@@ -84,6 +84,7 @@ from kling_utils.values import (
     Quote,
     Report,
     Result,
+    Span,
     State,
     Trouble,
     VideoInfo,
@@ -478,6 +479,7 @@ class Client:
         video: Given | None = None,
         *,
         fit: bool | FitChoices = False,
+        span: Literal["clean"] | Span | None = None,
         owner: str = HOME_OWNER,
         key: SecretStr | None = None,
         report: Report | None = None,
@@ -488,13 +490,14 @@ class Client:
         """Check, keep copies of both inputs, write the job and hand it to the watcher. Returns at once; sending is the watcher's.
 
         The request, or image, video and its fields; with ``fit``, what the checks find wrong is repaired first.
+        ``span``: the part of the clip that is sent, seconds, or ``clean``: the one that advice finds worth paying for.
         ``report`` is the one that the user saw: files that differ from it are refused. ``draft`` makes it here, free, also where a key
         is set. The same request, while unfinished, is the same job. Unless ``again``, raises ``AlreadyHave`` for a request that has a
         result, is in doubt, or ended without a result while money was or may have been spent. Raises ``Refused`` and ``NotPublished``.
         """
-        request = self.request(image, video, **fields)
-        if fit:
-            request = self._fitted(request, fit, quiet=True)
+        request = self._repaired_request(
+            self.request(image, video, **fields), fit, span, quiet=True
+        )
         job = self._submit(request, owner, key, report, again=again, draft=draft)
         return LiveJob(self, job.job_id)
 
@@ -506,18 +509,20 @@ class Client:
         key: SecretStr | None = None,
         again: bool = False,
         fit: bool | FitChoices = False,
+        span: Literal["clean"] | Span | None = None,
         draft: bool = False,
         progress: bool | Callable[[Event], None] = True,
         **fields: Any,
     ) -> Result:
-        """Submit and follow to the result; with ``fit``, what the checks find wrong is repaired first; ``draft`` as in ``submit``.
+        """Submit and follow to the result. ``fit``, ``span`` and ``draft`` as in ``submit``.
 
         A request that has its result already returns it: nothing is sent or paid, and ``.cached`` is true. ``again`` makes another take.
         Raises the error that ended or holds the job; ``.job_id`` then names it.
         """
-        request = self.request(image, video, **fields)
-        if fit:
-            request = self._fitted(request, fit, quiet=progress is not True)
+        quiet = progress is not True
+        request = self._repaired_request(
+            self.request(image, video, **fields), fit, span, quiet=quiet
+        )
         try:
             job_id = self.submit(request, key=key, again=again, draft=draft).job_id
         except AlreadyHave as have_it:
@@ -972,15 +977,47 @@ class Client:
             raise
         return job
 
-    def _fitted(
-        self, request: MotionRequest, fit: bool | FitChoices, *, quiet: bool
+    def _repaired_request(
+        self,
+        request: MotionRequest,
+        fit: bool | FitChoices,
+        span: Literal["clean"] | Span | None,
+        *,
+        quiet: bool,
     ) -> MotionRequest:
+        """The request with what ``fit`` and ``span`` ask for done to copies of its files."""
+        if not fit and span is None:
+            return request
         from kling_utils.show.progress import ProgressBar
 
-        choices = fit if isinstance(fit, FitChoices) else None
+        choices = fit if isinstance(fit, FitChoices) else FitChoices()
+        if span is not None:
+            choices = self.trimmed(request, span, choices)
         with ProgressBar("repairing", quiet=quiet) as bar:
             fitted = self.fit(request, choices=choices, on_progress=lambda share, _: bar(share))
             return fitted.apply(request)
+
+    def trimmed(
+        self,
+        request: MotionRequest,
+        span: Literal["clean"] | Span,
+        choices: FitChoices | None = None,
+    ) -> FitChoices:
+        """The choices of a repair that keeps only ``span`` of the clip, seconds; ``clean``: what advice finds worth paying for.
+
+        Raises ``InvalidRequest`` where no clean take of 3 s was found.
+        """
+        if span == "clean":
+            found = self.check(request).advice.use
+            if found is None:
+                raise InvalidRequest(
+                    "No clean take of 3 s was found in the clip.",
+                    hint="Give start and end in seconds, or choose a clip of one person without cuts.",
+                    field="video",
+                )
+            span = found
+        start, end = span
+        return replace(choices or FitChoices(), start=start, length=end - start)
 
     def _make_room(self, owner: str) -> None:
         """Remove the oldest ended drafts of visitors where their jobs take too much. Raises ``Busy`` where that does not help."""

@@ -18,8 +18,10 @@ from typing import Any
 import cv2
 import numpy as np
 
+from kling_utils.errors import UnreadableMedia
 from kling_utils.media import ffmpeg
 from kling_utils.media.arrays import Bools, Floats, Floats32, Frame, u8
+from kling_utils.media.images import plain
 from kling_utils.media.nets import Detection, Net, Roi, crop, detect
 from kling_utils.media.pose import (
     ANKLES,
@@ -38,9 +40,9 @@ from kling_utils.media.pose import (
     selfie_mask,
     upright,
 )
-from kling_utils.media.probe import probe_video
+from kling_utils.media.probe import probe_image, probe_video
 from kling_utils.media.shots import Scan, Scanner, shots
-from kling_utils.values import Size, VideoInfo
+from kling_utils.values import ImageInfo, Size, VideoInfo
 
 SHORT_SIDE = 480
 """Pixels that clips are decoded to: sharpness and noise depend on it, and the thresholds were measured at it."""
@@ -54,6 +56,9 @@ SMALL = 0.6
 """Least score of a person who is found in a part of the frame only, where the detector sees parts of a large one, too."""
 SPEED_RATE = 12.0
 """Speed is measured over one interval of this rate: below ten a second, fast motion reads as slow."""
+LONGEST_PICTURE = 1600
+GROUND = "#f4f4f2"
+"""Colour behind what is see-through in a picture."""
 CAMERA_RATE = 4.0
 """Looks a second at the background."""
 KEPT = 8
@@ -148,15 +153,20 @@ def track(
     return kept
 
 
-def track_image(path: Path) -> PoseTrack:
+def track_image(path: Path, *, info: ImageInfo | None = None) -> PoseTrack:
     """Look at a picture: a track of one moment. Raises ``UnreadableMedia``."""
-    from kling_utils.media.images import plain
+    info = info or probe_image(path)
+    with _lock(info.sha256):
+        kept = _kept.get(info.sha256) or _look_at_picture(path)
+        _keep(info.sha256, kept)
+    return kept
 
-    frame = np.ascontiguousarray(
-        np.asarray(plain(path, "#f4f4f2", longest=1600), np.uint8)[:, :, ::-1]
-    )
+
+def _look_at_picture(path: Path) -> PoseTrack:
+    rgb = np.asarray(plain(path, GROUND, longest=LONGEST_PICTURE), np.uint8)
+    frame = np.ascontiguousarray(rgb[:, :, ::-1])
     scale = min(1.0, SHORT_SIDE / min(frame.shape[:2]))
-    size = Size(max(2, round(frame.shape[1] * scale)), max(2, round(frame.shape[0] * scale)))
+    size = Size(*(max(2, round(side * scale)) for side in frame.shape[1::-1]))
     small = u8(cv2.resize(frame, size, interpolation=cv2.INTER_AREA))
     return _study([small], 1.0, 1.0, 0.0, size, picture=True)
 
@@ -202,7 +212,12 @@ def _look(
     )
     if known is not None:
         return _look_closer(known, frames, float(rate), fps)
-    return _study(frames, float(rate), fps, info.duration, size, on_still)
+    made = _study(frames, float(rate), fps, info.duration, size, on_still)
+    if not made.stills:
+        raise UnreadableMedia(
+            f"No frame of {info.path.name} could be decoded.", hint="Choose another clip."
+        )
+    return made
 
 
 def _study(

@@ -8,16 +8,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 
+from kling_utils.errors import KlingError
 from kling_utils.media.arrays import Bools, Floats
-from kling_utils.media.people import PoseTrack, Still
+from kling_utils.media.people import PoseTrack, Still, track, track_image
 from kling_utils.media.pose import ANKLES, EARS, ELBOWS, HIPS, KNEES, NOSE, SHOULDERS, WRISTS
 from kling_utils.media.shots import runs
-from kling_utils.values import CharacterOrientation, Finding, Severity, Shown, Span
+from kling_utils.preflight.quote import for_seconds
+from kling_utils.values import (
+    CharacterOrientation,
+    Finding,
+    ImageInfo,
+    Quote,
+    Severity,
+    Shown,
+    Span,
+    VideoInfo,
+)
 
 UPSTREAM = "Kling's guide and users' reports"
 MEASURED = "measured on example clips"
@@ -90,6 +101,8 @@ class Advice(Shown):
     """The longest take with one person, no cut, head and torso in the frame, and light; None for none of 3 s."""
     starts: tuple[Start, ...] = ()
     """The best first."""
+    use: Span | None = None
+    """The part of the clip that is worth paying for: the clean take; in image orientation 5 s of it from the best start."""
     image: PoseTrack | None = field(default=None, compare=False)
     video: PoseTrack | None = field(default=None, compare=False)
     done: bool = True
@@ -130,6 +143,7 @@ def advise(
     findings: list[Finding] = []
     clean: Span | None = None
     starts: list[Start] = []
+    use: Span | None = None
     if image is not None:
         findings += _picture(image)
     if video is not None:
@@ -138,8 +152,96 @@ def advise(
     if image is not None and video is not None:
         starts = rank_starts(image, video, character_orientation)
         findings += _pair(image, video, starts, character_orientation)
+    if clean is not None:
+        use = clean
+        if character_orientation == "image":
+            begin = starts[0].time if starts else clean[0]
+            use = (begin, round(min(clean[1], begin + IMAGE_SECONDS), 3))
     seconds = video.seconds if video is not None else None
-    return Advice(tuple(findings), seconds, clean, tuple(starts), image, video)
+    return Advice(tuple(findings), seconds, clean, tuple(starts), use, image, video)
+
+
+def look(
+    image: ImageInfo | None,
+    video: VideoInfo | None,
+    character_orientation: CharacterOrientation = "video",
+    *,
+    on_advice: Callable[[Advice], None] | None = None,
+) -> Advice:
+    """Look at files that were measured, and judge them. What cannot be decoded is said in a finding.
+
+    ``on_advice`` gets what is known so far: about the picture, then after the clip's first still. Both tracks are kept
+    in memory by the files' hashes, so that the next call with the same files takes no time.
+    """
+    said: list[Finding] = []
+    picture = _tried("image", said, lambda: track_image(image.path, info=image)) if image else None
+    early = on_advice is not None and video is not None
+
+    def first(still: Still) -> None:
+        if early and still.time == 0 and on_advice is not None:
+            begun = [*(advise(picture, None).findings), *_first_still(still)]
+            on_advice(Advice((*said, *begun), image=picture, done=False))
+
+    clip = (
+        _tried("video", said, lambda: track(video.path, info=video, on_still=first))
+        if video
+        else None
+    )
+    made = advise(picture, clip, character_orientation)
+    return replace(made, findings=(*said, *made.findings))
+
+
+def saving(advice: Advice, quote: Quote | None) -> str:
+    """What the usable part costs beside the whole clip; empty when all of it is usable.
+
+    In image orientation every result has the same length, so only the start is named.
+    """
+    if advice.use is None or advice.seconds is None:
+        return ""
+    start, end = advice.use
+    if end - start > advice.seconds - 0.5:
+        return ""
+    usable = f"{end - start:.1f} of {advice.seconds:.1f} s are usable: start at {start:.1f} s"
+    if quote is None or quote.draft or abs(float(quote.seconds) - advice.seconds) > 0.01:
+        return f"{usable}."
+    part = for_seconds(quote, end - start)
+    return f"{usable}, pay {part.high.amount:.2f} instead of {quote.high.amount:.2f} {quote.high.currency}."
+
+
+def _tried(where: str, said: list[Finding], look: Callable[[], PoseTrack]) -> PoseTrack | None:
+    try:
+        return look()
+    except KlingError as error:
+        name = "picture" if where == "image" else "clip"
+        why = error.message.rstrip(".")
+        said.append(
+            _finding(
+                f"{where}.person",
+                "unknown",
+                f"Person in the {name}",
+                f"The {name} could not be looked at: {why}.",
+                error.hint,
+            )
+        )
+        return None
+
+
+def _first_still(still: Still) -> Iterable[Finding]:
+    """What the first frame of a clip tells by itself."""
+    people = len(still.boxes)
+    if people == 1:
+        return
+    yield _finding(
+        "video.first",
+        "warning",
+        "First picture",
+        f"{people} people are in the first picture of the clip."
+        if people
+        else "Nobody is in the first picture of the clip.",
+        "Begin where one person is clearly seen.",
+        spans=[(0.0, 0.0)],
+        source=UPSTREAM,
+    )
 
 
 def _finding(
@@ -515,7 +617,7 @@ def _leaving(track: PoseTrack) -> Iterable[Finding]:
         "video.leaving",
         "warning",
         "Head and upper body",
-        f"Head or upper body of the person are not in the picture {told_spans(spans)}.",
+        f"Head or upper body of the person are out of the frame {told_spans(spans)}.",
         "Use a part in which they are, or crop less.",
         spans=spans,
         source=UPSTREAM,

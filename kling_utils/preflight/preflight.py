@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kling_utils.preflight.plan import FitChoices, Plan, left_in_place, plan_fit
 from kling_utils.values import CharacterOrientation, Finding, Provider, Quote, Report, Shown
+
+if TYPE_CHECKING:
+    from kling_utils.preflight.advice import Advice
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -38,9 +42,21 @@ class Preflight(Shown):
         return self.report.errors
 
     @property
-    def advice(self) -> tuple[Finding, ...]:
-        """What would not be refused, and may cost quality."""
-        return tuple(f for f in self.findings if f.severity in ("warning", "advice"))
+    def advice(self) -> Advice:
+        """What the content will probably do: people, shots, light, motion, and where to begin.
+
+        Looks at both files: about 0.4 CPU seconds for a second of the clip, once for each file in a process.
+        """
+        from kling_utils.preflight.advice import look  # numpy and opencv
+
+        return look(self.report.image, self.report.video, self.character_orientation)
+
+    @property
+    def saving(self) -> str:
+        """``6.4 of 12 s are usable: start at 3.2 s, pay 0.81 instead of 1.51 USD``; empty when all of it is."""
+        from kling_utils.preflight.advice import saving
+
+        return saving(self.advice, self.quote)
 
     @property
     def plan(self) -> Plan:

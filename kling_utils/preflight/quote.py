@@ -6,7 +6,7 @@ Novita publishes no price for this model, so every quote is shown as an estimate
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Literal
 
@@ -103,10 +103,7 @@ def quote(
             draft=True,
         )
     rate = rates.rate(model_name)
-    low, high = (
-        Money(seconds.to_integral_value(rounding) * rate.amount, rate.currency)
-        for rounding in (ROUND_FLOOR, ROUND_CEILING)
-    )
+    low, high = _range(seconds, rate)
     image = character_orientation == "image"
     counted = (
         "every result in image orientation"
@@ -128,6 +125,20 @@ def quote(
         basis=basis,
         unknown=unknown,
     )
+
+
+def for_seconds(quote: Quote, seconds: float) -> Quote:
+    """The same request's price for a result of so many seconds."""
+    exact = Decimal(number(seconds))
+    low, high = _range(exact, quote.rate)
+    return replace(quote, seconds=exact, low=low, high=high)
+
+
+def _range(seconds: Decimal, rate: Money) -> tuple[Money, Money]:
+    """The price by seconds rounded down, and rounded up."""
+    whole = (seconds.to_integral_value(how) for how in (ROUND_FLOOR, ROUND_CEILING))
+    low, high = (Money(each * rate.amount, rate.currency) for each in whole)
+    return low, high
 
 
 # -- what several jobs cost together

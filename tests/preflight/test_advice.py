@@ -10,11 +10,21 @@ import cv2
 import numpy as np
 import pytest
 
-from kling_utils.media import people
+from kling_utils import Client, examples
+from kling_utils.media import ffmpeg, people
 from kling_utils.media.arrays import Floats
 from kling_utils.media.people import PoseTrack, Still
+from kling_utils.media.probe import probe_video
 from kling_utils.media.shots import Scan
-from kling_utils.preflight.advice import advise, clean_take, facing, framing, rank_starts
+from kling_utils.preflight.advice import (
+    Advice,
+    advise,
+    clean_take,
+    facing,
+    framing,
+    look,
+    rank_starts,
+)
 from kling_utils.values import Finding, Size
 
 SIZE = Size(480, 854)
@@ -276,3 +286,61 @@ def test_a_second_person_in_the_picture_is_told(shared_media: Path, tmp_path: Pa
     cv2.imwrite(str(tmp_path / "two.jpg"), np.hstack([one, one]))
     found = told(None, image=people.track_image(tmp_path / "two.jpg"))["image.people"]
     assert "collage" in found.measured
+
+
+# with a client: the part that is worth paying for
+
+
+EXAMPLES = Path(examples.__file__).parent
+
+
+@pytest.fixture
+def late_clip(tmp_path: Path) -> Path:
+    """The example clip after 1.5 s of an empty wall."""
+    path = tmp_path / "late.mp4"
+    graph = "[0]tpad=start_duration=1.5:start_mode=add:color=0x808080[v]"
+    ffmpeg.run(
+        [
+            *("-i", str(EXAMPLES / "groove.mp4"), "-filter_complex", graph, "-map", "[v]"),
+            *("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", str(path)),
+        ],
+        timeout=60,
+    )
+    return path
+
+
+def test_the_clean_part_of_a_clip_is_priced_and_taken(tmp_path: Path, late_clip: Path) -> None:
+    with Client(home=tmp_path / "home", api_key="sk-1") as client:
+        before = client.check(EXAMPLES / "dancer.jpg", late_clip)
+        use = before.advice.use
+        assert use is not None
+        assert use[0] == pytest.approx(1.5, abs=0.3)
+        assert f"start at {use[0]:.1f} s, pay" in before.saving
+        request = client.request(EXAMPLES / "dancer.jpg", late_clip)
+        choices = client.trimmed(request, "clean")
+        assert (choices.start, choices.start + (choices.length or 0)) == pytest.approx(use)
+        assert client.trimmed(request, (2.0, 5.5)).length == 3.5
+
+
+def test_in_image_orientation_five_seconds_are_taken(tmp_path: Path, late_clip: Path) -> None:
+    with Client(home=tmp_path / "home") as client:
+        before = client.check(EXAMPLES / "dancer.jpg", late_clip, character_orientation="image")
+        use = before.advice.use
+        assert use is not None
+        assert use[1] - use[0] <= 5.0
+
+
+def test_advice_comes_as_it_is_known(late_clip: Path) -> None:
+    seen: list[Advice] = []
+    made = look(None, probe_video(late_clip), on_advice=seen.append)
+    assert [each.done for each in seen] == [False]
+    assert seen[0].findings[0].code == "video.first"
+    assert made.done
+
+
+def test_a_file_that_cannot_be_looked_at_is_said(late_clip: Path) -> None:
+    info = probe_video(late_clip)
+    late_clip.write_bytes(b"no clip")
+    found = look(None, replace(info, sha256="0" * 64)).findings[0]
+    assert found.severity == "unknown"
+    assert "could not be looked at" in found.measured
