@@ -745,9 +745,11 @@ def _arms(track: PoseTrack) -> Iterable[Finding]:
 
 
 def _speed(track: PoseTrack) -> Iterable[Finding]:
-    speed = track.speed[np.isfinite(track.speed)]
+    # where two people are seen, the one who is followed may change
+    alone = _at(np.array([s.time for s in track.stills]), _count(track) <= 1, track.times)
+    speed = track.speed[np.isfinite(track.speed) & alone]
     if len(speed) >= 4 and _over("fast", float(np.percentile(speed, 90))):
-        fast = np.nan_to_num(track.speed) > THRESHOLDS["fast"].value
+        fast = alone & (np.nan_to_num(track.speed) > THRESHOLDS["fast"].value)
         spans = _look_spans(track, fast)
         yield _finding(
             "video.fast",

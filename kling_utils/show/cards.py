@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from kling_utils.preflight.plan import Plan
     from kling_utils.preflight.repair import Fitted
 
-_SEVERITIES: tuple[Severity, ...] = ("error", "warning", "advice", "pass")
+_SEVERITIES: tuple[Severity, ...] = ("error", "warning", "advice", "unknown", "pass")
 _INERT = str.maketrans({"{": "&#123;", "}": "&#125;", "$": "&#36;", "`": "&#96;"})
 """Besides HTML's own: a page that puts a card into a template must not find a template's signs in it."""
 
@@ -49,8 +49,14 @@ TEMPLATES = jinja2.Environment(
     auto_reload=False,
 )
 TEMPLATES.globals.update(
-    SIGNS={"error": "!", "warning": "!", "advice": "i", "pass": "✓"},
-    SPOKEN={"error": "Error", "warning": "Warning", "advice": "Advice", "pass": "Passed"},
+    SIGNS={"error": "!", "warning": "!", "advice": "i", "unknown": "?", "pass": "✓"},
+    SPOKEN={
+        "error": "Error",
+        "warning": "Warning",
+        "advice": "Advice",
+        "unknown": "Cannot be told",
+        "pass": "Passed",
+    },
     GO=words.GO,
 )
 
@@ -224,6 +230,7 @@ def fitted(value: Fitted) -> str:
 
 
 def _prepared(value: Shown) -> str:
+    from kling_utils.preflight.advice import Advice
     from kling_utils.preflight.plan import Plan
     from kling_utils.preflight.preflight import Preflight
     from kling_utils.preflight.repair import Fitted  # late: heavy to import
@@ -234,7 +241,18 @@ def _prepared(value: Shown) -> str:
         case Fitted():
             return fitted(value)
         case Preflight():
-            return report(value.report) + (quote(value.quote) if value.quote is not None else "")
+            from kling_utils.show.advice import advice
+
+            shown = advice(value.advice, saving=value.saving)
+            return (
+                report(value.report, ready="Format is fine")
+                + shown
+                + (quote(value.quote) if value.quote is not None else "")
+            )
+        case Advice():
+            from kling_utils.show.advice import advice
+
+            return advice(value)
         case _:
             raise TypeError(f"no card for {type(value).__name__}")
 
