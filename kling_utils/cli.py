@@ -1,4 +1,4 @@
-"""The command line: reads arguments, renders what the runner says, ends with an exit code. Holds no rule.
+"""The command line: reads arguments, renders what the client says, ends with an exit code. Holds no rule.
 
 With ``--json`` stdout holds JSON only; progress and everything for people goes to stderr.
 """
@@ -26,16 +26,15 @@ from kling_utils.cli_words import (
     INTERRUPTED,
     REFUSED,
     USAGE,
+    AboutJob,
     Force,
     Json,
     Out,
     Part,
-    about,
-    asking,
+    command,
     complain,
     copy,
     end,
-    ending,
     nothing,
     outcome,
     print_json,
@@ -43,10 +42,9 @@ from kling_utils.cli_words import (
     say,
     spare,
     told,
-    usage,
     writable,
 )
-from kling_utils.errors import KlingError, MoneyState
+from kling_utils.errors import InvalidRequest, KlingError
 from kling_utils.media.processes import terminated_as_interrupted
 from kling_utils.preflight.quote import By, Spending, spending
 from kling_utils.show.progress import ProgressBar
@@ -104,10 +102,9 @@ def _options(
     pass
 
 
-@app.command("check")
-@asking
+@command(app, "check")
 def check_(
-    asked: dict[str, Any],
+    asked: MotionRequest,
     every: Annotated[bool, typer.Option("--all", help="List also what passed.")] = False,
     no_advice: Annotated[
         bool, typer.Option("--no-advice", help="Do not look at what picture and clip show.")
@@ -115,8 +112,8 @@ def check_(
     as_json: Json = False,
 ) -> None:
     """Check both files against every rule, look at their content, and quote. Sends nothing, costs nothing."""
-    with _runner(as_json) as runner:
-        look = runner.look(**asked)
+    with _client() as client:
+        look = client.check(asked)
         advice = None if no_advice else look.advice
         if as_json:
             print_json(
@@ -141,10 +138,9 @@ def check_(
         raise typer.Exit(DONE if look.report.ok else REFUSED)
 
 
-@app.command()
-@asking
+@command(app)
 def run(
-    asked: dict[str, Any],
+    asked: MotionRequest,
     chosen: dict[str, Any],
     out: Out = None,
     force: Force = False,
@@ -173,74 +169,57 @@ def run(
 ) -> None:
     """Check, submit, watch, and save the result."""
     if task_id and (fit or span or again or draft):
-        usage(
+        raise InvalidRequest(
             "--task-id sends nothing, so --fit, --span, --again and --draft mean nothing.",
-            "Leave them out.",
-            as_json,
+            hint="Leave them out.",
         )
     if out is not None:
-        writable(
-            out,
-            as_json,
-            of=(asked["image"], asked["video"]),
-            endings=FILM,
-            force=force,
-            folder=True,
-        )
+        files = (asked.image, asked.video)
+        writable(out, of=files, endings=FILM, force=force, folder=True)
     if chosen != cli_words.chosen() and not (fit or span):
-        usage(
+        raise InvalidRequest(
             "The options of repair do nothing without --fit or --span.",
-            "Give it, or leave them out.",
-            as_json,
+            hint="Give it, or leave them out.",
         )
-    with _runner(as_json) as runner:
+    with _client() as client:
         from kling_utils.jobs.job_errors import missing
 
-        request = MotionRequest(**asked)
         if fit or span:
             from kling_utils.preflight.plan import FitChoices
 
             choices = FitChoices(**chosen)
             if span:
-                choices = runner.trimmed(request, cli_words.as_span(span), choices)
+                choices = client.trimmed(asked, cli_words.as_span(span), choices)
             with ProgressBar("repairing") as bar:
-                fitted = runner.fit(
-                    request, choices=choices, on_progress=lambda share, _: bar(share)
-                )
+                fitted = client.fit(asked, choices=choices, on_progress=lambda share, _: bar(share))
             say(fitted, err=True)
-            request = fitted.apply(request)
+            asked = fitted.apply(asked)
         try:
             job = (
-                runner.adopt_task(request, task_id)
+                client.adopt_task(asked, task_id)
                 if task_id
-                else runner.submit(request, again=again, draft=draft).record
+                else client.submit(asked, again=again, draft=draft).record
             )
-        except (
-            errors.AlreadyHave
-        ) as have:  # nothing is sent: a result is shown, a doubt is asked about
-            job = runner.record(have.job_id or "")
+        except errors.AlreadyHave as have:  # a result is shown, a doubt is asked about
+            job = client.record(have.job_id or "")
             if missing(job):
-                job = runner.resume(job.job_id)
-            say(
-                have.message
-                + (f"\nFor another take, {job.cost or 'at a cost'}: --again" if job.done else ""),
-                err=True,
-            )
+                job = client.resume(job.job_id)
+            say(have.message, err=True)
+            if job.done:
+                say(f"For another take, {job.cost or 'at a cost'}: --again", err=True)
             if out is not None:
-                spare(out, job, as_json, force=force)
+                spare(out, job, force=force)
         except KeyboardInterrupt:
-            hint = "Look whether a job was made, and resume it: python -m kling_utils jobs"
-            money: MoneyState = "no" if draft or runner.provider_for(None) == "local" else "unknown"
-            end(
-                errors.Interrupted(
-                    "Interrupted while the request was written down.", hint=hint, money=money
-                ),
-                as_json,
-            )
-        _follow(runner, job, out, as_json)
+            free = draft or client.provider_for(None) == "local"
+            raise errors.Interrupted(
+                "Interrupted while the request was written down.",
+                hint="Look whether a job was made, and resume it: python -m kling_utils jobs",
+                money="no" if free else "unknown",
+            ) from None
+        _follow(client, job, out, as_json)
 
 
-@app.command()
+@command(app)
 def resume(
     job_id: Annotated[str, typer.Argument(metavar="[JOB_ID]")] = "",
     out: Out = None,
@@ -268,58 +247,60 @@ def resume(
 ) -> None:
     """Go on with a job: watch it, save its result, send one that was not sent. Never sends twice by itself."""
     if out is not None:
-        writable(out, as_json, of=(), endings=FILM, force=force, folder=True)
+        writable(out, of=(), endings=FILM, force=force, folder=True)
     if bool(task_id) + dismiss + send_again > 1:
-        usage("--task-id, --dismiss and --send-again exclude each other.", "Choose one.", as_json)
+        raise InvalidRequest(
+            "--task-id, --dismiss and --send-again exclude each other.", hint="Choose one."
+        )
     if every == bool(job_id):
-        usage("Which job is to go on?", "Give one JOB_ID, or --all.", as_json)
+        raise InvalidRequest("Which job is to go on?", hint="Give one JOB_ID, or --all.")
     if every and (task_id or dismiss or send_again):
         hint = "Give the JOB_ID of the one that is in doubt."
-        usage("--task-id, --dismiss and --send-again are for one job.", hint, as_json)
+        raise InvalidRequest("--task-id, --dismiss and --send-again are for one job.", hint=hint)
     if yes and not every:
-        usage("--yes does nothing without --all.", "Give it, or leave it out.", as_json)
+        raise InvalidRequest("--yes does nothing without --all.", hint="Give it, or leave it out.")
     if every:
         if out is not None and not out.is_dir():
-            usage(f"{out} is no folder.", "With --all, --out names one that is there.", as_json)
-        with _runner(as_json) as runner:
-            _resume_all(runner, out, as_json, force=force, yes=yes)
-    with _runner(as_json) as runner:
-        job = runner.record(job_id)
+            raise InvalidRequest(
+                f"{out} is no folder.", hint="With --all, --out names one that is there."
+            )
+        with _client() as client:
+            _resume_all(client, out, as_json, force=force, yes=yes)
+    with _client() as client:
+        job = client.record(job_id)
         if out is not None:
-            spare(out, job, as_json, force=force)
+            spare(out, job, force=force)
         doubt = job.state == "unconfirmed"
         if not doubt and (dismiss or send_again or (task_id and task_id.strip() != job.task_id)):
-            stands = (
-                "has ended"
-                if job.done
-                else "was not sent yet"
-                if job.state == "checked"
-                else "is on its way"
+            stands = "was not sent yet" if job.state == "checked" else "is on its way"
+            told_of = (
+                f"The job {'has ended' if job.done else stands}. --task-id, --dismiss and --send-again "
+                "are for a job in doubt: nothing was changed."
             )
-            told_of = f"The job {stands}. --task-id, --dismiss and --send-again are for a job in doubt: nothing was changed."
-            about(job, told_of, f"Without them: python -m kling_utils resume {job_id}", as_json)
-        seen = max((number for number, _ in runner.history(job_id)), default=0)
+            hint = f"Without them: python -m kling_utils resume {job_id}"
+            raise AboutJob(told_of, hint=hint, job=job)
+        seen = max((number for number, _ in client.history(job_id)), default=0)
         try:
             if task_id and doubt:
-                job = runner.adopt(job_id, task_id)
+                job = client.adopt(job_id, task_id)
             elif dismiss:
-                job = runner.dismiss(job_id)
+                job = client.dismiss(job_id)
             elif send_again:
-                job = runner.send_again(job_id)
+                job = client.send_again(job_id)
             else:
                 from kling_utils.jobs.job_errors import resumed
 
-                job = runner.resume(job_id)
+                job = client.resume(job_id)
                 if not (job.done or job.state == "unconfirmed"):
                     say(resumed(job), err=True)
         except KlingError as error:
-            end(error, as_json, runner.record(job_id))
+            end(error, as_json, client.record(job_id))
         except KeyboardInterrupt:
-            _left(runner, job_id, out, as_json)
-        _follow(runner, job, out, as_json, after=seen)
+            _left(client, job_id, out, as_json)
+        _follow(client, job, out, as_json, after=seen)
 
 
-@app.command()
+@command(app)
 def jobs(
     state: Annotated[State | None, typer.Option("--state", help="Only jobs in this state.")] = None,
     since: Since = None,
@@ -334,9 +315,9 @@ def jobs(
 ) -> None:
     """List the jobs of this home, the newest first."""
     _one_form(as_csv, as_json)
-    with _runner(as_json) as runner:
+    with _client() as client:
         most = limit or (None if as_csv or as_json else LISTED)
-        found = runner.jobs(state=state, since=since, limit=most and most + 1)
+        found = client.jobs(state=state, since=since, limit=most and most + 1)
         listed = found[:most]
         if len(found) > len(listed):
             say(f"There are more than these {len(listed)}; --limit N lists more.", err=True)
@@ -349,9 +330,9 @@ def jobs(
         from kling_utils.show import words
 
         for job in listed:
-            say(words.line(job, runner.now()))
+            say(words.line(job, client.now()))
         if any(job.draft for job in listed):
-            days = runner.settings.keep_days
+            days = client.settings.keep_days
             say(f"Drafts are removed after {days} days; paid results are kept.", err=True)
         if not listed and (state or since):
             say("No such jobs.", err=True)
@@ -359,11 +340,11 @@ def jobs(
             say("No jobs yet. Start one with: python -m kling_utils run IMAGE VIDEO")
 
 
-@app.command()
+@command(app)
 def show(job_id: Annotated[str, typer.Argument(metavar="JOB_ID")], as_json: Json = False) -> None:
     """Show one job: what was asked, where it stands, its files, and what happened so far."""
-    with _runner(as_json) as runner:
-        job, log = runner.record(job_id), runner.log(job_id)
+    with _client() as client:
+        job, log = client.record(job_id), client.log(job_id)
         if as_json:
             more = {"folder": job.folder, "files": cli_jobs.files(job)}
             print_json({**outcome(job), **more, "events": cli_jobs.events(log)})
@@ -371,7 +352,7 @@ def show(job_id: Annotated[str, typer.Argument(metavar="JOB_ID")], as_json: Json
             say(cli_jobs.shown(job, log))
 
 
-@app.command()
+@command(app)
 def cost(
     by: Annotated[
         By | None, typer.Option("--by", help="A sum for each model, day or state.")
@@ -382,13 +363,13 @@ def cost(
 ) -> None:
     """Add up the quotes of what was paid or may have been. Estimates: the provider's bill is not read."""
     _one_form(as_csv, as_json)
-    with _runner(as_json) as runner:
-        from kling_utils.jobs.client import moment
+    with _client() as client:
+        from kling_utils.jobs.timing import moment
 
-        found = runner.jobs(owner=HOME_OWNER, since=since, limit=None)
+        found = client.jobs(owner=HOME_OWNER, since=since, limit=None)
         rows, totals = spending(found, by) if by else [], spending(found)
         if as_json:
-            asked = {"by": by, "since": iso(moment(since, runner.now())) if since else None}
+            asked = {"by": by, "since": iso(moment(since, client.now())) if since else None}
             print_json({**asked, "rows": rows, "total": totals})
         elif as_csv:
             columns = [each.name for each in fields(Spending)]
@@ -398,8 +379,7 @@ def cost(
             say("Sums of estimates. Deleted jobs are not counted.", err=True)
 
 
-@app.command("fit")
-@asking
+@command(app, "fit", costs=False)
 def fit_(
     chosen: dict[str, Any],
     file: Annotated[str, typer.Argument(help="A picture or a clip.", metavar="FILE")],
@@ -413,55 +393,51 @@ def fit_(
     as_json: Json = False,
 ) -> None:
     """Make a picture or a clip legal: a new file, the least change, and what it costs in quality."""
-    with ending(as_json, costs=False):
-        from kling_utils.preflight.plan import CANNOT, FitChoices, plan_file
-        from kling_utils.preflight.repair import fit_file
+    from kling_utils.preflight.plan import CANNOT, FitChoices, plan_file
+    from kling_utils.preflight.repair import fit_file
 
-        source = Path(file)
-        plan = plan_file(source, choices=FitChoices(**chosen))
-        clean = not (plan.needed or plan.impossible)
-        if out is not None:
-            writable(
-                out, as_json, of=(source,), endings=cli_words.endings(plan), force=force or dry_run
-            )
-            plan = plan.saved_as(out.suffix)
-        elif not dry_run:
-            usage(
-                "Where is the copy to be written?",
-                f"Name it with --out, ending in {cli_words.endings(plan)[0]}.",
-                as_json,
-            )
-        for note in cli_words.otherwise(plan, chosen["start"], chosen["length"]):
-            say(note, err=True)
-        steps = plan.ahead
-        written = None if dry_run or plan.impossible else out
-        if clean:
-            say(
-                f"{source.name} is fine as it is{', so this is a copy of it' if written else ''}.",
-                err=True,
-            )
-        if written is not None and clean:
-            _as_it_is(plan, source, written)
-        elif written is not None:
-            with ProgressBar("repairing") as bar:
-                steps = fit_file(plan, written, on_progress=lambda share, _: bar(share)).done
-        for line in (*steps, *(f"{CANNOT}: {each}" for each in plan.impossible)):
-            say(f"- {line}", err=as_json)
-        if as_json:
-            listed = [{"code": s.code, "text": s.text, "cost": s.cost} for s in steps]
-            print_json(
-                {
-                    "file": str(written) if written else None,
-                    "steps": listed,
-                    "impossible": [str(each) for each in plan.impossible],
-                }
-            )
-        elif written:
-            say(written)
-        raise typer.Exit(REFUSED if plan.impossible else DONE)
+    source = Path(file)
+    plan = plan_file(source, choices=FitChoices(**chosen))
+    clean = not (plan.needed or plan.impossible)
+    if out is not None:
+        writable(out, of=(source,), endings=cli_words.endings(plan), force=force or dry_run)
+        plan = plan.saved_as(out.suffix)
+    elif not dry_run:
+        raise InvalidRequest(
+            "Where is the copy to be written?",
+            hint=f"Name it with --out, ending in {cli_words.endings(plan)[0]}.",
+        )
+    for note in cli_words.otherwise(plan, chosen["start"], chosen["length"]):
+        say(note, err=True)
+    steps = plan.ahead
+    written = None if dry_run or plan.impossible else out
+    if clean:
+        say(
+            f"{source.name} is fine as it is{', so this is a copy of it' if written else ''}.",
+            err=True,
+        )
+    if written is not None and clean:
+        _as_it_is(plan, source, written)
+    elif written is not None:
+        with ProgressBar("repairing") as bar:
+            steps = fit_file(plan, written, on_progress=lambda share, _: bar(share)).done
+    for line in (*steps, *(f"{CANNOT}: {each}" for each in plan.impossible)):
+        say(f"- {line}", err=as_json)
+    if as_json:
+        listed = [{"code": s.code, "text": s.text, "cost": s.cost} for s in steps]
+        print_json(
+            {
+                "file": str(written) if written else None,
+                "steps": listed,
+                "impossible": [str(each) for each in plan.impossible],
+            }
+        )
+    elif written:
+        say(written)
+    raise typer.Exit(REFUSED if plan.impossible else DONE)
 
 
-@app.command("compare")
+@command(app, "compare", costs=False)
 def compare_(
     reference: Annotated[Path, typer.Argument(metavar="REFERENCE")],
     result: Annotated[Path, typer.Argument(metavar="RESULT")],
@@ -488,43 +464,39 @@ def compare_(
     as_json: Json = False,
 ) -> None:
     """Reference and result in one file that can be sent: a film, an animation, a contact sheet, or a page that plays offline."""
-    with ending(as_json, costs=False):
-        page = out.suffix.lower() == ".html"
-        if layout is not None and page != (layout == "html"):
-            wrong = (
-                f"{out.name} does not end in .html" if layout == "html" else f"{out.name} is a page"
+    page = out.suffix.lower() == ".html"
+    if layout is not None and page != (layout == "html"):
+        wrong = f"{out.name} does not end in .html" if layout == "html" else f"{out.name} is a page"
+        raise InvalidRequest(
+            f"{wrong}, and the layout is {layout}.",
+            hint="Let name and layout agree: .html goes with html only.",
+        )
+    writable(out, of=(reference, result, *([image] if image else [])), force=force)
+    if page:
+        from kling_utils.show.stage import write_page
+
+        with ProgressBar("writing") as bar:
+            write_page(reference, result, out, image=image, on_progress=bar)
+    else:
+        from kling_utils.review.compare import compare
+
+        with ProgressBar("drawing") as bar:
+            compare(
+                reference,
+                result,
+                out,
+                layout=layout or "side",
+                image=image,
+                max_bytes=max_bytes,
+                on_progress=bar,
             )
-            usage(
-                f"{wrong}, and the layout is {layout}.",
-                "Let name and layout agree: .html goes with html only.",
-                as_json,
-            )
-        writable(out, as_json, of=(reference, result, *([image] if image else [])), force=force)
-        if page:
-            from kling_utils.show.stage import write_page
-
-            with ProgressBar("writing") as bar:
-                write_page(reference, result, out, image=image, on_progress=bar)
-        else:
-            from kling_utils.review.compare import compare
-
-            with ProgressBar("drawing") as bar:
-                compare(
-                    reference,
-                    result,
-                    out,
-                    layout=layout or "side",
-                    image=image,
-                    max_bytes=max_bytes,
-                    on_progress=bar,
-                )
-        if as_json:
-            print_json({"file": str(out), "bytes": out.stat().st_size})
-        else:
-            say(out)
+    if as_json:
+        print_json({"file": str(out), "bytes": out.stat().st_size})
+    else:
+        say(out)
 
 
-@app.command("review")
+@command(app, "review", costs=False)
 def review_(
     reference: Annotated[Path, typer.Argument(metavar="REFERENCE")],
     result: Annotated[Path, typer.Argument(metavar="RESULT")],
@@ -538,53 +510,51 @@ def review_(
     as_json: Json = False,
 ) -> None:
     """How well a result follows its reference, and what is wrong with it. Any two clips. Costs nothing."""
-    with ending(as_json, costs=False):
-        from kling_utils.media.probe import probe_image, probe_video
-        from kling_utils.review.audit import audit
+    from kling_utils.media.probe import probe_image, probe_video
+    from kling_utils.review.audit import audit
 
-        if image is not None:
-            probe_image(image)
-        seconds = probe_video(reference).duration
-        # without a picture the reference stands for it: it is no picture, so nothing is compared with it
-        asked = MotionRequest(image or reference, reference)
-        found = audit(result, reference, request=asked, expected_seconds=seconds)
-        if as_json:
-            print_json(
-                {
-                    "sentence": found.fidelity.sentence if found.fidelity else None,
-                    "score": found.fidelity.score.value if found.fidelity else None,
-                    "fidelity": found.fidelity,
-                    "findings": found.findings,
-                }
-            )
-        else:
-            if found.fidelity is not None:
-                say(cli_words.followed(found.fidelity))
-            say(told(found, every=every))
+    if image is not None:
+        probe_image(image)
+    seconds = probe_video(reference).duration
+    # without a picture the reference stands for it: it is no picture, so nothing is compared with it
+    asked = MotionRequest(image or reference, reference)
+    found = audit(result, reference, request=asked, expected_seconds=seconds)
+    if as_json:
+        print_json(
+            {
+                "sentence": found.fidelity.sentence if found.fidelity else None,
+                "score": found.fidelity.score.value if found.fidelity else None,
+                "fidelity": found.fidelity,
+                "findings": found.findings,
+            }
+        )
+    else:
+        if found.fidelity is not None:
+            say(cli_words.followed(found.fidelity))
+        say(told(found, every=every))
 
 
-@app.command()
+@command(app)
 def doctor(as_json: Json = False) -> None:
     """Look whether everything is there: the home, ffmpeg, the models, the key, and every way to publish a local clip. Costs nothing."""
-    with ending(as_json):
-        from kling_utils.jobs.client import Client
-        from kling_utils.jobs.doctor import examine, without_home
-        from kling_utils.settings import load
+    from kling_utils.jobs.client import Client
+    from kling_utils.jobs.doctor import examine, without_home
+    from kling_utils.settings import load
 
-        settings = load()
-        try:
-            with Client(settings) as runner:
-                report = examine(runner)
-        except KlingError as error:
-            report = without_home(error)
-        if as_json:
-            print_json({"ok": report.ok, "findings": report.findings})
-        else:
-            say(told(report, every=True))
-        raise typer.Exit(DONE if report.ok else REFUSED)
+    settings = load()
+    try:
+        with Client(settings) as client:
+            report = examine(client)
+    except KlingError as error:
+        report = without_home(error)
+    if as_json:
+        print_json({"ok": report.ok, "findings": report.findings})
+    else:
+        say(told(report, every=True))
+    raise typer.Exit(DONE if report.ok else REFUSED)
 
 
-@app.command()
+@command(app)
 def serve(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free one.")] = 0,
     as_json: Json = False,
@@ -600,8 +570,8 @@ def serve(
         else:
             say(f"NOVITA_BASE_URL={served.base_url}\nNOVITA_API_KEY={served.key}")
 
-    with ending(as_json), Client() as runner:
-        serve_forever(runner, port, on_ready=ready)
+    with Client() as client:
+        serve_forever(client, port, on_ready=ready)
 
 
 # -- how it ends
@@ -614,8 +584,8 @@ def main() -> NoReturn:
     if len(sys.argv) > 1 and not {"--help", "--version"} & set(sys.argv):
         from kling_utils.settings import unknown_variables
 
-        for sentence in unknown_variables():
-            say(sentence, err=True)
+        for told in unknown_variables():
+            say(told, err=True)
     try:
         with terminated_as_interrupted():
             code = app(
@@ -627,7 +597,7 @@ def main() -> NoReturn:
     except TyperException as error:
         error.show()  # type: ignore[attr-defined]
         if as_json:
-            print_json(nothing(errors.InvalidRequest(error.format_message(), hint="See --help.")))
+            print_json(nothing(InvalidRequest(error.format_message(), hint="See --help.")))
         sys.exit(USAGE)
     except Exception:  # noqa: BLE001 - a fault of this program: shown whole, and still one line of JSON
         traceback.print_exc()
@@ -656,24 +626,24 @@ def _as_it_is(plan: Plan, source: Path, out: Path) -> None:
 
 
 def _follow(
-    runner: Client, job: Job, out: Path | None, as_json: bool, *, after: int = 0
+    client: Client, job: Job, out: Path | None, as_json: bool, *, after: int = 0
 ) -> NoReturn:
     from sqlalchemy.exc import SQLAlchemyError
 
     from kling_utils.jobs import database
 
     try:
-        result = runner.result(job.job_id) if job.done else runner.follow(job.job_id, after=after)
+        result = client.result(job.job_id) if job.done else client.follow(job.job_id, after=after)
         video = save(result.video, out, job) if out is not None else result.video
     except KlingError as error:
         error.job_id = error.job_id or job.job_id
-        end(error, as_json, runner.record(job.job_id))
+        end(error, as_json, client.record(job.job_id))
     except SQLAlchemyError as error:
-        trouble = database.explained(error, runner.home, money=job.money)
+        trouble = database.explain(error, client.home, money=job.money)
         trouble.job_id, trouble.task_id = job.job_id, job.task_id
         end(trouble, as_json, job)
     except KeyboardInterrupt:
-        _left(runner, job.job_id, out, as_json)
+        _left(client, job.job_id, out, as_json)
     if as_json:
         print_json(outcome(result.job, video=video))
     else:
@@ -682,10 +652,10 @@ def _follow(
 
 
 def _resume_all(
-    runner: Client, out: Path | None, as_json: bool, *, force: bool, yes: bool
+    client: Client, out: Path | None, as_json: bool, *, force: bool, yes: bool
 ) -> NoReturn:
     """Go on with all that stands still. The exit code is that of the first job without a result."""
-    stopped = runner.stopped()
+    stopped = client.stopped()
     unsent = [job for job in stopped if job.state == "checked"]
     paid = [job for job in unsent if not job.draft]
     what = (
@@ -696,22 +666,22 @@ def _resume_all(
     told = "; ".join(f"{counted(number, 'job')} {rest}" for number, rest in what if number)
     if paid and not yes:
         hint = "To go on with all of them: python -m kling_utils resume --all --yes"
-        usage(f"{told}. Nothing was changed.", hint, as_json)
+        raise InvalidRequest(f"{told}. Nothing was changed.", hint=hint)
     say(told or "No job stands still.", err=True)
     if out is not None:
         for job in stopped:
-            spare(out, job, as_json, force=force)
+            spare(out, job, force=force)
     said: dict[str, dict[str, Any]] = {job.job_id: outcome(job) for job in stopped}
     refused: dict[str, KlingError] = {}
     code = DONE
     try:
         seen = {
-            job.job_id: max((number for number, _ in runner.history(job.job_id)), default=0)
+            job.job_id: max((number for number, _ in client.history(job.job_id)), default=0)
             for job in stopped
         }
         for job in stopped:
             try:
-                runner.resume(job.job_id)
+                client.resume(job.job_id)
             except KlingError as error:
                 refused[job.job_id] = error
         for job in stopped:
@@ -719,10 +689,10 @@ def _resume_all(
             try:
                 if job.job_id in refused:
                     raise refused[job.job_id]
-                result = runner.follow(job.job_id, after=seen[job.job_id])
+                result = client.follow(job.job_id, after=seen[job.job_id])
                 video = save(result.video, out, job) if out is not None else result.video
             except KlingError as error:
-                now = runner.record(job.job_id)
+                now = client.record(job.job_id)
                 ended = complain(error, now)
                 code = code or ended
                 said[job.job_id] = outcome(now, error=error)
@@ -731,9 +701,9 @@ def _resume_all(
                 if not as_json:
                     say(video)
     except KeyboardInterrupt:
-        runner.close()  # first: a submit on its way is written down
+        client.close()  # first: a submit on its way is written down
         say("Interrupted. The jobs are kept: python -m kling_utils resume --all", err=True)
-        said |= {job.job_id: outcome(runner.record(job.job_id)) for job in stopped}
+        said |= {job.job_id: outcome(client.record(job.job_id)) for job in stopped}
         code = INTERRUPTED
     if as_json:
         print_json(list(said.values()))
@@ -742,40 +712,36 @@ def _resume_all(
 
 def _one_form(as_csv: bool, as_json: bool) -> None:
     if as_csv and as_json:
-        usage("--csv and --json exclude each other.", "Choose one.", as_json)
+        raise InvalidRequest("--csv and --json exclude each other.", hint="Choose one.")
 
 
-def _left(runner: Client, job_id: str, out: Path | None, as_json: bool) -> NoReturn:
-    """Nobody follows the job any more."""
-    runner.close()  # first: a submit on its way is written down
-    now = runner.record(job_id)
-    said = f"Interrupted. The job is kept: python -m kling_utils resume {job_id}" + (
-        f" --out {shlex.quote(str(out))}" if out else ""
-    )
-    say(
-        said
-        if now.state == "checked" or now.draft or now.done
-        else f"{said}. It goes on at the provider.",
-        err=True,
-    )
+def _left(client: Client, job_id: str, out: Path | None, as_json: bool) -> NoReturn:
+    """Ctrl-C: say where the job stands, and end."""
+    client.close()  # first: a submit on its way is written down
+    now = client.record(job_id)
+    said = f"Interrupted. The job is kept: python -m kling_utils resume {job_id}"
+    if out is not None:
+        said += f" --out {shlex.quote(str(out))}"
+    if not (now.state == "checked" or now.draft or now.done):
+        said += ". It goes on at the provider."
+    say(said, err=True)
     if as_json:
         print_json(outcome(now))
     raise typer.Exit(INTERRUPTED)
 
 
 @contextmanager
-def _runner(as_json: bool) -> Iterator[Client]:
-    with ending(as_json):
-        from sqlalchemy.exc import SQLAlchemyError
+def _client() -> Iterator[Client]:
+    from sqlalchemy.exc import SQLAlchemyError
 
-        from kling_utils.jobs import database
-        from kling_utils.jobs.client import Client
-        from kling_utils.settings import load
+    from kling_utils.jobs import database
+    from kling_utils.jobs.client import Client
+    from kling_utils.settings import load
 
-        try:
-            with Client(load()) as runner:  # unknown variables were told of at the start
-                if runner.home_said:
-                    say(runner.home_said, err=True)
-                yield runner
-        except SQLAlchemyError as error:
-            raise database.explained(error, money="unknown") from error
+    try:
+        with Client(load()) as client:  # unknown variables were told of at the start
+            if client.home_said:
+                say(client.home_said, err=True)
+            yield client
+    except SQLAlchemyError as error:
+        raise database.explain(error, money="unknown") from error

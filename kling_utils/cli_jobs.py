@@ -1,6 +1,6 @@
 """What the commands about jobs say of them: tables for programs, one job in full, what was spent, and what is to be sent.
 
-Knows no runner: a command hands it the jobs.
+It knows no client: a command hands it the jobs.
 """
 
 from __future__ import annotations

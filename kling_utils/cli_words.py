@@ -1,8 +1,4 @@
-"""The command line's words: the options that commands share, and how a command ends: as an exit code, as JSON, for people on stderr.
-
-Owns what ``--json`` says, the exit codes, where a file may be written, and how a report reads in a
-terminal.
-"""
+"""What the commands share: options, how a command ends (an exit code, JSON, words on stderr), and where a file may be written."""
 
 from __future__ import annotations
 
@@ -11,15 +7,16 @@ import inspect
 import json
 import math
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields
 from decimal import Decimal
 from fractions import Fraction
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, get_type_hints
 
 import typer
 
@@ -27,14 +24,14 @@ from kling_utils import errors
 from kling_utils.errors import SPENT, InvalidRequest, KlingError, MoneyState
 from kling_utils.media.files import MOST_BYTES
 from kling_utils.values import (
-    CharacterOrientation,
     Fidelity,
     Finding,
     Job,
-    ModelName,
+    MotionRequest,
     Report,
     Severity,
     Span,
+    counted,
     is_url,
     printable,
     record,
@@ -49,17 +46,8 @@ _SEEN = 0.1
 
 FILM = ("", ".mp4")
 """Endings of the names that a result may have."""
-DONE, REFUSED, USAGE, FAILED, UNCONFIRMED, RUNNING, NO_CONTACT, FAULT, INTERRUPTED = (
-    0,
-    1,
-    2,
-    3,
-    4,
-    5,
-    6,
-    70,
-    130,
-)
+DONE, REFUSED, USAGE, FAILED, UNCONFIRMED, RUNNING, NO_CONTACT = range(7)
+FAULT, INTERRUPTED = 70, 130
 _EXIT: tuple[tuple[type[KlingError], int], ...] = (
     (errors.Refused, REFUSED),
     (errors.NotPublished, REFUSED),
@@ -81,42 +69,28 @@ _NEXT = {
     "with --task-id ID, --dismiss or, at your own risk of paying twice, --send-again.",
 }
 """What to do, where a hint can name the command that does it."""
-_COUNTED: dict[Severity, tuple[str, str]] = {
-    "error": ("error", "errors"),
-    "warning": ("warning", "warnings"),
-    "advice": ("piece of advice", "pieces of advice"),
-    "pass": ("check passed", "checks passed"),
+_COUNTED: dict[Severity, str] = {
+    "error": "error",
+    "warning": "warning",
+    "advice": "piece of advice",
+    "pass": "check passed",
 }
 
 
 # -- the options that commands share
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, everything else on stderr.")]
-Image = Annotated[
-    str,
-    typer.Argument(
-        help="The reference image: the character. A file or an https address.", metavar="IMAGE"
-    ),
-]
-Video = Annotated[
-    str,
-    typer.Argument(
-        help="The reference video: the motion. A file or an https address.", metavar="VIDEO"
-    ),
-]
-Orientation = Annotated[
-    CharacterOrientation,
-    typer.Option(
-        "--character-orientation",
-        help="image: pose and framing of the image, 5 s. video: pose, framing and length of the video.",
-    ),
-]
-Model = Annotated[ModelName, typer.Option("--model-name", help="Standard or professional quality.")]
-Prompt = Annotated[
-    str, typer.Option("--prompt", help="Scene, light, clothes. The motion comes from the video.")
-]
-Negative = Annotated[str, typer.Option("--negative-prompt", help="What should not be seen.")]
-NoSound = Annotated[bool, typer.Option("--no-sound", help="Leave the video's sound out.")]
+ASKED = {
+    "image": "The reference image: the character. A file or an https address.",
+    "video": "The reference video: the motion. A file or an https address.",
+    "character_orientation": "image: pose and framing of the image, 5 s. "
+    "video: pose, framing and length of the video.",
+    "model_name": "Standard or professional quality.",
+    "prompt": "Scene, light, clothes. The motion comes from the video.",
+    "negative_prompt": "What should not be seen.",
+    "keep_original_sound": "Leave the video's sound out.",
+}
+"""Help for the fields of a request."""
 Start = Annotated[
     float, typer.Option("--start", min=0, help="Repair: where a clip begins, seconds.")
 ]
@@ -171,25 +145,31 @@ def say(text: object, *, err: bool = False) -> None:
     typer.echo(printable(str(text)), err=err)
 
 
-def asked(
-    image: Image,
-    video: Video,
-    character_orientation: Orientation = "video",
-    model_name: Model = "kling-v3-0-std",
-    prompt: Prompt = "",
-    negative_prompt: Negative = "",
-    no_sound: NoSound = False,
-) -> dict[str, Any]:
-    """What a request is made of, by the names of ``MotionRequest``: the options of every command that takes one."""
-    return {
-        "image": image,
-        "video": video,
-        "prompt": prompt,
-        "negative_prompt": negative_prompt,
-        "model_name": model_name,
-        "character_orientation": character_orientation,
-        "keep_original_sound": not no_sound,
-    }
+def _request_options() -> Iterator[inspect.Parameter]:
+    """The fields of ``MotionRequest`` as arguments and options: ``prompt`` is ``--prompt``."""
+    kinds = get_type_hints(MotionRequest)
+    for each in fields(MotionRequest):
+        name, kind, default, says = each.name, kinds[each.name], each.default, ASKED[each.name]
+        option = typer.Option(f"--{name.replace('_', '-')}", help=says)
+        if default is MISSING:
+            kind, default = str, inspect.Parameter.empty
+            option = typer.Argument(metavar=name.upper(), help=says)
+        elif name == "keep_original_sound":
+            name, default, option = "no_sound", False, typer.Option("--no-sound", help=says)
+        yield inspect.Parameter(
+            name,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+            default=default,
+            annotation=Annotated[kind, option],
+        )
+
+
+def asked(*, no_sound: bool, **given: Any) -> MotionRequest:
+    """The request that the options of a command make."""
+    return MotionRequest(**given, keep_original_sound=not no_sound)
+
+
+asked.__signature__ = inspect.Signature([*_request_options()])  # type: ignore[attr-defined]
 
 
 def chosen(
@@ -211,30 +191,38 @@ def chosen(
     }
 
 
-def asking(command: Callable[..., None]) -> Callable[..., None]:
-    """Put the options of ``asked`` and ``chosen`` before a command's own, where it takes an argument of that name made of them."""
-    makers = {maker.__name__: maker for maker in (asked, chosen)}
-    own = inspect.signature(command, eval_str=True).parameters
-    taken = {
-        name: inspect.signature(maker, eval_str=True).parameters
-        for name, maker in makers.items()
-        if name in own
-    }
+def command(
+    app: typer.Typer, name: str | None = None, *, costs: bool = True
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add a command whose errors end it as ``ending`` says.
 
-    @wraps(command)
-    def called(**given: Any) -> None:
-        made = {
-            name: makers[name](**{each: given.pop(each) for each in options})
-            for name, options in taken.items()
+    Where it takes an argument ``asked`` or ``chosen``, it has the options of that function and gets what the function makes of them.
+    """
+
+    def added(body: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(body, eval_str=True).parameters
+        makers = {each.__name__: each for each in (asked, chosen) if each.__name__ in own}
+        options = {
+            name: inspect.signature(maker, eval_str=True).parameters
+            for name, maker in makers.items()
         }
-        command(**made, **given)
 
-    rest = [each for name, each in own.items() if name not in taken]
-    options = [each for listed in taken.values() for each in listed.values()]
-    first = [each for each in (*options, *rest) if each.default is inspect.Parameter.empty]
-    last = [each for each in (*options, *rest) if each not in first]
-    called.__signature__ = inspect.Signature([*first, *last])  # type: ignore[attr-defined]
-    return called
+        @wraps(body)
+        def called(**given: Any) -> None:
+            with ending(given["as_json"], costs=costs):
+                parts = {
+                    name: {each: given.pop(each) for each in names}
+                    for name, names in options.items()
+                }
+                body(**{name: makers[name](**part) for name, part in parts.items()}, **given)
+
+        every = [each for names in options.values() for each in names.values()]
+        every += [each for name, each in own.items() if name not in makers]
+        every.sort(key=lambda each: each.default is not inspect.Parameter.empty)
+        called.__signature__ = inspect.Signature(every)  # type: ignore[attr-defined]
+        return app.command(name)(called)
+
+    return added
 
 
 def as_span(text: str) -> Literal["clean"] | Span:
@@ -291,9 +279,8 @@ def told(report: Report, *, every: bool = False, but: Finding | None = None) -> 
         if each.severity == severity and each is not but
     ]
     count = {each: sum(found.severity == each for found in report.findings) for each in _COUNTED}
-    return "\n".join(
-        [*lines, ", ".join(f"{n} {_COUNTED[each][n != 1]}" for each, n in count.items() if n) + "."]
-    )
+    said = ", ".join(counted(number, _COUNTED[each]) for each, number in count.items() if number)
+    return "\n".join([*lines, f"{said}."])
 
 
 def followed(found: Fidelity) -> str:
@@ -325,58 +312,47 @@ def followed(found: Fidelity) -> str:
 
 def writable(
     out: Path,
-    as_json: bool,
     *,
     of: tuple[str | Path, ...],
     endings: tuple[str, ...] = (),
     force: bool = False,
     folder: bool = False,
 ) -> None:
-    """End with a sentence when a file must not be written as ``out``: it is one that it is made ``of``, its ending would lie, its
+    """Raises ``InvalidRequest`` when a file must not be written as ``out``: it is one that it is made ``of``, its ending would lie, its
     folder is not there, or it exists. ``folder``: it may be one, and gets a file with the job's name.
     """
     length = len(os.fsencode(out.name))
     if length > MOST_BYTES:
         told = f"The name of the file has {length} bytes; at most {MOST_BYTES} are allowed."
-        usage(told, "Give a shorter name.", as_json)
+        raise InvalidRequest(told, hint="Give a shorter name.")
     if out.is_dir():
         if folder:
             return
-        usage(f"{out} is a folder.", "Name a file in it.", as_json)
+        raise InvalidRequest(f"{out} is a folder.", hint="Name a file in it.")
     if any(_same(out, Path(each).expanduser()) for each in of if not is_url(each)):
-        usage(
-            f"{out} is one of the files that it is to be made of, which are never written over.",
-            "Give another name.",
-            as_json,
-        )
+        told = f"{out} is one of the files that it is to be made of, which are never written over."
+        raise InvalidRequest(told, hint="Give another name.")
     if endings and out.suffix.lower() not in endings:
-        usage(
-            f"{out.name} does not end in {' or '.join(each for each in endings if each)}.",
-            "Choose such a name.",
-            as_json,
-        )
+        told = f"{out.name} does not end in {' or '.join(each for each in endings if each)}."
+        raise InvalidRequest(told, hint="Choose such a name.")
     if not out.parent.is_dir():
-        usage(f"The folder {out.parent} does not exist.", "Make it first.", as_json)
+        raise InvalidRequest(f"The folder {out.parent} does not exist.", hint="Make it first.")
     if out.exists() and not force:
-        usage(f"{out} exists.", "Give another name, or --force.", as_json)
+        raise InvalidRequest(f"{out} exists.", hint="Give another name, or --force.")
 
 
-def spare(out: Path, job: Job, as_json: bool, *, force: bool) -> None:
-    """End with a sentence when saving the job's result would write over a file: any without ``force``, what it was made of never."""
+def spare(out: Path, job: Job, *, force: bool) -> None:
+    """Raises ``AboutJob`` when saving the job's result would write over a file: any without ``force``, what it was made of never."""
     dest = destination(out, job)
     kept = [Path(each) for each in (job.request.image, job.request.video)]
     # Where the originals lie is not kept; but what has the bytes of the job's own copy is one, or as good.
     if dest.is_file() and any(
         each.is_file() and filecmp.cmp(dest, each, shallow=False) for each in kept
     ):
-        about(
-            job,
-            f"{dest} is one of the files that the job was made of, which are never written over.",
-            "Give another name.",
-            as_json,
-        )
+        told = f"{dest} is one of the files that the job was made of, which are never written over."
+        raise AboutJob(told, hint="Give another name.", job=job)
     if dest.exists() and not force:
-        about(job, f"{dest} exists.", "Give another name, or --force.", as_json)
+        raise AboutJob(f"{dest} exists.", hint="Give another name, or --force.", job=job)
 
 
 def destination(out: Path, job: Job) -> Path:
@@ -405,8 +381,6 @@ def copy(
     money: MoneyState = "no",
 ) -> Path:
     """A file under another name, whole or not at all."""
-    import shutil
-
     from kling_utils.media.files import atomic_write
 
     try:
@@ -500,26 +474,16 @@ def end(
     raise typer.Exit(code)
 
 
-def interrupted(as_json: bool) -> NoReturn:
-    """Ended by Ctrl-C before anything was sent."""
-    end(
-        errors.Interrupted(
-            "Interrupted: nothing was sent, and nothing is kept of what was not finished."
-        ),
-        as_json,
-    )
+class AboutJob(InvalidRequest):
+    """Arguments that do not suit a job that is there, and on which money may have been spent."""
 
+    def __init__(self, message: str, *, hint: str, job: Job) -> None:
+        super().__init__(message, hint=hint, money=job.money)
+        self.job, self.job_id, self.task_id = job, job.job_id, job.task_id
 
-def usage(message: str, hint: str, as_json: bool) -> NoReturn:
-    """End with a sentence about the arguments."""
-    end(errors.InvalidRequest(message, hint=hint), as_json)
-
-
-def about(job: Job, message: str, hint: str, as_json: bool) -> NoReturn:
-    """The same about a job that is there, and on which money may have been spent."""
-    error = errors.InvalidRequest(message, hint=hint, money=job.money)
-    error.job_id, error.task_id = job.job_id, job.task_id
-    end(error, as_json, job)
+    @property
+    def code(self) -> str:
+        return InvalidRequest.__name__
 
 
 @contextmanager
@@ -528,7 +492,7 @@ def ending(as_json: bool, *, costs: bool = True) -> Iterator[None]:
     try:
         yield
     except KlingError as error:
-        end(error, as_json, costs=costs)
+        end(error, as_json, error.job if isinstance(error, AboutJob) else None, costs=costs)
     except OSError as error:
         if costs:
             raise  # perhaps after a submit: shown whole
@@ -536,7 +500,8 @@ def ending(as_json: bool, *, costs: bool = True) -> Iterator[None]:
         hint = "Check its permissions and the free space, and start it again."
         end(errors.SettingError(told, hint=hint), as_json, costs=False)
     except KeyboardInterrupt:
-        interrupted(as_json)
+        told = "Interrupted: nothing was sent, and nothing is kept of what was not finished."
+        end(errors.Interrupted(told), as_json)
 
 
 def print_json(value: Any) -> None:

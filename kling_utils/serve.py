@@ -1,6 +1,7 @@
 """Novita's contract on the loopback address: other programs' requests become drafts of this home.
 
-A provider's side of the wire, a second time and on purpose: it does not ask the client's tables. Rules about files are the checks' own.
+The provider's side of the wire is written here a second time on purpose: routes and refusals are not those of the client, so that a
+test between the two means something. Files are held to the rules of the checks.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kling_utils.errors import Busy, KlingError, NoSuchJob, Refused
 from kling_utils.jobs.client import Client
 from kling_utils.media.processes import terminated_as_interrupted
-from kling_utils.values import Job, MotionRequest
+from kling_utils.values import CHOICES, Job, MotionRequest
 
 SUBMIT = "/v3/async/kling-v3.0-motion-control"
 POLL = "/v3/async/task-result"
@@ -96,7 +97,7 @@ class Served:
 
 
 @contextmanager
-def serving(runner: Client, port: int = 0) -> Iterator[Served]:
+def serving(client: Client, port: int = 0) -> Iterator[Served]:
     """The server, in a thread, while the block lasts. ``port`` 0 takes any. Raises ``KlingError`` when the port is taken."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     with contextlib.closing(listener):
@@ -115,7 +116,7 @@ def serving(runner: Client, port: int = 0) -> Iterator[Served]:
                 ready.set()
 
         config = uvicorn.Config(
-            application(runner, key),
+            application(client, key),
             lifespan="off",
             http="h11",
             ws="none",
@@ -139,7 +140,7 @@ def serving(runner: Client, port: int = 0) -> Iterator[Served]:
 
 
 def serve(
-    runner: Client,
+    client: Client,
     port: int = 0,
     *,
     on_ready: Callable[[Served], None],
@@ -150,15 +151,15 @@ def serve(
     with (
         contextlib.suppress(KeyboardInterrupt),
         terminated_as_interrupted(),
-        serving(runner, port) as served,
+        serving(client, port) as served,
     ):
-        runner.watch()
+        client.watch()
         on_ready(served)
         while not stop.wait(0.5):  # in steps: on Windows an endless wait does not see Ctrl-C
             pass
 
 
-def application(runner: Client, key: str) -> ASGIApp:
+def application(client: Client, key: str) -> ASGIApp:
     """The routes. ``key`` is what a Bearer header must carry; links to results need none, as a provider's: they cannot be guessed."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     bearer = [Depends(_needs(key))]
@@ -182,7 +183,7 @@ def application(runner: Client, key: str) -> ASGIApp:
             body += chunk
             if len(body) > BODY_LIMIT:
                 raise _invalid(f"the body is larger than {BODY_LIMIT} bytes")
-        job = await run_in_threadpool(_submitted, runner, bytes(body))
+        job = await run_in_threadpool(_submitted, client, bytes(body))
         return JSONResponse({"task_id": job.job_id})
 
     @app.get(POLL, dependencies=bearer)
@@ -191,7 +192,7 @@ def application(runner: Client, key: str) -> ASGIApp:
         if not task_id:
             raise _invalid("task_id: is required")
         try:
-            job = runner.record(task_id)
+            job = client.record(task_id)
         except (NoSuchJob, ValueError):
             job = None
         if job is None or not job.owner.startswith(OWNER):
@@ -209,7 +210,7 @@ def application(runner: Client, key: str) -> ASGIApp:
     def result(name: str) -> FileResponse:
         job_id, _, mark = name.partition("-")
         with contextlib.suppress(NoSuchJob, ValueError):
-            job = runner.record(job_id)
+            job = client.record(job_id)
             known = hmac.compare_digest(mark.encode(), _mark(key, job).encode())
             if known and job.video is not None and job.video.is_file():
                 return FileResponse(job.video, media_type="video/mp4")
@@ -219,7 +220,7 @@ def application(runner: Client, key: str) -> ASGIApp:
 
 
 class LoopbackOnly:
-    """Refuses any Host header that is not this server's own name: a domain name rebound to the loopback would carry its own."""
+    """Takes only requests whose Host header is this server's own name: a domain name rebound to the loopback carries another."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -251,27 +252,22 @@ def read_submit(raw: bytes, folder: Path) -> MotionRequest:
         (folder / "image").write_bytes(_decoded(image))
     if not _URL.match(video):
         raise _invalid("video: must be an http(s) URL")
-    for name in ("prompt", "negative_prompt"):
-        value = body.get(name, "")
-        if not isinstance(value, str):
-            raise _invalid(f"{name}: must be a string")
-        if len(value) > TEXT_LIMIT:
-            raise _invalid(f"{name}: at most {TEXT_LIMIT} characters, got {len(value)}")
-    # The page calls both required *and* gives the model a default. A body without them is refused: what passes here, passes there.
-    model_name = _one_of(body, "model_name", ("kling-v3-0-std", "kling-v3-0-pro"))
-    sound = body.get("keep_original_sound", True)
-    if not isinstance(sound, bool):
-        raise _invalid("keep_original_sound: must be a boolean")
-    orientation = _one_of(body, "character_orientation", ("image", "video"))
-    return MotionRequest(
-        image if _URL.match(image) else folder / "image",
-        video,
-        body.get("prompt", ""),
-        body.get("negative_prompt", ""),
-        model_name,
-        orientation,
-        sound,
-    )
+    given: dict[str, Any] = {}
+    for each in fields(MotionRequest):
+        name, default = each.name, each.default
+        if name in CHOICES:
+            # The page calls them required *and* gives the model a default. What passes here, passes there.
+            given[name] = _text(body, name)
+            if given[name] not in CHOICES[name]:
+                raise _invalid(f"{name}: must be {' or '.join(CHOICES[name])}")
+        elif default is not MISSING:
+            value = given[name] = body.get(name, default)
+            if not isinstance(value, type(default)):
+                kind = "boolean" if isinstance(default, bool) else "string"
+                raise _invalid(f"{name}: must be a {kind}")
+            if isinstance(value, str) and len(value) > TEXT_LIMIT:
+                raise _invalid(f"{name}: at most {TEXT_LIMIT} characters, got {len(value)}")
+    return MotionRequest(image if _URL.match(image) else folder / "image", video, **given)
 
 
 def answer(job: Job, link: str) -> dict[str, Any]:
@@ -305,13 +301,13 @@ def answer(job: Job, link: str) -> dict[str, Any]:
     }
 
 
-def _submitted(runner: Client, raw: bytes) -> Job:
+def _submitted(client: Client, raw: bytes) -> Job:
     """The job of a submit. Raises ``Refusal``."""
     with tempfile.TemporaryDirectory() as name:
         request = read_submit(raw, Path(name))
         try:
             owner = f"{OWNER}{secrets.token_hex(8)}"
-            return runner.submit(request, owner=owner, draft=True).record
+            return client.submit(request, owner=owner, draft=True).record
         except Refused as error:
             finding = error.report.errors[0]
             told = f"{finding.field}: {finding.title}: {finding.measured}"
@@ -359,13 +355,6 @@ def _text(body: dict[str, Any], name: str) -> str:
         raise _invalid(f"{name}: is required")
     if not isinstance(value, str):
         raise _invalid(f"{name}: must be a string")
-    return value
-
-
-def _one_of(body: dict[str, Any], name: str, allowed: tuple[str, ...]) -> Any:
-    value = _text(body, name)
-    if value not in allowed:
-        raise _invalid(f"{name}: must be {' or '.join(allowed)}")
     return value
 
 

@@ -1,7 +1,6 @@
 """The settings: the only reader of the environment.
 
-Owns names, defaults and forms of every setting, and how a key is cleaned. Read once, by ``load()``;
-blank means unset. The table of docs/settings.md is compared with this file by a test.
+They are read once, by ``load()``; blank means unset. A test compares the table of docs/settings.md with this file.
 """
 
 from __future__ import annotations

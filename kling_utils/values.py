@@ -1,7 +1,6 @@
-"""The nouns: frozen values that every other room speaks in, and nothing else.
+"""The nouns: frozen values that all other modules share, such as a request, a finding, a quote and a job.
 
-Owns what a request, a finding, a quote and a job *are*, and the few constants that rooms on several
-floors need. Units: seconds for time, bytes for size, ``Fraction`` for frame rates, ``Decimal`` for
+Units: seconds for time, bytes for size, ``Fraction`` for frame rates, ``Decimal`` for
 money. Sizes are as displayed.
 """
 
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from fractions import Fraction
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 from urllib.parse import urlsplit
@@ -54,8 +54,8 @@ TERMINAL: frozenset[State] = frozenset({"succeeded", "failed"})
 
 HOME_OWNER = "home"
 """Whose jobs they are where there are no visitors: this home's."""
-LIST_STD, LIST_PRO = Decimal("0.126"), Decimal("0.168")
-"""Kling's list prices in USD a second, the default rates; Novita publishes none for this model."""
+LIST_STD, LIST_PRO, LIST_CURRENCY = Decimal("0.126"), Decimal("0.168"), "USD"
+"""Kling's list prices a second, the default rates, and the currency of all rates; Novita publishes none for this model."""
 MISSED = 0.5
 """Seconds that people notice to be missing from a result."""
 
@@ -213,19 +213,17 @@ class MotionRequest:
                 value = url2pathname(urlsplit(str(value)).path)
             if not is_url(value):
                 object.__setattr__(self, name, Path(value).expanduser())
-        for name in ("prompt", "negative_prompt"):
-            if not isinstance(getattr(self, name), str):
-                raise InvalidRequest(
-                    f"{name} must be text, not {type(getattr(self, name)).__name__}.",
-                    hint="Give a string.",
-                )
-        _one_of("model_name", self.model_name, MODEL_NAMES)
-        _one_of("character_orientation", self.character_orientation, CHARACTER_ORIENTATIONS)
-        if not isinstance(self.keep_original_sound, bool):
-            raise InvalidRequest(
-                "keep_original_sound must be True or False.",
-                hint="On this wire it is a boolean, not 'yes' or 'no'.",
-            )
+        for name, value in parameters(self).items():
+            default = type(self).__dataclass_fields__[name].default
+            if name in CHOICES and value not in CHOICES[name]:
+                hint = f"Use {' or '.join(map(repr, CHOICES[name]))}."
+                raise InvalidRequest(f"{name} is {value!r}.", hint=hint)
+            if isinstance(default, str) and not isinstance(value, str):
+                told = f"{name} must be text, not {type(value).__name__}."
+                raise InvalidRequest(told, hint="Give a string.")
+            if isinstance(default, bool) and not isinstance(value, bool):
+                hint = "On this wire it is a boolean, not 'yes' or 'no'."
+                raise InvalidRequest(f"{name} must be True or False.", hint=hint)
 
     def __repr__(self) -> str:
         """One line; of an address only its last part, because the rest may be a signature."""
@@ -235,11 +233,20 @@ class MotionRequest:
         return f"MotionRequest({image} + {video}, {self.model_name}, {self.character_orientation})"
 
 
-def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise InvalidRequest(
-            f"{name} is {value!r}.", hint=f"Use {' or '.join(repr(a) for a in allowed)}."
-        )
+CHOICES: dict[str, tuple[str, ...]] = {
+    "model_name": MODEL_NAMES,
+    "character_orientation": CHARACTER_ORIENTATIONS,
+}
+
+
+PARAMETERS = tuple(f.name for f in fields(MotionRequest) if f.name not in ("image", "video"))
+"""Names of everything that is asked except the two files. The wire, the fingerprint, the store, the command line and the
+table of jobs go by them."""
+
+
+def parameters(request: MotionRequest) -> dict[str, Any]:
+    """Everything that is asked except the two files, by the names of the wire."""
+    return {name: getattr(request, name) for name in PARAMETERS}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -661,21 +668,17 @@ def iso(at: float | None) -> str | None:
 
 
 _RECORD: dict[str, Callable[[Job], Any]] = {
-    "job_id": lambda job: job.job_id,
-    "task_id": lambda job: job.task_id,
-    "state": lambda job: job.state,
-    "provider": lambda job: job.provider,
-    "draft": lambda job: job.draft,
-    "take": lambda job: job.take,
-    "image": lambda job: job.image_name,
-    "reference": lambda job: job.video_name,
-    "model_name": lambda job: job.request.model_name,
-    "character_orientation": lambda job: job.request.character_orientation,
-    "keep_original_sound": lambda job: job.request.keep_original_sound,
-    "prompt": lambda job: job.request.prompt,
-    "negative_prompt": lambda job: job.request.negative_prompt,
-    "seconds": lambda job: job.duration,
-    "money": lambda job: job.money,
+    "job_id": attrgetter("job_id"),
+    "task_id": attrgetter("task_id"),
+    "state": attrgetter("state"),
+    "provider": attrgetter("provider"),
+    "draft": attrgetter("draft"),
+    "take": attrgetter("take"),
+    "image": attrgetter("image_name"),
+    "reference": attrgetter("video_name"),
+    **{name: attrgetter(f"request.{name}") for name in PARAMETERS},
+    "seconds": attrgetter("duration"),
+    "money": attrgetter("money"),
     "cost_low": lambda job: job.cost and job.cost.low.amount,
     "cost_high": lambda job: job.cost and job.cost.high.amount,
     "currency": lambda job: job.cost and job.cost.high.currency,
@@ -782,12 +785,3 @@ class Result(Shown):
 
     def __str__(self) -> str:
         return f"{'local draft' if self.draft else self.job.request.model_name}: {self.video}"
-
-
-def parameters(request: MotionRequest) -> dict[str, Any]:
-    """Everything asked except the two files, by the names of the wire: what the fingerprint, the client and the store agree on."""
-    return {
-        f.name: getattr(request, f.name)
-        for f in fields(request)
-        if f.name not in ("image", "video")
-    }

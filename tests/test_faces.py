@@ -66,7 +66,7 @@ def test_every_door_says_what_it_is_and_what_to_do(
 
     found = [
         f
-        for f in runner.look(image=image, video=video).report.findings
+        for f in runner.preflight(image=image, video=video).report.findings
         if f.severity != "pass" and f.field == place
     ]
     assert found, what
@@ -77,5 +77,5 @@ def test_every_door_says_what_it_is_and_what_to_do(
     assert code == (0 if said["ok"] else 1)
     assert {f["code"] for f in said["report"]["findings"]} >= {f.code for f in found}
 
-    page = cards.report(runner.look(**{place: bad}).report, place)  # type: ignore[arg-type]
+    page = cards.report(runner.preflight(**{place: bad}).report, place)  # type: ignore[arg-type]
     assert all(cards.escape(f.fix) in page for f in found)

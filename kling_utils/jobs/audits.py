@@ -1,6 +1,6 @@
-"""The audit of a job's result: measured once, kept beside the result, read where it is shown.
+"""The audit of a job's result: measured once, kept in the job's folder, and read where it is shown.
 
-Owns the file. A result that cannot be measured is a result all the same.
+An audit that fails never fails the job.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _KEPT = TypeAdapter(_Kept)
 
 
 def audit_of(job: Job) -> Report | None:
-    """The result against its reference and what was asked; None where it cannot be measured. Takes a moment at first."""
+    """The result against its reference and its request; None where it cannot be measured. The first call takes seconds."""
     if job.video is None:
         return None
     kept = job.folder / NAME

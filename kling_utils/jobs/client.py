@@ -1,17 +1,16 @@
-"""What app, notebook and command line call: checks, jobs and their results, over one home.
+"""What page, notebook and command line call: checks, jobs and their results, over one home.
 
-The order of a submit is here: check, find the same request, keep copies, write the row. ``worker`` has what
-happens afterwards, ``watcher`` when it happens.
+A submit is done here up to the row: check, find the same request, keep copies, write the job. ``worker`` sends and
+follows it, ``watcher`` says when.
 """
 
 from __future__ import annotations
 
 import random
-import re
 import threading
 import time
 import warnings
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -51,7 +50,7 @@ from kling_utils.jobs.job_errors import (
 )
 from kling_utils.jobs.live import LiveJob
 from kling_utils.jobs.store import DraftLimitReached, DuplicateRequest, JobSecrets, KeyFrom, Store
-from kling_utils.jobs.timing import Pace
+from kling_utils.jobs.timing import Pace, moment
 from kling_utils.jobs.watcher import Lane, Watcher
 from kling_utils.jobs.worker import Worker
 from kling_utils.media import bounds, encode
@@ -65,20 +64,19 @@ from kling_utils.preflight.plan import FitChoices, Plan, left_in_place, plan_fit
 from kling_utils.preflight.preflight import Preflight
 from kling_utils.preflight.quote import RateCard, expected_seconds, quote
 from kling_utils.preflight.repair import Fitted, fit
+from kling_utils.providers.base import Balance, PaidProvider
 from kling_utils.providers.http import TRIES, Transport
 from kling_utils.providers.local import LocalProvider
-from kling_utils.providers.novita import Balance, NovitaAPI, NovitaProvider
 from kling_utils.providers.publish import Host, ObjectStore, PublishTarget, not_public
 from kling_utils.settings import Settings, load, unknown_variables
 from kling_utils.values import (
     HOME_OWNER,
+    LIST_CURRENCY,
     STATES,
-    CharacterOrientation,
     Finding,
     ImageInfo,
     Job,
     Jobs,
-    ModelName,
     MotionRequest,
     Provider,
     Quote,
@@ -88,12 +86,14 @@ from kling_utils.values import (
     State,
     Trouble,
     VideoInfo,
+    parameters,
 )
 
 DRAFT_EXISTS = "A local draft of the same request exists; this one is made by Kling, and is billed."
 DAY = 86400.0
 UNUSED, HALF = DAY, 600.0
-"""Seconds: what was fetched or repaired may stand in somebody's form for a day; what is half written is touched all the time."""
+"""Ages in seconds at which the sweep removes files. A fetched or repaired file may stand in a form for a day; a file that is being
+written is touched all the time."""
 _WAITING: dict[Provider, tuple[int, int]] = {
     "local": (bounds.DRAFTS_WAITING_EACH, bounds.DRAFTS_WAITING),
     "novita": (bounds.KEY_JOBS_WAITING_EACH, bounds.KEY_JOBS_WAITING),
@@ -101,9 +101,7 @@ _WAITING: dict[Provider, tuple[int, int]] = {
 """Most jobs that one visitor of a hosted page may have waiting, and all visitors together."""
 _UNSENT: tuple[State, ...] = ("checked",)
 _STANDING: tuple[State, ...] = ("unconfirmed", "succeeded", "failed")
-"""Which of several jobs for one request is told of: a doubt before a result, a result before a failure."""
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+"""Of several jobs for one request, ``AlreadyHave`` names the first by this order."""
 ELSEWHERE = "Another process of this home works on the job; it is followed from here."
 HERE = "The other process does not work on the job any more."
 DOUBT: tuple[State, ...] = ("unconfirmed",)
@@ -116,13 +114,12 @@ class NewJob:
     request: MotionRequest
     owner: str
     provider: Provider
-    take: int
-    mark: str
     key: SecretStr | None
     image: Measured[ImageInfo]
     video: Measured[VideoInfo]
-    found: Report
+    report: Report
     clip: VideoInfo
+    fingerprint: str
 
 
 class Client:
@@ -169,13 +166,13 @@ class Client:
             per_minute=settings.submits_per_minute,
             wait=self._closing.wait,
         )
-        self._intake = Inputs(self.home, self.guard)
+        self._inputs = Inputs(self.home, self.guard)
         self._repaired = Room(self.home.all_fitted)
         self._balances = Rate(
             bounds.BALANCES, bounds.BALANCES_EACH, bounds.BALANCES_SECONDS, "other keys"
         )
-        self._rates = RateCard(std=settings.rate_std, pro=settings.rate_pro)
-        self._access = Credentials(
+        self._rates = RateCard(settings.rate_std, settings.rate_pro, LIST_CURRENCY)
+        self._credentials = Credentials(
             settings,
             self._store,
             transport=self._transport,
@@ -184,9 +181,9 @@ class Client:
         )
         self._after, self._rng = after, rng or random.Random()  # noqa: S311 - jitter
         self._pace = pace or Pace(interval=settings.poll_interval, deadline=settings.deadline)
-        self._steps = Worker(
+        self._worker = Worker(
             self._store,
-            provider=self._access.provider,
+            provider=self._credentials.provider,
             guard=self.guard,
             pace=self._pace,
             clock=clock,
@@ -199,7 +196,7 @@ class Client:
             self._store,
             self._advance,
             lane_of=self._lane_of,
-            servable=self._access.servable,
+            servable=self._credentials.servable,
             sweep=self._sweep,
             pace=self._pace,
         )
@@ -209,10 +206,10 @@ class Client:
         return f"Client(home {cut(self.home.root.name, 60)!r}{ended})"
 
     def close(self) -> None:
-        """Stop watching. Jobs stay as they are; the next runner of this home goes on with them."""
+        """Stop watching. Jobs stay as they are; the next client of this home goes on with them."""
         self._closing.set()
         self._watcher.close()
-        self._access.local.close()
+        self._credentials.local.close()
         self._transport.close()
         self._store.close()
 
@@ -230,7 +227,7 @@ class Client:
     @property
     def home_said(self) -> str:
         """What to tell about the home's database when it was damaged or lost; empty when all is well."""
-        return database.sentence(self.home, self.rebuilt)
+        return database.repair_notice(self.home, self.rebuilt)
 
     def watch(self) -> None:
         """Begin to watch this home's jobs, also those that an earlier process left behind."""
@@ -238,72 +235,55 @@ class Client:
 
     # -- before anything is sent
 
-    def look(
+    def preflight(
         self,
         *,
         image: str | Path | None = None,
         video: str | Path | None = None,
-        prompt: str = "",
-        negative_prompt: str = "",
-        model_name: ModelName = "kling-v3-0-std",
-        character_orientation: CharacterOrientation = "video",
-        keep_original_sound: bool = True,
         key: SecretStr | None = None,
         draft: bool = False,
         owner: str = HOME_OWNER,
+        **fields: Any,
     ) -> Preflight:
         """Measure and check whatever is there already; with ``draft``, for the server of this home. Nothing is sent."""
-        asked = MotionRequest(
-            image or "missing",
-            video or "missing",
-            prompt,
-            negative_prompt,
-            model_name,
-            character_orientation,
-            keep_original_sound,
-        )
+        asked = MotionRequest(image or "missing", video or "missing", **fields)
         provider = self.provider_for(key, draft=draft, owner=owner)
-        seen_image = self._intake.image(asked.image) if image else None
-        seen_video = self._intake.video(asked.video) if video else None
+        seen_image = self._inputs.image(asked.image) if image else None
+        seen_video = self._inputs.video(asked.video) if video else None
         if seen_image and seen_video:
             report = check(asked, seen_image.info, seen_video.info)
         else:
-            found = [*check_text(asked)]
-            found += check_image(seen_image.info, source=asked.image) if seen_image else ()
-            found += (
-                check_video(seen_video.info, character_orientation, source=asked.video)
-                if seen_video
-                else ()
-            )
+            findings = [*check_text(asked)]
+            if seen_image:
+                findings += check_image(seen_image.info, source=asked.image)
+            if seen_video:
+                findings += check_video(
+                    seen_video.info, asked.character_orientation, source=asked.video
+                )
             report = Report(
-                tuple(found), _info(seen_image, ImageInfo), _info(seen_video, VideoInfo)
+                tuple(findings), _info(seen_image, ImageInfo), _info(seen_video, VideoInfo)
             )
-        report = _with(report, self._reach(seen_video, provider))
-        clip = report.video
-        if clip is None:
-            return Preflight(
-                report, None, None, provider, asked.image, asked.video, character_orientation
-            )
-        cost = quote(
+        if unreachable := self._unreachable(seen_video, provider):
+            report = replace(report, findings=(*report.findings, *unreachable))
+        orientation, clip = asked.character_orientation, report.video
+        cost, seconds = None, None
+        if clip is not None:
+            cost = self._quote(asked, provider, clip)
+            seconds = expected_seconds(orientation, clip.duration, provider=provider)
+        return Preflight(report, cost, seconds, provider, asked.image, asked.video, orientation)
+
+    def _quote(self, request: MotionRequest, provider: Provider, clip: VideoInfo) -> Quote:
+        return quote(
             provider=provider,
-            model_name=model_name,
-            character_orientation=character_orientation,
+            model_name=request.model_name,
+            character_orientation=request.character_orientation,
             duration=clip.duration,
             rates=self._rates,
         )
-        return Preflight(
-            report,
-            cost,
-            expected_seconds(character_orientation, clip.duration, provider=provider),
-            provider,
-            asked.image,
-            asked.video,
-            character_orientation,
-        )
 
     def begin_fetch(self, kind: str, source: str | Path | None) -> Future[Path] | None:
-        """As ``Inputs.begin``: what ``look`` and ``submit`` fetch themselves, for callers that must not wait in their thread."""
-        return self._intake.begin(kind, source)
+        """As ``Inputs.begin``: what ``preflight`` and ``submit`` fetch themselves, for callers that must not wait in their thread."""
+        return self._inputs.begin(kind, source)
 
     def request(
         self, image: MotionRequest | Given, video: Given | None = None, **fields: Any
@@ -339,9 +319,13 @@ class Client:
         The request, or image, video and its fields; true when nothing stands in the way.
         """
         asked = self.request(image, video, **fields)
-        return self.look(**_fields(asked), key=key, draft=draft)
+        return self.preflight(
+            image=asked.image, video=asked.video, key=key, draft=draft, **parameters(asked)
+        )
 
-    def _reach(self, video: Measured[VideoInfo] | None, provider: Provider) -> tuple[Finding, ...]:
+    def _unreachable(
+        self, video: Measured[VideoInfo] | None, provider: Provider
+    ) -> tuple[Finding, ...]:
         """A clip of this machine, and no way from here to a provider that fetches clips by their address."""
         if (
             video is None
@@ -430,42 +414,33 @@ class Client:
 
     def ways(self) -> list[PublishTarget]:
         """How a local clip gets to a public address; the first one is used."""
-        to = self.settings.publish_to
-        found = (
-            [
-                PublishTarget(
-                    ObjectStore(to),
-                    "the object store",
-                    self.settings.publish_delete,
-                    by_content=True,
-                )
-            ]
-            if to
-            else []
-        )
-        return found + (
-            [PublishTarget(self.page, "this page", True)] if self.page is not None else []
-        )
+        to, ways = self.settings.publish_to, list[PublishTarget]()
+        if to:
+            delete = self.settings.publish_delete
+            ways.append(PublishTarget(ObjectStore(to), "the object store", delete, by_content=True))
+        if self.page is not None:
+            ways.append(PublishTarget(self.page, "this page", True))
+        return ways
 
     def provider_for(
         self, key: SecretStr | None = None, *, draft: bool = False, owner: str = HOME_OWNER
     ) -> Provider:
         """Where a request goes: to Novita with a key, else to the server of this home, as a ``draft`` always does.
 
-        Nobody but this home's owner uses the key of its settings.
+        The key of the settings is used for this home's owner only.
         """
-        return "local" if draft else self._access.provider_for(key, owner)
+        return "local" if draft else self._credentials.provider_for(key, owner)
 
     def balance(self, key: SecretStr | None = None, *, owner: str = HOME_OWNER) -> Balance:
         """The account's balance: free, and the cheapest test of a key. Raises ``Busy`` for a visitor who asks too often."""
-        used = key or self._access.own_key(owner)
+        used = key or self._credentials.own_key(owner)
         if used is None:
             raise SettingError(
                 "No API key is set.", hint="Type one into the page, or set NOVITA_API_KEY."
             )
         if owner != HOME_OWNER:
             self._balances.count(owner, self._clock())
-        return NovitaAPI(self.settings.novita_base_url, used, transport=self._transport).balance()
+        return self._credentials.paid(used, tries=TRIES).balance()
 
     # -- jobs
 
@@ -541,7 +516,7 @@ class Client:
         if self._store.change(
             job_id, now=self._clock(), states=_UNSENT, state="failed", trouble=deleted
         ):
-            self._steps.take_back(job)  # only now that nobody sends it any more
+            self._worker.take_back(job)  # only now: it cannot be sent any more
         if not self._store.delete([job_id], states=("succeeded", "failed")):
             job = self._store.get(job_id, owner=owner)
             if job.state == "unconfirmed":
@@ -552,7 +527,7 @@ class Client:
                     "Delete it when it has ended.",
                 )
             raise named(StillRunning(told, hint=hint, money=job.money), job)
-        self._access.forget(job_id)
+        self._credentials.forget(job_id)
 
     def follow(
         self,
@@ -618,7 +593,7 @@ class Client:
         asked: dict[str, Any] = {}
         for field, url in (("image", private.image_url), ("video", private.video_url)):
             if url:
-                self._intake.known(field, url, Path(getattr(job.request, field)))
+                self._inputs.known(field, url, Path(getattr(job.request, field)))
                 asked[field] = url
         return replace(job.request, **asked)
 
@@ -667,7 +642,9 @@ class Client:
             if private.elsewhere != elsewhere:
                 elsewhere = private.elsewhere
                 yield after, ev.Note(text=ELSEWHERE if elsewhere else HERE)
-            if not private.leased and (job.state == "checked" or not self._access.servable(job_id)):
+            if not private.leased and (
+                job.state == "checked" or not self._credentials.servable(job_id)
+            ):
                 yield after, ev.Note(text=standing(job))
                 return
             self._store.wait(0.2)
@@ -687,7 +664,7 @@ class Client:
         self._store.wait(seconds)
 
     def now(self) -> float:
-        """Unix time by this runner's clock."""
+        """Unix time by this client's clock."""
         return self._clock()
 
     # -- what a person may do about a job that stands still, is in doubt or was lost sight of
@@ -701,17 +678,14 @@ class Client:
         job = self._store.get(job_id, owner=owner)
         if (job.done and not lost(job)) or job.state == "unconfirmed":
             return job
-        self._access.remember(job_id, key)
-        self._access.require(job)  # says what is missing before anything is changed
-        self._steps.resumed(job_id)
-        self._store.claim(
-            job_id
-        )  # before it stops waiting: what is leased is not marked as waiting by whoever just looked
-        again: dict[str, Any] = (
-            {"state": "queued", "trouble": None, "finished_at": None, "video": None}
-            if lost(job)
-            else {}
-        )
+        self._credentials.remember(job_id, key)
+        self._credentials.provider(job)  # says what is missing before anything is changed
+        self._worker.resumed(job_id)
+        # before it stops waiting: a job that is leased is not marked as waiting by a process that just looked
+        self._store.claim(job_id)
+        again: dict[str, Any] = {}
+        if lost(job):
+            again = {"state": "queued", "trouble": None, "finished_at": None, "video": None}
         try:
             self._store.change(
                 job_id,
@@ -723,14 +697,8 @@ class Client:
             )
         except DuplicateRequest:
             told = "The same request is under way as another job."
-            raise named(
-                KlingError(
-                    told,
-                    hint="Wait until that one has ended, then resume this one.",
-                    money=job.money,
-                ),
-                job,
-            ) from None
+            hint = "Wait until that one has ended, then resume this one."
+            raise named(KlingError(told, hint=hint, money=job.money), job) from None
         self._watcher.add(job_id)
         return self._store.get(job_id)
 
@@ -740,19 +708,20 @@ class Client:
         """The task of an unconfirmed job was found at the provider: go on with it. Raises ``TaskNotFound``, and then nothing is changed."""
         job = self._store.get(job_id, owner=owner)
         wanted = _task(task_id)
-        self._access.remember(job_id, key)
-        self._seen(wanted, self._access.novita_of(job, tries=TRIES), money=job.money)
+        self._credentials.remember(job_id, key)
+        _seen(wanted, self._credentials.paid_for(job, tries=TRIES), money=job.money)
         now = self._clock()
-        event = ev.Submitted(task_id=wanted)
-        columns: dict[str, Any] = {
-            "state": "queued",
-            "task_id": wanted,
-            "queued_at": now,
-            "trouble": None,
-        }
-        if job.base_url is None:
-            columns["base_url"] = self.settings.novita_base_url
-        if self._store.change(job_id, event, now=now, states=DOUBT, **columns):
+        if self._store.change(
+            job_id,
+            ev.Submitted(task_id=wanted),
+            now=now,
+            states=DOUBT,
+            state="queued",
+            task_id=wanted,
+            queued_at=now,
+            trouble=None,
+            base_url=job.base_url or self.settings.novita_base_url,
+        ):
             self._watcher.add(job_id)
         return self._store.get(job_id)
 
@@ -760,24 +729,19 @@ class Client:
         """Give an unconfirmed job up: it is kept as failed, and whether it was paid for stays unknown."""
         job = self._store.get(job_id, owner=owner)
         if job.state == "unconfirmed" and job.trouble is not None:
-            trouble = replace(
-                job.trouble,
-                code="Dismissed",
-                hint="You dismissed it. If it turns up in your account, it was paid for.",
-            )
-            event = ev.Failed(trouble=trouble)
-            now = self._clock()
-            self._steps.take_back(job)
+            hint = "You dismissed it. If it turns up in your account, it was paid for."
+            trouble, now = replace(job.trouble, code="Dismissed", hint=hint), self._clock()
+            self._worker.take_back(job)
             self._store.change(
                 job_id,
-                event,
+                ev.Failed(trouble=trouble),
                 now=now,
                 states=DOUBT,
                 state="failed",
                 trouble=trouble,
                 finished_at=now,
             )
-            self._access.forget(job_id)
+            self._credentials.forget(job_id)
         return self._store.get(job_id)
 
     def send_again(
@@ -785,15 +749,11 @@ class Client:
     ) -> Job:
         """Send an unconfirmed job once more, at the user's own risk of paying twice."""
         job = self._store.get(job_id, owner=owner)
-        self._access.remember(job_id, key)
-        self._access.require(job)
-        note = ev.Note(
-            text="Sent again on request: if the first one arrived after all, both are billed.",
-            lasting=True,
-        )
-        if self._store.change(
-            job_id, note, now=self._clock(), states=DOUBT, state="checked", trouble=None
-        ):
+        self._credentials.remember(job_id, key)
+        self._credentials.provider(job)
+        told = "Sent again on request: if the first one arrived after all, both are billed."
+        note, now = ev.Note(text=told, lasting=True), self._clock()
+        if self._store.change(job_id, note, now=now, states=DOUBT, state="checked", trouble=None):
             self._watcher.add(job_id)
         return self._store.get(job_id)
 
@@ -814,34 +774,18 @@ class Client:
         if (known := self.with_task(wanted, owner=owner)) is not None:
             ended = known.done and not lost(known)
             return known if ended else self.resume(known.job_id, key=key)
-        if (used := key or self._access.own_key(owner)) is None:
+        if (used := key or self._credentials.own_key(owner)) is None:
             raise errors.SettingError(
                 "A task is at Novita, and no API key is set.",
                 hint="Give the key of the account that has it.",
             )
-        image, video = self._intake.image(request.image), self._intake.video(request.video)
-        found = check(request, image.info, video.info)
-        if found.image is None or found.video is None:
-            raise Refused(found)
-        self._seen(wanted, self._access.novita(used, tries=TRIES), money="no")
-        mark = fingerprint(request, found.image.sha256, found.video.sha256)
-        twins = self._store.twins(owner, "novita", mark)
+        asked = self._new_job(request, owner, "novita", key)
+        _seen(wanted, self._credentials.paid(used, tries=TRIES), money="no")
+        twins = self._store.twins(owner, "novita", asked.fingerprint)
         doubt = next((twin for twin in twins if twin.state == "unconfirmed"), None)
         if doubt is None:
-            take = max((twin.take for twin in twins), default=0) + 1
-            doubt = self._make(
-                NewJob(request, owner, "novita", take, mark, key, image, video, found, found.video),
-                "unconfirmed",
-            )
+            doubt = self._make(asked, "unconfirmed", take=_next_take(twins))
         return self.adopt(doubt.job_id, wanted, owner=owner, key=key)
-
-    def _seen(self, task_id: str, there: NovitaProvider, *, money: MoneyState) -> None:
-        """Raises ``TaskNotFound`` and its like when the provider does not show the task to this key; ``money`` is what they then say."""
-        try:
-            there.seen(task_id)
-        except KlingError as error:
-            error.money = money
-            raise
 
     # -- inside
 
@@ -855,52 +799,32 @@ class Client:
         again: bool,
         draft: bool,
     ) -> Job:
-        image, video = self._intake.image(request.image), self._intake.video(request.video)
-        found = check(request, image.info, video.info)
-        if (
-            report is not None
-            and report.image
-            and found.image
-            and report.image.sha256 != found.image.sha256
-        ):
-            raise changed("image", image.name)
-        if (
-            report is not None
-            and report.video
-            and found.video
-            and report.video.sha256 != found.video.sha256
-        ):
-            raise changed("video", video.name)
         provider = self.provider_for(key, draft=draft, owner=owner)
-        nowhere = self._reach(video, provider)
-        if not found.ok or found.image is None or found.video is None:
-            raise Refused(replace(found, findings=(*found.findings, *nowhere)))
-        if nowhere:
-            raise self._no_way(video)
+        asked = self._new_job(request, owner, provider, key, report, sendable=True)
         self._after("measured")
-        mark = fingerprint(request, found.image.sha256, found.video.sha256)
-        twins = self._store.twins(owner, provider, mark)
+        twins = self._store.twins(owner, provider, asked.fingerprint)
         if (unfinished := next((twin for twin in twins if _moving(twin)), None)) is not None:
             return self._joined(unfinished, key)
         paid = [twin for twin in twins if counts(twin)]
         if paid and not again:
             raise have(min(paid, key=lambda twin: _STANDING.index(twin.state)))
-        take = max((twin.take for twin in twins), default=0) + 1
         most = None if owner == HOME_OWNER else _WAITING[provider]
         if owner != HOME_OWNER:
             self._make_room(owner)
-        asked = NewJob(request, owner, provider, take, mark, key, image, video, found, found.video)
+        known = [twin.job_id for twin in twins]
         try:
-            job = self._make(asked, "checked", most=most, known=[t.job_id for t in twins])
+            job = self._make(asked, "checked", take=_next_take(twins), most=most, known=known)
         except DraftLimitReached as full:
             raise _full(provider, full) from None
-        except DuplicateRequest:  # somebody was faster; and may be done by now
+        except DuplicateRequest:  # another process was faster, and may be done by now
             twins = sorted(
-                self._store.twins(owner, provider, mark), key=lambda twin: (twin.done, twin.job_id)
+                self._store.twins(owner, provider, asked.fingerprint),
+                key=lambda twin: (twin.done, twin.job_id),
             )
             return twins[0] if twins[0].done else self._joined(twins[0], key)
         if not job.draft and any(
-            twin.state == "succeeded" for twin in self._store.twins(owner, "local", mark)
+            twin.state == "succeeded"
+            for twin in self._store.twins(owner, "local", asked.fingerprint)
         ):
             self._store.change(
                 job.job_id, ev.Note(text=DRAFT_EXISTS, lasting=True), now=self._clock()
@@ -909,11 +833,40 @@ class Client:
         self._watcher.add(job.job_id)
         return job
 
+    def _new_job(
+        self,
+        request: MotionRequest,
+        owner: str,
+        provider: Provider,
+        key: SecretStr | None,
+        seen: Report | None = None,
+        *,
+        sendable: bool = False,
+    ) -> NewJob:
+        """The request and its files, measured. Raises ``UnreadableMedia`` for files that differ from those of the report that was
+        ``seen``, ``Refused``, and ``NotPublished`` for a clip that the provider cannot get at; only what cannot be read is refused where
+        it is not to be ``sendable``.
+        """
+        image, video = self._inputs.image(request.image), self._inputs.video(request.video)
+        report = check(request, image.info, video.info)
+        for field, name in (("image", image.name), ("video", video.name)):
+            before, now = getattr(seen, field, None), getattr(report, field)
+            if before and now and before.sha256 != now.sha256:
+                raise changed(field, name)
+        unreachable = self._unreachable(video, provider) if sendable else ()
+        if report.image is None or report.video is None or (sendable and not report.ok):
+            raise Refused(replace(report, findings=(*report.findings, *unreachable)))
+        if unreachable:
+            raise self._no_way(video)
+        mark = fingerprint(request, report.image.sha256, report.video.sha256)
+        return NewJob(request, owner, provider, key, image, video, report, report.video, mark)
+
     def _make(
         self,
         asked: NewJob,
         state: State,
         *,
+        take: int,
         most: tuple[int, int] | None = None,
         known: Collection[str] | None = None,
     ) -> Job:
@@ -921,57 +874,46 @@ class Client:
 
         Raises ``DuplicateRequest``, ``DraftLimitReached``, and the reason why a file cannot be kept.
         """
-        now, job_id, request = self._clock(), new_job_id(), asked.request
-        orientation, provider = request.character_orientation, asked.provider
+        now, job_id, request, provider = self._clock(), new_job_id(), asked.request, asked.provider
         folder = self.home.folder(job_id)
         folder.mkdir(mode=0o700)
         try:
             begin_job(folder)
-            cost = quote(
-                provider=provider,
-                model_name=request.model_name,
-                character_orientation=orientation,
-                duration=asked.clip.duration,
-                rates=self._rates,
-            )
             job = Job(
                 job_id=job_id,
                 owner=asked.owner,
                 provider=provider,
-                take=asked.take,
+                take=take,
                 state=state,
                 request=replace(
                     request,
                     image=asked.image.kept_in(folder, "image", self.home),
                     video=asked.video.kept_in(folder, "video", self.home),
                 ),
-                fingerprint=asked.mark,
+                fingerprint=asked.fingerprint,
                 created=now,
                 updated=now,
                 folder=folder,
                 image_name=asked.image.name,
                 video_name=asked.video.name,
-                duration=expected_seconds(orientation, asked.clip.duration, provider=provider),
-                cost=cost,
+                duration=expected_seconds(
+                    request.character_orientation, asked.clip.duration, provider=provider
+                ),
+                cost=self._quote(request, provider, asked.clip),
             )
-            key_from: KeyFrom = (
-                "none"
-                if provider == "local"
-                else "visitor"
-                if asked.key is not None
-                else "settings"
-            )
-            self._access.remember(job_id, asked.key)
-            private = JobSecrets(key_from, asked.image.url, asked.video.url, True)
+            key_from: KeyFrom = "settings" if asked.key is None else "visitor"
+            self._credentials.remember(job_id, asked.key)
             self._store.add(
                 job,
-                private,
-                ev.Checked(report=asked.found, quote=cost),
+                JobSecrets(
+                    "none" if job.draft else key_from, asked.image.url, asked.video.url, True
+                ),
+                ev.Checked(report=asked.report, quote=job.cost),
                 most=most,
                 known=known,
             )
         except BaseException:
-            self._access.forget(job_id)
+            self._credentials.forget(job_id)
             self.home.remove(job_id)
             self.home.release()
             raise
@@ -1038,15 +980,15 @@ class Client:
                 )
 
     def _advance(self, job_id: str) -> float | None:
-        key = self._access.held(job_id)
+        key = self._credentials.held(job_id)
         try:
-            delay = self._steps.advance(job_id)
+            delay = self._worker.advance(job_id)
             job = self._store.get(job_id)
         except errors.NoSuchJob:  # deleted meanwhile
-            self._access.forget(job_id)
+            self._credentials.forget(job_id)
             return None
         if key is not None and (job.done or job.waits_for == "key"):
-            self._access.forget(job_id, key)
+            self._credentials.forget(job_id, key)
         return delay
 
     def _lane_of(self, job_id: str) -> tuple[Lane, str]:
@@ -1085,41 +1027,26 @@ def _full(provider: Provider, full: DraftLimitReached) -> Busy:
     )
 
 
+def _seen(task_id: str, there: PaidProvider, *, money: MoneyState) -> None:
+    """Raises ``TaskNotFound`` and its like when the provider does not show the task to this key; ``money`` is what they then say."""
+    try:
+        there.seen(task_id)
+    except KlingError as error:
+        error.money = money
+        raise
+
+
+def _next_take(twins: Sequence[Job]) -> int:
+    return max((twin.take for twin in twins), default=0) + 1
+
+
 def _moving(job: Job) -> bool:
     """Is the job on its way, or about to be?"""
     return not job.done and job.state != "unconfirmed"
 
 
-def _fields(request: MotionRequest) -> dict[str, Any]:
-    return {name: getattr(request, name) for name in request.__dataclass_fields__}
-
-
-def _with(report: Report, more: tuple[Finding, ...]) -> Report:
-    return replace(report, findings=(*report.findings, *more)) if more else report
-
-
 def _info(seen: Measured[Any] | None, kind: type[Any]) -> Any:
     return seen.info if seen is not None and isinstance(seen.info, kind) else None
-
-
-def moment(since: str | float | datetime, now: float) -> float:
-    """The Unix time that ``since`` means: a span before ``now`` (``90m``, ``12h``, ``1d``, ``2w``), a date or time, or itself.
-
-    Without a time zone it is this machine's time. Raises ``InvalidRequest``.
-    """
-    try:
-        if isinstance(since, datetime):
-            return since.timestamp()
-        if not isinstance(since, str):
-            return float(since)
-        if span := _SPAN.fullmatch(since.strip().lower()):
-            return now - float(span[1]) * _SECONDS[span[2]]
-        return datetime.fromisoformat(since.strip()).timestamp()
-    except (ValueError, OverflowError) as error:
-        raise InvalidRequest(
-            f"{since!r} is no time.",
-            hint="Give a span such as 90m, 12h, 1d or 2w, or a date such as 2026-01-31.",
-        ) from error
 
 
 def _task(task_id: str) -> str:

@@ -1,19 +1,20 @@
-"""Where a job's provider is, and with whose key: decided anew at each call.
+"""Which provider makes a job, and with whose key: decided anew at each call.
 
-Owns visitors' keys, which live in this memory for as long as their job needs them and nowhere else.
+The key of a visitor lives in this memory while a job of theirs needs it, and nowhere else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 from pydantic import SecretStr
 
 from kling_utils import events as ev
-from kling_utils.errors import CannotServe
+from kling_utils.errors import CannotServe, KlingError
 from kling_utils.jobs.job_errors import named
 from kling_utils.jobs.store import Store
-from kling_utils.providers.base import Provider
+from kling_utils.providers.base import PaidProvider, Provider
 from kling_utils.providers.http import Transport
 from kling_utils.providers.local import LocalProvider
 from kling_utils.providers.novita import NovitaProvider
@@ -60,17 +61,12 @@ class Credentials:
         if only is None or self._keys.get(job_id) is only:
             self._keys.pop(job_id, None)
 
-    def require(self, job: Job) -> None:
-        """Raises ``CannotServe`` when this process cannot go on with the job."""
-        if job.provider != "local":
-            self.novita_of(job)
-
     def provider(self, job: Job) -> Provider:
-        """Who makes the job's video. Raises ``CannotServe``."""
-        return self.local if job.draft else self.novita_of(job)
+        """Who makes the job's video. Raises ``CannotServe`` when this process cannot go on with the job."""
+        return self.local if job.draft else self.paid_for(job)
 
-    def novita(self, key: SecretStr, *, tries: int = 1) -> NovitaProvider:
-        """The provider of the settings, with that key."""
+    def paid(self, key: SecretStr, *, tries: int = 1) -> PaidProvider:
+        """Who speaks at the host of the settings, with that key."""
         return NovitaProvider(
             self._settings.novita_base_url,
             key,
@@ -84,7 +80,7 @@ class Credentials:
         """Can this process go on with it? A visitor's job whose key is gone is marked, so that its page can ask for the key."""
         job = self._store.get(job_id)
         try:
-            self.require(job)
+            self.provider(job)
         except CannotServe as error:
             now = self._clock()
             private = self._store.private(job_id)
@@ -99,32 +95,21 @@ class Credentials:
             return False
         return True
 
-    def novita_of(self, job: Job, *, tries: int = 1) -> NovitaProvider:
+    def paid_for(self, job: Job, *, tries: int = 1) -> PaidProvider:
         """The provider of a job that was not drafted here. Raises ``CannotServe``."""
         wanted = self._settings.novita_base_url
         # a key is never sent to a host that it was not meant for, nor a task asked for elsewhere
         if job.base_url not in (None, wanted):
             told = f"The job is at {job.base_url}, but NOVITA_BASE_URL says {wanted}."
-            raise named(
-                CannotServe(
-                    told,
-                    hint="Set it back, then resume the job.",
-                    waits_for="host",
-                    money=job.money,
-                ),
-                job,
-            )
-        private = self._store.private(job.job_id)
-        key = self._keys.get(job.job_id) or (
-            self.own_key(job.owner) if private.key_from == "settings" else None
-        )
+            raise _waits(job, "host", told, "Set it back, then resume the job.")
+        mine = self._store.private(job.job_id).key_from == "settings"
+        key = self._keys.get(job.job_id) or (self.own_key(job.owner) if mine else None)
         if key is None:
-            how = "Set NOVITA_API_KEY" if private.key_from == "settings" else "Give the key again"
             told = "The job waits for its API key, which is not kept on disk."
-            raise named(
-                CannotServe(
-                    told, hint=f"{how}, then resume the job.", waits_for="key", money=job.money
-                ),
-                job,
-            )
-        return self.novita(key, tries=tries)
+            how = "Set NOVITA_API_KEY" if mine else "Give the key again"
+            raise _waits(job, "key", told, f"{how}, then resume the job.")
+        return self.paid(key, tries=tries)
+
+
+def _waits(job: Job, what: Literal["key", "host"], told: str, hint: str) -> KlingError:
+    return named(CannotServe(told, hint=hint, waits_for=what, money=job.money), job)

@@ -14,6 +14,7 @@ from filelock import FileLock
 from sqlalchemy import (
     Boolean,
     Column,
+    ColumnElement,
     Connection,
     Engine,
     Float,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     Text,
     create_engine,
     event,
+    func,
     insert,
     inspect,
     select,
@@ -98,6 +100,15 @@ events = Table(
     Column("event", Text, nullable=False),
     sqlite_autoincrement=True,
 )
+
+
+TICK = 1e-3
+"""Seconds by which a job's last change grows at least: folder and database are told apart by it, also when a clock is set back."""
+
+
+def later(now: float) -> ColumnElement[float]:
+    """When a job is changed at ``now``: never before its last change."""
+    return func.max(now, jobs.c.updated + TICK)
 
 
 def _leases_by_process(db: Connection) -> None:
@@ -221,6 +232,14 @@ def connect(path: Path) -> Engine:
     return engine
 
 
+def identity(home: Home) -> tuple[int, int] | None:
+    """Which database lies in the home now; None where there is none."""
+    with contextlib.suppress(OSError):
+        stat = home.database.stat()
+        return stat.st_dev, stat.st_ino
+    return None
+
+
 def writing(engine: Engine) -> Engine:
     """The same engine with transactions that take the write lock at once."""
     return engine.execution_options(writes=True)
@@ -250,7 +269,7 @@ _CHECKED_BYTES = 64 * 2**20
 """A database up to this size is looked through whenever it is opened: 64 MB take 0.2 s."""
 
 
-def rescued(home: Home) -> Engine:
+def open_database(home: Home) -> Engine:
     """The database of a home, made or migrated; a damaged one is set aside first.
 
     Raises ``SettingError`` where there is no way to use it: then nothing was sent.
@@ -258,17 +277,17 @@ def rescued(home: Home) -> Engine:
     try:
         with FileLock(home.root / "database.lock"):
             try:
-                return _opened(home.database)
+                return _open_checked(home.database)
             except (DatabaseError, _Damaged) as error:
                 if not _damaged(error):
                     raise
-                _set_aside(home.database)
-                return _opened(home.database)
+                _move_away(home.database)
+                return _open_checked(home.database)
     except (SQLAlchemyError, OSError, NewerDatabase) as error:
-        raise explained(error, home) from error
+        raise explain(error, home) from error
 
 
-def explained(
+def explain(
     error: Exception, home: Home | None = None, *, money: MoneyState = "no"
 ) -> SettingError:
     """Trouble with the database or its disk as a sentence. ``money``: what is known to be spent."""
@@ -299,15 +318,15 @@ def _folder_in_place(home: Home) -> Path | None:
     return next((each for each in files if each.is_dir()), None)
 
 
-def set_aside(home: Home) -> list[Path]:
+def damaged_databases(home: Home) -> list[Path]:
     """Damaged databases of a home, the oldest first."""
     found = home.root.glob(f"{home.database.name}.damaged-*")
     return sorted(each for each in found if not each.name.endswith(("-wal", "-shm")))
 
 
-def sentence(home: Home, rebuilt: int) -> str:
+def repair_notice(home: Home, rebuilt: int) -> str:
     """What to tell about a database that was rebuilt or set aside; empty when there is nothing."""
-    kept = set_aside(home)
+    kept = damaged_databases(home)
     parts = []
     if kept:
         parts.append(f"A damaged database was set aside as {kept[-1].name}.")
@@ -320,8 +339,8 @@ class _Damaged(Exception):
     """A database that does not pass its own check."""
 
 
-def _opened(path: Path) -> Engine:
-    _whole(path)
+def _open_checked(path: Path) -> Engine:
+    _check_length(path)
     engine = connect(path)
     try:
         with engine.connect() as db:
@@ -339,7 +358,7 @@ def _opened(path: Path) -> Engine:
     return engine
 
 
-def _whole(path: Path) -> None:
+def _check_length(path: Path) -> None:
     """Raises ``_Damaged`` for a file that is shorter than its header says."""
     try:
         with path.open("rb") as file:
@@ -367,7 +386,7 @@ def _damaged(error: Exception) -> bool:
     return isinstance(error, DatabaseError) and any(each in told for each in _DAMAGED)
 
 
-def _set_aside(path: Path) -> None:
+def _move_away(path: Path) -> None:
     """Give a damaged database a dated name; nothing of it is removed."""
     dated = time.strftime("damaged-%Y%m%dT%H%M%S", time.gmtime())
     for tail in ("-wal", "-shm", ""):

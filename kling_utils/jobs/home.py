@@ -184,10 +184,10 @@ class Home:
     def sweep(self, known: set[str], *, unused_since: float, halves_since: float) -> None:
         """Remove what no job owns, by Unix times.
 
-        What was fetched or repaired goes when nobody touched it since ``unused_since``; what a killed process left half written goes
-        when nobody touched it since ``halves_since``. A repair under way holds a lock: what has none goes. Of the jobs' folders only
-        those go that were begun and never became a job, and those whose deletion was cut short. Names that this program does not
-        make are left alone.
+        A fetched or repaired file goes when it was last touched before ``unused_since``, a half-written one of a killed process when
+        it was last touched before ``halves_since``. A repair under way holds a lock; the folder of one without a lock goes. Of the
+        jobs' folders, only those go that were begun and never became a job, and those whose deletion was cut short. Names that this
+        program does not make are left alone.
         """
         for folder in self.all_fitted():
             with contextlib.suppress(OSError):

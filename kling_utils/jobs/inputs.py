@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 REMEMBERED = 200
 FETCHED_FOR = 600.0
-"""Seconds for which what an address served is taken as what it serves."""
+"""Cache time of a downloaded address, seconds."""
 
 
 Info = TypeVar("Info", ImageInfo, VideoInfo)
@@ -87,7 +87,7 @@ class Inputs:
         return self._look("video", source, probe_video)
 
     def known(self, kind: str, url: str, path: Path) -> None:
-        """``path`` is what the address served once: it is not fetched again to be measured. Before a paid call it is looked at anyway."""
+        """``path`` holds what the address served: it is not downloaded again to be measured. Before a paid call it is checked anyway."""
         key, now = (kind, direct(url)), self._clock()
         with self._lock:
             if now - self._fetched.get(key, (-FETCHED_FOR, path))[0] >= FETCHED_FOR:
@@ -96,7 +96,7 @@ class Inputs:
     def begin(self, kind: str, source: str | Path | None) -> Future[Path] | None:
         """The download of an address, in threads of its own; the same one for all who want it.
 
-        None for a file, and for an address of which it is known what it serves, or that it serves nothing. Raises ``Busy``.
+        None for a file, and for an address whose answer is remembered. Raises ``Busy``.
         """
         if source is None or not is_url(source):
             return None
@@ -218,7 +218,7 @@ class Room:
         self._lock = threading.Lock()
 
     def add(self, path: Path, *, each: int, most: int) -> None:
-        """``path`` is new. What was not used for longest goes, until ``each`` bytes are the visitor's and ``most`` are there in all."""
+        """``path`` is new. The least recently used go, until at most ``each`` bytes are the visitor's and ``most`` are there in all."""
         who = visitor.get()
         with self._lock:
             self._by[path] = who
@@ -230,7 +230,7 @@ class Room:
 
 
 def _trim(paths: list[Path], most: int) -> set[Path]:
-    """Remove the one that was not used for longest first, until the rest has ``most`` bytes. Returns what is not there now."""
+    """Remove the least recently used first, until the rest has at most ``most`` bytes. Returns what was removed or is gone."""
     there: list[tuple[float, int, Path]] = []
     gone: set[Path] = set()
     for path in paths:
@@ -250,7 +250,7 @@ def _trim(paths: list[Path], most: int) -> set[Path]:
 
 
 def display_name(source: str | Path) -> str:
-    """What people call an input: the file's name; of an address its last part, never the query, which may be a signature."""
+    """The name of an input for people: the file's name; of an address its last part, never the query, which may be a signature."""
     if is_url(source):
         share = share_of(str(source))
         if share is not None and share.name == "Google Drive":

@@ -1,4 +1,4 @@
-"""Where a job stands, as the error or the sentence that a person gets. Owns the words."""
+"""The state of a job as an error or a sentence for people."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def lost(job: Job) -> bool:
 
 
 def standing(job: Job) -> str:
-    """Why a job that nobody works on stands still."""
+    """Why a job without a worker stands still."""
     if job.state == "checked":
         return "The job was not sent and nothing was spent; resume it to send it."
     if job.state == "downloading":

@@ -1,4 +1,4 @@
-"""A job as those who wait for it hold it: each look reads the store."""
+"""The public handle of a job: each attribute is read from the store when it is asked for."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class LiveJob(Shown):
         )
 
     def events(self) -> Iterator[Event]:
-        """What has happened and what happens, until the job ends, is in doubt or waits for somebody."""
+        """What has happened and what happens, until the job ends, is in doubt or waits for a key or a decision."""
         self._stopped.clear()
         for _, event in self._client.events(self.job_id, stop=self._stopped.is_set):
             yield event
@@ -123,7 +123,7 @@ class LiveJob(Shown):
         return self.record._repr_html_()
 
     def _ipython_display_(self) -> None:
-        """The card of the job, which follows it until it ends or waits for somebody."""
+        """The card of the job, which follows it until it ends or waits for a key or a decision."""
         from IPython.display import display
 
         shown = display(self._shown(), raw=True, display_id=True)  # type: ignore[no-untyped-call]
@@ -137,7 +137,7 @@ class LiveJob(Shown):
     def _follow_card(self, shown: Any) -> None:
         """Update what is shown, a second at the earliest after the last time. A closed client or a deleted job ends it."""
         before = self._shown()
-        with contextlib.suppress(Exception):  # nobody would see it
+        with contextlib.suppress(Exception):  # it could not be shown anywhere
             while not (self.done or self.waits_for or self.state == "unconfirmed"):
                 self._client.pause(1.0)
                 if (now := self._shown()) != before:

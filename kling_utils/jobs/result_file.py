@@ -1,7 +1,4 @@
-"""The result onto this disk: fetched, made playable, and looked at. Whatever is there already is not fetched again.
-
-Owns the names of a result in its job's folder.
-"""
+"""The result onto this disk: downloaded, checked, and made playable. A file that is there already is not downloaded again."""
 
 from __future__ import annotations
 
@@ -106,7 +103,7 @@ class ResultFile:
                 raise TaskEnded(status.reason)
             return status.video_url
 
-        dest.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # somebody may have removed it
+        dest.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # it may have been removed
         # of a process that was killed: the job is this one's now
         for half in dest.parent.glob(f".{dest.name}.*.part"):
             half.unlink(missing_ok=True)

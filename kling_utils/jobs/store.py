@@ -1,7 +1,6 @@
 """The job store: rows, their events, and who works on them. Every change of a job and the events that tell of it are one transaction.
 
-Owns persistence and the rules that only a database can hold: one unfinished job for one request,
-one worker for one job.
+The database itself holds two rules: one unfinished job for one request, and one worker for one job.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ from kling_utils import events as ev
 from kling_utils.errors import KlingError, NoSuchJob
 from kling_utils.events import Event
 from kling_utils.jobs import database
-from kling_utils.jobs.database import rescued
+from kling_utils.jobs.database import open_database
 from kling_utils.jobs.home import (
     DESCRIPTION,
     JOB_ID,
@@ -84,15 +83,6 @@ _CAME_BACK = "The database did not have this job; it was taken from the job's fo
 WAITING: tuple[State, ...] = ("checked", "submitting", "queued")
 
 
-_TICK = 1e-3
-"""Seconds by which a job's last change grows at least: folder and database are told apart by it, also when a clock is set back."""
-
-
-def _later(now: float) -> ColumnElement[float]:
-    """When a job is changed at ``now``: never before its last change."""
-    return func.max(now, _jobs.c.updated + _TICK)
-
-
 def _say(db: Connection, job_id: str, at: float, event: Event) -> None:
     db.execute(insert(_events).values(job_id=job_id, at=at, event=_EVENT.dump_json(event).decode()))
 
@@ -117,7 +107,7 @@ class DuplicateRequest(Exception):
 
 @dataclass(frozen=True, slots=True)
 class JobSecrets:
-    """What a job's worker needs and nobody else sees."""
+    """What only the worker of a job sees."""
 
     key_from: KeyFrom
     image_url: str | None
@@ -126,14 +116,6 @@ class JobSecrets:
     """True while a live process works on the job."""
     elsewhere: bool = False
     """That is another process."""
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Which file it is that lies there; None where none does."""
-    with contextlib.suppress(OSError):
-        stat = path.stat()
-        return stat.st_dev, stat.st_ino
-    return None
 
 
 class Store:
@@ -149,7 +131,7 @@ class Store:
         self.worker = self.presence.worker
         self._reopening = threading.RLock()
         try:
-            self._engine, self._file = rescued(home), _identity(home.database)
+            self._engine, self._file = open_database(home), database.identity(home)
         except BaseException:
             self.presence.close()
             raise
@@ -170,9 +152,9 @@ class Store:
     def _read(self) -> Engine:
         """The database at its path. One that was removed or replaced under this process is opened anew: what other processes write is
         there, and a request that both knew must not be sent by both."""
-        if _identity(self.home.database) != self._file:
+        if database.identity(self.home) != self._file:
             with self._reopening:
-                if _identity(self.home.database) != self._file:
+                if database.identity(self.home) != self._file:
                     self._reopen()
         return self._engine
 
@@ -187,13 +169,13 @@ class Store:
         with contextlib.suppress(SQLAlchemyError), self._engine.connect() as db:
             held = list(db.scalars(mine))
         self.home.make()
-        engine = rescued(self.home)
+        engine = open_database(self.home)
         self.rebuilt += self._rebuild(engine)
         with database.writing(engine).begin() as db:
             again = _jobs.c.job_id.in_(held) & self._free(db)
             db.execute(update(_jobs).where(again).values(lease_by=self.worker))
         before, self._engine = self._engine, engine  # other threads meet it when all is there
-        self._file = _identity(self.home.database)
+        self._file = database.identity(self.home)
         before.dispose()
 
     # -- reading
@@ -391,7 +373,7 @@ class Store:
                     where &= self._free(db)
                 kept = select(*_DESCRIBED).where(_jobs.c.job_id == job_id)
                 before = db.execute(kept).first()
-                changed = update(_jobs).where(where).values(updated=_later(now), **columns)
+                changed = update(_jobs).where(where).values(updated=database.later(now), **columns)
                 if db.execute(changed).rowcount == 0:
                     return False
                 if db.execute(kept).first() != before:
@@ -489,7 +471,7 @@ class Store:
         if row is not None:
             more = {"state": "queued", "task_id": task_id, "queued_at": now, "trouble": None}
             last = row.get("updated")
-            later = max(now, last + _TICK) if isinstance(last, int | float) else now
+            later = max(now, last + database.TICK) if isinstance(last, int | float) else now
             describe(folder, {**row, **more, "updated": later})
 
     def _rebuild(self, engine: Engine) -> int:

@@ -1,12 +1,15 @@
-"""When a job is looked at, and how long jobs take here: numbers and arithmetic only."""
+"""When a job is looked at, how long jobs take here, and what a span of time means: arithmetic only."""
 
 from __future__ import annotations
 
 import random
+import re
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
+from kling_utils.errors import InvalidRequest
 from kling_utils.values import Job
 
 
@@ -78,3 +81,27 @@ def expected(job: Job, past: Iterable[Job]) -> Wait | None:
         return None
     late = statistics.quantiles(rates, n=10, method="inclusive")[-1]
     return Wait(statistics.median(rates) * job.duration, late * job.duration, len(rates))
+
+
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+
+
+def moment(since: str | float | datetime, now: float) -> float:
+    """The Unix time that ``since`` means: a span before ``now`` (``90m``, ``12h``, ``1d``, ``2w``), a date or time, or itself.
+
+    Without a time zone it is this machine's time. Raises ``InvalidRequest``.
+    """
+    try:
+        if isinstance(since, datetime):
+            return since.timestamp()
+        if not isinstance(since, str):
+            return float(since)
+        if span := _SPAN.fullmatch(since.strip().lower()):
+            return now - float(span[1]) * _SECONDS[span[2]]
+        return datetime.fromisoformat(since.strip()).timestamp()
+    except (ValueError, OverflowError) as error:
+        raise InvalidRequest(
+            f"{since!r} is no time.",
+            hint="Give a span such as 90m, 12h, 1d or 2w, or a date such as 2026-01-31.",
+        ) from error

@@ -1,16 +1,17 @@
 """What one look at a job does: publish and submit, poll, save. The state says which; each state is written before the act it names.
 
-Owns what the answers of a provider mean for a job. Errors of the network never end a job: only the
-provider's own "failed", or a task or link that is gone, does.
+Once a job is sent, errors of the network never end it: only the provider's own "failed", or a task or link that is gone, does.
 """
 
 from __future__ import annotations
 
+import filecmp
 import logging
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from kling_utils import events as ev
@@ -22,21 +23,21 @@ from kling_utils.errors import (
     KlingError,
     LinkExpired,
     NoContact,
+    NoSuchJob,
     RateLimited,
     SubmitUnconfirmed,
     TaskNotFound,
     UnreadableMedia,
 )
 from kling_utils.jobs.job_errors import LOOK_THERE
-from kling_utils.jobs.publishing import Publishing
 from kling_utils.jobs.result_file import ResultFile, TaskEnded
-from kling_utils.jobs.store import DuplicateRequest, Store
+from kling_utils.jobs.store import DuplicateRequest, JobSecrets, Store
 from kling_utils.jobs.timing import Pace, next_wait
 from kling_utils.media.fetch import Guard
 from kling_utils.providers.base import Provider, TaskStatus
 from kling_utils.providers.failures import task_failed
 from kling_utils.providers.http import PATIENCE, SUBMIT_PATIENCE, TRIES, full_jitter
-from kling_utils.providers.publish import PublishTarget
+from kling_utils.providers.publish import PublishTarget, image_source, publish_clip
 from kling_utils.values import Job, Published, State, Trouble
 
 LOG = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ READ_AGAIN = "The state can be read again."
 
 @dataclass(slots=True)
 class PollState:
-    """What this process remembers of a job between two looks; losing it loses nothing but patience."""
+    """What this process remembers of a job between two looks. Lost on restart without harm."""
 
     polls: int = 0
     said: str = ""
@@ -75,109 +76,11 @@ class PollState:
     resumed_at: float = 0.0
 
 
-class Diary:
-    """Of this process: what it writes is refused where another one holds the job by now."""
-
-    def __init__(self, store: Store, *, outbox: Publishing, clock: Callable[[], float]) -> None:
-        self._store, self._outbox, self._clock = store, outbox, clock
-        self._memory: dict[str, PollState] = {}
-        self._ends = threading.Lock()
-
-    def take_back(self, job: Job, *, unsent: bool = False) -> None:
-        """Nobody gets the job's files any more."""
-        private = self._store.private(job.job_id)
-        for sentence in self._outbox.take_back(job, private, unsent=unsent):
-            self.change(job, ev.Note(text=sentence, lasting=True))
-
-    def remember(self, job_id: str) -> PollState:
-        """What is only in this process; of a job that was not met before, nothing."""
-        return self._memory.setdefault(job_id, PollState())
-
-    def resumed(self, job_id: str) -> None:
-        """All patience starts again; a task id that is not written yet is kept."""
-        self._memory[job_id] = PollState(
-            resumed_at=self._clock(), task_id=self.remember(job_id).task_id
-        )
-
-    def change(
-        self, job: Job, *events: ev.Event, states: tuple[State, ...] | None = None, **columns: Any
-    ) -> bool:
-        """Write columns and events; False when the job is not in one of ``states`` (any more), or another process holds it."""
-        return self._store.change(
-            job.job_id, *events, now=self._clock(), leased=True, states=states, **columns
-        )
-
-    def say(self, job: Job, text: str) -> None:
-        """A note, which is not repeated while nothing else was said."""
-        memory = self.remember(job.job_id)
-        if memory.said != text:
-            memory.said = text
-            self.change(job, ev.Note(text=text))
-
-    def patient(self, job: Job, seconds: float) -> bool:
-        """Is it too early to believe that something is gone?"""
-        memory = self.remember(job.job_id)
-        memory.gone_since = memory.gone_since or self._clock()
-        return not job.draft and self._clock() - memory.gone_since < seconds
-
-    def doubt(self, job: Job, error: SubmitUnconfirmed) -> None:
-        """It may have been sent: only a person can say."""
-        if job.draft:  # nothing can be paid twice at home
-            self.fail(job, error)
-            return
-        trouble = trouble_of(error, job)
-        self.change(
-            job,
-            ev.Unconfirmed(trouble=trouble),
-            states=("submitting",),
-            state="unconfirmed",
-            trouble=trouble,
-        )
-
-    def fail(self, job: Job, error: KlingError) -> None:
-        """It ended without a result."""
-        trouble = trouble_of(error, job)
-        self.end(job, ev.Failed(trouble=trouble), state="failed", trouble=trouble)
-
-    def lost(self, job: Job, error: KlingError) -> None:
-        """The provider does not have it (any more), or not for this key: what was paid for is looked for again when somebody asks."""
-        if not job.draft:
-            error.money = "yes"
-            error.hint = f"{error.hint} Resume the job, with a key of the account that sent it, to look again."
-        self.fail(job, error)
-
-    def end(self, job: Job, *events: ev.Event, **columns: Any) -> None:
-        """The provider has what it needed, or never will: its files are taken back before the end is told. One job at a time, because two
-        that end together would each leave what they share to the other."""
-        memory = self._memory.pop(job.job_id, None)
-        unsent = memory is not None and memory.lent and columns.get("state") == "failed"
-        with self._ends:
-            self.take_back(job, unsent=unsent and job.task_id is None)
-            self.change(
-                job,
-                *events,
-                finished_at=self._clock(),
-                eta=None,
-                waits_for="",
-                overdue=False,
-                **columns,
-            )
-
-
-def trouble_of(error: KlingError, job: Job) -> Trouble:
-    """The error as the store keeps it; a draft never costs anything."""
-    return Trouble(
-        error.code,
-        error.message,
-        error.hint,
-        "no" if job.draft else error.money,
-        error.words,
-        error.field,
-    )
-
-
 class Worker:
-    """``advance(job_id)``: one look. ``after(name)`` is called when a numbered step of the flow is done, for tests that end it there."""
+    """``advance(job_id)``: one look. ``after(name)`` is called when a numbered step of the flow is done, for tests that end it there.
+
+    ``ways`` are the hosts of clips that are configured at the moment.
+    """
 
     def __init__(
         self,
@@ -192,15 +95,15 @@ class Worker:
         ways: Callable[[], Sequence[PublishTarget]],
         after: Callable[[str], None],
     ) -> None:
-        self._store, self._provider = store, provider
+        self._store, self._provider, self._guard = store, provider, guard
         self._pace, self._clock, self._rng = pace, clock, rng
-        self._stopping, self._after = stopping, after
+        self._ways, self._after = ways, after
         self._saver = ResultFile(self._asked, guard=guard, stopping=stopping, after=after)
-        self._outbox = Publishing(store, guard=guard, ways=ways)
-        self._diary = Diary(store, outbox=self._outbox, clock=clock)
+        self._memory: dict[str, PollState] = {}
+        self._ends = threading.Lock()
 
     def advance(self, job_id: str) -> float | None:
-        """One look at a job: seconds until the next one, or None when there is nothing more to do here."""
+        """One look at a job: seconds until the next one, or None when there is nothing more to do here. Raises ``NoSuchJob``."""
         job = self._store.get(job_id)
         try:
             match job.state:
@@ -214,73 +117,73 @@ class Worker:
                     return self._save(job)
                 case _:
                     return None
+        except NoSuchJob:
+            raise
+        except Interrupted:  # this program is ending
+            return self._pace.mishap
         except CannotServe as error:
-            self._diary.change(
-                job, ev.Note(text=f"{error.message} {error.hint}"), waits_for=error.waits_for
-            )
-            return None
-
-    def take_back(self, job: Job) -> None:
-        """Nobody gets the job's files any more."""
-        self._diary.take_back(job)
+            told = ev.Note(text=f"{error.message} {error.hint}")
+            self._change(job, told, waits_for=error.waits_for)
+        except SubmitUnconfirmed as error:
+            self._doubt(job, error)
+        except KlingError as error:
+            self._fail(job, error)
+        return None
 
     def resumed(self, job_id: str) -> None:
-        """Someone asked for this job: its deadline and all patience start again."""
-        self._diary.resumed(job_id)
+        """Someone asked for this job: its deadline and all patience start again. A task id that is not written yet is kept."""
+        self._memory[job_id] = PollState(
+            resumed_at=self._clock(), task_id=self._memory_of(job_id).task_id
+        )
 
     # -- publish and submit
 
     def _send(self, job: Job) -> float | None:
         private = self._store.private(job.job_id)
-        memory = self._diary.remember(job.job_id)
+        memory = self._memory_of(job.job_id)
         try:
             provider = self._provider(job)
             if wait := provider.ready():
-                self._diary.say(job, TURN)
+                self._say(job, TURN)
                 return wait
             image = video = ""
             if not provider.takes_files:
                 memory.lent = True
-                published = memory.published or self._outbox.publish(job, private)
-                if memory.published is None and self._diary.change(
-                    job,
-                    ev.Published(how=published.how, expires_at=published.expires_at),
-                    states=("checked",),
-                ):
-                    self._after("published")
-                memory.published = published
-                image, video = self._outbox.image(job, private), published.url
-        except CannotServe:
-            raise
-        except Interrupted:  # this program is ending: nothing was sent
-            return self._pace.mishap
-        except KlingError as error:
-            self._diary.fail(job, error)
-            return None
+                if memory.published is None:
+                    memory.published = self._publish(job, private)
+                video = memory.published.url
+                image = image_source(
+                    Path(job.request.image),
+                    url=private.image_url,
+                    guard=self._guard,
+                    ways=self._ways(),
+                )
         except OSError as error:
             told = f"A file of the job cannot be read: {error.strerror or error}."
             hint = "Look at the home's disk and at the job's folder, then give both files again."
-            self._diary.fail(job, UnreadableMedia(told, hint=hint))
-            return None
-        if not self._diary.change(
+            raise UnreadableMedia(told, hint=hint) from error
+        if not self._change(
             job, states=("checked",), state="submitting", base_url=provider.base_url, trouble=None
         ):
             if not self._store.exists(job.job_id):  # deleted meanwhile
-                list(self._outbox.take_back(job, private, unsent=True))
+                list(self._withdrawn(job, private, unsent=True))
             return None  # or another process was faster: it is not sent twice
         self._after("submitting")
         try:
             task_id = provider.submit(job, image=image, video=video)
-        except SubmitUnconfirmed as error:
-            self._diary.doubt(job, error)
-            return None
         except (NoContact, RateLimited) as error:
             return self._not_sent(job, memory, error)
-        except KlingError as error:
-            self._diary.fail(job, error)
-            return None
         self._after("submitted")
         return self._sent(job, task_id)
+
+    def _publish(self, job: Job, private: JobSecrets) -> Published:
+        """The clip, where the provider finds it. Raises ``KlingError``, and then nothing was spent."""
+        clip, url = Path(job.request.video), private.video_url
+        published = publish_clip(clip, url=url, guard=self._guard, ways=self._ways())
+        told = ev.Published(how=published.how, expires_at=published.expires_at)
+        if self._change(job, told, states=("checked",)):
+            self._after("published")
+        return published
 
     def _not_sent(
         self, job: Job, memory: PollState, error: NoContact | RateLimited
@@ -294,14 +197,13 @@ class Worker:
         lasting = isinstance(error, NoContact) and error.lasting
         late = now - memory.sending_since + wait > SUBMIT_PATIENCE
         if lasting or late or memory.sends >= TRIES:
-            self._diary.fail(job, error)
-            return None
-        self._diary.change(job, states=("submitting",), state="checked")
+            raise error
+        self._change(job, states=("submitting",), state="checked")
         return wait
 
     def _sent(self, job: Job, task_id: str) -> float | None:
         """Write the task id. Until that is done this memory is the only place that has it."""
-        memory = self._diary.remember(job.job_id)
+        memory = self._memory_of(job.job_id)
         memory.task_id = task_id
         now = self._clock()
         self._store.describe_task(job.job_id, task_id, now)
@@ -339,26 +241,22 @@ class Worker:
 
     def _found_submitting(self, job: Job) -> float | None:
         """A process ended between writing "submitting" and writing the task id, or this one could not write it."""
-        if (task_id := self._diary.remember(job.job_id).task_id) is not None:
+        if (task_id := self._memory_of(job.job_id).task_id) is not None:
             return self._sent(job, task_id)
         if job.draft:
-            self._diary.change(
+            self._change(
                 job,
                 ev.Note(text="The last try to send it was cut short; sending the draft again."),
                 state="checked",
             )
             return 0.0
-        error = SubmitUnconfirmed(
-            "The program ended while the request was being sent: the task may exist.",
-            hint=LOOK_THERE,
-        )
-        self._diary.doubt(job, error)
-        return None
+        told = "The program ended while the request was being sent: the task may exist."
+        raise SubmitUnconfirmed(told, hint=LOOK_THERE)
 
     # -- poll
 
     def _poll(self, job: Job) -> float | None:
-        memory, now = self._diary.remember(job.job_id), self._clock()
+        memory, now = self._memory_of(job.job_id), self._clock()
         wait = self._look(job, memory, now)  # first: this machine may have slept for days
         if not wait:
             return wait
@@ -369,7 +267,7 @@ class Worker:
         since = max(job.queued_at or job.created, memory.resumed_at)
         if now - since > self._pace.give_up:
             hint = "It is not looked at any more by itself; resume the job to look again."
-            self._diary.change(job, ev.StillRunning(hint=hint), waits_for="resume", overdue=True)
+            self._change(job, ev.StillRunning(hint=hint), waits_for="resume", overdue=True)
             return "give up"
         if (
             job.processing_at is None
@@ -381,17 +279,16 @@ class Worker:
                 f"It goes on at the provider as task {job.task_id}; this program looks once a minute. "
                 f"Resume job {job.job_id} to follow it."
             )
-            self._diary.change(job, ev.StillRunning(hint=hint), overdue=True)
+            self._change(job, ev.StillRunning(hint=hint), overdue=True)
         return "late"
 
     def _look(self, job: Job, memory: PollState, now: float) -> float | None:
         try:
             status = self._asked(job)
-        except TaskNotFound as error:
+        except TaskNotFound:
             if job.draft:
-                self._diary.lost(job, error)
-                return None
-            self._diary.say(job, NOT_KNOWN)  # it may be known later, and is waited for
+                raise
+            self._say(job, NOT_KNOWN)  # it may be known later, and is waited for
             memory.unread = True
             return min(self._pace.late, self._wait(job, None) * 2)
         except KeyRefused as error:
@@ -402,18 +299,16 @@ class Worker:
                 money=job.money,
             ) from error
         except DownloadFailed as error:  # succeeded, but without a usable link
-            self._diary.change(job, state="downloading")
+            self._change(job, state="downloading")
             return self._save_later(job, memory, error)
-        except CannotServe:
+        except (CannotServe, Interrupted):
             raise
-        except Interrupted:
-            return self._pace.mishap
         except KlingError as error:
             return self._hiccup(job, error)
         memory.gone_since, memory.misses = None, 0
         if memory.unread:
             memory.unread = False
-            self._diary.change(job, ev.Note(text=READ_AGAIN))  # once for each trouble that was told
+            self._change(job, ev.Note(text=READ_AGAIN))  # once for each trouble that was told
         wait = self._heard(job, memory, status, now)
         self._after("polled")
         return wait
@@ -421,10 +316,9 @@ class Worker:
     def _heard(self, job: Job, memory: PollState, status: TaskStatus, now: float) -> float | None:
         match status.status:
             case "failed":
-                self._diary.fail(job, task_failed(status.reason))
-                return None
+                raise task_failed(status.reason)
             case "succeeded":
-                self._diary.change(
+                self._change(
                     job,
                     state="downloading",
                     progress=100,
@@ -447,7 +341,7 @@ class Worker:
                     eta=status.eta,
                 )
                 if (job.state, job.progress, job.eta) != ("processing", progress, status.eta):
-                    self._diary.change(
+                    self._change(
                         job,
                         event,
                         state="processing",
@@ -461,9 +355,9 @@ class Worker:
                     event_q = ev.Queued(
                         seconds=now - (job.queued_at or now), eta=status.eta, place=status.place
                     )
-                    self._diary.change(job, event_q, place=status.place, eta=status.eta)
+                    self._change(job, event_q, place=status.place, eta=status.eta)
             case "unknown":
-                self._diary.say(
+                self._say(
                     job,
                     f"The provider calls the task's state {status.word!r}, which is not documented; still watching.",
                 )
@@ -475,25 +369,22 @@ class Worker:
 
     def _save(self, job: Job) -> float | None:
         """Download, make playable, and only then say succeeded. Whatever is there already is not fetched again."""
-        memory = self._diary.remember(job.job_id)
+        memory = self._memory_of(job.job_id)
         link, memory.link = memory.link, None
         try:
-            result, said = self._saver.save(job, link, lambda event: self._diary.change(job, event))
-        except Interrupted:
-            return self._pace.mishap
+            result, said = self._saver.save(job, link, lambda event: self._change(job, event))
         except TaskEnded as ended:
-            self._diary.fail(job, task_failed(str(ended)))
-            return None
-        except LinkExpired as error:  # a store may not have it yet, a gateway may have a bad minute: links live about an hour
-            if self._diary.patient(job, 60 * self._pace.late):
+            raise task_failed(str(ended)) from ended
+        except (LinkExpired, TaskNotFound) as error:
+            # a store may not have it yet, a gateway may have a bad minute: links live about an hour
+            expired = isinstance(error, LinkExpired)
+            if self._patient(job, 60 * self._pace.late) if expired else not job.draft:
                 return self._save_later(job, memory, error)
-            self._diary.lost(job, error)
-            return None
-        except TaskNotFound as error:
-            if not job.draft:
-                return self._save_later(job, memory, error)
-            self._diary.lost(job, error)
-            return None
+            if not job.draft:  # it was paid for: a resume looks for it again
+                error.money = "yes"
+                again = "Resume the job, with a key of the account that sent it, to look again."
+                error.hint = f"{error.hint} {again}"
+            raise
         except KeyRefused as error:
             raise CannotServe(
                 error.message,
@@ -501,11 +392,11 @@ class Worker:
                 waits_for="key",
                 money=job.money,
             ) from error
-        except CannotServe:
+        except (CannotServe, Interrupted):
             raise
         except (KlingError, OSError) as error:
             return self._save_later(job, memory, error)
-        self._diary.end(
+        self._end(
             job,
             *said,
             ev.Succeeded(video=result, draft=job.draft),
@@ -519,7 +410,7 @@ class Worker:
     def _save_later(self, job: Job, memory: PollState, error: Exception) -> float | None:
         memory.saves += 1
         why = error.message if isinstance(error, KlingError) else str(error)
-        self._diary.say(
+        self._say(
             job, f"The result is ready but could not be saved yet: {error} It is tried again."
         )
         stands = Trouble(
@@ -529,10 +420,10 @@ class Worker:
             job.money,
         )
         if job.trouble is None or job.trouble.message != stands.message:
-            self._diary.change(job, trouble=stands)
+            self._change(job, trouble=stands)
         now = self._clock()
         if now - max(job.queued_at or job.created, memory.resumed_at) > self._pace.give_up:
-            self._diary.change(
+            self._change(
                 job,
                 ev.StillRunning(
                     hint="Saving the result is not tried any more by itself; resume the job."
@@ -542,7 +433,7 @@ class Worker:
             return None
         if memory.saves == 4 and not job.overdue:
             hint = f"The result exists at the provider but could not be saved so far. Resume job {job.job_id} to try again."
-            self._diary.change(job, ev.StillRunning(hint=hint), overdue=True)
+            self._change(job, ev.StillRunning(hint=hint), overdue=True)
         return min(self._pace.late, self._pace.interval * 2.0 ** min(memory.saves, 20))
 
     # -- common
@@ -556,21 +447,119 @@ class Worker:
         return provider.poll(job)
 
     def _wait(self, job: Job, eta: float | None) -> float:
-        memory = self._diary.remember(job.job_id)
+        memory = self._memory_of(job.job_id)
         memory.polls += 1
         return next_wait(self._pace, memory.polls - 1, eta, self._rng, near=job.draft)
 
     def _hiccup(self, job: Job, error: KlingError) -> float:
-        memory = self._diary.remember(job.job_id)
+        memory = self._memory_of(job.job_id)
         memory.misses += 1
         told = min(getattr(error, "retry_after", None) or 0.0, PATIENCE)
         # most trouble of a network is over before anybody need hear of it
         if memory.misses < TRIES:
             return max(told, full_jitter(memory.misses, self._rng))
         before = memory.said
-        self._diary.say(
+        self._say(
             job,
             f"The state could not be read: {error.message} The job goes on at the provider; asking again.",
         )
         memory.unread |= memory.said != before
         return max(told, self._wait(job, None))
+
+    # -- writing it down
+
+    def _memory_of(self, job_id: str) -> PollState:
+        return self._memory.setdefault(job_id, PollState())
+
+    def _change(
+        self, job: Job, *events: ev.Event, states: tuple[State, ...] | None = None, **columns: Any
+    ) -> bool:
+        """Write columns and events. False when the job is not in one of ``states`` (any more), or another process holds it by now."""
+        return self._store.change(
+            job.job_id, *events, now=self._clock(), leased=True, states=states, **columns
+        )
+
+    def _say(self, job: Job, text: str) -> None:
+        """A note, which is not repeated while nothing else was said."""
+        memory = self._memory_of(job.job_id)
+        if memory.said != text:
+            memory.said = text
+            self._change(job, ev.Note(text=text))
+
+    def _patient(self, job: Job, seconds: float) -> bool:
+        """Is it too early to believe that something is gone?"""
+        memory = self._memory_of(job.job_id)
+        memory.gone_since = memory.gone_since or self._clock()
+        return not job.draft and self._clock() - memory.gone_since < seconds
+
+    def _doubt(self, job: Job, error: SubmitUnconfirmed) -> None:
+        """It may have been sent: only a person can say."""
+        if job.draft:  # nothing can be paid twice at home
+            self._fail(job, error)
+            return
+        trouble = _trouble(error, job)
+        self._change(
+            job,
+            ev.Unconfirmed(trouble=trouble),
+            states=("submitting",),
+            state="unconfirmed",
+            trouble=trouble,
+        )
+
+    def _fail(self, job: Job, error: KlingError) -> None:
+        """It ended without a result."""
+        trouble = _trouble(error, job)
+        self._end(job, ev.Failed(trouble=trouble), state="failed", trouble=trouble)
+
+    def _end(self, job: Job, *events: ev.Event, **columns: Any) -> None:
+        """Take the job's files back, then tell the end. One job at a time: of two that share a file and end together, each would
+        leave it to the other."""
+        memory = self._memory.pop(job.job_id, None)
+        unsent = memory is not None and memory.lent and columns.get("state") == "failed"
+        with self._ends:
+            self.take_back(job, unsent=unsent and job.task_id is None)
+            self._change(
+                job,
+                *events,
+                finished_at=self._clock(),
+                eta=None,
+                waits_for="",
+                overdue=False,
+                **columns,
+            )
+
+    def take_back(self, job: Job, *, unsent: bool = False) -> None:
+        """Withdraw the job's published files."""
+        for sentence in self._withdrawn(job, self._store.private(job.job_id), unsent=unsent):
+            self._change(job, ev.Note(text=sentence, lasting=True))
+
+    def _withdrawn(self, job: Job, private: JobSecrets, *, unsent: bool) -> Iterator[str]:
+        """Take back what was published. Sentences about what could not be taken back.
+
+        ``unsent``: the provider never got the request, so a host that keeps what was sent gives it up as well.
+        """
+        if job.draft:
+            return
+        lent = [Path(job.request.image)] + ([] if private.video_url else [Path(job.request.video)])
+        for way in (way for way in self._ways() if way.withdraw or unsent):
+            for path in lent:
+                if not (way.by_content and self._needed(job, path)):
+                    try:
+                        way.host.withdraw(path)
+                    except KlingError as error:
+                        yield f"The {path.stem} could not be taken back from {way.name}: {error.message}"
+
+    def _needed(self, job: Job, path: Path) -> bool:
+        """Does another job that has not ended hold the same file? A store names what it is given by content: the two share it."""
+        others = (j for j in self._store.unended(job.provider) if j.job_id != job.job_id)
+        return any(
+            file.is_file() and filecmp.cmp(file, path, shallow=False)
+            for j in others
+            for file in map(Path, (j.request.image, j.request.video))
+        )
+
+
+def _trouble(error: KlingError, job: Job) -> Trouble:
+    """The error as the store keeps it; a draft never costs anything."""
+    money = "no" if job.draft else error.money
+    return Trouble(error.code, error.message, error.hint, money, error.words, error.field)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from kling_utils.values import Job
+from kling_utils.values import Job, Money
 
 Status = Literal["queued", "processing", "succeeded", "failed", "unknown"]
 
@@ -29,6 +29,16 @@ class TaskStatus:
     """In the queue, 1 being next, where it is known."""
 
 
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What the account has."""
+
+    available: Money
+    cash: Money | None = None
+    credit_limit: Money | None = None
+    outstanding: Money | None = None
+
+
 class Provider(Protocol):
     """Makes videos of jobs. All methods raise ``KlingError``."""
 
@@ -50,4 +60,16 @@ class Provider(Protocol):
 
     def poll(self, job: Job) -> TaskStatus:
         """The state of the job's task."""
+        ...
+
+
+class PaidProvider(Provider, Protocol):
+    """A provider with an account, which one key opens."""
+
+    def seen(self, task_id: str) -> None:
+        """Raises ``TaskNotFound`` and its like when this key does not have the task. One that has ended counts as seen."""
+        ...
+
+    def balance(self) -> Balance:
+        """Free, so it is also the test of a key: raises ``KeyRefused`` for a wrong one."""
         ...

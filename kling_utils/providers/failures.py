@@ -1,13 +1,13 @@
 """What the provider's refusals and failures mean, and what to do about each: one table for reasons, one for failure texts.
 
-Owns the words. Sources: the provider's error pages, and texts that users of this model published.
+Sources: the provider's error pages, and texts that users of this model published.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, Generic, TypeVar
 
 from kling_utils.errors import (
     AccountRefused,
@@ -25,24 +25,19 @@ from kling_utils.errors import (
     TaskNotFound,
 )
 from kling_utils.media.fetch import without_queries
+from kling_utils.values import MotionRequest
 
-FIELDS = (
-    "character_orientation",
-    "keep_original_sound",
-    "negative_prompt",
-    "model_name",
-    "prompt",
-    "image",
-    "video",
-)
 _LONGEST = 600  # characters of the provider's words
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """One ``reason`` of the provider: the error it becomes, what happened, what to do, and the field to change."""
+Error = TypeVar("Error", bound=KlingError, covariant=True)
 
-    error: type[ProviderError]
+
+@dataclass(frozen=True, slots=True)
+class Refusal(Generic[Error]):
+    """What one answer of the provider means: the error it becomes, what happened, what to do, and the field to change."""
+
+    error: type[Error]
     message: str
     hint: str
     field: str = ""
@@ -55,7 +50,7 @@ _ACCOUNT = (
 _THEIRS = "This is on the provider's side; try again in a few minutes."
 _PICTURE = "Use a .jpg or .png whose size and shape pass the checks, without a warning."
 
-REASONS: dict[str, Refusal] = {
+REASONS: dict[str, Refusal[ProviderError]] = {
     "INVALID_REQUEST_BODY": Refusal(
         InputRefused,
         "A field of the request was refused.",
@@ -134,7 +129,7 @@ REASONS: dict[str, Refusal] = {
     "TASK_FAILED": Refusal(ProviderDown, "The task failed at the provider.", _THEIRS),
     "SERVICE_NOT_AVAILABLE": Refusal(ProviderDown, "The provider is overloaded.", _THEIRS),
 }
-STATUSES: dict[int, Refusal] = {
+STATUSES: dict[int, Refusal[ProviderError]] = {
     400: Refusal(InputRefused, "The request was refused.", "Correct what the provider names."),
     401: REASONS["FAILED_TO_AUTH"],
     402: REASONS["NOT_ENOUGH_BALANCE"],
@@ -152,63 +147,46 @@ STATUSES: dict[int, Refusal] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
-    """One text that a failed task may carry, wherever it is wrapped: what it means and what to change."""
-
-    says: str
-    message: str
-    hint: str
-    field: str = ""
-    error: type[KlingError] = TaskFailed
-
-
-TEXTS: tuple[Advice, ...] = (  # the first that matches counts: the more precise ones stand above
-    Advice(
-        "No complete upper body detected in the image",
+# Of a failed task, wherever the text is wrapped. The first that is found counts: the more precise ones stand above.
+TEXTS: dict[str, Refusal[KlingError]] = {
+    "No complete upper body detected in the image": Refusal(
+        TaskFailed,
         "No head and torso were found in the image.",
         "Use a picture that shows head and torso, unoccluded and large enough.",
         "image",
     ),
-    Advice(
-        "No complete upper body detected in the video",
+    "No complete upper body detected in the video": Refusal(
+        TaskFailed,
         "No complete upper body was found in the video: the subject is too small, cropped or occluded, or there are two people.",
         "Crop the video to one person, larger in the frame, head and torso always visible.",
         "video",
     ),
-    Advice(
-        "duration of continuous valid motion is too short",
+    "duration of continuous valid motion is too short": Refusal(
+        TaskFailed,
         "The video has too little motion that can be followed: cuts, floor work, a turned back or occlusion interrupt it.",
         "Keep one clean take without a break, one person facing the camera.",
         "video",
     ),
-    Advice(
-        "character in the reference image or the first frame of the motion video is invalid",
+    "character in the reference image or the first frame of the motion video is invalid": Refusal(
+        TaskFailed,
         "The character was not recognised, in the image or in the video's first frame.",
         "Move the start of the video to a frame that shows the person clearly; if that does not help, use a less stylised picture.",
         "video",
     ),
-    Advice(
-        "parallel task over resource pack limit",
+    "parallel task over resource pack limit": Refusal(
+        NoFreeSlot,
         "All of the provider's slots were in use. Nothing is wrong with the files.",
         "Wait a few minutes, then send the same request again.",
-        "",
-        NoFreeSlot,
     ),
-    Advice(
-        "Failure to pass the risk control system",
+    "Failure to pass the risk control system": Refusal(
+        ModerationRefused,
         "Moderation refused the content.",
         "Change the image, the video or the prompt; the same input rarely passes later.",
-        "",
-        ModerationRefused,
     ),
-    Advice(
-        "resolution or aspect ratio of the input image is invalid",
-        "The image's size or shape was refused.",
-        _PICTURE,
-        "image",
+    "resolution or aspect ratio of the input image is invalid": Refusal(
+        TaskFailed, "The image's size or shape was refused.", _PICTURE, "image"
     ),
-)
+}
 
 
 def error_for(
@@ -221,21 +199,22 @@ def error_for(
     said = body if isinstance(body, dict) else {}
     reason = str(said.get("reason") or "")
     words = _words(said.get("message")) or ("" if reason in REASONS else _words(reason))
+    refusal: Refusal[ProviderError]
     if status < 400:
         what = (
             "a redirect" if status >= 300 else "an error" if said.get("code") else "nothing usable"
         )
         refusal = Refusal(ProviderDown, f"The provider answered with {what}.", _THEIRS)
+    elif status == 404 and not said:  # a page of some gateway knows nothing of tasks and routes
+        what = "Something that is not the provider's API answered."
+        refusal = Refusal(ProviderDown, what, STATUSES[404].hint)
     else:
-        refusal = (
-            REASONS.get(reason.strip().upper())
-            or STATUSES.get(status)
-            or Refusal(*_by_range(status), _THEIRS)
+        other = (
+            Refusal(ProviderDown, "The provider is in trouble.", _THEIRS)
+            if status >= 500
+            else Refusal(ProviderError, "The provider refused the request.", _THEIRS)
         )
-    if status == 404 and not said:  # a page of some gateway knows nothing of tasks and routes
-        refusal = Refusal(
-            ProviderDown, "Something that is not the provider's API answered.", refusal.hint
-        )
+        refusal = REASONS.get(reason.strip().upper()) or STATUSES.get(status, other)
     about = ", ".join(
         part for part in (f"HTTP {status}", _words(reason)[:60], _trace(said)) if part
     )
@@ -253,40 +232,30 @@ def error_for(
 
 def task_failed(reason: str) -> KlingError:
     """The error of a task that was accepted and then failed, from ``task.reason``. Whether it was charged is not documented."""
-    words = _words(reason)
-    plain = _plain(reason)
-    for advice in TEXTS:
-        if _plain(advice.says) in plain:
-            return advice.error(
-                advice.message, hint=advice.hint, money="unknown", words=words, field=advice.field
-            )
-    for name, refusal in REASONS.items():
-        if re.search(rf"\b{name}\b", reason, re.IGNORECASE) and refusal.error in (
-            InputRefused,
-            ModerationRefused,
-        ):
-            return refusal.error(
-                refusal.message,
-                hint=refusal.hint,
-                money="unknown",
-                words=words,
-                field=refusal.field,
-                reason=name,
-            )
+    words, plain = _words(reason), _plain(reason)
+    refusal = next((meant for text, meant in TEXTS.items() if _plain(text) in plain), None)
+    more: dict[str, Any] = {}
+    if refusal is None:
+        for name, meant in REASONS.items():
+            of_input = meant.error in (InputRefused, ModerationRefused)
+            if of_input and re.search(rf"\b{name}\b", reason, re.IGNORECASE):
+                refusal, more = meant, {"reason": name}
+                break
+    if refusal is not None:
+        return refusal.error(
+            refusal.message,
+            hint=refusal.hint,
+            money="unknown",
+            words=words,
+            field=refusal.field,
+            **more,
+        )
     hint = (
         "Change what the provider names, or try again: a fault of theirs may pass."
         if words
         else "No reason was given; try again."
     )
     return TaskFailed("The task failed at the provider.", hint=hint, words=words)
-
-
-def _by_range(status: int) -> tuple[type[ProviderError], str]:
-    return (
-        (ProviderDown, "The provider is in trouble.")
-        if status >= 500
-        else (ProviderError, "The provider refused the request.")
-    )
 
 
 def _words(text: object) -> str:
@@ -306,5 +275,7 @@ def _trace(said: dict[str, Any]) -> str:
 
 def _field(words: str) -> str:
     """The field of the wire that the words name first."""
-    found = re.search(rf"\b({'|'.join(FIELDS)})\b", words.lower())
+    found = re.search(
+        rf"\b({'|'.join(each.name for each in fields(MotionRequest))})\b", words.lower()
+    )
     return found[1] if found else ""

@@ -133,7 +133,7 @@ class LocalProvider:
         return run
 
     def _slot(self) -> FileLock | None:
-        """A lock that nobody holds, taken."""
+        """A free slot's lock, taken; None where all are held."""
         for path in self._slots:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # released by another thread than the one that took it

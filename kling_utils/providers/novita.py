@@ -1,7 +1,6 @@
-"""Novita's contract for Kling V3.0 Motion Control: the only reader of the wire.
+"""Novita's contract for Kling V3.0 Motion Control: routes, fields, and the reading of answers.
 
-Owns routes, fields and the lenient reading of answers, which vary. Sources: the provider's pages,
-and captures that users published.
+Answers vary, so they are read leniently. Sources: the provider's pages, and captures that users published.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
@@ -24,7 +22,7 @@ from kling_utils.errors import (
     ProviderError,
     SubmitUnconfirmed,
 )
-from kling_utils.providers.base import Status, TaskStatus
+from kling_utils.providers.base import Balance, Status, TaskStatus
 from kling_utils.providers.failures import error_for
 from kling_utils.providers.http import TRIES, Answer, Transport
 from kling_utils.values import Job, Money, MotionRequest, parameters
@@ -47,16 +45,6 @@ STATUS_WORDS: dict[str, Status] = {
     "TASK_STATUS_SUCCEED": "succeeded",
     "TASK_STATUS_FAILED": "failed",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Balance:
-    """What the account has."""
-
-    available: Money
-    cash: Money | None = None
-    credit_limit: Money | None = None
-    outstanding: Money | None = None
 
 
 def payload(request: MotionRequest, *, image: str, video: str) -> dict[str, Any]:
@@ -223,6 +211,10 @@ class NovitaProvider:
         """Raises ``TaskNotFound`` and its like when this key does not have the task. One that has ended counts as seen."""
         with contextlib.suppress(DownloadFailed):
             self._api.poll(task_id)
+
+    def balance(self) -> Balance:
+        """Raises as ``NovitaAPI.balance``."""
+        return self._api.balance()
 
 
 def _video_url(body: Mapping[str, Any]) -> str | None:

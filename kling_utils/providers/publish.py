@@ -1,12 +1,12 @@
-"""How the provider gets at an input: the ways to an address, and the look at it before money is spent.
+"""How the provider gets at an input: hosts that give a file an address, and a check of the address before money is spent.
 
-Owns the choice among the ways. An object store's own library finds the credentials where its users
-keep them: nothing of them is logged or shown.
+An object store's own library finds the credentials where its users keep them: nothing of them is logged or shown.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import importlib.util
 import re
 import time
@@ -33,19 +33,15 @@ _ELSEWHERE = (
 )
 
 
-class Publisher(Protocol):
-    """A way to an address."""
+class Host(Protocol):
+    """A way to an address for files of this machine, which can take back what it published."""
 
     def publish(self, path: Path) -> Published:
         """An address at which the provider finds the bytes of ``path``. Raises ``KlingError``, and then nothing was spent."""
         ...
 
-
-class Host(Publisher, Protocol):
-    """A way for files of this machine, which can take back what it published."""
-
     def withdraw(self, path: Path) -> None:
-        """Nobody gets ``path`` any more. Raises ``NotPublished`` when that cannot be done."""
+        """Take ``path`` off the host. Raises ``NotPublished`` when that cannot be done."""
         ...
 
 
@@ -62,95 +58,80 @@ class PublishTarget:
     by_content: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Hosted:
-    """A file at a configured host, looked at from here as the provider will: no file, no paid call."""
-
-    host: Host
-    guard: Guard
-    field: Input = "video"
-
-    def publish(self, path: Path) -> Published:
-        published = self.host.publish(path)
-        PublicUrl(published.url, self.guard, field=self.field).publish(path)
-        return published
+def publish_clip(
+    path: Path, *, url: str | None, guard: Guard, ways: Sequence[PublishTarget] = ()
+) -> Published:
+    """The address of a clip: one that was given stays what it is, a file goes to the first host. Raises ``NotPublished``."""
+    if url:
+        return at_address(url, path, guard)
+    if not ways:
+        raise not_public(f"{path.name} is a file")
+    return at_host(ways[0].host, path, guard)
 
 
-@dataclass(frozen=True, slots=True)
-class PublicUrl:
-    """An address, used as it is after a look that it serves that very file, to anyone."""
+def at_host(host: Host, path: Path, guard: Guard, *, field: Input = "video") -> Published:
+    """A file at a host, looked at from here as the provider will: no file, no paid call. Raises ``NotPublished``."""
+    published = host.publish(path)
+    at_address(published.url, path, guard, field=field)
+    return published
 
-    url: str
-    guard: Guard
-    wall: Callable[[], float] = time.time
-    field: Input = "video"
 
-    def publish(self, path: Path) -> Published:
-        """``path`` is the copy that was checked: a file of another length is refused."""
-        expires = expires_at(self.url)
-        if expires is not None and expires - self.wall() < NEEDED_LIFE:
-            raise NotPublished(
-                f"{bare(self.url)} stops working too soon: the provider may fetch it half an hour from now.",
-                hint="Make an address that lives longer, a day for example.",
-                field=self.field,
-            )
-        try:
-            served = self._look()
-        except (AddressRefused, NoContact) as error:
-            raise NotPublished(
-                f"The provider could not fetch the {self.field}. {error.message}",
-                hint=error.hint,
-                field=self.field,
-            ) from None
-        if served is not None and served != path.stat().st_size:
-            raise NotPublished(
-                f"{bare(self.url)} serves {served} bytes by now, the file that was checked has {path.stat().st_size}.",
-                hint="Check the address again, so that what is sent is what was checked.",
-                field=self.field,
-            )
-        return Published(self.url, expires, "its own public address")
+def at_address(
+    url: str,
+    path: Path,
+    guard: Guard,
+    *,
+    field: Input = "video",
+    wall: Callable[[], float] = time.time,
+) -> Published:
+    """An address as it is, after a look that it serves the file to anyone. Raises ``NotPublished``.
 
-    def _look(self) -> int | None:
-        """Ask for the first bytes only; the file's length, where the host tells it."""
-        headers = {"Range": f"bytes=0-{HEAD_BYTES - 1}"}
-        with self.guard.open(self.url, headers=headers, total=_LOOK) as response:
-            refuse_status(response, self.url)
-            head = b""
-            for chunk in chunks(response, self.url):
-                if len(head := head + chunk) >= HEAD_BYTES:
-                    break  # a host that ignores the range would send all of it
-            refuse_kind(head[:HEAD_BYTES], self.url, (self.field,), response)
-            if response.status_code == 200:
-                return length(response)
-            total = re.fullmatch(
-                r"bytes \d+-\d+/(\d+)", response.headers.get("Content-Range", "").strip()
-            )
-            return int(total[1]) if total else None
+    ``path`` is the copy that was checked: a file of another length is refused.
+    """
+    expires = expires_at(url)
+    if expires is not None and expires - wall() < NEEDED_LIFE:
+        raise NotPublished(
+            f"{bare(url)} stops working too soon: the provider may fetch it half an hour from now.",
+            hint="Make an address that lives longer, a day for example.",
+            field=field,
+        )
+    try:
+        served = _served(url, guard, field)
+    except (AddressRefused, NoContact) as error:
+        told = f"The provider could not fetch the {field}. {error.message}"
+        raise NotPublished(told, hint=error.hint, field=field) from None
+    size = path.stat().st_size
+    if served not in (None, size):
+        raise NotPublished(
+            f"{bare(url)} serves {served} bytes by now, the file that was checked has {size}.",
+            hint="Check the address again, so that what is sent is what was checked.",
+            field=field,
+        )
+    return Published(url, expires, "its own public address")
+
+
+def _served(url: str, guard: Guard, field: Input) -> int | None:
+    """Ask for the first bytes only; the file's length, where the host tells it."""
+    headers = {"Range": f"bytes=0-{HEAD_BYTES - 1}"}
+    with guard.open(url, headers=headers, total=_LOOK) as response:
+        refuse_status(response, url)
+        head = b""
+        for chunk in chunks(response, url):
+            if len(head := head + chunk) >= HEAD_BYTES:
+                break  # a host that ignores the range would send all of it
+        refuse_kind(head[:HEAD_BYTES], url, (field,), response)
+        if response.status_code == 200:
+            return length(response)
+        total = re.fullmatch(
+            r"bytes \d+-\d+/(\d+)", response.headers.get("Content-Range", "").strip()
+        )
+        return int(total[1]) if total else None
 
 
 def not_public(what: str, why: str = "") -> NotPublished:
     """No way from a file on this machine to the provider; ``why`` the one that is set is none."""
     told = f"The provider fetches clips by their address, and {what} here. {why}".strip()
     return NotPublished(told, hint=_ELSEWHERE, field="video")
-
-
-class NoPublisher:
-    """No way from a file on this machine to the provider."""
-
-    def publish(self, path: Path) -> Published:
-        raise not_public(f"{path.name} is a file")
-
-
-def choose(
-    *,
-    video_url: str | None,
-    guard: Guard,
-    ways: Sequence[PublishTarget] = (),
-) -> Publisher:
-    """The way for one clip: an address stays what it is, a file goes to the first host."""
-    if video_url:
-        return PublicUrl(video_url, guard)
-    return Hosted(ways[0].host, guard) if ways else NoPublisher()
 
 
 def image_source(
@@ -162,15 +143,13 @@ def image_source(
     take; when neither works, the bytes themselves are sent. Raises ``UnreadableMedia`` for a file that is neither JPEG nor PNG.
     """
     inline = data_uri(path)
-    try:
+    with contextlib.suppress(NotPublished):
         if url:
-            return PublicUrl(url, guard, field="image").publish(path).url
-    except NotPublished:
-        pass
-    try:
-        return Hosted(ways[0].host, guard, field="image").publish(path).url if ways else inline
-    except NotPublished:
-        return inline
+            return at_address(url, path, guard, field="image").url
+    with contextlib.suppress(NotPublished):
+        if ways:
+            return at_host(ways[0].host, path, guard, field="image").url
+    return inline
 
 
 def data_uri(path: Path) -> str:

@@ -330,7 +330,7 @@ class Actions:
 
     def _look(self, name: str, job: Job, key: SecretStr | None) -> Preflight:
         asked = self._request(name, job, key)
-        return self._runner.look(
+        return self._runner.preflight(
             **{field: getattr(asked, field) for field in asked.__dataclass_fields__},
             key=key,
             draft=name == "draft",

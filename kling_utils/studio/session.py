@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from kling_utils.jobs.client import Client
     from kling_utils.preflight.preflight import Preflight
-    from kling_utils.providers.novita import Balance
+    from kling_utils.providers.base import Balance
 
 BALANCE_SECONDS = 60.0
 
@@ -94,7 +94,7 @@ class Session:
         """Check the form as it is now, one check at a time: a second caller waits, and measures nothing twice."""
         with self._checking:
             asked = {f.name: getattr(form, f.name) for f in fields(form)}
-            look = runner.look(
+            look = runner.preflight(
                 **{**asked, "image": form.image or None, "video": form.video or None},
                 key=key,
                 owner=self.who.owner,

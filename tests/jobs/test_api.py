@@ -21,8 +21,8 @@ from PIL import Image
 import kling_utils as kling
 from kling_utils.errors import InvalidRequest, NoSuchJob, StillRunning
 from kling_utils.events import Processing, Succeeded
-from kling_utils.jobs.client import moment
 from kling_utils.jobs.inputs import as_file
+from kling_utils.jobs.timing import moment
 from kling_utils.providers.local import LocalProvider
 from kling_utils.settings import load
 

@@ -90,7 +90,7 @@ def test_a_page_that_found_itself_closed_says_why_wherever_it_matters(
     )
     (found,) = (each for each in examine(runner).findings if each.field == "publish")
     assert (found.severity, found.measured) == ("error", runner.page_refusal)
-    refused = runner.look(image=picture, video=clip, key=SecretStr("sk_visitor")).report
+    refused = runner.preflight(image=picture, video=clip, key=SecretStr("sk_visitor")).report
     assert runner.page_refusal in str(refused)
 
 

@@ -95,8 +95,8 @@ def test_a_draft_on_purpose_costs_nothing_where_a_key_is_set(
     with Client(load(home=home, poll_interval=0.05, **known)) as paid:
         image = shared_media / "image" / "no_person_camera.png"
         assert (
-            paid.look(image=image, video=dance, draft=True).quote
-            == drafts.look(image=image, video=dance).quote
+            paid.preflight(image=image, video=dance, draft=True).quote
+            == drafts.preflight(image=image, video=dance).quote
         )
         with pytest.raises(errors.TaskFailed, match="Image recognition failed") as caught:
             paid.run(MotionRequest(image, dance), draft=True, progress=False)

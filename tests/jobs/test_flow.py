@@ -368,7 +368,7 @@ def test_what_was_given_by_its_address_is_given_so_again(
     assert again.video == request_.video
     assert not str(again.image).startswith("http")
     asked = novita.state.gets["/in/dance.mp4"]
-    assert runner.look(
+    assert runner.preflight(
         **{name: getattr(again, name) for name in again.__dataclass_fields__}
     ).report.ok
     assert novita.state.gets["/in/dance.mp4"] == asked, (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,29 @@ def test_a_file_that_changed_after_it_was_measured_is_not_kept(
     with pytest.raises(UnreadableMedia, match="changed after it was checked"):
         looked.kept_in(folder(home), "image", home)
     assert pooled(home) == []
+
+
+def test_a_file_that_is_swapped_between_the_check_and_the_copy_is_not_sent(
+    make: Callable[..., Client],
+    novita: ScriptedNovita,
+    request_: MotionRequest,
+    picture: Path,
+    tmp_path: Path,
+) -> None:
+    own = tmp_path / "hero.png"
+    own.write_bytes(picture.read_bytes())
+
+    def after(name: str) -> None:
+        if name == "measured":
+            Image.new("RGB", (360, 640)).save(own)
+
+    runner = make(after=after)
+    with pytest.raises(UnreadableMedia, match="changed after it was checked") as caught:
+        runner.run(replace(request_, image=own), progress=False)
+    assert (caught.value.money, caught.value.field) == ("no", "image")
+    assert runner.jobs() == []
+    assert list((runner.home.root / "jobs").iterdir()) == []
+    assert novita.state.submit_count == 0
 
 
 def test_a_copy_that_the_disk_damaged_is_not_used(home: Home, picture: Path) -> None:

@@ -95,8 +95,8 @@ def test_a_home_without_its_database_is_rebuilt_from_its_folders(
     doubt = rebuilt.get(sending.job_id)
     assert (doubt.state, doubt.money) == ("unconfirmed", "unknown"), "it is never sent again"
     assert rebuilt.adoptable() == [queued.job_id]
-    assert bool(database.set_aside(home)) == damaged
-    assert ("set aside as jobs.sqlite3.damaged-" in database.sentence(home, 4)) == damaged
+    assert bool(database.damaged_databases(home)) == damaged
+    assert ("set aside as jobs.sqlite3.damaged-" in database.repair_notice(home, 4)) == damaged
     rebuilt.sweep(ended_before=9e9, unused_since=9e9, halves_since=9e9)
     assert (done.folder / "result.mp4").read_bytes() == b"paid"
     rebuilt.close()
@@ -243,13 +243,13 @@ def test_a_folder_in_the_place_of_the_database_is_said(home: Home) -> None:
 
 def test_trouble_of_the_disk_is_a_sentence(home: Home) -> None:
     full = OperationalError("INSERT", {}, sqlite3.OperationalError("database or disk is full"))
-    told = database.explained(full, home, money="yes")
+    told = database.explain(full, home, money="yes")
     assert "the disk is full. Free some space" in str(told)
     assert told.money == "yes"
     only = OperationalError(
         "x", {}, sqlite3.OperationalError("attempt to write a readonly database")
     )
-    assert "KLING_HOME" in database.explained(only, home).hint
+    assert "KLING_HOME" in database.explain(only, home).hint
 
 
 ODD = (
@@ -363,7 +363,7 @@ def test_a_database_without_the_jobs_tables_is_set_aside(home: Home, table: str)
             db.execute(f"CREATE TABLE {table}")
     opened = Store(home)
     assert opened.get(job.job_id).task_id == "t1"
-    assert len(database.set_aside(home)) == 1
+    assert len(database.damaged_databases(home)) == 1
     opened.close()
 
 

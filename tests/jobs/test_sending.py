@@ -5,9 +5,11 @@ The watcher is closed, so that the test takes each step itself, on a clock of it
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import random
 import socket
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +20,9 @@ from helpers.clocks import Clock
 from helpers.scripted import Reply, Reset, ScriptedNovita, refusal
 
 from kling_utils import errors
+from kling_utils import events as ev
 from kling_utils.jobs.client import Client
+from kling_utils.jobs.store import Store
 from kling_utils.jobs.timing import Pace
 from kling_utils.jobs.worker import TURN
 from kling_utils.providers.http import Transport
@@ -266,7 +270,7 @@ def test_a_task_id_that_comes_after_the_job_was_dismissed_is_kept(
 ) -> None:
     runner = still()
     job = runner.submit(request_)
-    runner._steps._after = lambda name: (  # another process, between the send and the answer
+    runner._worker._after = lambda name: (  # another process, between the send and the answer
         (_doubt(other, job), other.dismiss(job.job_id)) if name == "submitted" else None
     )
     other = still()
@@ -280,3 +284,27 @@ def _doubt(runner: Client, job: Job) -> None:
 
     trouble = Trouble("SubmitUnconfirmed", "In doubt.", "", "unknown")
     runner._store.change(job.job_id, now=1.0, state="unconfirmed", trouble=trouble)
+
+
+def test_a_worker_that_lost_its_lease_writes_nothing_more(
+    make: Callable[..., Client], novita: ScriptedNovita, request_: MotionRequest
+) -> None:
+    stepped = threading.Event()
+
+    def after(name: str) -> None:
+        if name == "saved":  # the home was taken away and given back: another process has the job
+            runner._store.release(job.job_id)
+            assert other.claim(job.job_id)
+        if name == "succeeded":
+            stepped.set()
+
+    runner = make(after=after)
+    with contextlib.closing(Store(runner.home)) as other:
+        novita.state.statuses = ["TASK_STATUS_QUEUED", "TASK_STATUS_SUCCEED"]
+        job = runner.submit(request_)
+        assert stepped.wait(20)
+        now = other.get(job.job_id)
+        assert (now.state, now.video) == ("downloading", None), "its end is for the other to tell"
+        said = [event for _, event in other.events(job.job_id)]
+        assert not any(isinstance(event, ev.Succeeded) for event in said)
+        assert other.private(job.job_id).leased

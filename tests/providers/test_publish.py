@@ -11,12 +11,12 @@ from helpers.scripted import MP4, SIGNATURE, File, HangUp, Reply, ScriptedNovita
 from kling_utils.errors import NotPublished, UnreadableMedia
 from kling_utils.media.fetch import Guard
 from kling_utils.providers.publish import (
-    PublicUrl,
     PublishTarget,
-    choose,
+    at_address,
     data_uri,
     expires_at,
     image_source,
+    publish_clip,
 )
 from kling_utils.values import Published
 
@@ -33,7 +33,7 @@ def clip(tmp_path: Path) -> Path:
 
 
 def look(url: str, clip: Path, **given: Any) -> Any:
-    return PublicUrl(url, given.pop("guard", LOCAL), wall=lambda: NOW).publish(clip)
+    return at_address(url, clip, given.pop("guard", LOCAL), wall=lambda: NOW)
 
 
 # -- an address of the user's
@@ -120,16 +120,17 @@ def test_an_address_must_outlive_the_wait(server: ScriptedNovita, clip: Path) ->
     assert look(long, clip).expires_at == NOW + 1801
 
 
-# -- the server of this home
-
-
 # -- the choice
 
 
-def test_the_choice(clip: Path) -> None:
-    assert isinstance(choose(video_url="https://e.example/a.mp4", guard=LOCAL), PublicUrl)
-    with pytest.raises(NotPublished, match=r"my clip\.mp4") as caught:
-        choose(video_url=None, guard=LOCAL).publish(clip)
+def test_the_choice(server: ScriptedNovita, clip: Path) -> None:
+    url = server.serve("/clip.mp4", File())
+    ways = [PublishTarget(Shelf(server), "the shelf", True)]
+    assert publish_clip(clip, url=url, guard=LOCAL, ways=ways).url == url
+    plain = clip.rename(clip.with_name("clip.mp4"))
+    assert "/shelf/clip.mp4" in publish_clip(plain, url=None, guard=LOCAL, ways=ways).url
+    with pytest.raises(NotPublished, match=r"clip\.mp4 is a file") as caught:
+        publish_clip(plain, url=None, guard=LOCAL)
     assert caught.value.money == "no"
     assert "https address" in caught.value.hint
     assert "local draft" in caught.value.hint

@@ -21,7 +21,7 @@ from moto.server import ThreadedMotoServer
 
 from kling_utils.errors import NotPublished
 from kling_utils.media.fetch import Guard
-from kling_utils.providers.publish import LIFE, ObjectStore, PublicUrl, expires_at
+from kling_utils.providers.publish import LIFE, ObjectStore, at_address, expires_at
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning",
@@ -73,9 +73,8 @@ def test_what_is_published_is_what_the_provider_gets(
     assert "motion/in/" in published.url
     assert "N%C3%A4cken" not in published.url  # the name is made from the content
     assert published.url not in repr(published)
-    PublicUrl(published.url, Guard(allow=frozenset({"127.0.0.1", "localhost"}))).publish(
-        clip
-    )  # and passes the look before money is spent
+    # and passes the look before money is spent
+    at_address(published.url, clip, Guard(allow=frozenset({"127.0.0.1", "localhost"})))
 
 
 def test_publishing_again_uploads_nothing_new_and_withdrawing_takes_it_away(

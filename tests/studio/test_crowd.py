@@ -65,7 +65,7 @@ def dead() -> Iterator[Dead]:
 @pytest.fixture
 def runner(tmp_path: Path, dead: Dead) -> Iterator[Client]:
     with Client(load(home=tmp_path / "home")) as made:
-        made._intake._guard = Guard(resolve=dead)
+        made._inputs._guard = Guard(resolve=dead)
         yield made
 
 

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 
 from kling_utils.errors import NotPublished
 from kling_utils.media.fetch import Guard
-from kling_utils.providers.publish import PublicUrl
+from kling_utils.providers.publish import at_address
 from kling_utils.studio.media_route import MediaRoute
 
 GUARD = Guard(allow=frozenset({"127.0.0.1"}))
@@ -74,7 +74,7 @@ def test_the_provider_gets_the_bytes_whole_and_in_part(page: Page, clip: Path) -
         assert (answer.status, answer.read()) == (206, b"ftyp")
     with urllib.request.urlopen(urllib.request.Request(published.url, method="HEAD")) as answer:
         assert int(answer.headers["Content-Length"]) == clip.stat().st_size
-    PublicUrl(published.url, GUARD, wall=lambda: page.now).publish(clip)
+    at_address(published.url, clip, GUARD, wall=lambda: page.now)
 
 
 def test_an_address_ends_with_its_job_or_with_its_time(page: Page, clip: Path) -> None:

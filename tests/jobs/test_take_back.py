@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +12,9 @@ import pytest
 from kling_utils import events as ev
 from kling_utils.errors import NotPublished
 from kling_utils.jobs.home import Home, new_job_id
-from kling_utils.jobs.publishing import Publishing
 from kling_utils.jobs.store import JobSecrets, Store
+from kling_utils.jobs.timing import Pace
+from kling_utils.jobs.worker import Worker
 from kling_utils.media.fetch import Guard
 from kling_utils.providers.publish import PublishTarget
 from kling_utils.values import Job, MotionRequest, Published, Report
@@ -76,8 +79,24 @@ def job(
     return made
 
 
-def back(outbox: Publishing, job: Job) -> list[str]:
-    return list(outbox.take_back(job, outbox._store.private(job.job_id)))
+def working(store: Store, way: PublishTarget) -> Worker:
+    return Worker(
+        store,
+        provider=lambda _: pytest.fail("nobody is asked"),
+        guard=Guard(),
+        pace=Pace(),
+        clock=lambda: 10.0,
+        rng=random.Random(1),
+        stopping=threading.Event(),
+        ways=lambda: [way],
+        after=lambda _: None,
+    )
+
+
+def back(worker: Worker, store: Store, job: Job, *, unsent: bool = False) -> list[str]:
+    """What is said while the job's files are taken back."""
+    worker.take_back(job, unsent=unsent)
+    return [event.text for _, event in store.events(job.job_id) if isinstance(event, ev.Note)]
 
 
 @pytest.fixture
@@ -86,59 +105,55 @@ def host() -> Host:
 
 
 @pytest.fixture
-def outbox(store: Store, host: Host) -> Publishing:
-    return Publishing(
-        store,
-        guard=Guard(),
-        ways=lambda: [PublishTarget(host, "the store", True, by_content=True)],
-    )
+def worker(store: Store, host: Host) -> Worker:
+    return working(store, PublishTarget(host, "the store", True, by_content=True))
 
 
-def test_both_files_are_taken_back_at_the_end(store: Store, host: Host, outbox: Publishing) -> None:
-    assert back(outbox, job(store, 1)) == []
+def test_both_files_are_taken_back_at_the_end(store: Store, host: Host, worker: Worker) -> None:
+    assert back(worker, store, job(store, 1)) == []
     assert host.gone == ["image.png", "video.mp4"]
 
 
 def test_what_another_job_still_needs_stays_until_that_one_has_ended(
-    store: Store, host: Host, outbox: Publishing
+    store: Store, host: Host, worker: Worker
 ) -> None:
     first, second = job(store, 1), job(store, 2, image=b"another hero")
-    assert back(outbox, first) == []
+    assert back(worker, store, first) == []
     assert host.gone == ["image.png"]
     store.change(first.job_id, now=11.0, state="succeeded")
-    assert back(outbox, second) == []
+    assert back(worker, store, second) == []
     assert host.gone == ["image.png", "image.png", "video.mp4"]
 
 
 def test_an_address_of_the_users_own_is_not_touched(
-    store: Store, host: Host, outbox: Publishing
+    store: Store, host: Host, worker: Worker
 ) -> None:
-    assert back(outbox, job(store, 1, video_url="https://e.example/a.mp4")) == []
+    assert back(worker, store, job(store, 1, video_url="https://e.example/a.mp4")) == []
     assert host.gone == ["image.png"]
 
 
 def test_what_cannot_be_taken_back_is_said_and_fails_nothing(
-    store: Store, host: Host, outbox: Publishing
+    store: Store, host: Host, worker: Worker
 ) -> None:
     host.fails = True
-    assert back(outbox, job(store, 1)) == [
+    assert back(worker, store, job(store, 1)) == [
         "The image could not be taken back from the store: The store is closed.",
         "The video could not be taken back from the store: The store is closed.",
     ]
 
 
 def test_an_address_of_its_own_is_taken_back_whatever_others_hold(store: Store, host: Host) -> None:
-    outbox = Publishing(store, guard=Guard(), ways=lambda: [PublishTarget(host, "this page", True)])
+    worker = working(store, PublishTarget(host, "this page", True))
     first, _ = job(store, 1), job(store, 2)
-    assert back(outbox, first) == []
+    assert back(worker, store, first) == []
     assert host.gone == ["image.png", "video.mp4"]
 
 
 def test_what_a_refused_submit_shares_with_another_job_stays(store: Store, host: Host) -> None:
     leaves = PublishTarget(host, "the store", False, by_content=True)
-    outbox = Publishing(store, guard=Guard(), ways=lambda: [leaves])
+    worker = working(store, leaves)
     first, _ = job(store, 1), job(store, 2, image=b"another hero")
-    assert list(outbox.take_back(first, store.private(first.job_id), unsent=True)) == []
+    assert back(worker, store, first, unsent=True) == []
     assert host.gone == ["image.png"]
-    assert back(outbox, first) == []
+    assert back(worker, store, first) == []
     assert host.gone == ["image.png"], "what was sent is left there"
