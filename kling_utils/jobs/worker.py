@@ -25,6 +25,7 @@ from kling_utils.errors import (
     NoContact,
     NoSuchJob,
     RateLimited,
+    SettingError,
     SubmitUnconfirmed,
     TaskNotFound,
     UnreadableMedia,
@@ -117,7 +118,7 @@ class Worker:
                     return self._save(job)
                 case _:
                     return None
-        except NoSuchJob:
+        except (NoSuchJob, SettingError):  # of the store: they say nothing about the job
             raise
         except Interrupted:  # this program is ending
             return self._pace.mishap
@@ -158,6 +159,8 @@ class Worker:
                     guard=self._guard,
                     ways=self._ways(),
                 )
+        except KlingError:  # some are an OSError as well
+            raise
         except OSError as error:
             told = f"A file of the job cannot be read: {error.strerror or error}."
             hint = "Look at the home's disk and at the job's folder, then give both files again."

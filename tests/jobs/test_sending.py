@@ -308,3 +308,45 @@ def test_a_worker_that_lost_its_lease_writes_nothing_more(
         said = [event for _, event in other.events(job.job_id)]
         assert not any(isinstance(event, ev.Succeeded) for event in said)
         assert other.private(job.job_id).leased
+
+
+def test_a_store_that_cannot_be_used_for_a_moment_ends_no_job(
+    still: Still,
+    novita: ScriptedNovita,
+    request_: MotionRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runner = still()
+    job = runner.submit(request_)
+    while runner.record(job.job_id).state != "queued":
+        step(runner, job)
+    change = runner._store.change
+
+    def broken(*args: Any, **columns: Any) -> bool:
+        monkeypatch.setattr(runner._store, "change", change)
+        raise errors.SettingError("The database cannot be used.")
+
+    novita.state.statuses = ["TASK_STATUS_SUCCEED"]
+    monkeypatch.setattr(runner._store, "change", broken)
+    with pytest.raises(errors.SettingError):
+        step(runner, job)
+    assert runner.record(job.job_id).state == "queued"
+    while step(runner, job) is not None:
+        pass
+    assert runner.record(job.job_id).state == "succeeded"
+
+
+def test_a_host_of_clips_that_cannot_be_reached_is_no_unreadable_file(
+    make: Callable[..., Client], novita: ScriptedNovita, clip: Path, picture: Path
+) -> None:
+    class Away:
+        def publish(self, path: Path) -> Any:
+            raise errors.NoContact("The shelf cannot be reached.")
+
+        def withdraw(self, path: Path) -> None: ...
+
+    runner = make()
+    runner.page = Away()
+    with pytest.raises(errors.NoContact, match="The shelf"):
+        runner.run(MotionRequest(picture, clip), progress=False)
+    assert novita.state.submit_count == 0
