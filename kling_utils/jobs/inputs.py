@@ -262,7 +262,11 @@ def display_name(source: str | Path) -> str:
 
 
 def fingerprint(request: MotionRequest, image_sha256: str, video_sha256: str) -> str:
-    """Hash of both files' bytes and of everything else that is asked: equal exactly when the same thing is asked again."""
+    """Hash of both files' bytes and of everything else that is asked: equal exactly when the same thing is asked again.
+
+    A field that is added to ``MotionRequest`` must be left out here while it has its default: otherwise no request finds the result that
+    was paid for before.
+    """
     asked = {**parameters(request), "image": image_sha256, "video": video_sha256}
     return hashlib.sha256(
         json.dumps(asked, sort_keys=True, ensure_ascii=False).encode()
