@@ -1032,3 +1032,20 @@ def test_what_was_paid_is_added_up_and_what_may_have_been_stands_apart(
     with sqlite3.connect(Path(os.environ["KLING_HOME"]) / "jobs.sqlite3") as db:
         db.execute("UPDATE jobs SET quote = NULL WHERE state = 'unconfirmed'")
     assert "1 job perhaps paid, cost not known" in shell("cost", "--by", "state").stdout
+
+
+def test_review_compares_any_two_clips(shell: Shell, shared_media: Path, tmp_path: Path) -> None:
+    dance, result = shared_media / "video" / "dance_woman_4s.mp4", tmp_path / "mirrored.mp4"
+    args = (*ffmpeg.source(dance), "-vf", "hflip,scale=320:-2", "-an", *ffmpeg.H264)
+    ffmpeg.run([*args, "-preset", "ultrafast", f"file:{result}"], timeout=60)
+    done = shell("review", str(dance), str(result), "--json")
+    assert done.returncode == 0, done.stderr
+    said = line(done)
+    assert "left and right are swapped" in said["sentence"]
+    assert said["score"] == said["fidelity"]["body"]["value"] < 75
+    assert {limb["name"] for limb in said["fidelity"]["limbs"]} >= {"left arm", "right arm"}
+    found = {f["code"]: f["severity"] for f in said["findings"]}
+    assert found["result.motion"] == found["result.sound"] == "warning"
+    nothing = shell("review", str(dance), str(tmp_path / "none.mp4"))
+    assert nothing.returncode == 1
+    assert "is not there" in nothing.stderr

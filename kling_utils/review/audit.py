@@ -10,11 +10,14 @@ import contextlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
 from kling_utils.errors import UnreadableMedia
+from kling_utils.media import people
 from kling_utils.media.arrays import Bools
+from kling_utils.media.people import PoseTrack
 from kling_utils.media.probe import probe_image, probe_video
 from kling_utils.review import motion, sound, verdict
 from kling_utils.review.motion import Scan
@@ -104,7 +107,9 @@ def audit(
     about 0.4 CPU seconds for a second of each clip; it is left out where it fails.
     Raises ``UnreadableMedia`` or ``FfmpegFailed`` for files that cannot be read.
     """
-    ours, theirs = _measure(Path(result)), _measure(Path(reference))
+    infos = probe_video(Path(result)), probe_video(Path(reference))
+    tracks = _tracks(*infos) if fidelity else (None, None)
+    ours, theirs = map(_measure, infos, tracks)
     offset = None
     if theirs.heard is not None and ours.heard is not None and theirs.audible and ours.audible:
         longer = max(0.0, theirs.info.duration - ours.info.duration)
@@ -121,9 +126,7 @@ def audit(
         _cuts(ours.seen, theirs.seen),
         _bit_rate(ours.info),
     ]
-    followed = None
-    if fidelity:
-        followed = _fidelity(ours.info, theirs.info, request, expected_seconds)
+    followed = _fidelity(*tracks, request, expected_seconds)
     if followed is not None:
         late = offset.seconds if offset is not None and offset.sure else None
         findings += verdict.findings(
@@ -132,33 +135,47 @@ def audit(
     return Report(tuple(findings), video=ours.info, fidelity=followed)
 
 
-def _fidelity(
-    result: VideoInfo, reference: VideoInfo, request: MotionRequest, expected: float
-) -> Fidelity | None:
-    from kling_utils.media import people  # the nets: only where they are needed
+_Tracks: TypeAlias = tuple[PoseTrack | None, PoseTrack | None]
 
+
+def _tracks(result: VideoInfo, reference: VideoInfo) -> _Tracks:
+    """A look at the people of both; None for both where that fails."""
+    try:
+        # the reference first: it may be known from the advice
+        theirs = people.track(reference.path, fps=LOOKS, info=reference)
+        return people.track(result.path, fps=LOOKS, info=result), theirs
+    except Exception:  # whatever it is, the rest of the audit holds
+        LOG.warning("the people of %s could not be found", result.path.name, exc_info=True)
+        return None, None
+
+
+def _fidelity(
+    ours: PoseTrack | None, theirs: PoseTrack | None, request: MotionRequest, expected: float
+) -> Fidelity | None:
+    if ours is None or theirs is None:
+        return None
     try:
         picture = None
         if not is_url(request.image):
             with contextlib.suppress(UnreadableMedia):
                 picture = people.track_image(Path(request.image))
-        # the reference first: it may be known from the advice
-        theirs = people.track(reference.path, fps=LOOKS, info=reference)
-        ours = people.track(result.path, fps=LOOKS, info=result)
         return verdict.fidelity(theirs, ours, picture, asked=expected)
     except Exception:  # whatever it is, the rest of the audit holds
-        LOG.warning("the people of %s could not be compared", result.path.name, exc_info=True)
+        LOG.warning("the people of both clips could not be compared", exc_info=True)
         return None
 
 
-def _measure(path: Path) -> _Side:
-    info = probe_video(path)
+def _measure(info: VideoInfo, track: PoseTrack | None) -> _Side:
     heard = None
     if info.audio_codec is not None:
         heard = sound.envelope(
-            path, seconds=info.duration, start=info.first_picture, number=info.audio_number
+            info.path, seconds=info.duration, start=info.first_picture, number=info.audio_number
         )
-    return _Side(info, motion.scan(info), heard)
+    if track is None:
+        return _Side(info, motion.scan(info), heard)
+    scan = track.scan  # the clip was decoded once already
+    seen = Scan(scan.rate, scan.frames, scan.changes, scan.dark, scan.energy_rate, scan.energy)
+    return _Side(info, seen, heard)
 
 
 def _finding(

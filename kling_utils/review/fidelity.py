@@ -84,6 +84,8 @@ _LINE = 8
 
 # Channels of a face: mouth open and wide, both eyes, brows, roll, yaw, pitch, place of the head.
 _FACE_NOISE = np.array([0.02, 0.02, 0.04, 0.04, 0.015, 0.02, 0.02, 0.02, 0.04, 0.04])
+_PLACE = 8
+"""The first channel of the place of the head."""
 _FACE_SWAPPED = [0, 1, 3, 2, 4, 5, 6, 7, 8, 9]
 _FACE_SIGNS = np.array([1, 1, 1, 1, 1, -1, -1, 1, -1, 1])
 
@@ -364,6 +366,13 @@ def _match(one: Signal, other: Signal) -> _Match:
     return _Match(float(np.sqrt(max(0.0, whole * local))), ratio, pose, table, angles, m)
 
 
+def _size(m: _Moments, kind: str) -> float:
+    """Size of the result's movements relative to the reference's; the place of a head is left out: a
+    zoom moves it, too."""
+    used = slice(0, _PLACE if kind == "face" else None)
+    return float(np.sqrt(m.second[used].sum() / max(m.first[used].sum(), 1e-9)))
+
+
 @dataclass(frozen=True, slots=True)
 class _LocalLags:
     times: Floats
@@ -443,7 +452,7 @@ def judge(
     behind = float(np.median(abs(local.lags))) if len(local.lags) >= 2 else abs(close.seconds)
     timing = 0.35 + 0.65 * float(np.exp(-((max(0.0, behind - 0.04) / 0.3) ** 2)))
     value = coverage * timing * match.aligned
-    still = match.ratio < STILL
+    still = _size(match.moments, reference.kind) < STILL
     offset = max(0, close.samples) / RATE
     frozen, stops = ((), None) if still else _frozen(one, other, match, offset, len(result))
     reading: Reading = ""

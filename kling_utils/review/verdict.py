@@ -156,7 +156,9 @@ def fidelity(
         looks.face_trait(seen, own, colours=known),
         looks.clothes_trait(seen, own, colours=known),
         colour,
-        looks.hands_trait(result, reference),
+        Trait("hands", None, "colours off")
+        if grey or flat
+        else looks.hands_trait(result, reference),
         looks.flicker_trait(result, reference),
     )
     wanted = min(reference.seconds, asked or reference.seconds)

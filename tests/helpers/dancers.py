@@ -175,6 +175,7 @@ def clip(
             bodies[i] = np.column_stack([at, np.zeros(33), np.full(33, 0.95)])
         else:
             faces[i] = mesh(when(t), seed)
+            faces[i, :, :2] = (faces[i, :, :2] - [240, 560]) * scale + [240, 560]
             faces[i, :, :2] += jitter.normal(0, 0.15, (468, 2))
     if mirrored:
         for points in (bodies, faces):

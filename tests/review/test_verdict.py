@@ -153,6 +153,7 @@ def test_each_wrong_result_is_named(fault: str) -> None:
     ("made", "sentence"),
     [
         ({"when": lambda t: 0.0}, "does not move"),
+        ({"when": lambda t: 0.0, "zoom": 0.02, "paint": grain}, "only the picture zooms"),
         ({"when": lambda t: 6 - t}, "backwards"),
         ({"when": lambda t: t / 2}, "at half speed"),
         ({"when": lambda t: min(t, 3.0)}, "stands still from then on"),
