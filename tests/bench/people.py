@@ -290,7 +290,7 @@ def _take(half: Half, true: Truth, told: Told) -> None:
     """The longest clean take, to half a second; only where the truth is sharp."""
     vague = {"people", "change", "leaves", "nobody", "dark"} & set(true.open)
     length = true.clean[1] - true.clean[0]
-    if told.clean is None or vague or abs(length - LEAST) < 0.2:
+    if told.clean is None or vague or true.flashes or abs(length - LEAST) < 0.2:
         return
     half.takes += 1
     off = max(abs(told.clean[0] - true.clean[0]), abs(told.clean[1] - true.clean[1]))

@@ -451,7 +451,7 @@ def recipe(
     own = {r for t in used for r in t.planted} - set(without)
     may = {r for t in used for r in t.open} | set(open)
     if len(used) > 1:  # what holds for a part of the clip is not known to hold for the whole
-        may |= {r for r in own if not all(r in t.planted for t in used)}
+        may |= {r for r in own if not all(r in t.planted for t in used)} | {"leaves"}
         own = {r for r in own if r not in may}
     if used[0].people and "people" not in without:
         spans.setdefault("people", ((0.0, 60.0),))
@@ -1254,8 +1254,8 @@ class Pair:
     """Take."""
     kind: str
     verdict: Verdict
-    picture: str = "first"
-    """The character: the reference's first frame as the result shows it, or a picture's name."""
+    picture: str = "result"
+    """The character: the first frame of the result or of the reference, or a picture's name."""
     sound: Literal["right", "none", "late", "short"] = "right"
     when: float = 0.0
     """Seconds at which the fault begins, where it has a begin."""
@@ -1316,7 +1316,7 @@ def pairs() -> Iterator[tuple[Pair, Callable[[Media], Shot]]]:
             "bad",
             lambda s: Shot([noisy(s.frames[0], 8, i) for i in range(len(s.frames))], s.fps),
         )
-        yield made("wrong", "bad", lambda s: s, wrong[name], picture="result")
+        yield made("wrong", "bad", lambda s: s, wrong[name])
         if name in other:
             yield made("otherpart", "bad", lambda s: s, other[name])
         yield made("mirrored", "bad", lambda s: s.map(lambda f, _t: u8(f[:, ::-1])))
@@ -1361,7 +1361,9 @@ def pairs() -> Iterator[tuple[Pair, Callable[[Media], Shot]]]:
             "bad",
             lambda s: Shot([np.full_like(s.frames[0], 128)] * len(s.frames), s.fps),
         )
-        yield made("blackwhite", "damaged", lambda s: s.map(lambda f, _t: grey(f)))
+        yield made(
+            "blackwhite", "damaged", lambda s: s.map(lambda f, _t: grey(f)), picture="reference"
+        )
         yield made(
             "anotherperson",
             "damaged",
@@ -1537,7 +1539,9 @@ def results(
             cv2.imwrite(str(result.with_suffix(".png")), shot.frames[0])
         _keep(record, pair)
         picture = result.with_suffix(".png")
-        if pair.picture not in ("first", "result"):
+        if pair.picture == "reference":
+            picture = reference.with_suffix(".png")
+        elif pair.picture != "result":
             own = next((media.folder / "image").glob(f"{pair.picture}.*"))
             picture = folder / own.name
             if not picture.exists():
