@@ -1,46 +1,53 @@
-"""Whose key is used, said in one line, and the box for a visitor's own key.
+"""Whose key is used, the box for a visitor's own key, and the check of the installation.
 
-Owns the key's box: masked, read by private events only, handed to the runner and to nobody else.
-The page's session holds in memory what is in the box: no browser storage, log, event or error has
-it.
+The key is masked, read by private events only, and handed to the client alone. Gradio's session holds in memory what is in the
+box; no browser storage, log, event or error has it.
 """
 
 from __future__ import annotations
 
 import copy
+import threading
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from kling_utils.errors import KeyRefused, KlingError, SettingError
+from kling_utils.jobs.doctor import examine
 from kling_utils.media import bounds
 from kling_utils.show import cards
-from kling_utils.studio.event_options import HIDDEN, PRIVATE, UNLIMITED
-from kling_utils.studio.lanes import in_lane
+from kling_utils.studio.events import Events, Updates
 from kling_utils.studio.session import Session, typed_key
+from kling_utils.values import Report, Severity
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from kling_utils.jobs.client import Client
+
+FRESH = 60.0
+"""Seconds for which the report on the installation is given again."""
+_HEADS: dict[Severity, str] = {
+    "error": "Something is missing",
+    "warning": "Something to look at",
+    "pass": "Everything is there",
+}
+_COSTS = "Results come from Kling and cost money: the price is on the button."
 
 
 def key_box(label: str, **more: Any) -> gr.Textbox:
     """A masked box that browsers are asked not to remember."""
-    return gr.Textbox(
-        label=label,
-        type="password",
-        max_lines=1,
-        html_attributes=gr.InputHTMLAttributes(
-            autocomplete="new-password", spellcheck=False, autocapitalize="off"
-        ),
-        **more,
+    attributes = gr.InputHTMLAttributes(
+        autocomplete="new-password", spellcheck=False, autocapitalize="off"
     )
+    return gr.Textbox(label=label, type="password", max_lines=1, html_attributes=attributes, **more)
 
 
 class Account:
     """The line at the top, the box under it, and the free test of a key."""
 
-    def __init__(self, runner: Client, desk: Any) -> None:
-        self._runner = runner
+    def __init__(self, client: Client) -> None:
+        self._client = client
         with gr.Column(elem_id="account"):
             with gr.Row(elem_id="account-line", equal_height=True):
                 # Who pays is known when the page arrives. Until then the place is kept, so that nothing moves.
@@ -69,102 +76,126 @@ class Account:
                         "Forget the key", size="sm", elem_id="forget-key", scale=0, min_width=130
                     )
                 self.result = gr.HTML("", elem_id="key-result", apply_default_css=False)
-            self._open = gr.State(False)
-            self.forgotten = gr.State(0)
-            """Counts up: what looks at the key is told by its change that the box was emptied."""
-        self.opener.click(
-            self.toggle,
-            [self._open, self.box],
-            [self._open, self.panel, self.opener],
-            **PRIVATE,
-            **HIDDEN,
-        )
-        self.test.click(
-            in_lane(bounds.calling, self.tested),
-            [self.box, desk],
-            [self.result, self.line],
-            **PRIVATE,
-            **HIDDEN,
-            **UNLIMITED,
-        )
+
+    def bind(self, events: Events) -> None:
+        """Keeps ``forgotten``, the event after which the box is empty."""
+        key, said = self.box, [self.result, self.line]
+        events.on(self.opener.click, self.on_open, [self.panel, self.opener], key=key)
+        events.on(self.test.click, self.on_test, said, lane=bounds.calling, key=key)
         # What was found out is about the key that was in the box. The key itself stays in the browser here.
-        self.box.change(None, None, [self.result], js="() => ['']", **PRIVATE, **HIDDEN)
-        self.forget.click(
-            self.emptied,
-            [self.forgotten, desk],
-            [self.box, self.result, self.line, self.forgotten],
-            **PRIVATE,
-            **HIDDEN,
+        self.box.change(
+            None,
+            None,
+            [self.result],
+            js="() => ['']",
+            api_visibility="private",
+            show_progress="hidden",
         )
-        gr.on(
-            [self.box.blur, self.box.submit],
-            self.says,
-            [self.box, desk],
-            [self.line],
-            **PRIVATE,
-            **HIDDEN,
-        )
+        self.forgotten = events.on(self.forget.click, self.on_forget, [key, *said])
+        events.on([key.blur, key.submit], self.on_key, [self.line], key=key)
 
-    def toggle(self, is_open: bool, key: str) -> tuple[bool, Any, Any]:
-        label = (
-            ("Close" if not is_open else "Change the key")
-            if key
-            else ("Close" if not is_open else "Use a Novita key")
-        )
-        return not is_open, gr.update(visible=not is_open), gr.update(value=label)
+    def on_open(self, session: Session, key: str) -> Updates:
+        """Open or close the panel of the key."""
+        session.key_panel = is_open = not session.key_panel
+        label = "Close" if is_open else "Change the key" if key else "Use a Novita key"
+        return {self.panel: gr.update(visible=is_open), self.opener: gr.update(value=label)}
 
-    def says(self, key: str | None, desk: Session) -> str:
+    def on_key(self, session: Session, key: str) -> str:
+        return self.says(key, session)
+
+    def on_forget(self, session: Session) -> Updates:
+        """Nothing of the key is left on the page."""
+        return {self.box: "", self.result: "", self.line: self.says(None, session)}
+
+    def on_test(self, session: Session, key: str) -> Updates:
+        """Ask for the balance: costs nothing, and tells whether the key works."""
+        try:
+            balance = session.balance(self._client, typed_key(key), anew=True)
+        except KlingError as error:
+            refused = isinstance(error, KeyRefused)
+            head = "The key was refused" if refused else "The key could not be tested"
+            text = f"{error.message} {error.hint}".strip()
+            said = cards.note(head, text, severity="error")
+        else:
+            text = f"Balance: {balance.available}."
+            said = cards.note("The key works", text, severity="pass")
+        return {self.result: said, self.line: self.says(key, session)}
+
+    def says(self, key: str | None, session: Session) -> str:
         """The line: who pays, and what comes out."""
         try:
             typed = typed_key(key)
         except SettingError as error:
             return _line("error", "This key cannot be used.", error.hint)
-        if typed is not None and desk.refused(typed):
-            return _line(
-                "error",
-                "Your key was refused.",
-                "Put in another key, or forget this one: without a key, drafts are free.",
-            )
+        if typed is not None and session.refused(typed):
+            text = "Put in another key, or forget this one: without a key, drafts are free."
+            return _line("error", "Your key was refused.", text)
         if typed is not None:
-            head = "Your key is used." if desk.proven(typed) else "Your key is not tested yet."
-            return _line(
-                "key", head, "Results come from Kling and cost money: the price is on the button."
-            )
-        if self._runner.provider_for(None, owner=desk.who.owner) == "novita":
-            return _line(
-                "key",
-                "This machine's key is used.",
-                "Results come from Kling and cost money: the price is on the button.",
-            )
-        where = "this page's server" if desk.who.hosted else "this computer"
-        return _line(
-            "draft",
-            "No key is set, so results are local drafts.",
-            f"They are free, made on {where}, and marked as drafts.",
-        )
-
-    def emptied(self, count: int, desk: Session) -> tuple[str, str, str, int]:
-        """Nothing of the key is left on the page."""
-        return "", "", self.says(None, desk), count + 1
-
-    def tested(self, key: str, desk: Session) -> tuple[str, str]:
-        """Ask for the balance: costs nothing, and tells whether the key works."""
-        try:
-            balance = desk.balance(self._runner, typed_key(key), anew=True)
-        except KlingError as error:
-            head = (
-                "The key was refused"
-                if isinstance(error, KeyRefused)
-                else "The key could not be tested"
-            )
-            return cards.note(
-                head, f"{error.message} {error.hint}".strip(), severity="error"
-            ), self.says(key, desk)
-        return cards.note(
-            "The key works", f"Balance: {balance.available}.", severity="pass"
-        ), self.says(key, desk)
+            proven = session.proven(typed)
+            return _line("key", f"Your key is {'used' if proven else 'not tested yet'}.", _COSTS)
+        if self._client.provider_for(None, owner=session.visitor.owner) == "novita":
+            return _line("key", "This machine's key is used.", _COSTS)
+        where = "this page's server" if session.visitor.hosted else "this computer"
+        text = f"They are free, made on {where}, and marked as drafts."
+        return _line("draft", "No key is set, so results are local drafts.", text)
 
 
 def _line(kind: str, head: str, rest: str) -> str:
     said = f"<b>{cards.escape(head)}</b> {cards.escape(rest)}"
     return f'<p class="whose whose-{kind}"><span class="whose-dot" aria-hidden="true"></span><span>{said}</span></p>'
+
+
+class Health:
+    """The panel at the end of the page: the questions of ``doctor``. Trying a way to publish uploads a small file."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._lock = threading.Lock()
+        self._known: tuple[float, int, Report] | None = None
+        with gr.Accordion("Check this installation", open=False, elem_id="health"):
+            with gr.Row(equal_height=True):
+                gr.HTML(
+                    '<p class="hint">Looks at the home, ffmpeg, the pose models and the key, and tries every way by which a clip of this '
+                    "machine would get to Novita: who can see it, and for how long. Costs nothing.</p>",
+                    apply_default_css=False,
+                )
+                self.button = gr.Button(
+                    "Check it", size="sm", elem_id="health-go", scale=0, min_width=120
+                )
+            self.answer = gr.HTML("", elem_id="health-answer", apply_default_css=False)
+
+    def bind(self, events: Events, key: gr.Textbox) -> None:
+        answer = [self.answer]
+        asked = events.on(self.button.click, self.on_press, answer)
+        events.on(
+            asked.then,
+            self.on_check,
+            answer,
+            lane=bounds.examining,
+            busy=lambda error, _: cards.error(error),
+            key=key,
+        )
+
+    @staticmethod
+    def on_press(session: Session) -> str:
+        return cards.note("Looking", "This takes a few seconds.")
+
+    def on_check(self, session: Session, key: str) -> str:
+        """Every question and its answer, with the key that is in the box."""
+        try:
+            report = self._report(typed_key(key), session.visitor.owner)
+        except SettingError as error:
+            return cards.error(error)
+        found = {finding.severity for finding in report.findings}
+        worst: Severity = (
+            "error" if "error" in found else "warning" if "warning" in found else "pass"
+        )
+        return cards.listing(_HEADS[worst], report.findings, severity=worst)
+
+    def _report(self, key: SecretStr | None, owner: str) -> Report:
+        mark = hash((key, owner))  # of a secret: salted for each process, and no way back
+        with self._lock:  # one at a time
+            now = self._client.now()
+            if self._known is None or self._known[1] != mark or now - self._known[0] > FRESH:
+                self._known = (now, mark, examine(self._client, key=key, owner=owner))
+            return self._known[2]

@@ -1,29 +1,40 @@
 """What next: the same files with one thing changed, the form filled again, the job as code, and deleting it.
 
-Owns the offers under the stage and what each costs: the price is on the button that is pressed, and
-a press at another price sends nothing.
+The price of an offer is on the button that is pressed: a press at another price sends nothing.
 """
 
 from __future__ import annotations
 
+import json
 import logging
+import shlex
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from kling_utils.errors import AlreadyHave, InvalidRequest, KlingError
+from kling_utils.media import bounds
 from kling_utils.media.files import named
 from kling_utils.preflight.limits import limit
+from kling_utils.providers.novita import POLL, SUBMIT, payload
+from kling_utils.settings import NOVITA
 from kling_utils.show import cards, words
-from kling_utils.studio import files, notices, snippets
-from kling_utils.studio.event_options import HIDDEN, PRIVATE
+from kling_utils.studio import files, notices
+from kling_utils.studio.events import Events, Updates
+from kling_utils.studio.inputs import ImageInput, VideoInput
 from kling_utils.studio.session import Session, key_or_none, typed_key
 from kling_utils.studio.theme import static
-from kling_utils.studio.visitor import Visitor
-from kling_utils.values import CharacterOrientation, Job, ModelName, MotionRequest, is_url
+from kling_utils.values import (
+    CharacterOrientation,
+    Job,
+    ModelName,
+    MotionRequest,
+    is_url,
+    parameters,
+)
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -33,11 +44,12 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 SHORTEST = float(limit("video.duration").low or 0)
-"""Seconds of the shortest clip that is worth trimming to; what is really allowed is said by the checks."""
+"""Seconds of the shortest clip that is worth trimming to. The checks say what is really allowed."""
 _OTHER_MODEL: dict[ModelName, ModelName] = {
     "kling-v3-0-std": "kling-v3-0-pro",
     "kling-v3-0-pro": "kling-v3-0-std",
 }
+_OTHER_WAY: dict[CharacterOrientation, CharacterOrientation] = {"video": "image", "image": "video"}
 CHANGE = {
     "image": "Change the picture",
     "video": "Change the clip",
@@ -47,27 +59,18 @@ CHANGE = {
     "model_name": "Change the model",
     "keep_original_sound": "Change the sound",
 }
-"""What an offer is called that fills the form and leads to a field of the wire."""
-_OTHER_WAY: dict[CharacterOrientation, CharacterOrientation] = {"video": "image", "image": "video"}
+"""Labels of the offers that fill the form and lead to one of its fields."""
 _REFUSED = ("InputRefused", "ModerationRefused")
 """Codes of trouble that the same content always has."""
-_NOTHING: dict[str, Any] = {
-    "job_id": "",
-    "items": [],
-    "why": [],
-    "copies": [],
-    "trim": None,
-    "deletable": False,
-}
 
 
 class Actions:
     """The offers; their events carry the name of one and the price that stood on it."""
 
-    def __init__(self, runner: Client) -> None:
-        self._runner = runner
+    def __init__(self, client: Client) -> None:
+        self._client = client
         self.panel = gr.HTML(
-            dict(_NOTHING),
+            {"job_id": ""},
             html_template=static("actions.html"),
             js_on_load=static("actions.js"),
             apply_default_css=False,
@@ -76,288 +79,264 @@ class Actions:
         self.answer = gr.HTML(
             "", js_on_load=static("notice.js"), elem_id="next-answer", apply_default_css=False
         )
-        self.answer.dismiss(self.unsaid, None, [self.answer], **PRIVATE, **HIDDEN)
-        self.panel.moved(self.moved, [self.answer], [self.answer], **PRIVATE, **HIDDEN)
+
+    def bind(
+        self, events: Events, key: Any, image: ImageInput, video: VideoInput, reuse: Any
+    ) -> None:
+        """``reuse`` is the button that fills the form again."""
+        self._form, self._views = events.form, {"image": image.view, "video": video.view}
+        filled = [*self._form.values(), *self._views.values()]
+        checking: dict[str, Any] = {"lane": bounds.checking, "key": key}
+        events.on(self.answer.dismiss, self.on_dismiss, [self.answer])
+        events.on(self.panel.moved, self.on_moved, [self.answer], said=self.answer)
+        events.on(self.panel.trim, self.on_trim, [self.answer, *filled], lane=bounds.making)
+        events.on(reuse.click, self.on_refill, filled, **checking)
+        events.on(self.panel.refill, self.on_refill, filled, **checking)
+        events.on([key.blur, key.submit], self.on_key, [self.panel], **checking)
+        events.on(self.panel.act, self.on_act, [self.panel, self.answer], opens=True, **checking)
 
     # -- what is offered
 
     def value(self, job: Job | None, key: SecretStr | None = None) -> dict[str, Any]:
         """What is offered for a job, with the key that is in the box. Measures its files, once."""
         if job is None:
-            return dict(_NOTHING)
-        ended = job.done
+            return {"job_id": ""}
         copies = [
-            {"id": "python", "label": "Copy as Python", "text": snippets.python(job)},
-            {"id": "cell", "label": "Copy as notebook cell", "text": snippets.cell(job)},
-            {"id": "curl", "label": "Copy as curl", "text": snippets.curl(job)},
+            {"id": "python", "label": "Copy as Python", "text": as_python(job)},
+            {"id": "cell", "label": "Copy as notebook cell", "text": as_cell(job)},
+            {"id": "curl", "label": "Copy as curl", "text": as_curl(job)},
         ]
-        items = (
-            [
-                offer
-                for name in _names(job, key, self._runner)
-                if (offer := self._offer(name, job, key))
-            ]
-            if ended
-            else []
-        )
-        length = self._clip_length(job) if ended else 0.0
-        trims = length > SHORTEST + 0.2
-        changes = [
+        shown = {"job_id": job.job_id, "copies": copies, "items": []}
+        if not job.done:
+            return shown | {"deletable": job.state == "checked"}
+        names, changes = _names(job, key, self._client), _to_change(job)
+        offers = [each for name in names if (each := self._offer(name, job, key))]
+        fills = [
             {"id": "change", "label": CHANGE[field], "note": "fills the form", "goto": field}
-            for field in _to_change(job)
+            for field in changes
         ]
-        if trims and "video" in _to_change(job):
+        length = self._clip_length(job)
+        trims = length > SHORTEST + 0.2
+        if trims and "video" in changes:
             trim = {"id": "trim", "label": "Trim the clip", "note": "begin elsewhere"}
-            changes.insert(0, trim)
-        return {
-            "job_id": job.job_id,
-            "items": changes + items,
-            "why": list(
-                dict.fromkeys(item["why"] for item in items if item["blocked"])
-            ),  # often one reason for all: said once
-            "copies": copies,
+            fills.insert(0, trim)
+        why = [each["why"] for each in offers if each["blocked"]]
+        return shown | {
+            "items": fills + offers,
+            "why": list(dict.fromkeys(why)),  # often one reason for all: said once
             "trim": {"length": int(length * 10) / 10, "least": SHORTEST} if trims else None,
-            "deletable": ended or job.state == "checked",
+            "deletable": True,
         }
-
-    def refreshed(self, desk: Session, who: Visitor, key: str) -> Any:
-        """The same offers at the prices of another key."""
-        job = self._job(desk, who)
-        return self.value(job, key_or_none(key)) if job is not None else gr.skip()
 
     def _clip_length(self, job: Job) -> float:
         try:
-            clip = self._look("again", job, None).report.video
+            clip = self._preflight("again", job, None).report.video
         except (KlingError, OSError):
             return 0.0
         return clip.duration if clip is not None else 0.0
 
     def _offer(self, name: str, job: Job, key: SecretStr | None) -> dict[str, Any] | None:
         try:
-            look = self._look(name, job, key)
+            preflight = self._preflight(name, job, key)
         except (KlingError, OSError):
             return None  # its files are gone
-        if look.quote is None:
+        quote = preflight.quote
+        if quote is None:
             return None
-        price = words.price(look.quote)
-        more = words.difference(look.quote, job.cost) if not job.draft else ""
-        if name == "again" and job.state == "succeeded" and not look.quote.free:
-            more = "paid again"
-        risk = not look.quote.free and name == "again" and notices.pays_twice(job)
-        blocked = look.report.errors[0] if look.report.errors else None
-        return {
+        offer: dict[str, Any] = {
             "id": name,
-            "label": _label(name, job, look.provider == "local"),
-            "price": price,
-            "risk": {
-                "ask": notices.TWICE,
-                "text": notices.once_more(price),
-                "yes": notices.twice_label(price),
-            }
-            if risk
-            else None,
-            "note": "cannot be sent" if blocked else (f"{price}, {more}" if more else price),
-            "blocked": blocked is not None,
-            "why": f"{blocked.title}: {blocked.measured.rstrip('.')}. {blocked.fix}".strip()
-            if blocked
-            else "",
+            "label": _label(name, job, preflight.provider == "local"),
+            "price": words.price(quote),
+            "blocked": bool(preflight.report.errors),
+            "risk": None,
         }
+        if preflight.report.errors:
+            error = preflight.report.errors[0]
+            why = f"{error.title}: {error.measured.rstrip('.')}. {error.fix}".strip()
+            return offer | {"note": "cannot be sent", "why": why}
+        more = "" if job.draft else words.difference(quote, job.cost)
+        if name == "again" and not quote.free:
+            if job.state == "succeeded":
+                more = "paid again"
+            if notices.pays_twice(job):
+                offer["risk"] = {
+                    "ask": notices.TWICE,
+                    "text": notices.once_more(offer["price"]),
+                    "yes": notices.twice_label(offer["price"]),
+                }
+        return offer | {"note": f"{offer['price']}, {more}" if more else offer["price"]}
+
+    def on_key(self, session: Session, key: str) -> Any:
+        """The same offers at the prices of another key."""
+        job = self._job(session)
+        return self.value(job, key_or_none(key)) if job is not None else gr.skip()
 
     # -- what is done
 
-    def act(self, event: gr.EventData, desk: Session, who: Visitor, key: str) -> tuple[Any, str]:
-        """One of the offers: a job, which is opened on the desk. Returns (panel, answer)."""
-        job, name, shown = (
-            self._job(desk, who),
-            str(getattr(event, "id", "")),
-            str(getattr(event, "price", "")),
-        )
+    def on_act(self, event: gr.EventData, session: Session, key: str) -> Updates:
+        """One of the offers: its job is made and opened."""
+        job, name = self._job(session), str(getattr(event, "id", ""))
         if job is None or not job.done:
-            return gr.skip(), gone() if desk.job_id else notices.restarted()
+            return {self.answer: _no_job(session)}
         try:
-            given = typed_key(key)
-            if name not in _names(job, given, self._runner):
-                return self.value(job, given), cards.note(
-                    "This is not offered any more",
-                    "Look again: something has changed.",
-                    severity="warning",
-                )
-            sure = getattr(event, "sure", None) is True
-            return self._sent(job, name, shown, given, desk, who, sure=sure)
+            typed = typed_key(key)
+            if name not in _names(job, typed, self._client):
+                text = "Look again: something has changed."
+                said = cards.note("This is not offered any more", text, severity="warning")
+            else:
+                sure = getattr(event, "sure", None) is True
+                said = self._send(session, job, name, typed, getattr(event, "price", ""), sure)
+            # what is offered now
+            return {self.answer: said, **({self.panel: self.value(job, typed)} if said else {})}
         except AlreadyHave as error:
             if not error.job_id:
-                return gr.skip(), cards.error(error)
-            desk.open(error.job_id)
+                return {self.answer: cards.error(error)}
+            session.open(error.job_id)
             said = cards.note(error.message.rstrip("."), "Here it is; nothing was sent now.")
-            return gr.skip(), about(error.job_id, said)
+            return {self.answer: about(error.job_id, said)}
         except KlingError as error:
-            return gr.skip(), cards.error(error)
-        except Exception:  # the last door: a visitor must never look at a page that says nothing
+            return {self.answer: cards.error(error)}
+        except Exception:  # the last door: a visitor must never meet a page that says nothing
             LOG.exception("an offer ended in an error of our own")
-            return gr.skip(), cards.note(
-                "Something went wrong on our side",
-                "Look at your videos below before you try again.",
-                severity="error",
-            )
+            return {self.answer: notices.our_fault()}
 
-    def _sent(
+    def _send(
         self,
+        session: Session,
         job: Job,
         name: str,
-        shown: str,
         key: SecretStr | None,
-        desk: Session,
-        who: Visitor,
-        *,
+        shown: Any,
         sure: bool,
-    ) -> tuple[Any, str]:
-        """``sure``: the person has said that it shall be sent although it may be paid twice."""
-        look = self._look(name, job, key)
-        price = words.price(look.quote) if look.quote is not None else ""
+    ) -> str:
+        """Send an offer at the price that was ``shown``. Returns what is said where nothing was sent.
+
+        ``sure``: the person has said that it shall be sent although it may be paid twice.
+        """
+        preflight = self._preflight(name, job, key)
+        quote = preflight.quote
+        price = words.price(quote) if quote is not None else ""
         if price != shown:
             text = f"It is {price or 'not known'}. Press it again to agree."
-            return self.value(job, key), cards.note(
-                "The price is another one now", text, severity="warning"
-            )
-        again, free = name == "again", look.quote is None or look.quote.free
-        if again and notices.pays_twice(job) and not free and not sure:
-            return self.value(job, key), notices.twice(price)
-        asked = self._request(name, job, key)
-        used = None if name == "draft" else key
-        fresh = again and (job.state == "succeeded" or notices.pays_twice(job))
-        made = self._runner.submit(
-            asked, owner=job.owner, key=used, report=look.report, again=fresh, draft=name == "draft"
+            return cards.note("The price is another one now", text, severity="warning")
+        twice = name == "again" and notices.pays_twice(job)
+        if twice and quote is not None and not quote.free and not sure:
+            return notices.twice(price)
+        draft = name == "draft"
+        made = self._client.submit(
+            self._request(name, job, key),
+            owner=job.owner,
+            key=None if draft else key,
+            report=preflight.report,
+            again=twice or (name == "again" and job.state == "succeeded"),
+            draft=draft,
         )
-        desk.open(made.job_id)
-        return gr.skip(), ""
-
-    def delete(self, event: gr.EventData, desk: Session, who: Visitor) -> str:
-        """Remove a job and its files; the page has asked whether that is meant."""
-        asked = str(getattr(event, "id", ""))
-        try:
-            job = self._runner.record(asked, owner=who.sees)
-            copies = files.copies(job)
-            self._runner.delete(job.job_id, owner=who.sees)
-            form = desk.form
-            keep = (form.image, form.video) if form is not None else ()
-            files.forget(copies, job.owner, keep=keep)
-        except (KlingError, ValueError) as error:
-            return cards.error(error) if isinstance(error, KlingError) else gone()
-        if desk.job_id == job.job_id:
-            desk.open("")
+        session.open(made.job_id)
         return ""
 
-    def trim(self, event: gr.EventData, desk: Session, who: Visitor) -> Iterator[tuple[Any, ...]]:
-        """Fill the form with a part of the clip; until that is made the form stays as it is.
-
-        Yields (answer, image, its view, video, its view, and the rest of the form).
-        """
-        job, begin, end = self._job(desk, who), _number(event, "from"), _number(event, "to")
-        keep = (gr.skip(),) * 9
-        if job is None:
-            yield gone() if desk.job_id else notices.restarted(), *keep
-            return
-        yield (
-            about(
-                job.job_id,
-                cards.note(
-                    "Trimming the clip",
-                    "It takes a few seconds. The form stays as it is until then.",
-                ),
-            ),
-            *keep,
-        )
+    def delete(self, event: gr.EventData, session: Session) -> str:
+        """Remove a job and its files; the page has asked whether that is meant."""
+        sees, form = session.visitor.sees, session.form
         try:
-            filled = form(job, trimmed(job, begin, end))
+            job = self._client.record(str(getattr(event, "id", "")), owner=sees)
+            copies = files.copies_of(job)
+            self._client.delete(job.job_id, owner=sees)
         except KlingError as error:
-            yield about(job.job_id, notices.closable(cards.error(error))), *keep
+            return cards.error(error)
+        except ValueError:
+            return notices.gone()
+        files.forget(copies, job.owner, keep=(form.image, form.video) if form else ())
+        if session.job_id == job.job_id:
+            session.open("")
+        return ""
+
+    def on_trim(self, event: gr.EventData, session: Session) -> Iterator[Updates]:
+        """Fill the form with a part of the clip; until that is made the form stays as it is."""
+        job, begin, end = self._job(session), _number(event, "from"), _number(event, "to")
+        if job is None:
+            yield {self.answer: _no_job(session)}
+            return
+        text = "It takes a few seconds. The form stays as it is until then."
+        yield {self.answer: about(job.job_id, cards.note("Trimming the clip", text))}
+        try:
+            filled = self._fill(job, trimmed(job, begin, end))
+        except KlingError as error:
+            yield {self.answer: about(job.job_id, notices.closable(cards.error(error)))}
             return
         text = f"{begin:g} to {end:g} s of it. Look at it, then press Generate. Nothing was sent."
-        said = notices.closable(
-            cards.note("The form is filled with the trimmed clip", text, severity="pass")
-        )
-        yield about(job.job_id, said, filled=True), *filled
+        card = cards.note("The form is filled with the trimmed clip", text, severity="pass")
+        said = about(job.job_id, notices.closable(card), filled=True)
+        yield {self.answer: said, **filled}
 
     @staticmethod
-    def unsaid() -> str:
-        """What was said was closed."""
+    def on_dismiss(session: Session) -> str:
+        """The answer was closed."""
         return ""
 
-    def moved(self, event: gr.EventData, said: Any) -> Any:
-        """Another job stands on the desk: what was said about the one before goes."""
+    @staticmethod
+    def on_moved(event: gr.EventData, session: Session, said: Any) -> Any:
+        """Another job was opened: an answer about the one before goes."""
         here = str(getattr(event, "id", ""))
         return gr.skip() if here and isinstance(said, str) and said.startswith(_begun(here)) else ""
 
-    def again(self, desk: Session, who: Visitor, key: str) -> tuple[Any, ...]:
-        """Fill the form from the open job: (image, its view, video, its view, orientation, model, prompt, negative prompt, sound)."""
-        job = self._job(desk, who)
+    def on_refill(self, session: Session, key: str) -> Any:
+        """Fill the form from the open job."""
+        job = self._job(session)
         if job is None:
-            return (gr.skip(),) * 9
-        image, image_view, video, video_view, *rest = form(job)
-        given = self._addresses(job, key_or_none(key))
-        return given.get("image", image), image_view, given.get("video", video), video_view, *rest
+            return gr.skip()
+        filled = self._fill(job)
+        for name, address in self._addresses(job, key_or_none(key)).items():
+            filled[self._form[name]] = address
+        return filled
 
-    # -- inside
-
-    def _job(self, desk: Session, who: Visitor) -> Job | None:
-        try:
-            return self._runner.record(desk.job_id, owner=who.sees) if desk.job_id else None
-        except (KlingError, ValueError):
-            return None
-
-    def _addresses(self, job: Job, key: SecretStr | None, *, draft: bool = False) -> dict[str, str]:
-        """What of picture and clip goes by its address again, where Kling is to make it; a draft needs none, which may be gone by now."""
-        if draft or self._runner.provider_for(key, owner=job.owner) != "novita":
-            return {}
-        given = self._runner.as_given(job)
-        return {
-            name: str(source)
-            for name, source in (("image", given.image), ("video", given.video))
-            if is_url(source)
+    def _fill(self, job: Job, video: Path | None = None) -> Updates:
+        """The form's values for a job, perhaps with another clip."""
+        asked = job.request
+        kept = {
+            "image": files.named(Path(asked.image), job.image_name),
+            "video": video or files.named(Path(asked.video), job.video_name),
         }
+        values = asdict(asked) | {n: str(path) if path else "" for n, path in kept.items()}
+        views = {self._views[n]: str(path) if path else None for n, path in kept.items()}
+        return {self._form[name]: value for name, value in values.items()} | views
+
+    def _job(self, session: Session) -> Job | None:
+        try:
+            if session.job_id:
+                return self._client.record(session.job_id, owner=session.visitor.sees)
+        except (KlingError, ValueError):
+            pass
+        return None
+
+    def _addresses(self, job: Job, key: SecretStr | None) -> dict[str, str]:
+        """Inputs that go by their address again, where Kling is to make it. A draft needs none, which may be gone by now."""
+        if self._client.provider_for(key, owner=job.owner) != "novita":
+            return {}
+        given = self._client.as_given(job)
+        sources = {"image": given.image, "video": given.video}
+        return {name: str(source) for name, source in sources.items() if is_url(source)}
 
     def _request(self, name: str, job: Job, key: SecretStr | None) -> MotionRequest:
         asked = job.request
         image = files.named(Path(asked.image), job.image_name)
         video = files.named(Path(asked.video), job.video_name)
-        sources: dict[str, Any] = {"image": image or asked.image, "video": video or asked.video}
-        asked = replace(asked, **sources | self._addresses(job, key, draft=name == "draft"))
+        asked = replace(asked, image=image or asked.image, video=video or asked.video)
+        if name != "draft":
+            addresses: dict[str, Any] = self._addresses(job, key)
+            asked = replace(asked, **addresses)
         if name == "model":
             return replace(asked, model_name=_OTHER_MODEL[asked.model_name])
         if name == "orientation":
             return replace(asked, character_orientation=_OTHER_WAY[asked.character_orientation])
         return asked
 
-    def _look(self, name: str, job: Job, key: SecretStr | None) -> Preflight:
-        asked = self._request(name, job, key)
-        return self._runner.preflight(
-            **{field: getattr(asked, field) for field in asked.__dataclass_fields__},
-            key=key,
-            draft=name == "draft",
-            owner=job.owner,
-        )
-
-
-def form(job: Job, video: Path | None = None) -> tuple[Any, ...]:
-    """The form's values for a job, perhaps with another clip: (image, its view, video, its view, orientation, model, texts, sound)."""
-    asked = job.request
-    kept = (
-        files.named(Path(asked.image), job.image_name),
-        video or files.named(Path(asked.video), job.video_name),
-    )
-    image, clip = (str(path) if path is not None else None for path in kept)
-    texts = (
-        asked.character_orientation,
-        asked.model_name,
-        asked.prompt,
-        asked.negative_prompt,
-        asked.keep_original_sound,
-    )
-    return (image or "", image, clip or "", clip, *texts)
+    def _preflight(self, name: str, job: Job, key: SecretStr | None) -> Preflight:
+        fields = asdict(self._request(name, job, key))
+        return self._client.preflight(**fields, key=key, draft=name == "draft", owner=job.owner)
 
 
 def trimmed(job: Job, begin: float, end: float) -> Path:
-    """A part of the job's clip, made once. Raises ``InvalidRequest`` for a part that is none or too short, and what ``fit`` raises."""
+    """A part of the job's clip, made once. Raises ``InvalidRequest`` for a part that is too short, and what ``fit`` raises."""
     from kling_utils.preflight.plan import FitChoices, plan_file
     from kling_utils.preflight.repair import fit_file
 
@@ -389,18 +368,13 @@ def _begun(job_id: str) -> str:
     return f'<div data-about="{cards.escape(job_id)}"'
 
 
-def gone() -> str:
-    """What is said about a job that is not (or not any more) this visitor's."""
-    return cards.note(
-        "There is no such job here",
-        "It was removed, or it belongs to another browser.",
-        severity="warning",
-    )
+def _no_job(session: Session) -> str:
+    return notices.gone() if session.job_id else notices.restarted()
 
 
-def _names(job: Job, key: SecretStr | None, runner: Client) -> list[str]:
+def _names(job: Job, key: SecretStr | None, client: Client) -> list[str]:
     """Which offers a job has. A draft on this machine is offered beside results that cost money."""
-    paid = runner.provider_for(key, owner=job.owner) == "novita"
+    paid = client.provider_for(key, owner=job.owner) == "novita"
     names = ["model", "orientation", "again"]
     if job.state != "succeeded" and not _to_change(job):
         names = ["again", "model", "orientation"]
@@ -426,7 +400,7 @@ def _to_change(job: Job) -> tuple[str, ...]:
 
 
 def _label(name: str, job: Job, local: bool) -> str:
-    """What an offer is called. A draft is always called one, also where the job itself was made by Kling."""
+    """The label of an offer. A draft is always called one, also where the job itself was made by Kling."""
     match name:
         case "model":
             return f"Same files, {words.MODEL[_OTHER_MODEL[job.request.model_name]].lower()}{' draft' if local else ''}"
@@ -449,4 +423,66 @@ def _number(event: gr.EventData, name: str) -> float:
         float(value)
         if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e4
         else 0.0
+    )
+
+
+# -- as code
+
+KEY = "$NOVITA_API_KEY"
+_VIDEO = "https://example.com/"
+
+# What people typed is written as a literal, so that it stays text wherever it is pasted. No key and no path of this machine is in
+# the texts: the key is named by its environment variable, and files by the names under which they were given.
+
+
+def as_python(job: Job) -> str:
+    """A program that asks for the same."""
+    return (
+        "import kling_utils as kling\n\n"
+        "# Set NOVITA_API_KEY for a Kling result; without it, a free local draft is made.\n"
+        f"result = kling.run({_request(job)})\n"
+        "print(result.video)  # run again, it is not paid again; again=True makes another take\n"
+    )
+
+
+def as_cell(job: Job) -> str:
+    """The same for a notebook: reference and result on the stage."""
+    return (
+        "import kling_utils as kling\n\n"
+        f"result = kling.run({_request(job)})\n"
+        "result.stage()  # run again, it is not paid again; again=True makes another take\n"
+    )
+
+
+def as_curl(job: Job) -> str:
+    """The same two calls without this package: submit, then ask for the result. The picture goes along, the clip needs an address."""
+    body = json.dumps(
+        payload(job.request, image="IMAGE", video=_VIDEO + _plain(job.video_name)),
+        indent=2,
+        ensure_ascii=True,
+    )
+    picture, host = shlex.quote(job.image_name), NOVITA if job.draft else job.base_url or NOVITA
+    kind = "png" if Path(job.request.image).suffix.lower() == ".png" else "jpeg"
+    image = f'$body + {{image: ("data:image/{kind};base64," + .)}}'
+    return (
+        "# The clip must lie at a public address; the key is read from the environment.\n"
+        f"base64 < {picture} | tr -d '\\n' | jq -Rs --argjson body {shlex.quote(body)} {shlex.quote(image)} |\n"
+        f'  curl -sS {host}{SUBMIT} -H "Authorization: Bearer {KEY}" -H "Content-Type: application/json" --data-binary @-\n\n'
+        "# It answers with a task_id. Ask until it has succeeded; the link to the video is good for an hour.\n"
+        f'curl -sS "{host}{POLL}?task_id=TASK_ID" -H "Authorization: Bearer {KEY}"\n'
+    )
+
+
+def _request(job: Job) -> str:
+    lines = [f"    image={job.image_name!r},", f"    video={job.video_name!r},"]
+    lines += [
+        f"    {name}={value!r}," for name, value in parameters(job.request).items() if value != ""
+    ]
+    return "\n" + "\n".join(lines) + "\n"
+
+
+def _plain(name: str) -> str:
+    return (
+        "".join(c if c.isascii() and (c.isalnum() or c in ".-_") else "-" for c in name)
+        or "clip.mp4"
     )

@@ -1,8 +1,7 @@
-"""What comes from a browser is checked here, before any handler sees it.
+"""Values from a browser are checked before any handler sees them: texts, numbers, choices, files and event data.
 
-Owns the bounds of texts, numbers, choices, files and event data. All events of the page pass through ``Page.process_api``, so a new
-handler is covered by itself. A value that is not allowed becomes what the component holds by itself: nothing is raised, and nothing is
-told about it.
+All events of the page pass through ``CheckedBlocks.process_api``, so a new handler is covered by itself. A value that is not allowed
+becomes the component's own: nothing is raised, and nothing is told about it.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any
 
 import gradio as gr
 
-from kling_utils.studio import job_files
+from kling_utils.studio import routes
 
 TEXT = 20_000
 """Characters of a text that are read: far above the limit of any field, so that the checks still see that it is too long."""
@@ -26,8 +25,8 @@ DEPTH, VALUES = 5, 400
 """Levels and values of an event's data."""
 
 
-class Page(gr.Blocks):
-    """The page. Its events get values that are checked."""
+class CheckedBlocks(gr.Blocks):
+    """A page whose events get values that are checked."""
 
     async def process_api(  # type: ignore[override]
         self, block_fn: Any, inputs: Any, state: Any = None, **more: Any
@@ -45,7 +44,7 @@ class Page(gr.Blocks):
         ]
         if (event := more.get("event_data")) is not None:
             event._data = told(event._data)
-        job_files.ROOT.set(more.get("root_path") or "")
+        routes.ROOT.set(more.get("root_path") or "")
         return await super().process_api(fn, checked, state=state, **more)
 
     def _checked(self, block: Any, value: Any) -> Any:

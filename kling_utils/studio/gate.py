@@ -25,7 +25,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kling_utils.media import bounds
 from kling_utils.settings import Settings
-from kling_utils.studio import uploads, visitor
+from kling_utils.studio import visitor
+from kling_utils.studio.files import uploads
 from kling_utils.studio.theme import static
 from kling_utils.studio.visitor import COOKIE, LOOPBACK, Tokens, Visitor
 

@@ -1,57 +1,58 @@
-"""The two inputs: the character's picture and the clip with the motion, each with its address and its report.
-
-Owns how a file or an address becomes the source of an input, and what is shown of it.
-"""
+"""The form: the character's picture, the clip with the motion, and the choices of how the motion is transferred."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gradio as gr
 
+from kling_utils import examples
 from kling_utils.errors import KlingError
+from kling_utils.examples import Example
 from kling_utils.media import bounds
-from kling_utils.preflight.limits import limit
-from kling_utils.show import cards
-from kling_utils.studio import files, samples
-from kling_utils.studio.event_options import HIDDEN, PRIVATE, UNLIMITED
-from kling_utils.studio.lanes import in_lane
+from kling_utils.preflight.limits import RESULT_SECONDS_IMAGE, limit
+from kling_utils.preflight.quote import expected_seconds
+from kling_utils.show import cards, words
+from kling_utils.studio import files
+from kling_utils.studio.events import Events, Updates
 from kling_utils.studio.session import Session
-from kling_utils.values import Report, is_url
+from kling_utils.studio.theme import static
+from kling_utils.values import (
+    CHARACTER_ORIENTATIONS,
+    MODEL_NAMES,
+    CharacterOrientation,
+    Report,
+    is_url,
+)
 
 CAMERA = {"video": {"width": {"ideal": 1280}, "height": {"ideal": 720}, "frameRate": {"ideal": 30}}}
 """What the camera is asked for: left alone it gives all it has, and a slow machine records a second in four."""
 ADDRESS = 4000
 """Characters of an address that a browser gives back."""
 _MEASURING = cards.note("Measuring", "Size, length and format are being checked.")
-
-
-def _allowed(code: str) -> str:
-    """The rule of that code in words, as the checks say it."""
-    return limit(code).allowed
-
-
-def not_uploaded() -> str:
-    """What is said about a file that this visitor did not upload here: the same for each, whether it exists or not."""
-    text = "Nothing was sent. Choose the file again, from this computer."
-    return cards.note("This file was not uploaded to this page", text, severity="warning")
+_NOT_UPLOADED = cards.note(
+    "This file was not uploaded to this page",
+    "Nothing was sent. Choose the file again, from this computer.",
+    severity="warning",
+)
+"""Said about any file that this visitor did not upload here, whether it exists or not."""
 
 
 class Input:
-    """What both inputs share: a source that is a path or an address, an address box, a report card and examples."""
+    """An input: its source (a path or an address), its view, an address box, a report card, and examples.
+
+    The examples are drawn characters and motions. They fill the form and never submit, so they never cost anything.
+    """
 
     name: str
     hint: str
+    ready: str
+    fields: tuple[str, ...]
+    """Fields of the report that the card shows."""
+    examples: tuple[Example, ...]
 
-    def __init__(
-        self,
-        desk: gr.State,
-        view: Any,
-        label: str,
-        placeholder: str,
-        examples: list[samples.Sample],
-    ) -> None:
+    def __init__(self, view: Any, noun: str) -> None:
         self.view = view
         self.card = gr.HTML(
             self.empty(),
@@ -60,135 +61,173 @@ class Input:
             apply_default_css=False,
         )
         self.address = gr.Textbox(
-            label=label,
+            label=f"Address of the {noun}",
             show_label=False,
-            placeholder=placeholder,
+            placeholder="or paste its address: https://…",
             submit_btn="Use",
             max_lines=1,
             elem_classes="address",
             elem_id=f"{self.name}-address",
         )
-        self.strip = samples.strip(examples, self.name)
+        self.samples = [each for each in self.examples if each.path.is_file()]
+        self.strip = gr.HTML(
+            None,
+            html_template=static("strip.html"),
+            js_on_load=static("strip.js"),
+            apply_default_css=False,
+            elem_id=f"{self.name}-examples",
+            elem_classes="samples",
+            visible=bool(self.samples),
+        )
         self.source = gr.State("")
-        self.samples = examples
-        outputs = [self.source, self.view, self.address, self.card]
-        gr.on(
-            [view.upload],
-            self.take,
-            [view, self.source, desk],
-            outputs,
-            preprocess=False,
-            **PRIVATE,
-            **HIDDEN,
+        self.filled = [self.source, self.view, self.address, self.card]
+        """What is changed when another file is chosen."""
+        self.drawn = [self.card]
+
+    def bind(self, events: Events) -> None:
+        raw, source = {"preprocess": False}, self.source
+        events.on(
+            self.view.upload,
+            self.on_upload,
+            self.filled,
+            options=raw,
+            payload=self.view,
+            source=source,
         )
-        view.clear(self.cleared, None, [self.source, self.address, self.card], **PRIVATE, **HIDDEN)
-        gr.on(
+        events.on(self.view.clear, self.on_clear, [source, self.address, self.card])
+        events.on(
             [self.address.submit, self.address.blur],
-            self.use,
-            [self.address, self.source],
-            outputs,
-            **PRIVATE,
-            **HIDDEN,
+            self.on_address,
+            self.filled,
+            address=self.address,
+            source=source,
         )
-        self.strip.pick(self.pick, [self.source], outputs, **PRIVATE, **HIDDEN)
+        events.on(self.strip.pick, self.on_example, self.filled, source=source)
 
     def empty(self) -> str:
         """The card while there is nothing to report on."""
         return f'<p class="hint">{cards.escape(self.hint)}</p>'
 
-    def take(self, payload: Any, source: str, desk: Session) -> tuple[Any, ...]:
+    # -- another file
+
+    def on_upload(self, session: Session, payload: Any, source: str) -> Updates:
         """An upload: the browser shows it already."""
-        path = files.uploaded(payload, desk.who.owner)
+        path = files.uploaded(payload, session.visitor.owner)
         if path is None:
-            return "", None, gr.skip(), not_uploaded()
-        return str(path), gr.skip(), "", self.measuring(str(path), source)
+            return {self.source: "", self.view: None, self.card: _NOT_UPLOADED}
+        return {self.source: str(path), self.address: "", **self.measuring(str(path), source)}
 
-    def cleared(self) -> tuple[str, str, str]:
-        return "", "", self.empty()
+    def on_clear(self, session: Session) -> Updates:
+        return {self.source: "", self.address: "", self.card: self.empty()}
 
-    def use(self, address: str, source: str) -> tuple[Any, ...]:
+    def on_address(self, session: Session, address: str, source: str) -> Any:
         """An address: it is fetched by the check, through the guard, and shown when it was measured."""
         address = address.strip()
         if not address or address == source:
-            return gr.skip(), gr.skip(), gr.skip(), gr.skip()
+            return gr.skip()
         if not is_url(address):
-            says = cards.note(
-                "This is not an address",
-                "An address begins with https:// and leads straight to the file.",
-                severity="error",
-            )
-            return "", None, gr.skip(), says
-        return address, None, gr.skip(), _MEASURING
+            text = "An address begins with https:// and leads straight to the file."
+            card = cards.note("This is not an address", text, severity="error")
+            return {self.source: "", self.view: None, self.card: card}
+        return {self.source: address, self.view: None, self.card: _MEASURING}
 
-    def pick(self, event: gr.EventData, source: str) -> tuple[Any, ...]:
-        """An example fills the form and nothing else."""
-        path = samples.chosen(self.samples, event)
+    def on_example(self, event: gr.EventData, session: Session, source: str) -> Any:
+        """An example fills the form. The browser's word is only believed when it is the number of one."""
+        number = str(getattr(event, "id", ""))
+        path = self.example(int(number) if number.isdigit() and len(number) < 4 else None)
         if path is None:
-            return gr.skip(), gr.skip(), gr.skip(), gr.skip()
-        return str(path), str(path), "", self.measuring(str(path), source)
+            return gr.skip()
+        filled = {self.source: path, self.view: path, self.address: ""}
+        return {**filled, **self.measuring(path, source)}
 
-    def judged(self, report: Report, source: str) -> Any:
-        """The card once the report is there. Where there is no source, the card says why already."""
-        return cards.report(report, *self.fields, ready=self.ready) if source else gr.skip()
+    def example(self, number: Any) -> str | None:
+        """The example of that number, as a file that the browser may fetch."""
+        if not isinstance(number, int) or isinstance(number, bool):
+            return None
+        return files.handed(self.samples[number].path) if 0 <= number < len(self.samples) else None
 
-    def sample(self, source: str) -> int | None:
-        """The number of the example that is the source; None for a file of one's own."""
+    def example_number(self, source: str) -> int | None:
+        """The number of the example that is the source; None for another file."""
+        handed = (files.handed(each.path) for each in self.samples)
+        return next((number for number, copy in enumerate(handed) if copy == source), None)
+
+    def strip_value(self) -> dict[str, Any]:
+        """The strip of examples."""
+        items = []
         for number, each in enumerate(self.samples):
-            if files.handed(each.path) == source:
-                return number
-        return None
+            file = files.data(files.poster(each.path) if self.name == "image" else each.path)
+            items.append(
+                {"id": str(number), "title": each.title, "says": each.alt, self.name: file}
+            )
+        noun = "character" if self.name == "image" else "motion"
+        return {"label": f"Try a drawn {noun}", "items": items}
 
-    def restored(self, old: Session | None, told: dict[str, Any]) -> tuple[str, Any]:
-        """(source, value of the view) of a session before, or of what the browser remembers; ("", None) for a file that is gone."""
-        if old is not None and old.form is not None and old.shown is not None:
-            source = str(getattr(old.form, self.name))
-            if is_url(source) or (source and Path(source).is_file()):
-                return source, self.look(old.shown.report)
-        address, number = told.get("address"), told.get("sample")
-        if isinstance(address, str) and len(address) <= ADDRESS and is_url(address):
-            return address, None
-        path = samples.numbered(self.samples, number)
-        return (str(path), str(path)) if path is not None else ("", None)
+    # -- what is drawn
+
+    def draw(self, session: Session) -> Updates:
+        """The card of the report. Without a source the card says why already."""
+        if session.preflight is None or not getattr(session.form, self.name):
+            return {}
+        report = session.preflight.report
+        return {self.card: cards.report(report, *self.fields, ready=self.ready)}
+
+    def measuring(self, source: str, before: str) -> Updates:
+        """The card while another file than ``before`` is checked. The same file again is not checked again."""
+        return {self.card: _MEASURING} if source and source != before else {}
+
+    def on_checked(self, session: Session, source: str) -> Any:
+        """The view, after the report because it may take a while: a copy where the browser cannot show the file by itself, and an
+        empty place, ready for another file, where there is nothing to be shown."""
+        if not source or session.preflight is None or getattr(session.form, self.name) != source:
+            return gr.skip()  # another file has come meanwhile
+        report = session.preflight.report
+        if (report.image if self.name == "image" else report.video) is None:
+            return gr.update(value=None)
+        if self.shown_as_it_is(report, source):
+            return gr.skip()
+        copy = self.look(report)
+        return gr.skip() if copy is None else gr.update(value=copy)
 
     def look(self, report: Report) -> str | None:
         """What the view shows of a file that was measured."""
         raise NotImplementedError
 
-    def card_of(self, source: str, *, sent: bool, missing: bool) -> str:
-        """The card of a form that is filled again, until it is checked."""
-        return _MEASURING if source or (missing and sent) else self.empty()
-
-    def measuring(self, source: str, before: str) -> Any:
-        """The card while a file that was not there ``before`` is checked. The same file again is not checked again."""
-        return _MEASURING if source and source != before else gr.skip()
-
-    def preview(self, source: str, desk: Session) -> Any:
-        """After the report, since it may take a while: a copy where the browser could not show the file by itself, and an empty place,
-        ready for another file, where there is nothing to be shown."""
-        # another file has come meanwhile
-        if not source or desk.shown is None or getattr(desk.form, self.name) != source:
-            return gr.skip()
-        report = desk.shown.report
-        info = report.image if self.name == "image" else report.video
-        return self.shown(report, source) if info is not None else gr.update(value=None)
-
-    fields: tuple[str, ...]
-    ready: str
-
-    def shown(self, report: Report, source: str) -> Any:
-        """An update of the view, or nothing."""
+    def shown_as_it_is(self, report: Report, source: str) -> bool:
+        """Does the browser show the file without a copy?"""
         raise NotImplementedError
+
+    # -- the form of a session before
+
+    def restored(self, old: Session | None, told: dict[str, Any]) -> tuple[str, Any]:
+        """(source, value of the view) of a session before, or of what the browser remembers; ("", None) for a file that is gone."""
+        if old is not None and old.form is not None and old.preflight is not None:
+            source = str(getattr(old.form, self.name))
+            if is_url(source) or (source and Path(source).is_file()):
+                return source, self.look(old.preflight.report)
+        address = told.get("address")
+        if isinstance(address, str) and len(address) <= ADDRESS and is_url(address):
+            return address, None
+        path = self.example(told.get("sample"))
+        return (path, path) if path is not None else ("", None)
+
+    def restored_card(self, source: str, *, awaited: bool) -> str:
+        """The card of a form that is filled again, until it is checked. ``awaited``: the tab sends the file anew."""
+        return _MEASURING if source or awaited else self.empty()
 
 
 class ImageInput(Input):
     """The character."""
 
     name = "image"
-    hint = f"One person, head and upper body in sight. {_allowed('image.format')}, {_allowed('image.side')}, {_allowed('image.bytes')}."
+    hint = (
+        f"One person, head and upper body in sight. {limit('image.format').allowed}, "
+        f"{limit('image.side').allowed}, {limit('image.bytes').allowed}."
+    )
     fields = ("image",)
     ready = "The picture is fine"
+    examples = examples.IMAGES
 
-    def __init__(self, desk: gr.State) -> None:
+    def __init__(self) -> None:
         view = gr.Image(
             label="Character",
             type="filepath",
@@ -198,35 +237,30 @@ class ImageInput(Input):
             elem_id="image",
             elem_classes="media",
         )
-        super().__init__(
-            desk,
-            view,
-            "Address of the picture",
-            "or paste its address: https://…",
-            samples.images(),
-        )
+        super().__init__(view, "picture")
 
     def look(self, report: Report) -> str | None:
-        there = files.picture(report.image) if report.image is not None else None
-        return files.shown(there, "image") if there is not None else None
+        copy = files.picture(report.image) if report.image is not None else None
+        return files.shown(copy, "image") if copy is not None else None
 
-    def shown(self, report: Report, source: str) -> Any:
+    def shown_as_it_is(self, report: Report, source: str) -> bool:
         info = report.image
-        if info is None or (not is_url(source) and info.format in files.BROWSER_PICTURES):
-            return gr.skip()
-        there = files.picture(info)
-        return gr.skip() if there is None else gr.update(value=files.shown(there, "image"))
+        return info is not None and not is_url(source) and info.format in files.BROWSER_PICTURES
 
 
 class VideoInput(Input):
     """The motion."""
 
     name = "video"
-    hint = f"One person, one take without cuts. {_allowed('video.container')}, {_allowed('video.duration')}, {_allowed('video.bytes')}."
+    hint = (
+        f"One person, one take without cuts. {limit('video.container').allowed}, "
+        f"{limit('video.duration').allowed}, {limit('video.bytes').allowed}."
+    )
     fields = ("video", "request")
     ready = "The clip is fine"
+    examples = examples.VIDEOS
 
-    def __init__(self, desk: gr.State) -> None:
+    def __init__(self) -> None:
         view = gr.Video(
             label="Motion",
             sources=["upload", "webcam"],
@@ -235,44 +269,124 @@ class VideoInput(Input):
             elem_id="video",
             elem_classes="media",
         )
-        super().__init__(
-            desk, view, "Address of the clip", "or paste its address: https://…", samples.videos()
-        )
-        view.stop_recording(
-            in_lane(bounds.making, self.recorded),
-            [view, desk],
-            [self.source, view, self.address, self.card],
-            preprocess=False,
-            **PRIVATE,
-            **HIDDEN,
-            **UNLIMITED,
+        super().__init__(view, "clip")
+
+    def bind(self, events: Events) -> None:
+        super().bind(events)
+        events.on(
+            self.view.stop_recording,
+            self.on_recorded,
+            self.filled,
+            lane=bounds.making,
+            options={"preprocess": False},
+            payload=self.view,
         )
 
-    def recorded(self, payload: Any, desk: Session) -> tuple[Any, ...]:
+    def on_recorded(self, session: Session, payload: Any) -> Updates:
         """A webcam's recording becomes an MP4 first: browsers record a WebM without a length, which no provider takes."""
-        path = files.uploaded(payload, desk.who.owner)
+        path = files.uploaded(payload, session.visitor.owner)
         if path is None:
-            return "", None, gr.skip(), not_uploaded()
+            return {self.source: "", self.view: None, self.card: _NOT_UPLOADED}
         try:
-            clip = files.recording(path)
+            clip = str(files.recording(path))
         except KlingError as error:
-            return "", gr.skip(), "", cards.error(error)
-        return str(clip), gr.update(value=str(clip)), "", _MEASURING
+            return {self.source: "", self.address: "", self.card: cards.error(error)}
+        view = gr.update(value=clip)
+        return {self.source: clip, self.view: view, self.address: "", self.card: _MEASURING}
 
     def look(self, report: Report) -> str | None:
         try:
             return files.shown(files.clip(report.video), "video") if report.video else None
         except KlingError:
-            return None
+            return None  # the report stands without a preview
 
-    def shown(self, report: Report, source: str) -> Any:
-        info = report.video
-        if info is None:
-            return gr.skip()
+    def shown_as_it_is(self, report: Report, source: str) -> bool:
         try:
-            there = files.clip(info)
+            info = report.video
+            return info is not None and not is_url(source) and files.clip(info) == info.path
         except KlingError:
-            return gr.skip()  # the report stands without a preview
-        if there == info.path and not is_url(source):
-            return gr.skip()  # the browser has it already
-        return gr.update(value=files.shown(there, "video"))
+            return False
+
+
+# -- choices
+
+# The first line of a label is its headline (the style sheet says so), the rest says the consequence.
+_ORIENTATION: dict[CharacterOrientation, str] = {
+    "video": "Like the clip\nPose and framing of the clip.",
+    "image": "Like the picture\nPose and framing of your picture.",
+}
+
+
+def orientation_choices(
+    lengths: dict[CharacterOrientation, float | None],
+) -> list[tuple[str, str]]:
+    """The two cards, with the length of the result in seconds where it is known."""
+    choices: list[tuple[str, str]] = []
+    for value, text in _ORIENTATION.items():
+        length = lengths.get(value)
+        if value == "image":
+            how_long = words.seconds(RESULT_SECONDS_IMAGE if length is None else length)
+        elif length is None:
+            how_long = "As long as the clip"
+        else:
+            how_long = f"{words.seconds(length)}, as long as the clip"
+        choices.append((f"{text}\n{how_long}", value))
+    return choices
+
+
+class Options:
+    """Orientation, model, texts and sound."""
+
+    def __init__(self) -> None:
+        self.orientation = gr.Radio(
+            cast(Any, orientation_choices({})),
+            value=CHARACTER_ORIENTATIONS[1],
+            label="Whose pose and framing",
+            elem_id="orientation",
+            elem_classes="choice-cards",
+        )
+        self.model = gr.Radio(
+            [(f"{words.MODEL[name]}\n{name}", name) for name in MODEL_NAMES],
+            value=MODEL_NAMES[0],
+            label="Model",
+            elem_id="model",
+            elem_classes="choice-cards",
+        )
+        self.prompt = gr.Textbox(
+            label="Scene (optional)",
+            info="The motion comes from the clip. Describe scene, light, clothes.",
+            placeholder="A quiet harbour at dusk, soft side light, a yellow raincoat",
+            lines=2,
+            max_lines=6,
+            elem_id="prompt",
+        )
+        self.negative = gr.Textbox(
+            label="Leave out (optional)",
+            placeholder="Text, logos, extra people",
+            lines=1,
+            max_lines=4,
+            elem_id="negative",
+        )
+        self.sound = gr.Checkbox(
+            True, label="Keep the sound of the clip", elem_id="sound", container=False
+        )
+        self.card = gr.HTML("", elem_id="text-report", apply_default_css=False, visible=False)
+        self.drawn = [self.orientation, self.card]
+
+    def draw(self, session: Session) -> Updates:
+        """The lengths of the result, and the report on the texts where there is something to say."""
+        preflight = session.preflight
+        if preflight is None:
+            return {}
+        report, clip = preflight.report, preflight.report.video
+        lengths: dict[CharacterOrientation, float | None] = {}
+        if clip is not None:
+            for name in CHARACTER_ORIENTATIONS:
+                lengths[name] = expected_seconds(name, clip.duration, provider=preflight.provider)
+        fields = ("prompt", "negative_prompt")
+        fine = all(f.severity == "pass" for f in report.of(*fields))
+        card = "" if fine else cards.report(report, *fields, ready="The texts are fine")
+        return {
+            self.orientation: gr.update(choices=orientation_choices(lengths)),
+            self.card: gr.update(value=card, visible=not fine),
+        }

@@ -1,6 +1,6 @@
-"""What is said at the button when nothing was sent: short, since it stands over the page, and with the way on.
+"""What is said at the button when nothing was sent, and about jobs: short, because it stands over the page, and with the way on.
 
-Owns these few words and their buttons, which ``static/cards.js`` brings to life.
+``static/page.js`` handles the buttons.
 """
 
 from __future__ import annotations
@@ -96,6 +96,18 @@ def restarted() -> str:
     """A button of a job was pressed on a page whose session is gone."""
     text = "Nothing was sent. Press it again in a moment, or reload the page: your jobs are kept."
     return closable(cards.note("This page was restarted", text))
+
+
+def gone() -> str:
+    """What is said about a job that does not belong to this visitor, or does not any more."""
+    text = "It was removed, or it belongs to another browser."
+    return cards.note("There is no such job here", text, severity="warning")
+
+
+def our_fault() -> str:
+    """What is said about an error of our own."""
+    text = "Look at your videos below before you try again."
+    return cards.note("Something went wrong on our side", text, severity="error")
 
 
 def closable(card: str) -> str:

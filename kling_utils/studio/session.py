@@ -1,18 +1,17 @@
-"""What one visitor's page has checked and shown, and what it is following: plain memory of one session, never of two.
+"""What one visitor's page has checked and shown, and which job it follows: the one value that the panels are drawn from.
 
-Owns the order between a check and a submit. A ``Session`` lives in a ``gr.State`` and is changed in
-place, because handlers of one session run side by side.
+A ``Session`` lives in a ``gr.State`` and is changed in place, because handlers of one session run side by side.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kling_utils.errors import KeyRefused, SettingError
 from kling_utils.settings import clean_key
+from kling_utils.show import words
 from kling_utils.studio.visitor import HOME, UNKNOWN
 from kling_utils.values import MotionRequest, Quote
 
@@ -24,6 +23,9 @@ if TYPE_CHECKING:
     from kling_utils.providers.base import Balance
 
 BALANCE_SECONDS = 60.0
+"""Cache time of a balance."""
+PAD, CROP = "Add ground around it", "Cut around the person"
+USUAL = "usual"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,111 +42,155 @@ class Form:
 
     def request(self) -> MotionRequest:
         """Raises ``InvalidRequest`` when something is missing."""
-        return MotionRequest(
-            image=self.image,
-            video=self.video,
-            prompt=self.prompt,
-            negative_prompt=self.negative_prompt,
-            model_name=self.model_name,
-            character_orientation=self.character_orientation,
-            keep_original_sound=self.keep_original_sound,
-        )
+        return MotionRequest(**asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class RepairChoices:
+    """How the files are to be repaired. ``start`` and ``slow`` are about ``video``, ``shape`` and ``colour`` about ``image``."""
+
+    image: str = ""
+    video: str = ""
+    start: float = 0.0
+    shape: str = PAD
+    slow: bool = False
+    colour: str = USUAL
+
+    def about(self, form: Form) -> RepairChoices:
+        """The choices for the files of the form: for another file than before, also a repaired one, the usual ones."""
+        usual, made = RepairChoices(), replace(self, image=form.image, video=form.video)
+        if form.video != self.video:
+            made = replace(made, start=usual.start, slow=usual.slow)
+        if form.image != self.image:
+            made = replace(made, shape=usual.shape, colour=usual.colour)
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """A job of the same request that is there already, as the buttons under the notice offer it."""
+
+    job_id: str
+    price: str
+    """Of another take, as it stands on the button."""
+    risk: bool = False
+    """It has no result, and may have been paid for."""
+    asked: bool = False
+    """The page has asked whether it shall be sent all the same."""
+    draft: bool = False
+    """A draft was asked for where a key is used: no other take is offered."""
+
+
+@dataclass(eq=False, slots=True)
+class View:
+    """One showing of a job. Opening a job makes another one, and the watcher of the one before ends."""
+
+    job_id: str = ""
+    watched: bool = False
+    first: bool = False
+    """The view of a page that has just loaded: nothing has to be cleared."""
 
 
 class Session:
-    """The last check that was shown, and the job that is followed."""
+    """The form that was checked last, what was said about it, and the job that is followed."""
 
     def __init__(self) -> None:
         self._checking = threading.Lock()
-        self._shown: tuple[Form, Preflight] | None = None
-        self.stop_fit = threading.Event()
-        self.fit_for = ("", "")
-        """Picture and clip that the choices of repair are about."""
-        self.fit_choices: tuple[Any, ...] = ()
-        """Start, shape, slow and colour, as they were chosen for these files."""
-        self.fitted: dict[str, str] = {}
-        """Paths that a repair made in this session, and what each was made from."""
-        self.who = HOME
-        """The visitor of this session."""
+        self.visitor = HOME
         self.arrived = True
-        """False for a session of which no page has arrived: it is the page of a session that is lost."""
-        self.restarted = ""
-        """What is said about a restart of the server: said again after a reload, until it is closed or something is sent."""
+        """False when no page has loaded in this session: it is the page of a session that is lost."""
         self.secret = ""
         """By this name the tab of this session asks for its form after a reload."""
-        self.job_id = ""
-        self._balance: tuple[float, int, Balance] | None = None
-        self._refused: int | None = None
-        self.asked_about = ""
-        """The job in doubt that the page has asked about: whether it shall be sent again."""
+        self.restarted = ""
+        """The notice about a restart of the server. Shown again after a reload, until it is closed or something is sent."""
+        self.form: Form | None = None
+        """The form that was checked last, and what was found."""
+        self.preflight: Preflight | None = None
         self.asks = 0
         """Checks that were asked for: an older one that still waits is given up."""
-        self._opened = 0
-        self._claimed = 0
-        self._aside = -1
-        self.said_about: tuple[Form, int, str] | None = None
-        """Form, hash of the key and open job that the notice at the button is about."""
+        self.choices = RepairChoices()
+        self.repaired: dict[str, str] = {}
+        """Files that a repair made in this session, and the file that each was made from."""
+        self.stop_repair = threading.Event()
+        self.stop_export: threading.Event | None = None
+        """While a file is being exported."""
+        self.notice = ""
+        """What is said at the button, and the form, the key's hash and the open job that it is about."""
+        self.notice_about: tuple[Form, int, str] | None = None
+        self.duplicate: Duplicate | None = None
+        self.key_panel = False
+        """The panel of the key is open."""
+        self.view = View(first=True)
+        self.asked_about = ""
+        """The job in doubt of which the page has asked whether it shall be sent again."""
+        self._balance: tuple[float, int, Balance] | None = None
+        self._refused: int | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Session:
         made = Session()  # a new session begins with nothing
-        made.arrived, made.who = False, UNKNOWN
+        made.arrived, made.visitor = False, UNKNOWN
         return made
 
-    def check(self, runner: Client, form: Form, key: SecretStr | None) -> Preflight:
+    @property
+    def job_id(self) -> str:
+        """The job that is open, or nothing."""
+        return self.view.job_id
+
+    def open(self, job_id: str) -> None:
+        """Show another job, or none."""
+        self.view = View(job_id)
+
+    def shows(self, view: View) -> bool:
+        """Is the view still the open one, and its job followed?"""
+        return self.view is view and bool(view.job_id)
+
+    # -- the check
+
+    def check(self, client: Client, form: Form, key: SecretStr | None) -> Preflight:
         """Check the form as it is now, one check at a time: a second caller waits, and measures nothing twice."""
         with self._checking:
-            asked = {f.name: getattr(form, f.name) for f in fields(form)}
-            look = runner.preflight(
-                **{**asked, "image": form.image or None, "video": form.video or None},
-                key=key,
-                owner=self.who.owner,
-            )
-            self._shown = (form, look)
-            return look
+            fields = asdict(form) | {"image": form.image or None, "video": form.video or None}
+            found = client.preflight(**fields, key=key, owner=self.visitor.owner)
+            self.form, self.preflight = form, found
+            self.choices = self.choices.about(form)
+            return found
 
-    @property
-    def shown(self) -> Preflight | None:
-        """The last check."""
-        return self._shown[1] if self._shown is not None else None
-
-    @property
-    def form(self) -> Form | None:
-        """The form that was checked last."""
-        return self._shown[0] if self._shown is not None else None
-
-    def agreed(self, runner: Client, form: Form, key: SecretStr | None) -> tuple[Preflight, bool]:
+    def agreed(self, client: Client, form: Form, key: SecretStr | None) -> tuple[Preflight, bool]:
         """The check to submit with, and whether its price is the one that was on the button. Waits for a check that is running.
 
-        Files that were looked at before keep the report that was shown, so that the runner refuses them when they have changed since.
+        Files that were checked before keep the report that was shown, so that the client refuses them when they have changed since.
         """
         with self._checking:
-            before = self._shown
-        look = self.check(runner, form, key)
+            form_before, before = self.form, self.preflight
+        now = self.check(client, form, key)
+        free = now.quote is None or now.quote.free
         if before is None:
-            return look, _free(look.quote)
-        form_before, look_before = before
-        same = _amount(look.quote) == _amount(look_before.quote) or _free(look.quote)
-        if (form_before, look_before.provider) == (form, look.provider):
-            return look_before, same
-        return look, same
+            return now, free
+        same = free or _amount(now.quote) == _amount(before.quote)
+        shown = (form_before, before.provider) == (form, now.provider)
+        return before if shown else now, same
 
-    def balance(self, runner: Client, key: SecretStr | None, *, anew: bool = False) -> Balance:
+    @property
+    def price(self) -> str:
+        """The price of the form that was checked last, as it stands on buttons."""
+        quote = self.preflight.quote if self.preflight is not None else None
+        return words.price(quote) if quote is not None else "price not known"
+
+    # -- the key
+
+    def balance(self, client: Client, key: SecretStr | None, *, anew: bool = False) -> Balance:
         """The balance of a key, as it was within the last minute, or ``anew``. Raises ``KlingError``."""
         mark = hash(key)  # of a secret: salted for each process, and no way back
-        if (
-            anew
-            or not self.proven(key)
-            or self._balance is None
-            or runner.now() - self._balance[0] > BALANCE_SECONDS
-        ):
+        known = self._balance if self.proven(key) and not anew else None
+        if known is None or client.now() - known[0] > BALANCE_SECONDS:
             self._balance, self._refused = None, None
             try:
-                asked = runner.balance(key, owner=self.who.owner)
+                known = client.now(), mark, client.balance(key, owner=self.visitor.owner)
             except KeyRefused:
                 self._refused = mark
                 raise
-            self._balance = (runner.now(), mark, asked)
-        return self._balance[2]
+            self._balance = known
+        return known[2]
 
     def proven(self, key: SecretStr | None) -> bool:
         """Has the provider answered to this key in this session?"""
@@ -154,29 +200,6 @@ class Session:
         """Did the provider refuse this key when it was asked last?"""
         return self._refused == hash(key)
 
-    def open(self, job_id: str) -> None:
-        """Follow another job (or none): whoever followed before sees it by the number and stops."""
-        self.job_id = job_id
-        self._opened += 1
-
-    def claim(self) -> int:
-        """The number of the open view, once: 0 when somebody follows it already."""
-        if self._claimed == self._opened:
-            return 0
-        self._claimed = self._opened
-        return self._opened
-
-    def holds(self, number: int) -> bool:
-        """Is the view of that number still the open one?"""
-        return bool(self.job_id) and self._opened == number
-
-    def aside(self) -> Callable[[], bool] | None:
-        """For whoever keeps the gallery fresh beside the open view: is it still that view? None when somebody does it already."""
-        if self._aside == (number := self._opened):
-            return None
-        self._aside = number
-        return lambda: self._opened == number
-
 
 def typed_key(text: Any) -> SecretStr | None:
     """The key in the box, or None when the box is empty. Raises ``SettingError``, which never shows it."""
@@ -184,7 +207,7 @@ def typed_key(text: Any) -> SecretStr | None:
 
 
 def key_or_none(key: Any) -> SecretStr | None:
-    """For what is only shown, a key that cannot be used counts as none: the line at the top says what is wrong with it."""
+    """As ``typed_key``, for display: a key that cannot be used counts as none, and the line at the top says what is wrong with it."""
     try:
         return typed_key(key)
     except SettingError:
@@ -193,7 +216,3 @@ def key_or_none(key: Any) -> SecretStr | None:
 
 def _amount(quote: Quote | None) -> Any:
     return None if quote is None else (quote.low, quote.high)
-
-
-def _free(quote: Quote | None) -> bool:
-    return quote is None or quote.free

@@ -20,6 +20,7 @@ from kling_utils.events import Event
 from kling_utils.jobs.home import Home
 from kling_utils.media import ffmpeg
 from kling_utils.settings import load
+from kling_utils.studio.page import Page
 from kling_utils.values import Finding, Job, Money, MotionRequest, Quote, Report
 
 
@@ -184,3 +185,11 @@ def built() -> Callable[[Callable[[], Any]], Any]:
         return asyncio.run(inside())
 
     return build
+
+
+def bound_page(client: Any) -> Page:
+    """The panels of a page, bound to their events. Call it through ``built``."""
+    with gr.Blocks() as blocks:
+        page = Page(client)
+        page.bind(blocks)
+    return page

@@ -16,12 +16,14 @@ from pydantic import SecretStr
 from kling_utils.errors import AlreadyHave
 from kling_utils.media import ffmpeg
 from kling_utils.media.probe import probe_video
-from kling_utils.studio import files, snippets, uploads, visitor
-from kling_utils.studio.actions import Actions, gone
+from kling_utils.studio import actions as as_code
+from kling_utils.studio import files, notices, visitor
+from kling_utils.studio.actions import Actions
+from kling_utils.studio.files import uploads
 from kling_utils.studio.session import Form, Session
 from kling_utils.values import Finding, Job, MotionRequest, Trouble
 
-from .conftest import StandIn
+from .conftest import StandIn, bound_page
 
 Make = Callable[..., Any]
 KEY = SecretStr("sk-typed")
@@ -29,6 +31,15 @@ KEY = SecretStr("sk-typed")
 
 def event(**data: Any) -> Any:
     return SimpleNamespace(**data)
+
+
+def bound(runner: Any) -> Actions:
+    return bound_page(runner).job_view.actions
+
+
+def form_of(actions: Actions, updates: dict[Any, Any]) -> dict[str, Any]:
+    """What the form is filled with, by name."""
+    return {name: updates[each] for name, each in actions._form.items() if each in updates}
 
 
 @pytest.fixture
@@ -40,7 +51,7 @@ def at(stand_in: Make, job: Make, built: Make) -> Callable[..., tuple[Any, Actio
         runner.kept["A"] = job("A", **{"state": "succeeded", **facts})
         desk = Session()
         desk.open("A")
-        return runner, built(lambda: Actions(runner)), desk
+        return runner, built(lambda: bound(runner)), desk
 
     return make
 
@@ -92,15 +103,15 @@ def test_a_job_on_its_way_offers_only_its_code(at: Make, state: str) -> None:
     assert value["items"] == []
     assert not value["deletable"]
     assert [copy["id"] for copy in value["copies"]] == ["python", "cell", "curl"]
-    actions.act(event(id="again", price="free"), desk, visitor.HOME, "")
+    actions.on_act(event(id="again", price="free"), desk, "")
     assert runner.done == []
 
 
 def test_as_pro_sends_the_same_files_under_their_names(at: Make, picture: Path) -> None:
     runner, actions, desk = at()
     runner.kept["A"] = replace(runner.kept["A"], image_name="Hero of mine.png")
-    _, said = actions.act(event(id="model", price="free"), desk, visitor.HOME, "")
-    assert said == ""
+    shown = actions.on_act(event(id="model", price="free"), desk, "")
+    assert shown == {actions.answer: ""}
     ((_, request, how),) = runner.done
     assert request.model_name == "kling-v3-0-pro"
     assert Path(request.image).name == "Hero of mine.png"
@@ -115,26 +126,26 @@ def test_a_clip_that_was_given_by_its_address_goes_by_it_again_where_kling_makes
     runner, actions, desk = at(provider="novita")
     address = "https://clips.example/dance.mp4?signed=s3cret"
     runner.addresses = {"video": address}
-    actions.act(event(id="again", price="about 1.26 USD"), desk, visitor.HOME, "sk-typed")
+    actions.on_act(event(id="again", price="about 1.26 USD"), desk, "sk-typed")
     ((_, request, _),) = runner.done
     assert request.video == address
     desk.open("A")
-    form = actions.again(desk, visitor.HOME, "sk-typed")
-    assert form[2] == address
-    assert "s3cret" not in str(form[3]), "what is shown is the copy that is here"
+    filled = actions.on_refill(desk, "sk-typed")
+    assert form_of(actions, filled)["video"] == address
+    shown = filled[actions._views["video"]]
+    assert "s3cret" not in str(shown), "what is shown is the copy that is here"
     assert "s3cret" not in str(actions.value(runner.kept["A"])), "nor does it stand on the page"
-    assert not str(actions.again(desk, visitor.HOME, "")[2]).startswith("https"), (
-        "a draft needs no address"
-    )
+    draft = form_of(actions, actions.on_refill(desk, ""))
+    assert not str(draft["video"]).startswith("https"), "a draft needs no address"
 
 
 @pytest.mark.parametrize("shown", ["free", "about 1.25 USD", ""])
 def test_another_price_than_the_one_on_the_button_sends_nothing(at: Make, shown: str) -> None:
     runner, actions, desk = at()
-    value, said = actions.act(event(id="again", price=shown), desk, visitor.HOME, " sk-typed ")
+    updates = actions.on_act(event(id="again", price=shown), desk, " sk-typed ")
     assert runner.done == []
-    assert "about 1.26 USD" in said
-    assert offered(value)["again"]["price"] == "about 1.26 USD"
+    assert "about 1.26 USD" in updates[actions.answer]
+    assert offered(updates[actions.panel])["again"]["price"] == "about 1.26 USD"
 
 
 def failed(code: str = "TaskFailed", money: Any = "unknown", field: str = "") -> dict[str, Any]:
@@ -150,14 +161,12 @@ def test_what_may_be_paid_twice_is_asked_first_with_its_price(at: Make, money: s
     assert "about 1.26 USD" in offer["risk"]["text"]
     assert "pay twice — about 1.26 USD" in offer["risk"]["yes"]
     for sure in (None, False, "yes", 1):
-        _, said = actions.act(
-            event(id="again", price="about 1.26 USD", sure=sure), desk, visitor.HOME, "sk-typed"
+        updates = actions.on_act(
+            event(id="again", price="about 1.26 USD", sure=sure), desk, "sk-typed"
         )
-        assert "paid twice" in said
+        assert "paid twice" in updates[actions.answer]
     assert runner.done == []
-    actions.act(
-        event(id="again", price="about 1.26 USD", sure=True), desk, visitor.HOME, "sk-typed"
-    )
+    actions.on_act(event(id="again", price="about 1.26 USD", sure=True), desk, "sk-typed")
     ((_, _, how),) = runner.done
     assert how["again"] is True
 
@@ -169,7 +178,7 @@ def test_what_cost_nothing_is_tried_again_without_a_question(
     runner, actions, desk = at(**trouble)
     offer = offered(actions.value(runner.kept["A"], KEY))["again"]
     assert offer["risk"] is None
-    actions.act(event(id="again", price="about 1.26 USD"), desk, visitor.HOME, "sk-typed")
+    actions.on_act(event(id="again", price="about 1.26 USD"), desk, "sk-typed")
     ((_, _, how),) = runner.done
     assert how["again"] is False
 
@@ -194,9 +203,8 @@ def test_an_offer_whose_request_is_in_doubt_opens_that_job(
     runner, desk = Has(tmp_path / "home"), Session()
     runner.kept = {"A": job("A", state="succeeded"), "B": job("B", state="unconfirmed")}
     desk.open("A")
-    _, said = built(lambda: Actions(runner)).act(
-        event(id="model", price="free"), desk, visitor.HOME, ""
-    )
+    actions = built(lambda: bound(runner))
+    said = actions.on_act(event(id="model", price="free"), desk, "")[actions.answer]
     assert desk.job_id == "B"
     assert "in doubt" in said
     assert "nothing was sent now" in said
@@ -223,7 +231,7 @@ def test_the_first_offer_fits_the_failure(
     runner, actions, desk = at(**trouble)
     items = actions.value(runner.kept["A"], KEY)["items"]
     assert [f"{i['id']} {i.get('goto', '')}".strip() for i in items] == names
-    actions.act(event(id="change", price=""), desk, visitor.HOME, "sk-typed")
+    actions.on_act(event(id="change", price=""), desk, "sk-typed")
     assert runner.done == [], "it fills the form and sends nothing"
 
 
@@ -241,7 +249,7 @@ def test_a_clip_that_failed_can_begin_elsewhere(at: Make, tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", ["", "nonsense", "draft", None, {"a": 1}])
 def test_what_is_not_offered_is_not_done(at: Make, name: Any) -> None:
     runner, actions, desk = at()
-    actions.act(event(id=name, price="free"), desk, visitor.HOME, "")
+    actions.on_act(event(id=name, price="free"), desk, "")
     assert runner.done == []
 
 
@@ -250,16 +258,17 @@ def test_another_visitors_job_is_neither_used_nor_deleted(
 ) -> None:
     runner, mine = stand_in(space_id="me/space"), visitor.fresh()
     runner.kept["A"] = job("A", "somebody else", state="succeeded")
-    actions, desk = built(lambda: Actions(runner)), Session()
+    actions, desk = built(lambda: bound(runner)), Session()
+    desk.visitor = mine
     desk.open("A")
-    actions.act(event(id="again", price="free"), desk, mine, "")
-    assert "no such job" in actions.delete(event(id="A"), desk, mine)
+    actions.on_act(event(id="again", price="free"), desk, "")
+    assert "no such job" in actions.delete(event(id="A"), desk)
     assert runner.done == []
 
 
 def test_deleting_the_open_job_empties_the_desk(at: Make) -> None:
     runner, actions, desk = at()
-    assert actions.delete(event(id="A"), desk, visitor.HOME) == ""
+    assert actions.delete(event(id="A"), desk) == ""
     assert runner.kept == {}
     assert desk.job_id == ""
 
@@ -274,19 +283,18 @@ def test_a_trimmed_clip_fills_the_form(at: Make, tmp_path: Path) -> None:
     runner.kept["A"] = replace(
         before, video_name="dance.mp4", request=replace(before.request, video=long)
     )
-    first, (said, image, _, video, _, *rest) = actions.trim(
-        event(**{"from": 1.5, "to": 5.0}), desk, visitor.HOME
-    )
-    assert "Trimming the clip" in first[0], "at once"
-    assert not any(isinstance(value, str) for value in first[1:]), (
-        "the form stays as it is until then"
-    )
+    first, last = actions.on_trim(event(**{"from": 1.5, "to": 5.0}), desk)
+    assert "Trimming the clip" in first[actions.answer], "at once"
+    assert set(first) == {actions.answer}, "the form stays as it is until then"
+    said = last[actions.answer]
     assert "Nothing was sent" in said
     assert "data-filled" in said
-    assert probe_video(Path(video)).duration == pytest.approx(3.5, abs=0.1)
-    assert Path(video).name.startswith("dance")
-    assert image
-    assert rest == ["video", "kling-v3-0-std", "", "", True]
+    filled = form_of(actions, last)
+    assert probe_video(Path(filled["video"])).duration == pytest.approx(3.5, abs=0.1)
+    assert Path(filled["video"]).name.startswith("dance")
+    assert filled["image"]
+    usual = Form(filled["image"], filled["video"], "video", "kling-v3-0-std", "", "", True)
+    assert Form(**filled) == usual
     assert runner.done == []
 
 
@@ -304,19 +312,20 @@ def test_a_part_that_is_none_or_too_short_leaves_the_form_alone(
     at: Make, sent: dict[str, Any]
 ) -> None:
     _, actions, desk = at()
-    *_, (said, *form) = actions.trim(event(**sent), desk, visitor.HOME)
-    assert "kc-error-card" in said
-    assert "At least 3 s must remain" in said
-    assert not any(isinstance(value, str) for value in form)
+    *_, last = actions.on_trim(event(**sent), desk)
+    assert "kc-error-card" in last[actions.answer]
+    assert "At least 3 s must remain" in last[actions.answer]
+    assert set(last) == {actions.answer}
 
 
 def test_what_was_said_about_a_job_goes_with_it(at: Make) -> None:
     _, actions, desk = at()
-    *_, (said, *_) = actions.trim(event(**{"from": 2, "to": 3.5}), desk, visitor.HOME)
-    assert actions.moved(event(id="NEW"), said) == "", "another one was sent or opened"
-    assert actions.moved(event(), said) == ""
-    assert not isinstance(actions.moved(event(id="A"), said), str), "it is about this one"
-    assert actions.moved(event(id="A"), gone()) == ""
+    *_, last = actions.on_trim(event(**{"from": 2, "to": 3.5}), desk)
+    said = last[actions.answer]
+    assert actions.on_moved(event(id="NEW"), desk, said) == "", "another one was sent or opened"
+    assert actions.on_moved(event(), desk, said) == ""
+    assert not isinstance(actions.on_moved(event(id="A"), desk, said), str), "it is about this one"
+    assert actions.on_moved(event(id="A"), desk, notices.gone()) == ""
 
 
 # -- as code
@@ -333,7 +342,7 @@ def hostile(job: Make) -> Job:
 
 
 def test_as_python_it_is_one_request_with_the_typed_texts(job: Make) -> None:
-    for text in (snippets.python(hostile(job)), snippets.cell(hostile(job))):
+    for text in (as_code.as_python(hostile(job)), as_code.as_cell(hostile(job))):
         calls = [
             n
             for n in ast.walk(ast.parse(text))
@@ -349,7 +358,7 @@ def test_as_python_it_is_one_request_with_the_typed_texts(job: Make) -> None:
 
 
 def test_as_curl_it_carries_no_key_and_runs_nothing_else(job: Make, tmp_path: Path) -> None:
-    text = snippets.curl(hostile(job))
+    text = as_code.as_curl(hostile(job))
     assert "$NOVITA_API_KEY" in text
     tools = "base64() { cat >/dev/null; }\ntr() { cat; }\ncurl() { :; }\njq() { printf '%s' \"$3\" >body; }\n"
     ran = subprocess.run(
@@ -364,7 +373,7 @@ def test_as_curl_it_carries_no_key_and_runs_nothing_else(job: Make, tmp_path: Pa
 
 
 def test_code_names_no_folder_of_this_machine(job: Make, tmp_path: Path) -> None:
-    for text in (snippets.python(job()), snippets.cell(job()), snippets.curl(job())):
+    for text in (as_code.as_python(job()), as_code.as_cell(job()), as_code.as_curl(job())):
         assert str(tmp_path) not in text
 
 
@@ -373,13 +382,14 @@ def test_a_deleted_job_leaves_no_copy_that_only_it_used(
 ) -> None:
     runner = stand_in()
     runner.kept = {"A": job("A", state="succeeded")}
-    actions, desk = built(lambda: Actions(runner)), Session()
+    actions, desk = built(lambda: bound(runner)), Session()
     desk.open("A")
-    image, _, video, *_ = actions.again(desk, visitor.HOME, "")
+    filled = form_of(actions, actions.on_refill(desk, ""))
+    image, video = filled["image"], filled["video"]
     poster = files.poster(Path(runner.kept["A"].request.image))
     assert poster is not None
-    desk._shown = (Form(image, "", "video", "kling-v3-0-std", "", "", True), None)  # type: ignore[assignment]
-    assert actions.delete(event(id="A"), desk, visitor.HOME) == ""
+    desk.form = Form(image, "", "video", "kling-v3-0-std", "", "", True)
+    assert actions.delete(event(id="A"), desk) == ""
     assert Path(image).exists(), "the form still uses it"
     assert not Path(video).exists()
     assert not poster.exists()
@@ -390,8 +400,8 @@ def test_a_deleted_job_takes_its_trims_and_the_uploads_behind_it_along(
 ) -> None:
     runner = stand_in()
     kept = runner.kept["A"] = job("A", owner="v2_a", state="succeeded")
-    actions, desk = built(lambda: Actions(runner)), Session()
-    desk.who = visitor.Visitor("v2_a", hosted=True)
+    actions, desk = built(lambda: bound(runner)), Session()
+    desk.visitor = visitor.Visitor("v2_a", hosted=True)
     desk.open("A")
     sent = [tmp_path / name / "dance.mp4" for name in ("mine", "theirs", "other")]
     for path in sent:
@@ -402,9 +412,10 @@ def test_a_deleted_job_takes_its_trims_and_the_uploads_behind_it_along(
     uploads.add("v2_b", str(sent[1]))
     uploads.add("v2_a", str(sent[2]))
     seen = files.shown(sent[0], "video")
-    trim = files.made(Path(actions.again(desk, desk.who, "")[2]), "clip 0-4 s.mp4")
+    video = form_of(actions, actions.on_refill(desk, ""))["video"]
+    trim = files.made(Path(video), "clip 0-4 s.mp4")
     trim.write_bytes(b"a part")
-    assert actions.delete(event(id="A"), desk, desk.who) == ""
+    assert actions.delete(event(id="A"), desk) == ""
     assert seen is not None
     gone = [sent[0], Path(seen), trim]
     assert [path.exists() for path in gone] == [False] * 3

@@ -26,8 +26,9 @@ from starlette.requests import Request as StarletteRequest
 import app
 from kling_utils.jobs.client import Client
 from kling_utils.settings import load
-from kling_utils.studio import entry, uploads, visitor
-from kling_utils.studio.exports import ANIMATION_MB, _megabytes
+from kling_utils.studio import entry, visitor
+from kling_utils.studio.files import uploads
+from kling_utils.studio.results import ANIMATION_MB, _megabytes
 from kling_utils.studio.session import Session
 from kling_utils.values import MotionRequest
 
@@ -94,13 +95,13 @@ def forged(path: str, url: str) -> list[Any]:
     ]
 
 
-def arrived(page: entry.Page) -> SessionState:
+def arrived(page: entry.CheckedBlocks) -> SessionState:
     """A session whose page has arrived, as a stranger's."""
     state = SessionState(page)
     for each in state.blocks_config.blocks.values():
         if isinstance(each, gr.State) and isinstance(each.value, Session):
             desk = state[each._id]
-            desk.arrived, desk.who = True, visitor.fresh()
+            desk.arrived, desk.visitor = True, visitor.fresh()
     return state
 
 
@@ -113,7 +114,7 @@ def event_data(value: Any, job_id: str) -> list[Any]:
 class Attack:
     """Calls handlers of a hosted page as a stranger, and knows what they must not touch."""
 
-    def __init__(self, page: entry.Page) -> None:
+    def __init__(self, page: entry.CheckedBlocks) -> None:
         self.page, self.raised = page, list[str]()
 
     async def call(self, fn: Any, inputs: list[Any], data: Any) -> dict[str, Any] | None:
@@ -164,7 +165,7 @@ def test_no_handler_takes_what_was_forged(
 
         async def attack() -> list[str]:
             page = app.build(runner)
-            assert isinstance(page, entry.Page)
+            assert isinstance(page, entry.CheckedBlocks)
             attacker, said = Attack(page), []
             handlers = {
                 (fn.fn.__qualname__, *(type(each) for each in fn.inputs)): fn
@@ -243,18 +244,18 @@ def test_over_http_a_file_counts_only_when_it_was_uploaded(
     assert '"success":true' in pressed(url, "on_load", [])
     for path in (str(canary), str(canary.with_name("gone.png")), "~"):
         for file in ({"path": path}, {"path": path, "meta": meta}, [path], path):
-            said = pressed(url, "take", [file])
+            said = pressed(url, "on_upload", [file])
             assert '"success":true' in said
             assert "was not uploaded to this page" in said, "the same for each of them"
             assert "canary" not in said
     path = f"{address}/x.png"
     for file in ({"path": path}, {"path": path, "meta": meta}, {"path": "x", "url": path}):
-        assert "Measuring" not in pressed(url, "take", [file])
+        assert "Measuring" not in pressed(url, "on_upload", [file])
     assert not Fetched.asked
     sent = httpx.post(
         f"{url}/gradio_api/upload", files={"files": ("me.png", canary.read_bytes(), "image/png")}
     )
-    said = pressed(url, "take", [{"path": sent.json()[0], "meta": meta}])
+    said = pressed(url, "on_upload", [{"path": sent.json()[0], "meta": meta}])
     assert "Measuring" in said
     assert "Traceback" not in served.log.read_text()
 

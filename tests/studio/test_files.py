@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +13,8 @@ from PIL import Image
 
 from kling_utils.media import bounds, ffmpeg, probe
 from kling_utils.media.bounds import visitor
-from kling_utils.studio import files, samples, uploads
+from kling_utils.studio import files
+from kling_utils.studio.files import CacheFiles, uploads
 from kling_utils.studio.inputs import ImageInput
 from kling_utils.studio.session import Session
 
@@ -113,24 +113,26 @@ def test_an_upload_that_is_none(payload: Any) -> None:
 
 
 @pytest.mark.parametrize("sent", [None, "-1", "99", "x", "../0", {}])
-def test_an_example_that_is_none(sent: Any) -> None:
-    assert samples.chosen(samples.images(), SimpleNamespace(id=sent)) is None  # type: ignore[arg-type]
+def test_an_example_that_is_none(sent: Any, built: Any) -> None:
+    image = built(ImageInput)
+    assert image.on_example(SimpleNamespace(id=sent), Session(), "") == gr.skip()
 
 
 def test_the_same_file_again_is_not_said_to_be_measured(built: Any, tmp_path: Path) -> None:
-    desk = Session()
-    image = built(lambda: ImageInput(gr.State(desk)))
+    desk, image = Session(), built(ImageInput)
     (tmp_path / "a.png").write_bytes(b"a picture")
     uploads.add("home", str(tmp_path / "a.png"))
     payload = {"path": str(tmp_path / "a.png"), "meta": {"_type": "gradio.FileData"}}
-    *_, card = image.take(payload, "", desk)
-    assert "Measuring" in card
-    source, _, _, card = image.take(payload, str(tmp_path / "a.png"), desk)
-    assert source == str(tmp_path / "a.png")
-    assert not isinstance(card, str), "no check follows that would say more"
-    first, *_ = image.pick(SimpleNamespace(id="0"), "")
-    *_, card = image.pick(SimpleNamespace(id="0"), first)
-    assert not isinstance(card, str)
+    assert "Measuring" in image.on_upload(desk, payload, "")[image.card]
+    again = image.on_upload(desk, payload, str(tmp_path / "a.png"))
+    assert again[image.source] == str(tmp_path / "a.png")
+    assert image.card not in again, "no check follows that would say more"
+    first = image.on_example(SimpleNamespace(id="0"), desk, "")[image.source]
+    assert image.card not in image.on_example(SimpleNamespace(id="0"), desk, first)
+
+
+def empty() -> CacheFiles:
+    return CacheFiles(files.copies._limits, files.copies._spared)
 
 
 def test_what_is_made_for_visitors_has_a_bound(
@@ -148,7 +150,7 @@ def test_what_is_made_for_visitors_has_a_bound(
         assert copy is not None
         return copy
 
-    monkeypatch.setattr(files, "_copies", OrderedDict())
+    monkeypatch.setattr(files, "copies", empty())
     size = copied("a", 0).stat().st_size
     monkeypatch.setattr(bounds, "COPIES_EACH", 2 * size)
     monkeypatch.setattr(bounds, "COPIES", 4 * size)
@@ -166,7 +168,7 @@ def test_what_is_made_for_visitors_has_a_bound(
 def test_a_copy_that_is_an_upload_as_well_does_not_make_room(
     picture: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "_copies", OrderedDict())
+    monkeypatch.setattr(files, "copies", empty())
     monkeypatch.setattr(bounds, "COPIES", 0)
     copy = files.handed(picture)
     assert copy is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,8 @@ from helpers.scripted import File, ScriptedNovita
 
 from kling_utils.jobs.client import Client
 from kling_utils.settings import clean_key, load
-from kling_utils.studio.generate import Generate, Twin
-from kling_utils.studio.session import Form, Session
-from kling_utils.studio.visitor import HOME
+from kling_utils.studio.generate import Generate
+from kling_utils.studio.session import Duplicate, Form, Session
 
 
 @pytest.mark.parametrize(("balance", "warned"), [("125000", False), ("100", True)])
@@ -36,15 +36,14 @@ def test_the_balance_is_shown_and_warned_about_when_it_is_below(
                 True,
             )
             desk.check(runner, form, None)
-            assert "value" not in panel.funds(
-                "", desk
-            )  # a draft costs nothing, and nobody is asked
+            # a draft costs nothing, and nobody is asked
+            assert "value" not in panel.funds(desk, "")
             assert novita.state.balance_count == 0
             desk.check(runner, form, clean_key(novita.key))
-            said = panel.funds(novita.key, desk)
+            said = panel.funds(desk, novita.key)
             assert ("The balance may not be enough" in said) is warned
             assert ("0.01 USD" if warned else "12.50 USD") in said
-            panel.funds(novita.key, desk)
+            panel.funds(desk, novita.key)
             assert novita.state.balance_count == 1
             assert novita.key not in said
 
@@ -56,7 +55,7 @@ def test_another_take_is_not_made_at_another_price_than_the_one_on_its_button(
         settings = load(home=tmp_path / "home", novita_base_url=novita.base_url)
         with Client(settings) as runner:
             panel, desk = built(lambda: Generate(runner)), Session()
-            fields = (
+            form = Form(
                 str(zoo.image(tmp_path)),
                 str(zoo.clip(tmp_path)),
                 "video",
@@ -65,11 +64,11 @@ def test_another_take_is_not_made_at_another_price_than_the_one_on_its_button(
                 "",
                 True,
             )
-            desk.check(
-                runner, Form(*fields), clean_key(novita.key)
-            )  # a key was typed after the offer of a free take
-            *_, last = panel.submit_again(Twin("JOB", "free"), *fields, novita.key, desk, "")
-            assert "The price is another one now" in last[1]
+            # a key was typed after the offer of a free take
+            desk.check(runner, form, clean_key(novita.key))
+            desk.duplicate = Duplicate("JOB", "free")
+            *_, last = panel.on_another_take(desk, novita.key, **asdict(form))
+            assert "The price is another one now" in last[panel.notice]
             assert runner.jobs() == []
             assert novita.state.submit_count == 0
 
@@ -86,26 +85,29 @@ def test_a_job_in_doubt_is_sent_again_only_after_the_question_with_the_price(
         )
         with Client(settings) as runner:
             panel, desk = built(lambda: Generate(runner)), Session()
-            fields = (str(zoo.image(tmp_path)), address, "video", "kling-v3-0-std", "", "", True)
-            rest = (novita.key, desk, HOME)
-            desk.check(runner, Form(*fields), clean_key(novita.key))
-            list(panel.submit(*fields, *rest))
+            image = str(zoo.image(tmp_path))
+            form = Form(image, address, "video", "kling-v3-0-std", "", "", True)
+            asked = (desk, novita.key)
+            fields = asdict(form)
+            desk.check(runner, form, clean_key(novita.key))
+            list(panel.on_generate(*asked, **fields))
             (job,) = runner.jobs()
             runner._store.change(job.job_id, now=runner.now(), state="unconfirmed")
 
-            *_, (_, said, row, another, twin, sure, *_) = panel.submit(*fields, *rest)
-            assert "may be paid twice: about" in said
-            assert "USD" in said
-            assert row["visible"] is True
-            assert another["value"] == "Send it again…"
-            assert sure["visible"] is False
-            *_, (_, said, _, another, asked, sure, *_) = panel.submit_again(twin, *fields, *rest)
-            assert "It may be paid twice" in said
-            assert another["visible"] is False
-            assert "pay twice — about" in sure["value"]
+            *_, last = panel.on_generate(*asked, **fields)
+            assert "may be paid twice: about" in last[panel.notice]
+            assert "USD" in last[panel.notice]
+            assert last[panel.have]["visible"] is True
+            assert last[panel.again]["value"] == "Send it again…"
+            assert last[panel.sure]["visible"] is False
+            list(panel.on_send_again(*asked, **fields))
+            assert len(runner.jobs()) == 1, "a forged answer does not send"
+            *_, last = panel.on_another_take(*asked, **fields)
+            assert "It may be paid twice" in last[panel.notice]
+            assert last[panel.again]["visible"] is False
+            assert "pay twice — about" in last[panel.sure]["value"]
             assert len(runner.jobs()) == 1
-            list(panel.submit_surely(twin, *fields, *rest))
-            list(panel.submit_again(asked, *fields, *rest))
-            assert len(runner.jobs()) == 1, "neither a double click nor a forged one sends"
-            list(panel.submit_surely(asked, *fields, *rest))
+            list(panel.on_another_take(*asked, **fields))
+            assert len(runner.jobs()) == 1, "nor does a double click"
+            list(panel.on_send_again(*asked, **fields))
             assert len(runner.jobs()) == 2

@@ -21,7 +21,8 @@ from starlette.testclient import TestClient
 
 from kling_utils.media import bounds
 from kling_utils.settings import load
-from kling_utils.studio import files, uploads, visitor
+from kling_utils.studio import files, visitor
+from kling_utils.studio.files import uploads
 from kling_utils.studio.gate import Gate
 from kling_utils.studio.visitor import COOKIE, Tokens
 
@@ -383,7 +384,7 @@ def test_the_oldest_uploads_make_room(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_the_oldest_uploads_of_all_visitors_make_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uploads, "_kept", OrderedDict())
+    monkeypatch.setattr(uploads, "_uses", OrderedDict())
     monkeypatch.setattr(bounds, "KEPT", 3500)
     paths = [tmp_path / str(n) / "a.png" for n in range(5)]
     for number, path in enumerate(paths):

@@ -13,15 +13,17 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from kling_utils.settings import load
-from kling_utils.studio import history, job_files
+from kling_utils.studio import routes
+from kling_utils.studio.gallery import Gallery
 from kling_utils.studio.gate import Gate
-from kling_utils.studio.visitor import HOME, Tokens
+from kling_utils.studio.session import Session
+from kling_utils.studio.visitor import Tokens
 from kling_utils.values import Job
 
 
 @pytest.fixture
 def client() -> TestClient:
-    return TestClient(Starlette(routes=[job_files.route()]))
+    return TestClient(Starlette(routes=[routes.job_files()]))
 
 
 @pytest.fixture
@@ -35,8 +37,8 @@ def done(tmp_path: Path, clip: Path, job: Callable[..., Job]) -> Job:
 
 def test_a_clip_can_be_sought_in_and_asked_about(client: TestClient, done: Job) -> None:
     assert done.video is not None
-    url = job_files.url(done, done.video)
-    assert url == job_files.url(done, done.video), "the browser keeps what it has"
+    url = routes.url(done, done.video)
+    assert url == routes.url(done, done.video), "the browser keeps what it has"
     whole = client.get(url)
     assert whole.content == done.video.read_bytes()
     assert whole.headers["content-type"] == "video/mp4"
@@ -51,11 +53,11 @@ def test_a_clip_can_be_sought_in_and_asked_about(client: TestClient, done: Job) 
 def test_what_the_file_may_do_is_still_said_behind_the_gate(done: Job, tmp_path: Path) -> None:
     assert done.video is not None
     known = load(home=tmp_path / "home")
-    inner = Starlette(routes=[job_files.route()])
+    inner = Starlette(routes=[routes.job_files()])
     gate = TestClient(
         Gate(inner, settings=known, tokens=Tokens(known.home)), base_url="http://localhost"
     )
-    got = gate.get(job_files.url(done, done.video))
+    got = gate.get(routes.url(done, done.video))
     assert got.status_code == 200
     policies = got.headers.get_list("content-security-policy")
     assert policies == ["sandbox", "frame-ancestors 'self' https://huggingface.co"]
@@ -63,7 +65,7 @@ def test_what_the_file_may_do_is_still_said_behind_the_gate(done: Job, tmp_path:
 
 def test_what_is_saved_has_its_name(client: TestClient, done: Job) -> None:
     assert done.video is not None
-    got = client.get(job_files.url(done, done.video, "dancer groove.mp4", saved=True))
+    got = client.get(routes.url(done, done.video, "dancer groove.mp4", saved=True))
     assert got.headers["content-disposition"].startswith("attachment")
     assert "dancer%20groove.mp4" in got.headers["content-disposition"]
 
@@ -72,7 +74,7 @@ def test_a_page_that_was_made_is_never_opened_here(client: TestClient, done: Job
     for name in ("page.html", "drawn.svg"):
         made = done.folder / name
         made.write_text("<script>alert(1)</script>")
-        got = client.get(job_files.url(done, made))
+        got = client.get(routes.url(done, made))
         assert got.headers["content-type"] == "application/octet-stream"
         assert got.headers["content-disposition"].startswith("attachment")
         assert got.headers["content-security-policy"] == "sandbox"
@@ -80,7 +82,7 @@ def test_a_page_that_was_made_is_never_opened_here(client: TestClient, done: Job
 
 @pytest.mark.parametrize("path", ["x/result.mp4", "../jobs/A/result.mp4", "A/result.mp4", "/"])
 def test_a_token_that_is_none(client: TestClient, done: Job, path: str) -> None:
-    assert client.get(f"{job_files.PREFIX}/{path}").status_code == 404
+    assert client.get(f"{routes.JOB_FILES}/{path}").status_code == 404
 
 
 def urls(value: Any) -> list[str]:
@@ -89,30 +91,34 @@ def urls(value: Any) -> list[str]:
         return [u for each in value.values() for u in urls(each)]
     if isinstance(value, list | tuple):
         return [u for each in value for u in urls(each)]
-    return [value] if isinstance(value, str) and value.startswith(job_files.PREFIX) else []
+    return [value] if isinstance(value, str) and value.startswith(routes.JOB_FILES) else []
 
 
 def test_what_only_a_deleted_job_uses_is_gone_at_once(
-    client: TestClient, done: Job, picture: Path, stand_in: Callable[..., Any]
+    client: TestClient, done: Job, picture: Path, stand_in: Callable[..., Any], built: Any
 ) -> None:
     made = done.folder / "made.gif"
     made.write_bytes(b"GIF89a")
     runner = stand_in()
     runner.kept["A"] = done
-    shown = [history.value(runner, HOME), job_files.data(done, made), job_files.data(done, picture)]
+    shown = [
+        built(lambda: Gallery(runner)).value(Session()),
+        routes.data(done, made),
+        routes.data(done, picture),
+    ]
     told = urls(shown)
     assert len(told) >= 4
     assert [client.get(url).status_code for url in told] == [200] * len(told)
     shutil.rmtree(done.folder)
     assert [client.get(url).status_code for url in told] == [404] * len(told)
-    assert job_files.data(done, done.video) is None
+    assert routes.data(done, done.video) is None
 
 
 def test_an_address_begins_where_the_page_lies(done: Job) -> None:
     assert done.video is not None
-    job_files.ROOT.set("https://studio.example.org/app")
+    routes.ROOT.set("https://studio.example.org/app")
     try:
-        url = job_files.url(done, done.video)
+        url = routes.url(done, done.video)
         assert url.startswith("https://studio.example.org/app/gradio_api/media/job/")
     finally:
-        job_files.ROOT.set("")
+        routes.ROOT.set("")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,49 +16,44 @@ from helpers import zoo
 from kling_utils.jobs.client import Client
 from kling_utils.settings import load
 from kling_utils.studio import files, visitor
-from kling_utils.studio.fitting import CROP, PAD, USUAL, Fitting
-from kling_utils.studio.generate import Generate
-from kling_utils.studio.inputs import ImageInput, VideoInput
-from kling_utils.studio.keeper import Keeper
-from kling_utils.studio.options import Options
-from kling_utils.studio.session import Form, Session
+from kling_utils.studio.session import CROP, Form, Session
+
+from .conftest import bound_page
 
 Make = Callable[..., Any]
-NAMES = (
-    *("who", "panel", "said"),
-    *(
-        f"{kind}_{part}"
-        for kind in ("image", "video")
-        for part in ("source", "view", "card", "address")
-    ),
-    *("orientation", "model", "prompt", "negative", "sound"),
-    *("start", "shape", "slow", "colour"),
-)
 
 
 class Page:
     """A keeper between the parts of a page."""
 
     def __init__(self, runner: Any, built: Make) -> None:
-        def make() -> tuple[Any, ...]:
-            image, video, fitting = (
-                ImageInput(gr.State(Session())),
-                VideoInput(gr.State(Session())),
-                Fitting(runner),
-            )
-            options, generate = Options(), Generate(runner)
-            generate.keeper.bind(
-                image, video, options, fitting, gr.State(Session()), gr.State(visitor.UNKNOWN)
-            )
-            return generate.keeper, fitting, image
-
-        self.keeper: Keeper
-        self.keeper, self.fitting, self.image = built(make)
+        self.page = built(lambda: bound_page(runner))
+        self.keeper, self.repair, self.image = (
+            self.page.keeper,
+            self.page.repair,
+            self.page.image,
+        )
+        options = self.page.options
+        self._names = {
+            "panel": self.keeper.panel,
+            "said": self.keeper.said,
+            **{
+                f"{each.name}_{part}": getattr(each, part)
+                for each in (self.page.image, self.page.video)
+                for part in ("source", "view", "card", "address")
+            },
+            "orientation": options.orientation,
+            "model": options.model,
+            "prompt": options.prompt,
+            "negative": options.negative,
+            "sound": options.sound,
+            **self.repair.choices,
+        }
 
     def restored(self, desk: Session, who: Any = visitor.HOME, **sent: Any) -> dict[str, Any]:
-        desk.who = who
-        values = self.keeper.restore(SimpleNamespace(**sent), desk, None)  # type: ignore[arg-type]
-        return dict(zip(NAMES, values, strict=True))
+        desk.visitor = who
+        updates = self.keeper.on_restore(SimpleNamespace(**sent), desk, None)
+        return {name: updates[each] for name, each in self._names.items() if each in updates}
 
 
 @pytest.fixture
@@ -74,11 +70,8 @@ def test_a_reload_gets_its_files_and_choices_back(page: tuple[Any, Page], tmp_pa
     runner, it = page
     asked, before, now = form(zoo.image(tmp_path, size=(900, 300))), Session(), Session()
     told = it.keeper.hello(before)
-    look = before.check(runner, asked, None)
-    it.fitting.judged(look.report, asked, before, 0.0, PAD, False, USUAL)
-    it.fitting.replan(
-        *[getattr(asked, name) for name in asked.__slots__], 0.0, CROP, False, "black", before
-    )
+    before.check(runner, asked, None)
+    it.repair.on_choice(before, 0.0, CROP, False, "black", **asdict(asked))
     kept = it.keeper.value(before)
     assert str(tmp_path) not in str(kept), "no path goes to the browser"
     it.keeper.hello(now)
@@ -95,8 +88,9 @@ def test_a_reload_gets_its_files_and_choices_back(page: tuple[Any, Page], tmp_pa
     )
     assert (back["shape"], back["colour"]) == (CROP, "black")
     assert back["said"] == "", "nothing is lost"
-    shown = it.fitting.judged(look.report, asked, now, 0.0, CROP, False, "black")
-    assert "black" in shown[1], "and the choices are still about this file"
+    now.check(runner, asked, None)
+    shown = it.repair.draw(now)
+    assert "black" in shown[it.repair.plan], "and the choices are still about this file"
 
 
 def test_a_session_that_has_no_page_is_one_that_was_lost(page: tuple[Any, Page]) -> None:
@@ -104,31 +98,20 @@ def test_a_session_that_has_no_page_is_one_that_was_lost(page: tuple[Any, Page])
     lost = copy.deepcopy(Session())
     assert lost.arrived is False
     local = SimpleNamespace(headers={"host": "localhost:7860"}, cookies={})
-    who, told = it.keeper.asked(lost, local)
-    assert (who, told["lost"]) == (visitor.HOME, True)
+    told = it.keeper.on_ask(lost, local)
+    assert (lost.visitor, told["lost"]) == (visitor.HOME, True)
     assert lost.arrived is True
-    assert it.keeper.asked(lost, local) == (gr.skip(), gr.skip())
+    assert it.keeper.on_ask(lost, local) == gr.skip()
 
 
 def test_generate_on_a_lost_session_sends_nothing_and_asks_for_the_form(
-    page: tuple[Any, Page], built: Make
+    page: tuple[Any, Page],
 ) -> None:
-    runner, _ = page
-    generate = built(lambda: Generate(runner))
-    (out,) = generate.submit(
-        "",
-        "",
-        "video",
-        "kling-v3-0-std",
-        "",
-        "",
-        True,
-        "",
-        copy.deepcopy(Session()),
-        visitor.UNKNOWN,
-    )
-    told = dict(zip(map(id, generate.outputs), out, strict=True))
-    assert told[id(generate.keeper.panel)]["lost"] is True
+    runner, it = page
+    generate = it.page.generate
+    asked = asdict(form())
+    (out,) = generate.on_generate(copy.deepcopy(Session()), "", **asked)
+    assert out[it.keeper.panel]["lost"] is True
     assert runner.jobs() == []
 
 
@@ -159,12 +142,11 @@ def test_another_visitor_gets_nothing_of_it(stand_in: Make, built: Make, tmp_pat
         visitor.fresh(),
     )
     before = Session()
-    before.who = mine
+    before.visitor = mine
     secret = it.keeper.hello(before)["session"]
-    before._shown = (
-        form(zoo.image(tmp_path)),
-        SimpleNamespace(report=SimpleNamespace(image=None, video=None)),
-    )  # type: ignore[assignment]
+    before.form = form(zoo.image(tmp_path))
+    report: Any = SimpleNamespace(image=None, video=None)
+    before.preflight = SimpleNamespace(report=report)  # type: ignore[assignment]
     assert it.restored(Session(), mine, session=secret)["image_source"]
     assert it.restored(Session(), other, session=secret)["image_source"] == ""
 
@@ -228,5 +210,5 @@ def test_what_is_said_about_a_restart_outlives_one_more_reload(page: tuple[Any, 
     again = it.restored(second, session=secret, form={}, texts={}, held=[])
     assert again["said"] == said, "gradio reloads the page by itself, too"
     secret = it.keeper.hello(second)["session"]
-    it.keeper.unsaid(second)
+    it.keeper.on_dismiss(second)
     assert it.restored(third, session=secret, form={}, texts={}, held=[])["said"] == ""

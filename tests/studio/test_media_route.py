@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from kling_utils.errors import NotPublished
 from kling_utils.media.fetch import Guard
 from kling_utils.providers.publish import at_address
-from kling_utils.studio.media_route import MediaRoute
+from kling_utils.studio.routes import MediaRoute
 
 GUARD = Guard(allow=frozenset({"127.0.0.1"}))
 

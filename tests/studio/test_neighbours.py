@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kling_utils.studio.single_instance import SingleInstanceLock
+from kling_utils.studio.page import SingleInstanceLock
 
 
 def test_the_second_page_says_so_and_the_next_one_after_the_first_does_not(tmp_path: Path) -> None:

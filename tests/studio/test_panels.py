@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,8 +15,9 @@ import pytest
 
 from kling_utils.errors import KeyRefused, KlingError, NoContact, Refused, SettingError
 from kling_utils.preflight.limits import limit
-from kling_utils.studio import actions, history, job_files, options, visitor
+from kling_utils.studio import actions, inputs, job_view, routes, visitor
 from kling_utils.studio.account import Account
+from kling_utils.studio.gallery import Gallery
 from kling_utils.studio.generate import Generate
 from kling_utils.studio.inputs import ImageInput, VideoInput
 from kling_utils.studio.job_view import JobView, panel
@@ -24,10 +25,17 @@ from kling_utils.studio.session import Form, Session, typed_key
 from kling_utils.studio.theme import static
 from kling_utils.values import Finding, Job, Report, Trouble
 
-from .conftest import StandIn
+from .conftest import StandIn, bound_page
 
 Make = Callable[..., Any]
 FORM = Form("a.png", "b.mp4", "video", "kling-v3-0-std", "", "", True)
+EMPTY = replace(FORM, image="", video="")
+
+
+def of(who: visitor.Visitor) -> Session:
+    session = Session()
+    session.visitor = who
+    return session
 
 
 # -- the gallery
@@ -42,13 +50,13 @@ FORM = Form("a.png", "b.mp4", "video", "kling-v3-0-std", "", "", True)
     ],
 )
 def test_a_poster_says_what_tells_it_from_the_others(
-    orientation: Any, take: int, says: str, stand_in: Make, job: Make
+    orientation: Any, take: int, says: str, stand_in: Make, job: Make, built: Make
 ) -> None:
     runner, made = stand_in(), job("A", state="succeeded", take=take)
     runner.kept["A"] = replace(
         made, request=replace(made.request, character_orientation=orientation)
     )
-    assert history.value(runner, visitor.HOME)["items"][0]["state"] == says
+    assert built(lambda: Gallery(runner)).value(Session())["items"][0]["state"] == says
 
 
 @pytest.mark.parametrize(
@@ -60,11 +68,11 @@ def test_a_poster_says_what_tells_it_from_the_others(
     ],
 )
 def test_the_part_of_a_clip_is_never_cut_off(
-    name: str, title: str, part: str, stand_in: Make, job: Make
+    name: str, title: str, part: str, stand_in: Make, job: Make, built: Make
 ) -> None:
     runner = stand_in()
     runner.kept["A"] = replace(job("A"), video_name=name)
-    (item,) = history.value(runner, visitor.HOME)["items"]
+    (item,) = built(lambda: Gallery(runner)).value(Session())["items"]
     assert (item["title"], item["part"]) == (title, part)
 
 
@@ -79,13 +87,13 @@ def test_the_part_of_a_clip_is_never_cut_off(
     ],
 )
 def test_a_price_that_nobody_knows_was_charged_is_no_price(
-    facts: Any, money: Any, says: str, stand_in: Make, job: Make
+    facts: Any, money: Any, says: str, stand_in: Make, job: Make, built: Make
 ) -> None:
     runner = stand_in()
     cost = runner.price({"model_name": "std"}, "a key")
     trouble = None if facts["state"] == "succeeded" else Trouble("TaskFailed", "m", "h", money)
     runner.kept["A"] = job("A", provider="novita", cost=cost, trouble=trouble, **facts)
-    assert history.value(runner, visitor.HOME)["items"][0]["cost"] == says
+    assert built(lambda: Gallery(runner)).value(Session())["items"][0]["cost"] == says
 
 
 # -- visitors
@@ -114,26 +122,30 @@ def test_a_token_that_was_not_signed_here_is_none(stranger: Any, tmp_path: Path)
     assert (tmp_path / "visitors.key").stat().st_mode & 0o077 == 0
 
 
-def test_hosted_visitors_meet_only_their_own_jobs(stand_in: Make, job: Make) -> None:
+def test_hosted_visitors_meet_only_their_own_jobs(stand_in: Make, job: Make, built: Make) -> None:
     mine, other = visitor.fresh(), visitor.fresh()
     runner = stand_in(space_id="me/space")
     runner.kept = {"A": job("A", mine.id), "B": job("B", other.id)}
-    assert [item["id"] for item in history.value(runner, mine)["items"]] == ["A"]
-    assert not history.picked(runner, Session(), mine, SimpleNamespace(id="B"))  # type: ignore[arg-type]
-    assert not history.value(runner, visitor.UNKNOWN)["items"]
+    gallery, session = built(lambda: Gallery(runner)), of(mine)
+    assert [item["id"] for item in gallery.value(session)["items"]] == ["A"]
+    assert "no such job" in gallery.on_pick(SimpleNamespace(id="B"), session)
+    assert session.job_id == ""
+    assert not gallery.value(of(visitor.UNKNOWN))["items"]
 
 
-def test_on_ones_own_machine_all_jobs_are_seen(stand_in: Make, job: Make) -> None:
+def test_on_ones_own_machine_all_jobs_are_seen(stand_in: Make, job: Make, built: Make) -> None:
     runner = stand_in()
     runner.kept = {"A": job("A", "home"), "B": job("B", "someone")}
-    assert len(history.value(runner, visitor.HOME)["items"]) == 2
-    assert "what was paid for is kept" in history.value(runner, visitor.HOME)["kept"]
+    shown = built(lambda: Gallery(runner)).value(Session())
+    assert len(shown["items"]) == 2
+    assert "what was paid for is kept" in shown["kept"]
 
 
 @pytest.mark.parametrize("sent", ["../../etc", "", None, 3, {"id": "A"}])
-def test_a_made_up_job_id_opens_nothing(sent: Any, stand_in: Make) -> None:
+def test_a_made_up_job_id_opens_nothing(sent: Any, stand_in: Make, built: Make) -> None:
     desk = Session()
-    assert not history.picked(stand_in(), desk, visitor.HOME, SimpleNamespace(id=sent))  # type: ignore[arg-type]
+    said = built(lambda: Gallery(stand_in())).on_pick(SimpleNamespace(id=sent), desk)
+    assert "no such job" in said
     assert desk.job_id == ""
 
 
@@ -228,11 +240,11 @@ def test_each_session_has_a_desk_of_its_own() -> None:
 def test_one_view_is_followed_once() -> None:
     desk = Session()
     desk.open("A")
-    first = desk.claim()
-    assert desk.holds(first)
-    assert desk.claim() == 0
+    first = desk.view
+    assert desk.shows(first)
     desk.open("B")
-    assert not desk.holds(first)
+    assert not desk.shows(first)
+    assert desk.shows(desk.view)
 
 
 def test_a_key_that_cannot_be_used_is_not_repeated() -> None:
@@ -245,10 +257,12 @@ def test_a_key_that_cannot_be_used_is_not_repeated() -> None:
 # -- following
 
 
-async def drained(
-    follow: JobView, desk: Session, who: visitor.Visitor, each: Callable[[dict[Any, Any]], None]
-) -> None:
-    async for news in follow.watch(desk, who):
+def bound(runner: Any) -> JobView:
+    return bound_page(runner).job_view
+
+
+async def drained(follow: JobView, desk: Session, each: Callable[[dict[Any, Any]], None]) -> None:
+    async for news in follow.watch(desk):
         each(news)
 
 
@@ -257,7 +271,7 @@ def test_watching_shows_the_job_until_it_ends(
 ) -> None:
     runner = stand_in()
     runner.kept["A"] = job("A", progress=10)
-    follow, desk = built(lambda: JobView(runner)), Session()
+    follow, desk = built(lambda: bound(runner)), Session()
     desk.open("A")
     seen: list[dict[Any, Any]] = []
 
@@ -266,7 +280,7 @@ def test_watching_shows_the_job_until_it_ends(
         if len(seen) == 2:
             runner.kept["A"] = job("A", state="succeeded", video=clip, finished_at=120.0)
 
-    asyncio.run(drained(follow, desk, visitor.HOME, next_state))
+    asyncio.run(drained(follow, desk, next_state))
     assert [news[follow.panel]["mode"] for news in seen if follow.panel in news] == [
         "run",
         "run",
@@ -275,19 +289,19 @@ def test_watching_shows_the_job_until_it_ends(
     assert list(seen[0]) == [follow.panel], "what is known at once comes first"
     assert seen[1][follow.stage]["b"] is None
     last = {where: what for news in seen for where, what in news.items()}
-    assert last[follow.stage]["b"]["url"].startswith(job_files.PREFIX)
+    assert last[follow.stage]["b"]["url"].startswith(routes.JOB_FILES)
     assert last[follow.stage]["autoplay"] is True
     assert last[follow.download]["visible"] is True
     assert 'download="who-moves-draft.mp4"' in last[follow.download]["value"], (
         "what is saved says what it is"
     )
-    assert follow.rescue.doubt not in seen[-1], "only what changed"
+    assert follow.recovery.doubt not in seen[-1], "only what changed"
 
 
 def test_stop_watching_stops_only_the_watching(stand_in: Make, job: Make, built: Make) -> None:
     runner = stand_in()
     runner.kept["A"] = job("A")
-    follow, desk = built(lambda: JobView(runner)), Session()
+    follow, desk = built(lambda: bound(runner)), Session()
     desk.open("A")
     said: list[Any] = []
     seen: list[Any] = []
@@ -295,44 +309,58 @@ def test_stop_watching_stops_only_the_watching(stand_in: Make, job: Make, built:
     def stop(news: dict[Any, Any]) -> None:
         seen.append(news)
         if not said:
-            said.append(follow.stopped(desk))
+            said.append(follow.on_stop(desk))
+        else:
+            desk.open("")
 
-    asyncio.run(drained(follow, desk, visitor.HOME, stop))
-    assert seen[1:] == [{follow.stop: gr.skip()}], "and nothing is drawn over it"
-    assert "goes on" in said[0][0]["note"]
+    asyncio.run(drained(follow, desk, stop))
+    assert [set(news) for news in seen[1:]] == [{follow.gallery.panel}, {follow.stop}], (
+        "and nothing is drawn over it"
+    )
+    assert seen[-1] == {follow.stop: gr.skip()}
+    assert "goes on" in said[0][follow.panel]["note"]
     assert runner.kept["A"].state == "processing"
     assert runner.done == []
 
 
 def test_the_gallery_goes_on_when_nobody_watches(
-    stand_in: Make, job: Make, clip: Path, built: Make
+    stand_in: Make, job: Make, clip: Path, built: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runner, desk = stand_in(), Session()
     runner.kept["A"] = job("A", progress=10)
-    follow = built(lambda: JobView(runner))
+    follow = built(lambda: bound(runner))
+    monkeypatch.setattr(job_view, "GALLERY_EVERY", 0.01)
     desk.open("A")
-    follow.stopped(desk)
     seen: list[Any] = []
 
-    async def beside() -> None:
-        async for gallery in follow.aside(desk, visitor.HOME, 0.01):
-            seen.append(gallery)
+    def beside(news: dict[Any, Any]) -> None:
+        if desk.job_id:
+            follow.on_stop(desk)
+        else:
+            seen.append(news)
             runner.kept["A"] = job("A", state="succeeded", video=clip, finished_at=120.0)
 
-    asyncio.run(beside())
-    assert seen.pop() == gr.skip(), "gradio sends the last value of a generator again at its end"
-    assert [gallery["items"][0]["group"] for gallery in seen] == ["going", "done"]
-    assert desk.aside() is None, "once for a view"
+    asyncio.run(drained(follow, desk, beside))
+    last = seen.pop()
+    assert last == {follow.stop: gr.skip()}, (
+        "gradio sends the last value of a generator again at its end"
+    )
+    groups = [news[follow.gallery.panel]["items"][0]["group"] for news in seen]
+    assert groups == ["going", "done"]
+    asyncio.run(drained(follow, desk, seen.append))
+    assert seen[2:] == [last], "once for a view"
     desk.open("A")
-    assert desk.aside() is not None
+    asyncio.run(drained(follow, desk, seen.append))
+    assert follow.gallery.panel in seen[-2]
 
 
 def test_a_watcher_without_a_job_leaves_the_page_alone(stand_in: Make, built: Make) -> None:
-    follow = built(lambda: JobView(stand_in()))
+    follow = built(lambda: bound(stand_in()))
     seen: list[dict[Any, Any]] = []
-    asyncio.run(drained(follow, Session(), visitor.HOME, seen.append))
-    assert len(seen) == 1, "a generator that yields nothing would make gradio empty its outputs"
-    assert list(seen[0]) == [follow.stop]
+    asyncio.run(drained(follow, Session(), seen.append))
+    assert [list(news) for news in seen] == [[follow.gallery.panel], [follow.stop]], (
+        "a generator that yields nothing would make gradio empty its outputs"
+    )
 
 
 LINK = Trouble("LinkExpired", "The link has expired.", "", "yes")
@@ -354,16 +382,16 @@ LINK = Trouble("LinkExpired", "The link has expired.", "", "yes")
 def test_a_job_asks_for_what_it_waits_for(
     facts: dict[str, Any], doubt: bool, standing: bool, stand_in: Make, job: Make, built: Make
 ) -> None:
-    follow = built(lambda: JobView(stand_in()))
-    shown = follow.rescue.picture(job(**facts))
-    assert shown[follow.rescue.doubt]["visible"] is doubt
-    assert shown[follow.rescue.standing]["visible"] is standing
-    assert shown[follow.rescue.key]["visible"] is (facts.get("waits_for") == "key")
+    follow = built(lambda: bound(stand_in()))
+    shown = follow.recovery.draw(job(**facts))
+    assert shown[follow.recovery.doubt]["visible"] is doubt
+    assert shown[follow.recovery.standing]["visible"] is standing
+    assert shown[follow.recovery.key]["visible"] is (facts.get("waits_for") == "key")
     if facts["state"] in ("succeeded", "failed") and standing:
-        assert shown[follow.rescue.go_on]["value"] == "Fetch it again"
-        theirs = follow.rescue.picture(job("A", "v2_a", **facts))
+        assert shown[follow.recovery.go_on]["value"] == "Fetch it again"
+        theirs = follow.recovery.draw(job("A", "v2_a", **facts))
         # a visitor's key is not kept
-        assert theirs[follow.rescue.key]["visible"] is (facts.get("provider") == "novita")
+        assert theirs[follow.recovery.key]["visible"] is (facts.get("provider") == "novita")
 
 
 def test_the_three_ways_out_ask_the_runner_as_the_visitor(
@@ -372,19 +400,19 @@ def test_the_three_ways_out_ask_the_runner_as_the_visitor(
     who = visitor.fresh()
     runner = stand_in(space_id="me/space")
     runner.kept["A"] = job("A", who.id, state="unconfirmed")
-    rescue, desk = built(lambda: JobView(runner)).rescue, Session()
+    rescue, desk = built(lambda: bound(runner)).recovery, of(who)
     desk.open("A")
-    rescue._adopt(desk, who, " sk-box ", "task-1")
-    rescue._dismiss(desk, who)
-    rescue._resend(desk, who, "")
+    rescue.on_adopt(desk, " sk-box ", "task-1")
+    rescue.on_dismiss(desk)
+    rescue.on_sure(desk, "")
     assert [done[0] for done in runner.done] == ["adopt", "dismiss"], "it is asked first"
-    panel, question, button = rescue._asked(desk, who)
-    assert panel["visible"]
-    assert "may be paid twice" in question
-    assert "price not known" in button["value"]
-    rescue._resend(desk, who, "")
-    rescue._resend(desk, who, "")
-    _, emptied = rescue._resume(desk, who, " sk-typed ")
+    asked = rescue.on_resend(desk)
+    assert asked[rescue.ask]["visible"]
+    assert "may be paid twice" in asked[rescue.question]
+    assert "price not known" in asked[rescue.sure]["value"]
+    rescue.on_sure(desk, "")
+    rescue.on_sure(desk, "")
+    emptied = rescue.on_go_on(desk, " sk-typed ")[rescue.key]
     assert [done[0] for done in runner.done] == ["adopt", "dismiss", "send_again", "resume"]
     assert {done[2] if done[0] != "adopt" else done[3] for done in runner.done} == {who.id}
     assert runner.done[-1][3].get_secret_value() == "sk-typed"
@@ -402,8 +430,8 @@ def test_the_panel_says_that_the_page_may_be_closed(job: Make) -> None:
 
 def test_the_orientation_cards_say_consequence_and_length() -> None:
     blank, measured = (
-        options.orientation_choices({}),
-        options.orientation_choices({"video": 4.13, "image": 5.0}),
+        inputs.orientation_choices({}),
+        inputs.orientation_choices({"video": 4.13, "image": 5.0}),
     )
     assert dict((value, label) for label, value in blank)["image"].endswith("5 s")
     assert (
@@ -426,26 +454,20 @@ def test_the_numbers_of_the_page_are_those_of_the_table() -> None:
     [("", "No key is set"), ("sk-mine", "Your key is not tested"), ("sk mine", "cannot be used")],
 )
 def test_the_line_says_whose_key_is_used(key: str, says: str, stand_in: Make, built: Make) -> None:
-    line = built(lambda: Account(stand_in(), gr.State(Session()))).says(key, Session())
+    line = built(lambda: Account(stand_in())).says(key, Session())
     assert says in line
     assert "sk" not in line.replace("risk", "")
 
 
 def test_generate_without_files_says_what_is_missing(stand_in: Make, built: Make) -> None:
     generate = built(lambda: Generate(stand_in()))
-    steps = list(
-        generate.submit(
-            "", "", "video", "kling-v3-0-std", "", "", True, "", Session(), visitor.HOME
-        )
-    )
-    assert steps[0][0]["interactive"] is False
-    assert steps[-1][0]["interactive"] is True
-    assert "The picture and the clip are missing" in steps[-1][1]
-    assert 'data-goto="examples"' in steps[-1][1]
-    *_, last = generate.submit(
-        "a.png", "", "video", "kling-v3-0-std", "", "", True, "", Session(), visitor.HOME
-    )
-    assert "The clip is missing" in last[1]
+    steps = list(generate.on_generate(Session(), "", **asdict(EMPTY)))
+    assert steps[0][generate.button]["interactive"] is False
+    assert steps[-1][generate.button]["interactive"] is True
+    assert "The picture and the clip are missing" in steps[-1][generate.notice]
+    assert 'data-goto="examples"' in steps[-1][generate.notice]
+    *_, last = generate.on_generate(Session(), "", **asdict(replace(EMPTY, image="a.png")))
+    assert "The clip is missing" in last[generate.notice]
 
 
 class Banker(StandIn):
@@ -463,26 +485,31 @@ def test_a_key_counts_as_used_only_when_the_provider_answered_to_it(
     tmp_path: Path, built: Make
 ) -> None:
     runner, desk = Banker(tmp_path), Session()
-    account = built(lambda: Account(runner, gr.State(desk)))
+    account = built(lambda: Account(runner))
+
+    def tested(key: str) -> tuple[str, str]:
+        shown = account.on_test(desk, key)
+        return shown[account.result], shown[account.line]
+
     runner.refuses = NoContact("Nobody answers.", hint="Look at the network.")
-    said, line = account.tested("sk-mine", desk)
+    said, line = tested("sk-mine")
     assert "The key could not be tested" in said
     assert "sending" not in said
     assert "not tested yet" in line
     runner.refuses = KeyRefused("The API key was refused.")
-    said, line = account.tested("sk-mine", desk)
+    said, line = tested("sk-mine")
     assert "The key was refused" in said
     assert "Your key was refused" in line
     assert line == account.says("sk-mine", desk), "also when the box is left again"
     assert "not tested yet" in account.says("sk-another", desk)
     runner.refuses = None
-    said, line = account.tested("sk-mine", desk)
+    said, line = tested("sk-mine")
     assert "The key works" in said
     assert "Your key is used" in line
     assert "not tested yet" in account.says("sk-another", desk)
-    box, result, line, count = account.emptied(0, desk)
-    assert (box, result, count) == ("", "", 1)
-    assert "No key is set" in line
+    emptied = account.on_forget(desk)
+    assert (emptied[account.box], emptied[account.result]) == ("", "")
+    assert "No key is set" in emptied[account.line]
 
 
 def test_what_is_said_at_the_button_goes_when_it_is_about_something_else(
@@ -491,19 +518,16 @@ def test_what_is_said_at_the_button_goes_when_it_is_about_something_else(
     runner, desk = stand_in(), Session()
     runner.kept["A"] = job("A")
     generate = built(lambda: Generate(runner))
-    asked = Form("", "b.mp4", "video", "kling-v3-0-std", "", "", True)
+    asked = replace(FORM, image="")
     about = asked, hash("")
-    list(generate.submit(*vars_of(asked), "", desk, visitor.HOME))
-    assert generate.still(desk, about) == (gr.skip(), gr.skip()), "it is about this form"
-    assert generate.still(desk, (replace(asked, model_name="kling-v3-0-pro"), hash("")))[0] == ""
-    list(generate.submit(*vars_of(asked), "", desk, visitor.HOME))
-    assert generate.still(desk) == (gr.skip(), gr.skip()), "and about the job that is open"
+    list(generate.on_generate(desk, "", **asdict(asked)))
+    assert generate.clear_notice(desk, about) == {}, "it is about this form"
+    other = replace(asked, model_name="kling-v3-0-pro"), hash("")
+    assert generate.clear_notice(desk, other)[generate.notice] == ""
+    list(generate.on_generate(desk, "", **asdict(asked)))
+    assert generate.clear_notice(desk) == {}, "and about the job that is open"
     desk.open("A")
-    assert generate.still(desk)[1]["visible"] is False
-
-
-def vars_of(asked: Form) -> list[Any]:
-    return [getattr(asked, field.name) for field in fields(asked)]
+    assert generate.clear_notice(desk)[generate.have]["visible"] is False
 
 
 class Picky(StandIn):
@@ -523,47 +547,29 @@ def test_a_refusal_by_the_checks_is_short_and_leads_on(
         ),
     )
     generate = built(lambda: Generate(runner))
-    *_, last = generate.submit(
-        str(picture),
-        str(clip),
-        "video",
-        "kling-v3-0-std",
-        "",
-        "",
-        True,
-        "",
-        Session(),
-        visitor.HOME,
-    )
-    assert "1 thing has to change first" in last[1]
-    assert "nothing was spent" in last[1]
-    assert 'data-goto="image"' in last[1]
-    assert "data-close" in last[1]
-    assert "Save it anew" not in last[1], "that stands at the picture"
+    asked = replace(FORM, image=str(picture), video=str(clip))
+    *_, last = generate.on_generate(Session(), "", **asdict(asked))
+    said = last[generate.notice]
+    assert "1 thing has to change first" in said
+    assert "nothing was spent" in said
+    assert 'data-goto="image"' in said
+    assert "data-close" in said
+    assert "Save it anew" not in said, "that stands at the picture"
 
 
 # -- coming back
 
 
 def test_an_unfinished_job_is_found_again(stand_in: Make, job: Make, built: Make) -> None:
-    from kling_utils.studio.arrive import Arrive
-    from kling_utils.studio.inputs import ImageInput, VideoInput
-
     runner = stand_in()
     finished: Job = job("B", state="succeeded")
     runner.kept = {"B": finished, "A": job("A")}
 
-    def make() -> Arrive:
-        desk = gr.State(Session())
-        inputs = ImageInput(desk), VideoInput(desk)
-        return Arrive(runner, *inputs, JobView(runner), Generate(runner), Account(runner, desk))
-
-    arrive = built(make)
+    page = built(lambda: bound_page(runner))
     for asked, opened in (({}, "A"), ({"job": "B"}, "B"), ({"job": "nothing"}, "A")):
         desk = Session()
-        arrive.on_load(
-            desk, SimpleNamespace(query_params=asked, headers={"host": "localhost:7860"})
-        )
+        request = SimpleNamespace(query_params=asked, headers={"host": "localhost:7860"})
+        page.on_load(desk, request)
         assert desk.job_id == opened
 
 
@@ -573,10 +579,11 @@ def test_the_files_of_a_job_fill_the_form_again(
     runner = stand_in(space_id="me/space")
     mine = visitor.fresh()
     runner.kept = {"A": job("A", mine.id), "B": job("B", "someone else")}
-    follow, desk = built(lambda: JobView(runner)), Session()
+    page, desk = built(lambda: bound_page(runner)), of(mine)
     desk.open("A")
-    filled = follow.actions.again(desk, mine, "")
-    assert Path(filled[0]).read_bytes() == picture.read_bytes()
-    assert filled[4:] == ("video", "kling-v3-0-std", "", "", True)
+    filled = page.job_view.actions.on_refill(desk, "")
+    form = {name: filled[component] for name, component in page.events.form.items()}
+    assert Path(form["image"]).read_bytes() == picture.read_bytes()
+    assert Form(**form) == replace(FORM, image=form["image"], video=form["video"])
     desk.open("B")
-    assert not any(isinstance(value, str) for value in follow.actions.again(desk, mine, ""))
+    assert page.job_view.actions.on_refill(desk, "") == gr.skip()

@@ -16,12 +16,11 @@ from kling_utils.errors import Interrupted
 from kling_utils.events import Note, Processing, StillRunning, Succeeded
 from kling_utils.jobs import audits
 from kling_utils.show import words
-from kling_utils.studio import exports, result_analysis, takes, visitor
-from kling_utils.studio.exports import Exports
-from kling_utils.studio.job_view import _Notes
-from kling_utils.studio.panel import panel
+from kling_utils.studio import results, visitor
+from kling_utils.studio.job_view import JobNotes, panel
+from kling_utils.studio.recovery import TaskLookup
+from kling_utils.studio.results import Exports
 from kling_utils.studio.session import Session
-from kling_utils.studio.task_lookup import TaskLookup
 from kling_utils.values import Job
 
 Make = Callable[..., Any]
@@ -36,11 +35,9 @@ def finished(job: Make, clip: Path) -> Job:
 # -- files to send
 
 
-async def drained(
-    asked: Exports, kind: str, desk: Session, who: Any = visitor.HOME, **more: Any
-) -> list[Any]:
+async def drained(asked: Exports, kind: str, desk: Session, **more: Any) -> list[Any]:
     event = SimpleNamespace(id=kind, sound="result", **more)
-    return [value async for value in asked.make(event, desk, who)]  # type: ignore[arg-type]
+    return [value async for value in asked.on_make(event, desk)]  # type: ignore[arg-type]
 
 
 def test_an_animation_keeps_to_the_size_that_was_named(
@@ -77,7 +74,7 @@ def test_a_stopped_file_leaves_nothing(finished: Job) -> None:
     stop = threading.Event()
     stop.set()
     with pytest.raises(Interrupted):
-        exports.make(finished, "side", "result", 8.0, [0.0], stop)
+        results.make(finished, "side", "result", 8.0, [0.0], stop)
     assert not list(finished.folder.glob("exports/*"))
 
 
@@ -108,52 +105,53 @@ def test_an_unknown_kind_makes_nothing(
 def test_strangers_get_no_files(stand_in: Make, built: Make, finished: Job) -> None:
     runner, desk = stand_in(space_id="me/space"), Session()
     runner.kept["A"] = replace(finished, owner="somebody")
+    desk.visitor = visitor.fresh()
     desk.open("A")
-    asyncio.run(drained(built(lambda: Exports(runner)), "sheet", desk, visitor.fresh()))
+    asyncio.run(drained(built(lambda: Exports(runner)), "sheet", desk))
     assert not (finished.folder / "exports").exists()
 
 
 # -- what was found out
 
 
-def found(insights: result_analysis.ResultAnalyses, job: Job) -> result_analysis.ResultAnalysis:
+def found(insights: results.ResultAnalyses, job: Job) -> results.ResultAnalysis:
     while (seen := insights.of(job)) is None:
         threading.Event().wait(0.02)
     return seen
 
 
 def test_a_result_is_looked_into_once(finished: Job) -> None:
-    seen = found(result_analysis.ResultAnalyses(), finished)
+    seen = found(results.ResultAnalyses(), finished)
     assert seen.audit is not None
     assert seen.motion is not None
     assert len(seen.motion["a"]["times"]) == len(seen.motion["a"]["values"])  # type: ignore[index, arg-type]
-    again = result_analysis.ResultAnalyses().of(finished)
+    again = results.ResultAnalyses().of(finished)
     assert again is not None, "read from the job's folder, at once"
     assert again.audit is not None
     assert again.audit.findings == seen.audit.findings
-    assert (finished.folder / result_analysis.POSTER).exists()
+    assert (finished.folder / results.POSTER).exists()
 
 
 def test_a_result_that_cannot_be_read_is_shown_all_the_same(finished: Job, tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no clip")
-    seen = found(result_analysis.ResultAnalyses(), replace(finished, video=broken))
+    seen = found(results.ResultAnalyses(), replace(finished, video=broken))
     assert seen.audit is None
     assert seen.motion is None
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"a": 1}'])
 def test_what_lies_there_broken_is_measured_again(finished: Job, text: str) -> None:
-    for name in (audits.NAME, result_analysis.MOTION):
+    for name in (audits.NAME, results.MOTION):
         (finished.folder / name).write_text(text, "utf-8")
-    seen = found(result_analysis.ResultAnalyses(), finished)
+    seen = found(results.ResultAnalyses(), finished)
     assert seen.audit is not None
     assert seen.motion is not None
     assert len(seen.motion["a"]["times"]) > 1  # type: ignore[index, arg-type]
 
 
 def test_a_job_without_a_result_has_nothing_to_look_into(job: Make) -> None:
-    assert result_analysis.ResultAnalyses().of(job()) == result_analysis.ResultAnalysis(None, None)
+    assert results.ResultAnalyses().of(job()) == results.ResultAnalysis()
 
 
 # -- takes
@@ -167,12 +165,12 @@ def test_takes_are_results_of_the_same_two_files(finished: Job, tmp_path: Path) 
     )
     stranger = replace(finished, job_id="C", request=replace(finished.request, image=other))
     running = replace(finished, job_id="D", video=None, state="processing")
-    shown = takes.of(finished, [running, stranger, pro, finished], lambda job: None)
+    shown = results.takes(finished, [running, stranger, pro, finished], lambda job: None)
     assert [(take["id"], take["label"]) for take in shown] == [
         ("A", "Standard draft"),
         ("B", "Pro draft"),
     ]
-    assert takes.of(finished, [stranger, finished], lambda job: None) == [], (
+    assert results.takes(finished, [stranger, finished], lambda job: None) == [], (
         "one alone is nothing to choose from"
     )
 
@@ -190,15 +188,21 @@ def test_labels_say_what_tells_takes_apart(finished: Job) -> None:
 
 # -- a task id
 
-EMPTY = ("", "", "video", "kling-v3-0-std", "", "", True)
+FORM: dict[str, Any] = {
+    "image": "",
+    "video": "",
+    "character_orientation": "video",
+    "model_name": "kling-v3-0-std",
+    "prompt": "",
+    "negative_prompt": "",
+    "keep_original_sound": True,
+}
 
 
 def test_a_known_task_id_opens_its_job(stand_in: Make, built: Make, finished: Job) -> None:
     runner, desk = stand_in(), Session()
     runner.kept["A"] = replace(finished, task_id="task-7")
-    assert "Here it is" in built(lambda: TaskLookup(runner)).find(
-        desk, visitor.HOME, " task-7 ", "", *EMPTY
-    )
+    assert "Here it is" in built(lambda: TaskLookup(runner)).on_find(desk, " task-7 ", "", **FORM)
     assert desk.job_id == "A"
 
 
@@ -208,10 +212,10 @@ def test_an_unknown_one_is_adopted_only_by_the_open_job_in_doubt(
     runner, desk = stand_in(), Session()
     runner.kept["A"] = job("A", state="unconfirmed")
     adopt = built(lambda: TaskLookup(runner))
-    assert "Open the job" in adopt.find(desk, visitor.HOME, "task-8", "", *EMPTY)
+    assert "Open the job" in adopt.on_find(desk, "task-8", "", **FORM)
     assert runner.done == []
     desk.open("A")
-    assert "Here it is" in adopt.find(desk, visitor.HOME, "task-8", "", *EMPTY)
+    assert "Here it is" in adopt.on_find(desk, "task-8", "", **FORM)
     assert runner.done == [("adopt", "A", "task-8", None)]
 
 
@@ -221,10 +225,16 @@ def test_one_that_was_sent_from_elsewhere_becomes_a_job_of_the_forms_files(
     runner, desk = stand_in(), Session()
     runner.kept["A"] = finished
     adopt = built(lambda: TaskLookup(runner))
-    assert "into the form" in adopt.find(desk, visitor.HOME, "task-9", "sk-typed", *EMPTY)
+    assert "into the form" in adopt.on_find(desk, "task-9", "sk-typed", **FORM)
     assert runner.done == []
-    form = ("hero.png", "dance.mp4", "image", "kling-v3-0-pro", "a studio", "", False)
-    assert "Here it is" in adopt.find(desk, visitor.HOME, "task-9", "sk-typed", *form)
+    form = FORM | {
+        "image": "hero.png",
+        "video": "dance.mp4",
+        "character_orientation": "image",
+        "model_name": "kling-v3-0-pro",
+        "prompt": "a studio",
+    }
+    assert "Here it is" in adopt.on_find(desk, "task-9", "sk-typed", **form)
     ((_, request, task_id, how),) = runner.done
     assert task_id == "task-9"
     assert (request.model_name, request.character_orientation, request.prompt) == (
@@ -238,24 +248,23 @@ def test_one_that_was_sent_from_elsewhere_becomes_a_job_of_the_forms_files(
 
 def test_a_task_of_somebody_else_is_not_found(stand_in: Make, built: Make, finished: Job) -> None:
     runner, desk = stand_in(space_id="me/space"), Session()
+    desk.visitor = visitor.fresh()
     runner.kept["A"] = replace(finished, task_id="task-7", owner="somebody")
-    assert "No job here" in built(lambda: TaskLookup(runner)).find(
-        desk, visitor.fresh(), "task-7", "", *EMPTY
-    )
+    assert "No job here" in built(lambda: TaskLookup(runner)).on_find(desk, "task-7", "", **FORM)
     assert desk.job_id == ""
 
 
 # -- what happened on the way
 
 
-def noted(*events: Any) -> tuple[_Notes, list[int]]:
+def noted(*events: Any) -> tuple[JobNotes, list[int]]:
     asked: list[int] = []
 
     def history(job_id: str, *, after: int) -> list[tuple[int, Any]]:
         asked.append(after)
         return [(n, event) for n, event in enumerate(events, 1) if n > after]
 
-    return _Notes(SimpleNamespace(history=history), "01J"), asked  # type: ignore[arg-type]
+    return JobNotes(SimpleNamespace(history=history), "01J"), asked  # type: ignore[arg-type]
 
 
 def test_notes_are_shown_once_and_the_newest_stay(job: Make) -> None:
