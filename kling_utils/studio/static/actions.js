@@ -36,7 +36,7 @@ function risk(item) {                                                      // it
   buttons[1].focus();
 }
 function chosen(e, item) {
-  if (item.goto) { trigger('refill', {}); return; }                        // and cards.js leads to the field
+  if (item.goto) { trigger('refill', {}); return; }                        // and page.js leads to the field
   if (item.id === 'trim') { e.stopPropagation(); trim.open = true; from.focus(); return; }
   if (item.risk) { risk(item); return; }
   lock(true); trigger('act', { id: item.id, price: item.price });
@@ -71,7 +71,7 @@ const answers = new MutationObserver(() => {                              // the
   work(false);
   if (!filled) return;
   trim.open = false;
-  window.motionStudioShow(document.querySelector('#video'));
+  element.dispatchEvent(new CustomEvent('studio:show', { bubbles: true, detail: 'video' }));
 });
 async function copy(item) {
   try { await navigator.clipboard.writeText(item.text); say(item.label.replace('Copy', 'Copied') + '.'); code.open = false; }

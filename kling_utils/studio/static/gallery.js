@@ -6,6 +6,7 @@ const ages = new Intl.RelativeTimeFormat('en', { numeric: 'always', style: 'shor
 const calm = window.matchMedia('(prefers-reduced-motion: reduce)');
 const groups = [['all', 'All'], ['done', 'Finished'], ['going', 'Under way'], ['stopped', 'Stopped'], ['draft', 'Drafts'], ['kling', 'Kling']];
 const cards = new Map();
+const show = (place) => element.dispatchEvent(new CustomEvent('studio:show', { bubbles: true, detail: place }));
 let chosen = 'all';
 
 function ago(created) {
@@ -18,7 +19,7 @@ function action(parent, name, text, act) { const b = part(parent, name, 'button'
 
 function made(id) {
   const card = part(list, 'gallery-card', 'li');
-  const open = action(card, 'gallery-open', '', () => { trigger('pick', { id }); window.motionStudioShow(document.querySelector('#results')); });
+  const open = action(card, 'gallery-open', '', () => { trigger('pick', { id }); show('results'); });
   const frame = part(open, 'gallery-frame');
   const image = part(frame, 'gallery-image', 'img'); image.alt = ''; image.loading = 'lazy';
   part(frame, 'gallery-badge'); part(frame, 'gallery-age');

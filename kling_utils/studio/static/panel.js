@@ -47,18 +47,19 @@ function noted(list, notes) {
   list.replaceChildren(...notes.map((text) => { const each = document.createElement('li'); each.textContent = text; return each; }));
 }
 const ready = $('.panel-ready'), TYPED = 'textarea, input:not([type=radio]):not([type=checkbox]):not([type=range]):not([type=file]), select';
-function target() { return document.querySelector(root.dataset.mode === 'done' ? '#stage' : '#panel'); }
+const show = (place) => element.dispatchEvent(new CustomEvent('studio:show', { bubbles: true, detail: place }));
+function target() { return root.dataset.mode === 'done' ? document.querySelector('#stage') : root; }
 function inSight() {                                                       // most of it, or of the window
   const r = target().getBoundingClientRect(), seen = Math.min(r.bottom, window.innerHeight) - Math.max(r.top, 0);
   return seen >= 0.6 * Math.min(r.height, window.innerHeight);
 }
 function ended() {                                                         // it ended while somebody was elsewhere on the page
   if (inSight()) return;
-  if (!document.activeElement?.matches(TYPED)) { window.motionStudioShow(target()); return; }
+  if (!document.activeElement?.matches(TYPED)) { show(target()); return; }
   ready.textContent = { done: 'The result is ready: show it', failed: 'The job failed: show it' }[root.dataset.mode] || 'The job waits for you: show it';
   ready.hidden = false;                                                    // who types is not taken away
 }
-ready.addEventListener('click', () => { ready.hidden = true; window.motionStudioShow(target()); });
+ready.addEventListener('click', () => { ready.hidden = true; show(target()); });
 window.addEventListener('scroll', () => { if (!ready.hidden && inSight()) ready.hidden = true; }, { passive: true });
 function apply() {
   const v = props.value || {}, running = v.mode === 'run';
@@ -95,7 +96,7 @@ function apply() {
     window.history.replaceState(window.history.state, '', here);
   }
   const clicked = navigator.userActivation && navigator.userActivation.isActive;                 // by a person, not by a reload
-  if (opened && (clicked || (before === 'idle' && running && window.innerWidth < 900))) requestAnimationFrame(() => window.motionStudioShow(root));
+  if (opened && (clicked || (before === 'idle' && running && window.innerWidth < 900))) requestAnimationFrame(() => show('stage'));
   if (before === 'run' && !opened && ['done', 'failed', 'standing'].includes(v.mode)) setTimeout(ended, 500);   // its stage grows first
   else if (v.mode === 'run' || opened) ready.hidden = true;
   if (opened) root.closest('#results')?.scrollTo(0, 0);
