@@ -42,7 +42,7 @@ class StandIn:
     def provider_for(self, key: Any, *, owner: str = "home") -> str:
         return "novita" if key is not None else "local"
 
-    def look(self, *, key: Any = None, draft: bool = False, **asked: Any) -> Any:
+    def preflight(self, *, key: Any = None, draft: bool = False, **asked: Any) -> Any:
         key = None if draft else key
         asked.pop("owner", None)
         self.looked.append(asked)

@@ -237,7 +237,7 @@ def test_the_first_offer_fits_the_failure(
 
 def test_a_clip_that_failed_can_begin_elsewhere(at: Make, tmp_path: Path) -> None:
     runner, actions, _ = at(**failed(field="video"))
-    runner.look = lambda **asked: SimpleNamespace(  # a clip that is long enough to be trimmed
+    runner.preflight = lambda **asked: SimpleNamespace(  # a clip that is long enough to be trimmed
         report=SimpleNamespace(video=SimpleNamespace(duration=8.0), errors=()),
         quote=runner.price(asked, None),
         provider="local",

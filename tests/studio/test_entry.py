@@ -155,13 +155,13 @@ def test_no_handler_takes_what_was_forged(
         theirs = runner.submit(request, owner="v2_another")
         uploads.add("v2_another", str(canary))
         opened: list[str] = []
-        look = runner.look
+        preflight = runner.preflight
 
         def watched(**asked: Any) -> Any:
             opened.extend(str(asked[name]) for name in ("image", "video") if asked.get(name))
-            return look(**asked)
+            return preflight(**asked)
 
-        runner.look = watched  # type: ignore[method-assign]
+        runner.preflight = watched  # type: ignore[method-assign]
 
         async def attack() -> list[str]:
             page = app.build(runner)

@@ -158,7 +158,7 @@ class Slow:
     def __init__(self) -> None:
         self.go, self.began, self.count = threading.Event(), threading.Event(), 0
 
-    def look(self, **asked: Any) -> Any:
+    def preflight(self, **asked: Any) -> Any:
         self.count += 1
         self.began.set()
         assert self.go.wait(10)
@@ -211,7 +211,7 @@ def test_a_price_that_was_not_on_the_button_is_not_agreed_to(
         def __init__(self) -> None:
             self.amount = "0"
 
-        def look(self, **asked: Any) -> Any:
+        def preflight(self, **asked: Any) -> Any:
             money = Money(Decimal(self.amount))
             cost = Quote(Decimal(1), money, money, money, "")
             return SimpleNamespace(
