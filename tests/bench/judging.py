@@ -63,11 +63,11 @@ NAMED: dict[str, Callable[[Judged], bool]] = {
     "stillgrain": lambda j: j.found.score.still,
     "wrong": lambda j: j.warned("motion"),
     "otherpart": lambda j: j.warned("motion"),
-    "mirrored": lambda j: j.found.reading == "mirrored",
+    "mirrored": lambda j: j.found.reading == "mirrored" or j.pair.reference in ("T", "F1", "F2"),
     "reversed": lambda j: j.found.reading == "reversed" or j.warned("motion"),
     "halfspeed": lambda j: j.found.reading == "speed",
     "doublespeed": lambda j: j.found.reading == "speed",
-    "halffrozen": lambda j: j.near(j.found.stops, *(s.begin for s in j.found.frozen)),
+    "halffrozen": lambda j: j.near(j.found.stops, *(s[0] for s in j.found.frozen)),
     "late": lambda j: j.near(j.found.score.lag, -j.found.score.begins),
     "picturelate": lambda j: (
         j.warned("timing", "motion") and j.near(j.found.score.lag, -j.found.score.begins)
@@ -81,7 +81,7 @@ NAMED: dict[str, Callable[[Judged], bool]] = {
     "colourdrift": lambda j: j.warned("colours"),
     "flicker": lambda j: any(f.code == "result.flicker" and f.severity != "pass" for f in j.told),
 }
-"""What counts as naming a fault."""
+"""What counts as naming a fault. A face from the front looks the same in a mirror: nothing need be said."""
 
 
 def judged(files: Files, pair: Pair) -> Judged:

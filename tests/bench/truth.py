@@ -1319,7 +1319,7 @@ def pairs() -> Iterator[tuple[Pair, Callable[[Media], Shot]]]:
         yield made("wrong", "bad", lambda s: s, wrong[name])
         if name in other:
             yield made("otherpart", "bad", lambda s: s, other[name])
-        yield made("mirrored", "bad", lambda s: s.map(lambda f, _t: u8(f[:, ::-1])))
+        yield made("mirrored", "damaged", lambda s: s.map(lambda f, _t: u8(f[:, ::-1])))
         yield made("reversed", "bad", lambda s: Shot(s.frames[::-1], s.fps))
         yield made(
             "halfspeed", "damaged", lambda s: s.picked([i // 2 for i in range(len(s.frames))])
