@@ -1,1 +1,1 @@
-"""The app's panels, one a file: what is seen and how it is wired. Holds no rule: those are asked of the ``Client``."""
+"""The page: panels that are drawn from the session of a visitor. The rules are the ``Client``'s."""

@@ -1,4 +1,4 @@
-"""The first thing that a request meets: which hosts and origins are answered, which routes are open, and whose upload it is.
+"""The middleware around all routes: hosts and origins that are answered, routes that are open, and the owner of an upload.
 
 On one's own machine the page uses the owner's key, so it answers to loopback names only, and never to another origin: a website that is
 open in the same browser can send requests there. A hosted page never uses an owner's key unasked and is read by anyone; what changes

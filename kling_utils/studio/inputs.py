@@ -185,10 +185,10 @@ class Input:
             return gr.update(value=None)
         if self.shown_as_it_is(report, source):
             return gr.skip()
-        copy = self.look(report)
+        copy = self.displayed(report)
         return gr.skip() if copy is None else gr.update(value=copy)
 
-    def look(self, report: Report) -> str | None:
+    def displayed(self, report: Report) -> str | None:
         """What the view shows of a file that was measured."""
         raise NotImplementedError
 
@@ -203,7 +203,7 @@ class Input:
         if old is not None and old.form is not None and old.preflight is not None:
             source = str(getattr(old.form, self.name))
             if is_url(source) or (source and Path(source).is_file()):
-                return source, self.look(old.preflight.report)
+                return source, self.displayed(old.preflight.report)
         address = told.get("address")
         if isinstance(address, str) and len(address) <= ADDRESS and is_url(address):
             return address, None
@@ -239,7 +239,7 @@ class ImageInput(Input):
         )
         super().__init__(view, "picture")
 
-    def look(self, report: Report) -> str | None:
+    def displayed(self, report: Report) -> str | None:
         copy = files.picture(report.image) if report.image is not None else None
         return files.shown(copy, "image") if copy is not None else None
 
@@ -294,7 +294,7 @@ class VideoInput(Input):
         view = gr.update(value=clip)
         return {self.source: clip, self.view: view, self.address: "", self.card: _MEASURING}
 
-    def look(self, report: Report) -> str | None:
+    def displayed(self, report: Report) -> str | None:
         try:
             return files.shown(files.clip(report.video), "video") if report.video else None
         except KlingError:

@@ -66,13 +66,8 @@ class MediaRoute:
         wall: Callable[[], float] = time.time,
         life: float = LIFE,
     ) -> None:
-        self._base, self._guard, self._ledger, self._wall, self._life = (
-            base_url.rstrip("/"),
-            guard,
-            ledger,
-            wall,
-            life,
-        )
+        self._base, self._guard, self._ledger = base_url.rstrip("/"), guard, ledger
+        self._wall, self._life = wall, life
         self._lock = threading.Lock()
         self._shared = self._read()
         self._nonce = secrets.token_urlsafe(24)

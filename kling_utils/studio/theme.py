@@ -1,7 +1,4 @@
-"""The look: colours, radii and fonts in light and dark, and the style sheets.
-
-Owns one accent, one radius for panels and one for controls.
-"""
+"""The theme: colours, radii and fonts in light and dark, and the style sheets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is at the page.
+"""Visitors of the page, and the tokens that name them.
 
 A visitor is a random id that a secret of the home has signed: it survives a reload and a restart, and cannot be made up. The browser keeps
 it in a cookie, and in its storage for frames that allow no cookies. On one's own machine nobody is told apart: the visitor is the home.
@@ -51,7 +51,7 @@ class Visitor:
 
 HOME = Visitor(HOME_OWNER, hosted=False)
 UNKNOWN = Visitor("", hosted=True)
-"""Of a session in which no page has arrived: it owns nothing, and can make nothing."""
+"""The visitor of a session in which no page has loaded: it owns nothing, and can make nothing."""
 
 
 def fresh() -> Visitor:
