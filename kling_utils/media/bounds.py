@@ -35,6 +35,8 @@ MAKING, LONG_RUNS = 2, 3
 """Repairs, exports, recordings and previews of the page at once, and long runs of ffmpeg in all,
 which leaves one for the jobs. A run uses all cores, and up to 400 MB for a 4K clip: more of them
 end no earlier."""
+LOOKING = 2
+"""Looks at the content of clips at once: each takes a core for 0.4 s for a second of the clip."""
 NICE = 10
 """Niceness of a long run: the page and short looks go first."""
 FETCHES, FETCHES_EACH = 8, 2
@@ -336,6 +338,8 @@ checking = _lane("check", LOOKS, "other checks", LOOKS // 2)
 """Checks and submits of the page: files are measured, nothing is fetched."""
 making = _lane("make", MAKING, "other clips")
 """Repairs, exports, recordings, previews and thumbnails of the page."""
+looking = _lane("look", LOOKING, "other clips", 1)
+"""Looks of the page at what pictures and clips show."""
 fetching = _lane("fetch", FETCHES, "other downloads", FETCHES_EACH)
 """Downloads from addresses that visitors gave."""
 calling = _lane("call", CALLS, "other keys", CALLS_EACH)

@@ -7,13 +7,16 @@ Advice is never an error: the provider decides. What cannot be told is said with
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from kling_utils.errors import KlingError
+from kling_utils.errors import Interrupted, KlingError
+from kling_utils.media import bounds
 from kling_utils.media.arrays import Bools, Floats
 from kling_utils.media.people import PoseTrack, Still, track, track_image
 from kling_utils.media.pose import ANKLES, EARS, ELBOWS, HIPS, KNEES, NOSE, SHOULDERS, WRISTS
@@ -167,28 +170,62 @@ def look(
     character_orientation: CharacterOrientation = "video",
     *,
     on_advice: Callable[[Advice], None] | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> Advice:
     """Look at files that were measured, and judge them. What cannot be decoded is said in a finding.
 
-    ``on_advice`` gets what is known so far: about the picture, then after the clip's first still. Both tracks are kept
+    ``on_advice`` gets what is known so far: about the picture, then at the clip's first still. ``stop`` is asked at each
+    still; raises ``Interrupted`` then. Both tracks are kept
     in memory by the files' hashes, so that the next call with the same files takes no time.
     """
     said: list[Finding] = []
     picture = _tried("image", said, lambda: track_image(image.path, info=image)) if image else None
-    early = on_advice is not None and video is not None
+    begun: list[Finding] = list(advise(picture, None).findings)
 
-    def first(still: Still) -> None:
-        if early and still.time == 0 and on_advice is not None:
-            begun = [*(advise(picture, None).findings), *_first_still(still)]
+    def tell(still: Still) -> None:
+        bounds.check_stop(stop)
+        if still.time == 0 and on_advice is not None:
+            begun.extend(_first_still(still))
             on_advice(Advice((*said, *begun), image=picture, done=False))
 
+    if picture is not None and on_advice is not None:
+        on_advice(Advice((*said, *begun), image=picture, done=False))
     clip = (
-        _tried("video", said, lambda: track(video.path, info=video, on_still=first))
+        _tried("video", said, lambda: track(video.path, info=video, on_still=tell))
         if video
         else None
     )
     made = advise(picture, clip, character_orientation)
     return replace(made, findings=(*said, *made.findings))
+
+
+def looking(
+    image: ImageInfo | None,
+    video: VideoInfo | None,
+    character_orientation: CharacterOrientation = "video",
+) -> Iterator[Advice]:
+    """The same as ``look``, as it becomes known: the last one is ``done``. Closing the iterator ends the work soon."""
+    known: queue.SimpleQueue[Advice | BaseException] = queue.SimpleQueue()
+    closed = threading.Event()
+
+    def work() -> None:
+        how: dict[str, Any] = {"on_advice": known.put, "stop": closed.is_set}
+        try:
+            known.put(look(image, video, character_orientation, **how))
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            known.put(error)
+
+    threading.Thread(target=work, name="kling-look", daemon=True).start()
+    try:
+        while True:
+            found = known.get()
+            if isinstance(found, BaseException):
+                raise found
+            yield found
+            if found.done:
+                return
+    finally:
+        closed.set()
 
 
 def saving(advice: Advice, quote: Quote | None) -> str:
@@ -211,6 +248,8 @@ def saving(advice: Advice, quote: Quote | None) -> str:
 def _tried(where: str, said: list[Finding], look: Callable[[], PoseTrack]) -> PoseTrack | None:
     try:
         return look()
+    except Interrupted:
+        raise
     except KlingError as error:
         name = "picture" if where == "image" else "clip"
         why = error.message.rstrip(".")

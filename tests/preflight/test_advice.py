@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from kling_utils.preflight.advice import (
     facing,
     framing,
     look,
+    looking,
     rank_starts,
 )
 from kling_utils.values import Finding, Size
@@ -344,3 +346,21 @@ def test_a_file_that_cannot_be_looked_at_is_said(late_clip: Path) -> None:
     found = look(None, replace(info, sha256="0" * 64)).findings[0]
     assert found.severity == "unknown"
     assert "could not be looked at" in found.measured
+
+
+def test_a_look_that_nobody_waits_for_any_more_ends(late_clip: Path) -> None:
+    info = replace(probe_video(late_clip), sha256="1" * 64)  # nothing of it is kept
+    begun = looking(None, info)
+    assert not next(begun).done
+    begun.close()
+    threads = [t for t in threading.enumerate() if t.name == "kling-look"]
+    for thread in threads:
+        thread.join(20)
+    assert not any(t.is_alive() for t in threads)
+    assert next(looking(None, info)).done is False  # it was given up, so nothing is known
+
+
+def test_looking_ends_with_what_is_known_at_the_end(late_clip: Path) -> None:
+    seen = list(looking(None, probe_video(late_clip)))
+    assert [each.done for each in seen][-1:] == [True]
+    assert seen[-1].clean is not None
