@@ -54,9 +54,13 @@ class Preflight(Shown):
     @property
     def saving(self) -> str:
         """``6.4 of 12 s are usable: start at 3.2 s, pay 0.81 instead of 1.51 USD``; empty when all of it is."""
+        return self.saving_of(self.advice)
+
+    def saving_of(self, advice: Advice) -> str:
+        """The same of advice that is there already."""
         from kling_utils.preflight.advice import saving
 
-        return saving(self.advice, self.quote)
+        return saving(advice, self.quote)
 
     @property
     def plan(self) -> Plan:

@@ -48,7 +48,7 @@ class _Bar(TypedDict):
 
 def advice(value: Advice, *, saving: str = "", looking: str = "") -> str:
     """The card of advice. ``saving``: what the clean part costs beside all; ``looking``: what is still being looked at."""
-    told = [f for f in value.of("image", "video", "pair") if f.severity != "pass"]
+    told = value.told(*_FIELDS)
     warnings = sum(f.severity == "warning" for f in told)
     counted_advice = sum(f.severity == "advice" for f in told)
     sign: Severity = "warning" if warnings else "advice" if told or looking else "pass"
@@ -74,6 +74,11 @@ def advice(value: Advice, *, saving: str = "", looking: str = "") -> str:
     }
     body = TEMPLATES.get_template("advice.html").render(**parts)
     return listing(head, (), severity=sign, extra=body)
+
+
+def waiting(text: str) -> str:
+    """The card before anything is known."""
+    return listing(text, (), severity="advice")
 
 
 def _film(track: PoseTrack | None) -> list[_Picture]:
@@ -142,7 +147,7 @@ def _bars(value: Advice, seconds: float) -> list[_Bar]:
 
 
 def _marked(value: Advice) -> list[Finding]:
-    return [f for f in value.of("video", "pair") if f.spans and f.severity != "pass"]
+    return [f for f in value.told("video", "pair") if f.spans]
 
 
 def _ticks(seconds: float) -> list[tuple[float, str]]:

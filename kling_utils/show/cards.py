@@ -154,10 +154,10 @@ def inlined(body: str) -> str:
 # -- before a job
 
 
-def report(value: Report, *fields: str, ready: str = "Ready to send") -> str:
+def report(value: Report, *fields: str, ready: str = "Ready to send", sure: bool = True) -> str:
     """What was measured and what stands in the way; of the named ``fields`` only, when some are given.
 
-    ``ready`` is the headline when no error is left.
+    ``ready`` is the headline when no error is left. Without ``sure`` it gets no tick: more is being looked at.
     """
     findings = value.of(*(fields or ("image", "video", "prompt", "negative_prompt", "request")))
     errors = sum(f.severity == "error" for f in findings)
@@ -175,7 +175,7 @@ def report(value: Report, *fields: str, ready: str = "Ready to send") -> str:
     return _card(
         "report",
         head,
-        sign="error" if errors else "warning" if warnings else "pass",
+        sign="error" if errors else "warning" if warnings else "pass" if sure else "advice",
         facts=facts,
         findings=_faults(findings),
         summary=f"{counted(len(passed), 'check')} passed",

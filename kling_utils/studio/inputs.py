@@ -168,8 +168,11 @@ class Input:
         """The card of the report. Without a source the card says why already."""
         if session.preflight is None or not getattr(session.form, self.name):
             return {}
-        report = session.preflight.report
-        return {self.card: cards.report(report, *self.fields, ready=self.ready)}
+        report, advice = session.preflight.report, session.advice
+        looked = advice is not None and advice.done
+        fine = looked and advice is not None and not advice.told(self.name)
+        ready = self.ready if fine else "Format is fine"
+        return {self.card: cards.report(report, *self.fields, ready=ready, sure=looked)}
 
     def measuring(self, source: str, before: str) -> Updates:
         """The card while another file than ``before`` is checked. The same file again is not checked again."""

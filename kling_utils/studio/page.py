@@ -19,6 +19,7 @@ from kling_utils.media import bounds
 from kling_utils.show import cards
 from kling_utils.studio import notices, routes, theme
 from kling_utils.studio.account import Account, Health
+from kling_utils.studio.content import Content
 from kling_utils.studio.entry import CheckedBlocks
 from kling_utils.studio.events import Events, Panel, Updates
 from kling_utils.studio.gallery import Gallery
@@ -59,6 +60,7 @@ class Page:
                         self.image = ImageInput()
                     with gr.Column(min_width=220, elem_classes="input"):
                         self.video = VideoInput()
+                self.content = Content((self.image, self.video))
                 self.repair = Repair(client, self.image, self.video)
                 self.options = Options()
                 self.generate = Generate(client)
@@ -72,6 +74,7 @@ class Page:
             self.image,
             self.video,
             self.options,
+            self.content,
             self.repair,
             self.generate,
             self.keeper,
@@ -92,7 +95,7 @@ class Page:
         self.account.bind(events)
         self.image.bind(events)
         self.video.bind(events)
-        self.repair.bind(events)
+        self.repair.bind(events, self.content.use)
         self.generate.bind(events, key)
         self.keeper.bind(events, self.image, self.video, options, self.repair)
         self.job_view.bind(events, self.gallery)
@@ -160,6 +163,7 @@ class Page:
                 view = [each.view]
                 events.on(checked.then, each.on_checked, view, source=each.source, **making)
             events.on(checked.then, self.repair.on_checked, [self.repair.strip], **making)
+            self.content.bind(events, checked.then)
         actions = self.job_view.actions
         events.on(
             account.forgotten.then,

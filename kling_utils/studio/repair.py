@@ -104,12 +104,14 @@ class Repair:
         }
         self.drawn = [self.panel, self.plan, *self.choices.values(), self.button, self.done]
 
-    def bind(self, events: Events) -> None:
+    def bind(self, events: Events, usable: gr.Button) -> None:
+        """``usable`` is the button that keeps the usable part of the clip."""
         form, choices = events.form, self.choices
         image, video = self._image, self._video
         fixed = [image.source, image.view, video.source, video.view]
         fixed += [self.plan, self.done, self.button, self.stop]
         events.on(self.button.click, self.on_fix, fixed, **form, **choices)
+        events.on(usable.click, self.on_use, [*fixed, self.panel], **form)
         events.on(self.stop.click, self.on_stop)
         for triggers, handler in (
             (
@@ -243,12 +245,28 @@ class Repair:
         colour: str,
         **fields: Any,
     ) -> AsyncIterator[Updates]:
-        """Do what the plan says, in a thread, telling how far it is; the form then holds the new files."""
-        form = Form(**fields)
-        about = session.choices
+        """Do what the plan says; the form then holds the new files."""
+        form, about = Form(**fields), session.choices
         session.choices = RepairChoices(about.image, about.video, start, shape, slow, colour).about(
             form
         )
+        async for updates in self._repaired(session, form):
+            yield updates
+
+    async def on_use(self, session: Session, **fields: Any) -> AsyncIterator[Updates]:
+        """Keep only the part of the clip that advice finds usable, repaired in the same step."""
+        form, advice = Form(**fields), session.advice
+        if advice is None or advice.use is None:
+            yield {}
+            return
+        start, end = advice.use
+        session.choices = replace(session.choices.about(form), start=start, length=end - start)
+        yield {self.panel: gr.update(visible=True)}
+        async for updates in self._repaired(session, form):
+            yield updates
+
+    async def _repaired(self, session: Session, form: Form) -> AsyncIterator[Updates]:
+        """Repair in a thread, telling how far it is."""
         choices = session.choices
         at: list[tuple[float, str]] = [(0.0, "image")]
         session.stop_repair = stop = threading.Event()
@@ -331,6 +349,7 @@ def _plan(report: Report, form: Form, chosen: RepairChoices, *, whole: bool = Fa
         start=max(0.0, float(chosen.start or 0)),
         shape="crop" if chosen.shape == CROP else "pad",
         slow=bool(chosen.slow),
+        length=chosen.length,
     )
     if chosen.colour in {value for _, value in _COLOURS}:
         choices = replace(choices, ground=chosen.colour, behind=chosen.colour)

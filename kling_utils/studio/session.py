@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from kling_utils.jobs.client import Client
+    from kling_utils.preflight.advice import Advice
     from kling_utils.preflight.preflight import Preflight
     from kling_utils.providers.base import Balance
 
@@ -47,7 +48,10 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class RepairChoices:
-    """How the files are to be repaired. ``start`` and ``slow`` are about ``video``, ``shape`` and ``colour`` about ``image``."""
+    """How the files are to be repaired.
+
+    ``start``, ``length`` and ``slow`` are about ``video``, ``shape`` and ``colour`` about ``image``.
+    """
 
     image: str = ""
     video: str = ""
@@ -55,12 +59,13 @@ class RepairChoices:
     shape: str = PAD
     slow: bool = False
     colour: str = USUAL
+    length: float | None = None
 
     def about(self, form: Form) -> RepairChoices:
         """The choices for the files of the form: for another file than before, also a repaired one, the usual ones."""
         usual, made = RepairChoices(), replace(self, image=form.image, video=form.video)
         if form.video != self.video:
-            made = replace(made, start=usual.start, slow=usual.slow)
+            made = replace(made, start=usual.start, slow=usual.slow, length=None)
         if form.image != self.image:
             made = replace(made, shape=usual.shape, colour=usual.colour)
         return made
@@ -106,6 +111,7 @@ class Session:
         self.form: Form | None = None
         """The form that was checked last, and what was found."""
         self.preflight: Preflight | None = None
+        self._advice: tuple[tuple[str, ...], Advice] | None = None
         self.asks = 0
         """Checks that were asked for: an older one that still waits is given up."""
         self.choices = RepairChoices()
@@ -175,6 +181,30 @@ class Session:
         """The price of the form that was checked last, as it stands on buttons."""
         quote = self.preflight.quote if self.preflight is not None else None
         return words.price(quote) if quote is not None else "price not known"
+
+    # -- what the files show
+
+    @property
+    def advice(self) -> Advice | None:
+        """What is known of the files that were checked last; None before they were looked at."""
+        known, about = self._advice, self._looked_at()
+        return known[1] if known is not None and known[0] == about else None
+
+    def advised(self, advice: Advice) -> None:
+        """Keep what is known of the files that were checked last."""
+        self._advice = self._looked_at(), advice
+
+    @property
+    def video_orientation(self) -> bool:
+        """Is the result as long as the clip?"""
+        return self.form is not None and self.form.character_orientation == "video"
+
+    def _looked_at(self) -> tuple[str, ...]:
+        if self.preflight is None or self.form is None:
+            return ()
+        infos = self.preflight.report.image, self.preflight.report.video
+        hashes = (info.sha256 if info is not None else "" for info in infos)
+        return (*hashes, str(self.form.character_orientation))
 
     # -- the key
 

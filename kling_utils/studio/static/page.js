@@ -35,6 +35,12 @@ document.addEventListener('click', (e) => {
   else if (act && 'fix' in act.dataset) fix();
   else if (act) copy(act);
 });
+document.addEventListener('click', (e) => {                                // a still or a span of advice: the clip goes there
+  const place = near(e, '#advice [data-seek]'), player = $('#video video');
+  if (!place || !player) return;
+  player.pause();
+  player.currentTime = Number(place.dataset.seek);
+});
 document.addEventListener('keydown', (e) => {                              // Escape closes the panel of the key
   const opener = $('#open-key');
   if (e.key === 'Escape' && opener && near(e, '#key-panel')) { opener.click(); opener.focus(); }

@@ -1,0 +1,94 @@
+"""What picture and clip show: advice under the form as it becomes known, and the button that keeps the usable part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from kling_utils.media import bounds
+from kling_utils.preflight.quote import for_seconds
+from kling_utils.show import advice as card
+from kling_utils.studio.events import Events, Updates
+from kling_utils.studio.inputs import Input
+from kling_utils.studio.session import Session
+
+LOOKING = "Format is fine, looking at the content"
+MISSED = "Looking at the content"
+BUSY = "The content was not looked at: this page is busy with other clips. Change the form to try again."
+
+
+class Content:
+    """Advice about the files of the form. Hidden while there is no file that could be measured."""
+
+    def __init__(self, inputs: tuple[Input, ...]) -> None:
+        self._inputs = inputs
+        with gr.Column(visible=False, elem_id="advice") as self.panel:
+            self.card = gr.HTML("", elem_id="advice-card", apply_default_css=False)
+            self.use = gr.Button("", visible=False, elem_id="use-part")
+        self.drawn = [self.panel, self.card, self.use]
+
+    def bind(self, events: Events, checked: Any) -> None:
+        """Look after each check of the form, behind it: nothing waits for it."""
+        events.on(
+            checked,
+            self.on_checked,
+            [*self.drawn, *(each.card for each in self._inputs)],
+            lane=bounds.looking,
+            busy=lambda *_: {self.card: card.waiting(BUSY), self.use: gr.update(visible=False)},
+            options={"trigger_mode": "multiple"},  # a look at files of before ends by itself
+        )
+
+    def draw(self, session: Session) -> Updates:
+        """What is known of the files that were checked last."""
+        preflight = session.preflight
+        if preflight is None or not (preflight.report.image or preflight.report.video):
+            return {self.panel: gr.update(visible=False)}
+        known = session.advice
+        if known is None:
+            text = LOOKING if preflight.report.ok else MISSED
+            shown = f'<div aria-live="polite">{card.waiting(text)}</div>'
+            return {
+                self.panel: gr.update(visible=True),
+                self.card: shown,
+                self.use: gr.update(visible=False),
+            }
+        looking = "" if known.done else MISSED
+        return {
+            self.panel: gr.update(visible=True),
+            self.card: card.advice(known, saving=preflight.saving_of(known), looking=looking),
+            self.use: self._button(session),
+        }
+
+    def _button(self, session: Session) -> Any:
+        known, preflight = session.advice, session.preflight
+        if (
+            known is None
+            or preflight is None
+            or not preflight.saving_of(known)
+            or known.use is None
+        ):
+            return gr.update(visible=False)
+        start, end = known.use
+        price, quote = "", preflight.quote
+        if quote is not None and not quote.free and session.video_orientation:
+            price = f", {for_seconds(quote, end - start).high} instead of {quote.high}"
+        return gr.update(visible=True, value=f"Use {start:.1f} to {end:.1f} s{price}")
+
+    def on_checked(self, session: Session) -> Iterator[Updates]:
+        """Look at the files that were checked last, and draw what becomes known."""
+        from kling_utils.preflight.advice import looking
+
+        preflight, known = session.preflight, session.advice
+        if preflight is None or (known is not None and known.done):
+            return
+        report, orientation = preflight.report, preflight.character_orientation
+        if report.image is None and report.video is None:
+            return
+        for found in looking(report.image, report.video, orientation):
+            if session.preflight is not preflight:
+                return  # the form has changed; another look follows
+            session.advised(found)
+            cards = [each.draw(session) for each in self._inputs]
+            yield {**self.draw(session), **{k: v for drawn in cards for k, v in drawn.items()}}

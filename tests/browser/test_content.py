@@ -1,0 +1,79 @@
+"""What picture and clip show, on the page: advice behind the form, a still that seeks, and the usable part by one press."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.served import Served, Watched, serving, watching
+
+from kling_utils import examples
+from kling_utils.media import ffmpeg
+from kling_utils.media.probe import probe_video
+
+pytestmark = pytest.mark.browser
+
+DANCER, GROOVE = (Path(examples.__file__).parent / name for name in ("dancer.jpg", "groove.mp4"))
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("content")) as one:
+        yield one
+
+
+@pytest.fixture
+def watched(browser: Any) -> Iterator[Watched]:
+    with watching(browser, viewport={"width": 1280, "height": 1000}) as seen:
+        yield seen
+
+
+@pytest.fixture(scope="module")
+def late(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example clip after 2 s of an empty wall: the usable part is the rest."""
+    path = tmp_path_factory.mktemp("late") / "late.mp4"
+    graph = "[0]tpad=start_duration=2:start_mode=add:color=0x808080,scale=480:-2[v]"
+    ffmpeg.run(
+        [
+            *("-i", str(GROOVE), "-filter_complex", graph, "-map", "[v]"),
+            *("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", str(path)),
+        ],
+        timeout=120,
+    )
+    return path
+
+
+def test_what_is_shown_is_told_and_the_usable_part_is_taken(
+    watched: Watched, served: Served, late: Path
+) -> None:
+    page = watched.page
+    page.goto(served.url)
+    page.wait_for_selector("#history .gallery-label")
+    page.set_input_files("#image input[type=file]", str(DANCER))
+    page.set_input_files("#video input[type=file]", str(late))
+    page.wait_for_selector("#advice >> text=First picture", timeout=60_000)
+    page.wait_for_selector("#advice .ka-frame", timeout=60_000)
+    page.wait_for_selector("#image-report >> text=The picture is fine")
+    assert page.inner_text("#video-report .kc-title") == "Format is fine"
+    page.click("#advice .ka-frame >> nth=-1")
+    page.wait_for_function("() => document.querySelector('#video video').currentTime > 2")
+    assert page.inner_text("#use-part").startswith("Use 2.")
+    page.click("#use-part")
+    page.wait_for_selector("#fit-done .kc", timeout=120_000)
+    page.wait_for_selector("#video-report >> text=The clip is fine", timeout=60_000)
+    assert not page.is_visible("#use-part")
+    (fitted,) = (served.home / "fitted").glob("*/*.mp4")
+    whole = probe_video(late).duration
+    assert probe_video(fitted).duration == pytest.approx(whole - 2, abs=0.5)
+    assert watched.ours == []
+
+
+def test_a_dog_gets_no_green_tick(watched: Watched, served: Served, shared_media: Path) -> None:
+    page = watched.page
+    page.goto(served.url)
+    page.wait_for_selector("#history .gallery-label")
+    page.set_input_files("#image input[type=file]", str(shared_media / "image/wide_alpaca.jpg"))
+    page.wait_for_selector("#advice >> text=Nobody was found in the picture", timeout=60_000)
+    assert page.inner_text("#image-report .kc-title").startswith("Format is fine")
