@@ -51,7 +51,7 @@ def advice(value: Advice, *, saving: str = "", looking: str = "") -> str:
     told = value.told(*_FIELDS)
     warnings = sum(f.severity == "warning" for f in told)
     counted_advice = sum(f.severity == "advice" for f in told)
-    sign: Severity = "warning" if warnings else "advice" if told or looking else "pass"
+    sign: Severity = "warning" if warnings else "advice" if counted_advice or looking else "pass"
     if looking:
         head = looking
     elif warnings:

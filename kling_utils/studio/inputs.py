@@ -170,7 +170,8 @@ class Input:
             return {}
         report, advice = session.preflight.report, session.advice
         looked = advice is not None and advice.done
-        fine = looked and advice is not None and not advice.told(self.name)
+        told = advice.told(self.name) if advice is not None else ()
+        fine = looked and all(f.severity == "unknown" for f in told)
         ready = self.ready if fine else "Format is fine"
         return {self.card: cards.report(report, *self.fields, ready=ready, sure=looked)}
 
