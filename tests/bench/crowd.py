@@ -40,7 +40,7 @@ from kling_utils.values import MotionRequest
 CHECKS, REPAIRS, BOMBS, VISITS = 45, 8, 4, 5
 SECONDS, GIGABYTES = 2.0, 1.5
 REPAIRED = "Fixed; your own files are as they were"
-ENDED = ("The picture is fine", "Cannot be sent like this", "busy")
+ENDED = ("is fine", "Cannot be sent like this", "busy")
 """What is said of a bomb: it is within the bounds after all, it is refused, or there is no turn."""
 FORM = ["video", "kling-v3-0-std", "", "", True]
 CHOICES = [0, "Add ground around it", False, "usual"]
@@ -156,7 +156,7 @@ def measured(url: str, tokens: Tokens, picture: Path) -> tuple[float, float]:
     loaded = time.monotonic()
     visit.upload("take", picture)
     said = visit.check()
-    if "The picture is fine" not in said:
+    if "is fine" not in said:
         raise SystemExit(f"the picture was not checked: {said[:500]}")
     return loaded - begun, time.monotonic() - loaded
 

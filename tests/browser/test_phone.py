@@ -86,10 +86,10 @@ def fixed_and_generated(
     page.wait_for_selector("#fix-all:not([disabled])")
     page.click("#fix-all")
     page.wait_for_selector(
-        "#image-report .kc-report-card >> text=The picture is fine", timeout=patience
+        "#image-report .kc-report-card >> text=is fine", timeout=patience
     )
     page.wait_for_selector(
-        "#video-report .kc-report-card >> text=The clip is fine", timeout=patience
+        "#video-report .kc-report-card >> text=is fine", timeout=patience
     )
     page.click("#generate")
     page.wait_for_selector(".panel[data-mode=run], .panel[data-mode=done]")

@@ -42,9 +42,9 @@ def filled(page: Any, url: str, picture: Path) -> None:
     page.goto(url)
     page.wait_for_selector("#video-examples .strip-card")
     page.set_input_files("#image input[type=file]", str(picture))
-    page.wait_for_selector("#image-report .kc-report-card >> text=The picture is fine")
+    page.wait_for_selector("#image-report .kc-report-card >> text=is fine")
     page.click("#video-examples .strip-card >> nth=1")
-    page.wait_for_selector("#video-report .kc-report-card >> text=The clip is fine")
+    page.wait_for_selector("#video-report .kc-report-card >> text=is fine")
     page.click("#model label >> nth=1")
     page.click("#orientation label >> nth=1")
     page.click("#sound label")
@@ -57,8 +57,8 @@ def filled(page: Any, url: str, picture: Path) -> None:
 def as_filled(page: Any) -> None:
     page.wait_for_selector("#image img")
     page.wait_for_selector("#video video")
-    page.wait_for_selector("#image-report .kc-report-card >> text=The picture is fine")
-    page.wait_for_selector("#video-report .kc-report-card >> text=The clip is fine")
+    page.wait_for_selector("#image-report .kc-report-card >> text=is fine")
+    page.wait_for_selector("#video-report .kc-report-card >> text=is fine")
     assert page.input_value("#prompt textarea") == "Rain at night"
     assert page.evaluate(CHECKED, "model") == "kling-v3-0-pro"
     assert page.evaluate(CHECKED, "orientation") == "image"
@@ -118,7 +118,7 @@ def test_a_restart_of_the_server_is_said_and_the_files_are_sent_anew(
     page.evaluate("indexedDB.deleteDatabase('motion-control-studio.form.v1')")
     page.reload()
     page.wait_for_selector("#restarted >> text=Choose the picture (My hero.png) again")
-    page.wait_for_selector("#video-report .kc-report-card >> text=The clip is fine")
+    page.wait_for_selector("#video-report .kc-report-card >> text=is fine")
     assert page.input_value("#prompt textarea") == "Rain at night"
     assert page.locator("#image img").count() == 0
     page.set_input_files("#image input[type=file]", str(picture))
@@ -143,8 +143,8 @@ def test_a_picture_that_is_replaced_during_a_check_outlives_a_restart(
     page.unroute(upload)
     name = "JSON.parse(sessionStorage['motion-control-studio.form.v1']).form.image.name"
     page.wait_for_function(f"{name}.startsWith('Other')")
-    page.wait_for_selector("#image-report .kc-report-card >> text=The picture is fine")
+    page.wait_for_selector("#image-report .kc-report-card >> text=is fine")
     served.restart()
     page.reload()
     page.wait_for_selector("#restarted >> text=The picture is sent to the page anew")
-    page.wait_for_selector("#image-report .kc-report-card >> text=The picture is fine")
+    page.wait_for_selector("#image-report .kc-report-card >> text=is fine")

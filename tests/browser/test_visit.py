@@ -126,9 +126,9 @@ def made(page: Any) -> str:
 
 def filled(page: Any) -> None:
     page.click("#image-examples .strip-card >> nth=0")
-    page.wait_for_selector("#image-report .kc-report-card >> text=The picture is fine")
+    page.wait_for_selector("#image-report .kc-report-card >> text=is fine")
     page.click("#video-examples .strip-card >> nth=0")
-    page.wait_for_selector("#video-report .kc-report-card >> text=The clip is fine")
+    page.wait_for_selector("#video-report .kc-report-card >> text=is fine")
     page.wait_for_selector("#generate >> text=free")
 
 
@@ -163,7 +163,7 @@ def test_a_whole_visit(watched: Watched, served: Served, fetched: tuple[str, str
     page.set_input_files("#image input[type=file]", hero("WEBP"))
     page.wait_for_selector("#image-report .kc-report-card >> text=Cannot be sent")
     page.click("#fix-all")
-    page.wait_for_selector("#image-report .kc-report-card >> text=The picture is fine")
+    page.wait_for_selector("#image-report .kc-report-card >> text=is fine")
 
     # A draft. The tab tells how far it is, and never goes back.
     page.click("#generate")
@@ -326,7 +326,7 @@ def test_the_repair_is_at_hand_wherever_one_stands(
     page.goto(served.url)
     page.wait_for_selector("#history .gallery-label >> text=Your videos")
     page.click("#video-examples .strip-card >> nth=0")
-    page.wait_for_selector("#video-report .kc-report-card >> text=The clip is fine")
+    page.wait_for_selector("#video-report .kc-report-card >> text=is fine")
     page.set_input_files("#image input[type=file]", hero("WEBP"))
     page.wait_for_selector(".fix-line [data-fix]")  # before anything was pressed
     page.click("#generate")
@@ -335,7 +335,7 @@ def test_the_repair_is_at_hand_wherever_one_stands(
     page.click("#notice [data-goto=image]")
     page.wait_for_function(UNCOVERED, arg="#image")
     page.click("#notice [data-fix]")
-    page.wait_for_selector("#image-report .kc-report-card >> text=The picture is fine")
+    page.wait_for_selector("#image-report .kc-report-card >> text=is fine")
     page.wait_for_selector("#notice .kc", state="detached")
     page.wait_for_selector(".fix-line", state="detached")
     assert watched.ours == []
@@ -358,7 +358,7 @@ def test_a_file_in_the_wrong_place_is_told_by_our_own_card(
     page.set_input_files(
         "#image input[type=file]", str(examples.IMAGES[0].path)
     )  # and the place is free for the right one
-    page.wait_for_selector("#image-report .kc-report-card >> text=The picture is fine")
+    page.wait_for_selector("#image-report .kc-report-card >> text=is fine")
     page.wait_for_selector("#image img")
 
 
@@ -375,7 +375,7 @@ def test_a_clip_that_the_browser_cannot_play_gets_a_copy_without_alarm(
     page.evaluate("""() => { window.said = []; new MutationObserver(() => window.said.push(document.querySelector('#video').className))
       .observe(document.querySelector('#video'), { attributes: true }); }""")
     page.set_input_files("#video input[type=file]", str(film))
-    page.wait_for_selector("#video-report .kc-report-card >> text=The clip is fine")
+    page.wait_for_selector("#video-report .kc-report-card >> text=is fine")
     page.wait_for_function("(e => e && e.readyState >= 2)(document.querySelector('#video video'))")
     assert "is-unplayable" in page.evaluate("window.said.join()"), "or this browser plays it"
     assert "is-unplayable" not in page.get_attribute("#video", "class")
@@ -396,7 +396,7 @@ def test_what_is_no_address_is_told_at_once(watched: Watched, served: Served) ->
     page.click(
         "#image-examples .strip-card >> nth=0"
     )  # whose check of the form comes after the one of this
-    page.wait_for_selector("#image-report >> text=The picture is fine")
+    page.wait_for_selector("#image-report >> text=is fine")
     assert "This is not an address" in page.inner_text("#video-report")
 
 

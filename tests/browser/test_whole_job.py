@@ -234,8 +234,8 @@ def test_a_key_that_paid_for_a_job_stays_nowhere(watched: Watched, tmp_path: Pat
             "#video-address :is(input, textarea)", novita.serve("/in/dance.mp4", File(motion))
         )
         page.press("#video-address :is(input, textarea)", "Enter")
-        page.wait_for_selector("#image-report .kc-report-card >> text=The picture is fine")
-        page.wait_for_selector("#video-report .kc-report-card >> text=The clip is fine")
+        page.wait_for_selector("#image-report .kc-report-card >> text=is fine")
+        page.wait_for_selector("#video-report .kc-report-card >> text=is fine")
         page.wait_for_selector("#generate >> text=USD")
 
         page.click("#generate")
@@ -349,8 +349,8 @@ def test_the_start_of_a_long_clip_is_chosen_with_the_slider_and_applied_once(
     page.press("#fit-start input[type=number]", "Tab")
     page.wait_for_selector("#fit-plan >> text=from 2.5 s")
     page.click("#fix-all")
-    page.wait_for_selector("#image-report .kc-report-card >> text=The picture is fine")
-    page.wait_for_selector("#video-report .kc-report-card >> text=The clip is fine")
+    page.wait_for_selector("#image-report .kc-report-card >> text=is fine")
+    page.wait_for_selector("#video-report .kc-report-card >> text=is fine")
     page.wait_for_selector("#fit-done >> text=from 2.5 s")
     page.wait_for_selector("#fit-plan", state="hidden")
     assert watched.ours == []
