@@ -451,7 +451,7 @@ def test_a_job_that_nobody_watches_is_followed_in_the_gallery(
     page.locator(".gallery-open").nth(0).click()
     page.wait_for_selector(".stage[data-fill=both]")
     page.wait_for_function(
-        "(r => r.top >= 0 && r.top < innerHeight / 2)(document.querySelector('#panel').getBoundingClientRect())"
+        "(r => r.top > -1 && r.top < innerHeight / 2)(document.querySelector('#panel').getBoundingClientRect())"
     )
     with page.expect_download() as saved:
         page.click("#download")
@@ -475,7 +475,7 @@ def test_a_job_that_nobody_watches_is_followed_in_the_gallery(
     page.click("#find-task-go")
     page.click("#find-task-answer [data-goto=stage]")
     page.wait_for_function(
-        "(r => r.top >= 0 && r.top < innerHeight / 2)(document.querySelector('#panel').getBoundingClientRect())"
+        "(r => r.top > -1 && r.top < innerHeight / 2)(document.querySelector('#panel').getBoundingClientRect())"
     )
     page.click(".next-delete")
     page.click(".next-yes")

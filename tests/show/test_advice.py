@@ -56,6 +56,6 @@ def test_a_preflight_shows_stills_skeletons_and_the_usable_part(tmp_path: Path) 
         card = html(before)
     assert 3 <= card.count("data:image/jpeg") <= 9
     assert card.count("<line") > 20
-    assert re.search(r'aria-label="Usable at 0\.0 s"', card)
+    assert re.search(r'title="Usable at 0\.0 s"', card)
     assert "<script" not in card
     assert len(card) < 300_000

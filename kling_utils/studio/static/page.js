@@ -13,7 +13,7 @@ function go(name) {
   const place = $(PLACES[name]), opener = name === 'key' && !$('#key') ? $('#open-key') : null;
   if (!place) return;
   opener?.click();
-  place.scrollIntoView({ block: 'start', behavior: calm ? 'auto' : 'smooth' });   // at the top: a notice may cover the bottom
+  bring(place, true);                                                      // at the top: a notice may cover the bottom
   const inside = place.querySelector('textarea, input:checked, input:not([type=file]):not([type=hidden]), button, [tabindex="0"]');
   setTimeout(() => ((name === 'key' && $('#key input')) || inside)?.focus({ preventScroll: true }), opener ? 500 : 60);
   place.classList.remove('is-pointed'); void place.offsetWidth; place.classList.add('is-pointed');
@@ -47,14 +47,14 @@ document.addEventListener('keydown', (e) => {                              // Es
 });
 
 // -- A component asks with the event "studio:show" that a place is brought into sight: the detail is its name, or the place.
-document.addEventListener('studio:show', (e) => {
-  const place = typeof e.detail === 'string' ? $(PLACES[e.detail]) : e.detail;
+function bring(place, always = false) {
   const away = () => { const top = place.getBoundingClientRect().top; return top < -40 || top > window.innerHeight / 2; };
-  const show = (behavior) => { if (away()) place.scrollIntoView({ block: 'start', behavior }); };
-  const late = setTimeout(() => show('auto'), 900);                        // the page grows meanwhile, which stops a smooth scroll
+  const show = (behavior) => { if (always || away()) place.scrollIntoView({ block: 'start', behavior }); };
+  const late = setTimeout(() => { if (away()) show('auto'); }, 900);      // the page grows meanwhile, which stops a smooth scroll
   for (const own of ['wheel', 'touchmove', 'keydown']) document.addEventListener(own, () => clearTimeout(late), { once: true, passive: true });
   show(calm ? 'auto' : 'smooth');
-});
+}
+document.addEventListener('studio:show', (e) => bring(typeof e.detail === 'string' ? $(PLACES[e.detail]) : e.detail));
 
 // -- One button that repairs is enough in sight.
 let watched = null;
