@@ -347,19 +347,14 @@ def thumbnails(path: Path, count: int, *, height: int = 96) -> list[bytes]:
     if count < 1:
         return []
     apart = length / count
-    screen = for_screen(streams.colour) or "null"
-    filters = f"scale=-2:{height},{screen},format=yuvj420p"
+    filters = _small(streams, height)
     if length <= _SHORT and len(keys) < count and length > 0:
         made = _all_thumbnails(path, streams.offset, count, apart, filters)
         if made:
             return [made[min(i, len(made) - 1)] for i in range(count)]
 
     def at(moment: float) -> bytes:
-        begin = streams.offset + moment - 0.001
-        seek = ["-ss", f"{begin:.6f}"] if begin > 0 else []
-        one = ["-map", "0:V:0", "-frames:v", "1", "-vf", filters, *_JPEG]
-        args = [*seek, "-threads", "1", *ffmpeg.source(path), *one]
-        return ffmpeg.run(args, timeout=60).stdout
+        return _thumbnail(path, streams, moment, filters)
 
     wanted = [apart * i for i in range(count)]
     moments = [float(keys[np.abs(keys - each).argmin()]) if len(keys) else 0.0 for each in wanted]
@@ -367,6 +362,30 @@ def thumbnails(path: Path, count: int, *, height: int = 96) -> list[bytes]:
     with ThreadPoolExecutor(2, initializer=visitor.set, initargs=(visitor.get(),)) as pool:
         found = dict(zip(once, pool.map(at, once), strict=True))
     return [found[each] for each in moments]
+
+
+def picture_at(path: Path, moment: float, *, height: int = 96) -> bytes:
+    """The picture that is shown at that second, as a JPEG; after the end the last one.
+
+    Raises ``UnreadableMedia`` and ``FfmpegFailed``.
+    """
+    streams = read_streams(path)
+    before = streams.times[streams.times <= moment + 1e-3]
+    shown = float(before.max()) if len(before) else 0.0
+    return _thumbnail(path, streams, shown, _small(streams, height))
+
+
+def _small(streams: Streams, height: int) -> str:
+    screen = for_screen(streams.colour) or "null"
+    return f"scale=-2:{height},{screen},format=yuvj420p"
+
+
+def _thumbnail(path: Path, streams: Streams, moment: float, filters: str) -> bytes:
+    """The first picture from that moment on."""
+    begin = streams.offset + moment - 0.001
+    seek = ["-ss", f"{begin:.6f}"] if begin > 0 else []
+    one = ["-map", "0:V:0", "-frames:v", "1", "-vf", filters, *_JPEG]
+    return ffmpeg.run([*seek, "-threads", "1", *ffmpeg.source(path), *one], timeout=60).stdout
 
 
 def _all_thumbnails(

@@ -305,13 +305,13 @@ def jobs(value: Jobs) -> str:
 
 def result(value: Result) -> str:
     """Reference and result in one small clip (so they cannot drift apart), a still when that fails, and what the audit found."""
-    from kling_utils.show import proxies  # runs ffmpeg: only when a card is really drawn
+    from kling_utils.show import judge, proxies  # runs ffmpeg: only when a card is really drawn
 
     return _card(
         "result",
         "Result",
         draft=value.job.draft,
-        extra=proxies.embedded(value.reference, value.video),
+        extra=proxies.embedded(value.reference, value.video) + judge.card(value.audit),
         rows=[
             ("Made by", words.maker(value.job)),
             ("File", value.video),

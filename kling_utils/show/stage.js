@@ -61,7 +61,7 @@ root.addEventListener('focus', () => { tabs = 0; });
 root.addEventListener('keydown', (e) => {
   if (e.ctrlKey || e.metaKey || e.altKey || root.dataset.fill === 'empty') return;
   if (help.open) { if (['?', 'h'].includes(e.key)) { e.preventDefault(); help.close(); } e.stopPropagation(); return; }
-  if (e.target.tagName === 'SELECT' || (e.target.tagName === 'BUTTON' && [' ', 'Enter'].includes(e.key))) return;
+  if (e.target.tagName === 'SELECT' || (['BUTTON', 'SUMMARY'].includes(e.target.tagName) && [' ', 'Enter'].includes(e.key))) return;
   if (e.key === 'Escape' && root.classList.contains('is-full')) { root.classList.remove('is-full'); return; }
   if (e.key === 'Tab') {
     if (e.target !== root || e.shiftKey || takes.length < 2 || tabs === takes.length) return;
@@ -112,7 +112,7 @@ function apply() {
   if (url !== img.getAttribute('src')) { if (url) img.src = url; else img.removeAttribute('src'); }
   $('[data-act=image]').hidden = !url;
   if (!url) pinned(false);
-  filled(); listTakes(); lengths();
+  filled(); listTakes(); showJudge(); lengths();
   if (moved || (changed && before !== 'both')) {                          // other clips, or the first result: from the start
     const playing = v.autoplay && !calm.matches && !wish && videos().length;
     s.clock = 0; fault.hidden = true;

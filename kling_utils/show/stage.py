@@ -27,6 +27,8 @@ from kling_utils.media.encode import make_playable, plays
 from kling_utils.media.files import atomic_write
 from kling_utils.media.probe import probe_image, probe_video
 from kling_utils.show import cards, proxies, words
+from kling_utils.show import judge as judges
+from kling_utils.show.judge import Judge
 from kling_utils.show.progress import ProgressBar
 from kling_utils.values import Job, Result
 
@@ -52,7 +54,7 @@ _NO_PLAYER = (
     "save() writes the player as a page."
 )
 _LESSON = "<!--lesson-->"
-_SCRIPTS = ("stage_clock.js", "stage_strip.js", "stage_view.js", "stage.js")
+_SCRIPTS = ("stage_clock.js", "stage_strip.js", "stage_view.js", "stage_judge.js", "stage.js")
 """One scope, in this order: the last one starts what the others define."""
 
 File = Mapping[str, Any]
@@ -81,6 +83,7 @@ class Take(TypedDict):
     label: str
     b: File | None
     motion: NotRequired[Motion | None]
+    judge: NotRequired[Judge | None]
 
 
 class Value(TypedDict):
@@ -101,6 +104,8 @@ class Value(TypedDict):
     image: NotRequired[File | None]
     """Can be pinned into a corner."""
     motion: NotRequired[Motions | None]
+    judge: NotRequired[Judge | None]
+    """How well ``b`` follows ``a``; several results have one each."""
 
 
 @functools.cache
@@ -146,6 +151,7 @@ def of(
     image: File | None = None,
     motion: Motions | None = None,
     takes: Sequence[Take] = (),
+    judge: Judge | None = None,
 ) -> Value:
     """A job on the stage: its reference alone until there is a result. The files are as the host serves them.
 
@@ -174,6 +180,8 @@ def of(
         value["image"] = image
     if motion is not None:
         value["motion"] = motion
+    if judge is not None and result is not None:
+        value["judge"] = judge
     return value
 
 
@@ -206,6 +214,7 @@ def write_page(
     fps: float | None = None,
     image: Path | None = None,
     motion: bool = True,
+    judged: Sequence[Judge | None] = (),
     draft: bool = False,
     foot: str = "",
     on_progress: Callable[[float], None] | None = None,
@@ -213,10 +222,12 @@ def write_page(
 ) -> Path:
     """Write one HTML file that plays the stage offline, and give its path. It is a third larger than its clips; its foot says how large.
 
-    ``results``: one clip, or several takes of the same reference. ``labels``: for the reference and each result. ``fps``: frames a second
-    by which one steps (default: the reference's). ``motion``: measure all clips for the strip under the time line. ``draft`` marks every
-    result as a local draft. ``foot``: what stands below instead of the size of the clips. Clips that browsers do not play are encoded
-    again, the others are taken as they are. ``on_progress`` gets 0..1; ``stop`` is asked between two clips.
+    ``results``: one clip, or several takes of the same reference. ``labels``: for the reference and
+    each result. ``fps``: frames a second by which one steps (default: the reference's). ``motion``:
+    measure all clips for the strip under the time line. ``judged``: how well each result follows,
+    as ``show.judge`` tells it. ``draft`` marks every result as a local draft. ``foot``: what stands
+    below instead of the size of the clips. Clips that browsers do not play are encoded again, the
+    others are taken as they are. ``on_progress`` gets 0..1; ``stop`` is asked between two clips.
 
     Raises ``InvalidRequest`` (no result, labels that do not fit, more than 300 MB), ``UnreadableMedia``, ``FfmpegFailed``, ``Interrupted``.
     """
@@ -272,6 +283,8 @@ def write_page(
             label = f"{name}, local draft" if draft else name
             value["takes"].append({"id": str(n), "label": label, "b": hold(path)})
             step()
+        for take, each in zip(value["takes"], judged, strict=False):
+            take["judge"] = each
         if image is not None:
             value["image"] = hold(image, f"image/{probe_image(image).format.lower()}")
         size = sum(held.path.stat().st_size for held in files)
@@ -375,9 +388,24 @@ class Stage:
             foot = "Small copies of the clips, inside this cell; save() writes a page with the clips as they are."
             page = self._write(folder / "page.html", clips, image, foot=foot).read_text("utf-8")
         # The page in the frame hides the still before it. A notebook that is not trusted drops the frame.
-        stand_in = cards.inlined(f'<div class="kc">{still}<p class="kc-do">{_NO_PLAYER}</p></div>')
+        stand_in = cards.inlined(
+            f'<div class="kc">{still}<p class="kc-do">{_NO_PLAYER}</p>{self._judged()}</div>'
+        )
         shown = f'title="Reference and result, in step" allow="fullscreen" style="width:100%;height:{CELL_HEIGHT}px;border:0"'
         return f'<div>{stand_in}<iframe {shown} srcdoc="{html.escape(page)}"></iframe></div>'
+
+    def _judged(self) -> str:
+        """How well each result follows, without a script."""
+        told = [judges.card(each.audit) for each in self.results]
+        if len(told) == 1:
+            return told[0]
+        names = words.takes([each.job for each in self.results])
+        named = zip(names, told, strict=True)
+        return "".join(
+            f'<p class="kc-do kc-what">{cards.escape(name)}</p>{card}'
+            for name, card in named
+            if card
+        )
 
     def _write(
         self, out: Path, clips: Sequence[Path], image: Path, *, title: str = "", foot: str = ""
@@ -391,6 +419,7 @@ class Stage:
             labels=["Reference", *(["Result"] if alone else words.takes(jobs))],
             title=title,
             image=image,
+            judged=[judges.judge(each.audit) for each in self.results],
             draft=alone and jobs[0].draft,  # the names of several say it themselves
             foot=foot,
         )

@@ -173,7 +173,7 @@ function mind(v) {
     lengths(); paint();
     if (s.playing && runs(v, s.clock)) start(v);
   });
-  for (const name of ['loadeddata', 'seeked']) v.addEventListener(name, show);
+  for (const name of ['loadeddata', 'seeked']) v.addEventListener(name, () => { show(); lookCloser(true); });
   v.addEventListener('error', () => {
     if (!has(v) || (v !== va && v !== vb)) return;
     fault.textContent = 'This browser cannot play the ' + (v === va ? 'reference' : 'result') + '. The file itself is saved.';

@@ -12,6 +12,7 @@ function paint() {
   frame.textContent = 'frame ' + number;
   const at = d ? WIDE * Math.min(1, s.clock / d) : 0;
   head.setAttribute('x1', at); head.setAttribute('x2', at);
+  lookCloser();
   if (root.classList.contains('is-playing') === s.playing) return;
   root.classList.toggle('is-playing', s.playing);
   playButton.setAttribute('aria-label', s.playing ? 'Pause' : 'Play');
@@ -25,6 +26,17 @@ function cuts(motion, late, d, top, bottom) {
   if (!motion || !motion.cuts || !d) return '';
   return motion.cuts.map((t) => WIDE * (t + late) / d).filter(Number.isFinite).map((x) => 'M' + x.toFixed(1) + ' ' + top + 'V' + bottom).join('');
 }
+function errors(curve, late, d) {                                         // 0..1 over time -> an area from the bottom, with gaps where nothing is told
+  if (!curve || !Array.isArray(curve.times) || !d) return '';
+  let area = '', open = null;
+  const x = (t) => (WIDE * (t + late) / d).toFixed(1);
+  curve.times.forEach((t, i) => {
+    const e = curve.error[i];
+    if (Number.isFinite(e)) { area += (open === null ? 'M' + x(t) + ' ' + (TALL - 6) : '') + 'L' + x(t) + ' ' + (TALL - 6 - (TALL - 18) * Math.max(0, Math.min(1, e))).toFixed(1); open = t; }
+    if (open !== null && (!Number.isFinite(e) || i === curve.times.length - 1)) { area += 'L' + x(open) + ' ' + (TALL - 6) + 'Z'; open = null; }
+  });
+  return area;
+}
 function span(name, from, to, d) {
   const box = $('.' + name), there = from !== null && d > 0 && to > from;
   box.setAttribute('x', there ? WIDE * from / d : 0);
@@ -33,7 +45,7 @@ function span(name, from, to, d) {
 function strip() {
   const d = length(), take = takes.find((t) => t.id === s.take) || {}, motion = { a: (given.motion || {}).a, b: take.motion || (given.motion || {}).b };
   const late = s.offset / s.fps, b = known(vb) ? [late, late + vb.duration] : [null, null], a = known(va) ? [0, va.duration] : [null, null];
-  const moves = !!(motion.a || motion.b);
+  const told = judgeOf(), moves = !!(motion.a || motion.b || (told && told.curve));
   root.classList.toggle('has-motion', moves);
   span('stage-span-a', ...a, d); span('stage-span-b', ...b, d);
   const early = a[1] !== null && b[1] !== null && b[1] < d - 1.5 / s.fps, first = a[1] !== null && b[1] !== null && a[1] < d - 1.5 / s.fps;
@@ -42,6 +54,11 @@ function strip() {
   $('.stage-line-a').setAttribute('d', course(motion.a, 0, d));
   $('.stage-line-b').setAttribute('d', course(motion.b, late, d));
   $('.stage-cuts').setAttribute('d', cuts(motion.a, 0, d, 0, TALL / 2) + cuts(motion.b, late, d, TALL / 2, TALL));
+  $('.stage-error').setAttribute('d', errors(told && told.curve, late, d));
+  $('.stage-marks').setAttribute('d', told && d ? told.moments.map((m) => WIDE * (m.time + late) / d).filter(Number.isFinite).map((x) => 'M' + x.toFixed(1) + ' 0V' + (TALL - 6)).join('') : '');
+  $('.stage-key-error').hidden = !(told && told.curve);
+  $('.stage-key-error').textContent = 'Filled: how far apart' + (delay() ? ', the delay left aside' : '') + (told && told.moments.length ? '; lines: where most' : '');
+  $('.stage-key-motion').hidden = !(motion.a || motion.b);
   $('.stage-key-cut').hidden = ![motion.a, motion.b].some((m) => m && m.cuts && m.cuts.length);
   $('.stage-legend').hidden = root.dataset.fill === 'empty'; $('.stage-key-a').hidden = !has(va); $('.stage-key-b').hidden = !has(vb);
   const less = early ? d - b[1] : first ? d - a[1] : 0;

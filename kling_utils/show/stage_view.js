@@ -63,7 +63,7 @@ function listTakes() {                                                    // one
 function take(index) {
   if (!takes.length) return;
   const i = (index + takes.length) % takes.length;
-  choose(i); press('.stage-takes button', 'take', s.take); filled(); lengths();
+  choose(i); press('.stage-takes button', 'take', s.take); filled(); showJudge(); lengths();
   if (!s.playing) { align(); paint(); }
   if (takes.length > 1) say(takes[i].label || 'Take ' + (i + 1));
 }

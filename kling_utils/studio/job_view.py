@@ -269,11 +269,12 @@ class JobView:
             }
         job, result, analysis = shown.job, shown.result, shown.analysis
         trouble = cards.trouble(job.trouble, job=job) if job.trouble is not None else ""
-        download, audit, motion = "", "", None
+        download, audit, motion, judge = "", "", None, None
         if result is not None:
             download = _download(job)
             audit = cards.audit(analysis.audit if analysis else None, waiting=analysis is None)
             motion = analysis.motion if analysis else None
+            judge = results.judged(job, analysis)
         running = not job.done and not shown.standing
         return {
             self.panel: self._panel(shown),
@@ -287,6 +288,7 @@ class JobView:
                 image=shown.image,
                 motion=motion,
                 takes=shown.takes,
+                judge=judge,
             ),
             self.download: gr.update(value=download, visible=bool(download)),
             self.reuse: gr.update(visible=True),

@@ -27,7 +27,7 @@ from kling_utils.errors import Busy, Interrupted, KlingError
 from kling_utils.jobs import audits
 from kling_utils.media import bounds
 from kling_utils.media.files import atomic_write, cut, sha256
-from kling_utils.show import stage, words
+from kling_utils.show import judge, stage, words
 from kling_utils.studio import events as lanes
 from kling_utils.studio import routes
 from kling_utils.studio.events import Events
@@ -58,6 +58,8 @@ class ResultAnalysis:
 
     audit: Report | None = None
     motion: stage.Motions | None = None
+    poses: Path | None = None
+    """Skeletons and close-ups, as the audit wrote them."""
 
 
 class ResultAnalyses:
@@ -86,11 +88,18 @@ class ResultAnalyses:
         found = ResultAnalysis()
         try:
             poster(job)
-            found = ResultAnalysis(audits.audit_of(job), motion_of(job))
+            found = ResultAnalysis(audits.audit_of(job), motion_of(job), audits.poses_of(job))
         except Exception:  # whatever it is, the result is there and is shown
             LOG.warning("a result could not be analysed", exc_info=True)
         with self._lock:
             self._known[job.job_id] = found
+
+
+def judged(job: Job, analysis: ResultAnalysis | None) -> judge.Judge | None:
+    """What the stage tells about the result; None where it could not be measured."""
+    if analysis is None:
+        return judge.waiting()
+    return judge.judge(analysis.audit, poses=routes.data(job, analysis.poses))
 
 
 def motion_of(job: Job) -> stage.Motions | None:
@@ -163,6 +172,8 @@ def takes(
             analysis = known(other)
             if analysis is not None and analysis.motion is not None:
                 take["motion"] = analysis.motion.get("b")
+            if analysis is not None:
+                take["judge"] = judged(other, analysis)
             shown.append(take)
     return shown
 
@@ -350,6 +361,7 @@ def make(
             out,
             title=stem(job),
             image=image,
+            judged=[judge.judge(audits.audit_of(job), poses=_inside(audits.poses_of(job)))],
             draft=job.draft,
             on_progress=progress,
             stop=stop.is_set,
@@ -368,6 +380,13 @@ def make(
         stop=stop.is_set,
         draft=job.draft,
     )
+
+
+def _inside(poses: Path | None) -> Any:
+    """What the stage would fetch from a server."""
+    with contextlib.suppress(OSError, ValueError):
+        return json.loads(poses.read_bytes()) if poses is not None else None
+    return None
 
 
 def stem(job: Job) -> str:

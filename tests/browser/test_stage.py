@@ -6,6 +6,7 @@ Plain page, offline page, and the component inside Gradio. What takes long is ma
 from __future__ import annotations
 
 import contextlib
+import json
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -561,12 +562,107 @@ def test_the_strip_draws_motion_and_cuts_and_refuses_nonsense(stage: Callable[..
         later="<b>",
     )
     lines = page.eval_on_selector_all(
-        ".stage-strip path", "all => all.map(p => p.getAttribute('d'))"
+        ".stage-strip :is(.stage-line-a, .stage-line-b, .stage-cuts)",
+        "all => all.map(p => p.getAttribute('d'))",
     )
     assert lines[0] == "M0.0 94.0L333.3 12.0L666.7 12.0"
     assert lines[2] == "M500.0 0V50"
     assert page.text_content(".stage-b figcaption") == "<img src=x onerror=window.hacked=1>"
     assert page.evaluate("window.hacked") is None
+
+
+def judged(**more: Any) -> dict[str, Any]:
+    """What the stage is told about a result that is bad at the second second."""
+    bar = {"level": "warning", "detail": ""}
+    told = {
+        "sentence": "Follows <b>partly</b>.",
+        "level": "warning",
+        "bars": [
+            {"name": "Motion", "value": 40, "text": "40 of 100", **bar},
+            {
+                "name": "In step",
+                "value": None,
+                "text": "Cannot be told, because it is still",
+                **bar,
+            },
+        ],
+        "limbs": [],
+        "curve": {"times": [1.0, 2.0, 3.0], "error": [0.1, 1, None], "offset": 0.5},
+        "moments": [{"time": 2.0, "text": "the poses differ by 40°"}],
+        "how": [["Motion", "By angles."]],
+        "waiting": False,
+    }
+    return told | more
+
+
+def skeletons(folder: Path) -> dict[str, str]:
+    """Two points that are joined, which stand in the reference and lie in the result; faces, and a hand that goes."""
+    looks = 8 * SECONDS
+    boxes = {"face": [[500, 500, 400]] * looks, "right": [None] * looks}
+    hand = [[300, 300, 200]] * 8 + [None] * (looks - 8)
+    a = {"points": [[0, 0, 0, 100]] * looks, **boxes, "left": hand}
+    b = {"points": [[0, 0, 100, 0]] * looks, **boxes, "left": [None] * looks}
+    shown = {"rate": 8, "kind": "body", "lines": [[0, 1]], "view": [0, 0, 100, 100], "a": a, "b": b}
+    (folder / "poses.json").write_text(json.dumps({**shown, "moments": []}))
+    return stagehand.file("poses.json")
+
+
+def test_a_worst_moment_seeks_both_players(stage: Callable[..., Any]) -> None:
+    page = stage(judge=judged())
+    assert page.text_content(".stage-verdict") == "Follows <b>partly</b>."
+    assert page.text_content(".stage-moment") == "2.0 s: the poses differ by 40°"
+    page.click(".stage-moment")
+    assert numbers(page) == [60, 60]
+    page.keyboard.press("]")  # the result a frame later: it is a moment of the result
+    page.click(".stage-moment")
+    assert numbers(page) == [61, 60]
+    page.click(".stage-even-out")  # half a second of delay is taken out
+    page.click(".stage-moment")
+    assert numbers(page) == [45, 60]
+    page.click(".stage-even-out")
+    assert page.text_content(".stage-offset") == "0"
+
+
+def test_what_is_not_told_has_no_bar_and_the_curve_has_a_gap(stage: Callable[..., Any]) -> None:
+    page = stage(judge=judged())
+    assert page.locator(".stage-score").count() == 2
+    assert page.locator(".stage-fill").count() == 1
+    assert page.inner_text(".stage-score:nth-child(2) .stage-score-text").startswith("Cannot be")
+    area = page.get_attribute(".stage-error", "d")
+    assert area == "M166.7 94L166.7 85.8L333.3 12.0L333.3 94Z"
+    page.focus(".stage-how summary")
+    page.keyboard.press("Space")  # opens the fold, and does not play
+    assert page.is_visible("text=By angles.")
+    assert page.get_attribute(".stage-play", "aria-label") == "Play"
+
+
+def test_each_take_has_its_own_judgement(stage: Callable[..., Any]) -> None:
+    takes = [
+        {"id": "1", "label": "One", "b": stagehand.file("b30.mp4"), "judge": judged(sentence="1.")},
+        {"id": "2", "label": "Two", "b": stagehand.file("b24.mp4")},
+    ]
+    page = stage(takes=takes, take="1", judge=judged(sentence="Of the first one."))
+    assert page.inner_text(".stage-verdict") == "1."
+    page.keyboard.press("t")
+    assert not page.is_visible(".stage-judge"), "that of another result is not shown"
+
+
+def test_skeletons_and_close_ups_go_with_the_clock(stage: Callable[..., Any], clips: Path) -> None:
+    page = stage(judge=judged(poses=skeletons(clips)))
+    page.locator(".stage-near").scroll_into_view_if_needed()
+    page.wait_for_function("document.querySelector('.stage-bones-far').getAttribute('d')")
+    assert page.get_attribute(".stage-bones-a", "d") == "M0.0 0.0L0.0 100.0"
+    assert page.get_attribute(".stage-bones-far", "d") == "M0.0 0.0L100.0 0.0"
+    assert page.inner_text(".stage-apart").startswith("90° apart")
+    assert page.locator(".stage-tile").count() == 2, "the right hand is never seen"
+    bright = """() => [...document.querySelectorAll('.stage-tile[data-part=face] canvas')].map((c) =>
+        Math.max(...c.getContext('2d').getImageData(0, 0, c.width, c.height).data.filter((_, i) => i % 4 < 3)))"""
+    page.wait_for_function(f"() => ({bright})().every((most) => most > 60)")
+    gone = "[...document.querySelectorAll('.stage-tile[data-part=left] .stage-view')].map(e => e.classList.contains('is-gone'))"
+    assert page.evaluate(gone) == [False, True]
+    page.click(".stage-moment")
+    stands(page)
+    assert page.evaluate(gone) == [True, True]
 
 
 def test_the_offline_page_plays_without_a_network(

@@ -101,9 +101,12 @@ def serving(folder: Path) -> Iterator[Site]:
                 self._file(name, (folder / name).read_bytes())
 
         def _file(self, name: str, data: bytes) -> None:
-            kind = {".mp4": "video/mp4", ".mov": "video/quicktime", ".png": "image/png"}[
-                Path(name).suffix
-            ]
+            kind = {
+                ".mp4": "video/mp4",
+                ".mov": "video/quicktime",
+                ".png": "image/png",
+                ".json": "application/json",
+            }[Path(name).suffix]
             head = {"Content-Type": kind, "Accept-Ranges": "bytes", "Cache-Control": "no-store"}
             if found := _RANGE.match(self.headers.get("Range", "")):
                 first, last = int(found[1]), int(found[2] or len(data) - 1)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from kling_utils.errors import InvalidRequest, UnreadableMedia
 from kling_utils.media import ffmpeg
-from kling_utils.show import stage
+from kling_utils.show import judge, stage
 
 HOSTILE = "</script><script>alert(1)</script><!-- ${x} {{y}}"
 
@@ -71,6 +71,19 @@ def test_both_clips_are_inside_unchanged_and_the_size_is_stated(
     assert value["fps"] == 24.0
     assert len(value["motion"]["a"]["times"]) == len(value["motion"]["a"]["values"]) > 10
     assert [path.name for path in page.parent.iterdir()] == ["page.html"]
+
+
+def test_what_was_judged_goes_with_its_take(clips: Path, tmp_path: Path) -> None:
+    told = judge.waiting()
+    page = stage.write_page(
+        clips / "a.mp4",
+        [clips / "b.mp4", clips / "b.mp4"],
+        tmp_path / "page.html",
+        judged=[None, {**told, "sentence": HOSTILE}],
+        motion=False,
+    )
+    takes = json.loads(parts(page)["value"])["takes"]
+    assert [take["judge"] and take["judge"]["sentence"] for take in takes] == [None, HOSTILE]
 
 
 def test_a_file_larger_than_a_piece_is_one_base64(tmp_path: Path) -> None:
