@@ -107,7 +107,7 @@ function setPoses(found) {
   momentPictures();
   if (!poses) return;
   bones.setAttribute('viewBox', poses.view.map(Number).join(' '));
-  $('.stage-bones-face').hidden = poses.kind !== 'face'; $('.stage-bones-body').hidden = poses.kind === 'face';
+  $('.stage-bones-face').hidden = poses.kind !== 'face'; $('.stage-bones-body').hidden = $('.stage-key-far').hidden = poses.kind === 'face';
   closer.replaceChildren(...Object.keys(CLOSE).filter((name) => [poses.a, poses.b].some((side) => side[name].some(Boolean))).map((name) => {
     const tile = tag('figure', 'stage-tile'), views = tag('div', 'stage-views');
     tile.dataset.part = name;
@@ -153,7 +153,7 @@ function drawBones() {
 function apart(a, b, turns) {
   if (!a || !b) return !a && !b ? 'Nobody is seen at this moment.' : 'Not seen at this moment: ' + (a ? 'the person of the result.' : 'the person of the reference.');
   if (poses.kind !== 'body' || !turns.length) return '';
-  return Math.round(turns.reduce((sum, each) => sum + each, 0) / turns.length) + '° apart as shown here, on average';
+  return Math.round(turns.reduce((sum, each) => sum + each, 0) / turns.length) + '° apart here, on average';
 }
 function drawView(one, part) {
   const v = one.dataset.side === 'a' ? va : vb, side = poses[one.dataset.side], box = between(side[part], clockOf(v));

@@ -85,12 +85,8 @@ def fixed_and_generated(
     page.wait_for_selector("#video-report .kc-report-card")
     page.wait_for_selector("#fix-all:not([disabled])")
     page.click("#fix-all")
-    page.wait_for_selector(
-        "#image-report .kc-report-card >> text=is fine", timeout=patience
-    )
-    page.wait_for_selector(
-        "#video-report .kc-report-card >> text=is fine", timeout=patience
-    )
+    page.wait_for_selector("#image-report .kc-report-card >> text=is fine", timeout=patience)
+    page.wait_for_selector("#video-report .kc-report-card >> text=is fine", timeout=patience)
     page.click("#generate")
     page.wait_for_selector(".panel[data-mode=run], .panel[data-mode=done]")
     page.wait_for_selector(".panel[data-mode=done]", timeout=patience)
