@@ -174,6 +174,8 @@ def _motion(found: Fidelity, findings: Mapping[str, Finding]) -> list[Bar]:
     finding = findings.get("motion")
     if score.value is None:
         reasons = [WHY.get(each.why, each.why) for each in (found.body, found.face) if each.why]
+        if found.body.why in ("nobody", "no body"):  # then the face is no matter
+            reasons = reasons[:1]
         return [_bar("Motion", None, finding, _unknown(*reasons), "")]
     bars = []
     for name, each in (("Body", found.body), ("Face", found.face)):

@@ -62,7 +62,7 @@ def test_what_cannot_be_told_is_no_number_but_a_reason() -> None:
 def test_every_reason_stands_under_its_bar() -> None:
     nothing = Fidelity(
         "Cannot tell.",
-        MotionScore(None, "no body"),
+        MotionScore(None, "body rests"),
         MotionScore(None, "face rests"),
         traits=(Trait("face", None, "face unseen"), Trait("clothes", None, "torso unseen")),
     )
@@ -72,7 +72,7 @@ def test_every_reason_stands_under_its_bar() -> None:
     assert told["level"] == "unknown"
     assert [bar["value"] for bar in told["bars"]] == [None, None, None]
     motion, identity, step = (bar["text"] for bar in told["bars"])
-    assert verdict.WHY["no body"] in motion
+    assert verdict.WHY["body rests"] in motion
     assert verdict.WHY["face rests"] in motion
     assert verdict.WHY["torso unseen"] in identity
     assert step.startswith("Cannot be told, because ")
