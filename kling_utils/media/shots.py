@@ -140,7 +140,11 @@ _SAME = 0.12
 _FLASH = 1.2
 """Seconds that a flash lasts at most."""
 _BRIGHTER = 8.0
-_SAME_SHOT = 0.9
+_WHITE = 235.0
+_SAME_SHOT, _SAME_LIT = 0.9, 0.6
+"""Likeness of a shot before and after a flash, and of the shot and its own flash unless that is white."""
+_PICTURE = 6.0
+"""Standard deviation of luma below which there is no picture."""
 _SPAN, _GRADUAL = 0.6, 0.3
 """Seconds over which histograms are compared, and the least distance of a gradual change."""
 
@@ -149,10 +153,28 @@ def shots(scan: Scan) -> Shots:
     """Hard cuts, gradual changes and flashes. Repeated frames (animation on twos) count as one."""
     spikes = _spikes(scan)
     flashes = _flashes(scan, spikes)
-    frames = [i for i in spikes if not any(a <= i <= b for a, b in flashes)]
+    frames = [
+        i
+        for i in spikes
+        if not any(a <= i <= b for a, b in flashes) and not _other_light(scan, i - 1, i)
+    ]
     at = tuple(round(i / scan.rate, 3) for i in frames)
-    lit = tuple((round(a / scan.rate, 2), round(b / scan.rate, 2)) for a, b in flashes)
-    return Shots(at, _gradual(scan, at, lit), lit)
+    lit = [(round(a / scan.rate, 2), round(b / scan.rate, 2)) for a, b in flashes]
+    changes: list[tuple[float, float]] = []
+    for a, b in _gradual(scan, at, tuple(lit)):
+        (lit if _leak(scan, round(a * scan.rate), round(b * scan.rate)) else changes).append((a, b))
+    return Shots(at, tuple(changes), tuple(sorted(lit)))
+
+
+def _leak(scan: Scan, first: int, last: int) -> bool:
+    """Whether light comes and goes between two frames of the same shot."""
+    last = min(last, scan.frames - 1)
+    light = scan.colour[:, 0]
+    if light[first : last + 1].max() < max(light[first], light[last]) + _BRIGHTER:
+        return False
+    span = last - first
+    usual = _likeness(scan.thumbs[max(0, first - span)], scan.thumbs[first])
+    return _likeness(scan.thumbs[first], scan.thumbs[last]) > min(_SAME_SHOT, usual - 0.1)
 
 
 def _spikes(scan: Scan) -> list[int]:
@@ -192,6 +214,11 @@ def _flashes(scan: Scan, spikes: list[int]) -> list[tuple[int, int]]:
             before, after = light[a - 1], light[b]
             if light[a:b].max() < max(before, after) + _BRIGHTER or abs(before - after) > _BRIGHTER:
                 continue
+            if (
+                _likeness(scan.thumbs[a - 1], scan.thumbs[a]) < _SAME_LIT
+                and light[a:b].max() < _WHITE
+            ):
+                continue  # another picture, not this one with more light
             # the picture moves meanwhile, so it may differ as much as over the same time elsewhere
             span = b - a + 1
             usual = min(
@@ -210,6 +237,14 @@ def _likeness(a: Frame, b: Frame) -> float:
     return float(x @ y / max(np.sqrt((x @ x) * (y @ y)), 1e-9))
 
 
+def _other_light(scan: Scan, before: int, after: int) -> bool:
+    """Whether two frames show the same picture, and only the light is another: a jump cut keeps the light."""
+    darker = abs(scan.colour[before, 0] - scan.colour[after, 0]) > _BRIGHTER
+    hue = np.abs(scan.colour[before, 1:] - scan.colour[after, 1:]).max() > _BRIGHTER
+    alike = _likeness(scan.thumbs[before], scan.thumbs[after]) > _SAME_SHOT
+    return bool((darker or hue) and alike)
+
+
 def _gradual(
     scan: Scan, cuts: tuple[float, ...], flashes: tuple[tuple[float, float], ...]
 ) -> tuple[tuple[float, float], ...]:
@@ -217,14 +252,39 @@ def _gradual(
     if scan.frames <= span:
         return ()
     distance = np.abs(scan.histograms[span:] - scan.histograms[:-span]).sum(1) / 6
-    found: list[tuple[float, float]] = []
+    merged: list[tuple[int, int]] = []
     for first, last in runs(distance > _GRADUAL):
-        a, b = first / scan.rate, min(scan.frames - 1, last + span) / scan.rate
+        end = min(scan.frames - 1, last + span)
+        if _same_picture(scan, first, end):
+            continue
+        if merged and first <= merged[-1][1]:
+            merged[-1] = merged[-1][0], end
+        else:
+            merged.append((first, end))
+    found: list[tuple[float, float]] = []
+    for first, end in merged:
+        a, b = first / scan.rate, end / scan.rate
         taken = [t for t in cuts if a - 0.1 <= t <= b + 0.1]
         taken += [t for s, e in flashes for t in (s, e) if a - 0.1 <= t <= b + 0.1]
         if not taken:
             found.append((round(a, 2), round(b, 2)))
     return tuple(found)
+
+
+def _same_picture(scan: Scan, first: int, last: int) -> bool:
+    """Whether the same picture is at both ends and between, in whatever light: a leak, a pulse, lamps.
+
+    Someone who leaves, and a fade through black, have another picture or none between.
+    """
+    middle = scan.thumbs[first : last + 1 : max(1, (last - first) // 8)]
+    if min(thumb.std() for thumb in middle) < _PICTURE:
+        return False
+    apart = last - first
+    usual = _likeness(scan.thumbs[max(0, first - apart)], scan.thumbs[first]) if first else 1.0
+    least = min(_SAME_SHOT, max(0.6, usual - 0.1))
+    return all(
+        _likeness(scan.thumbs[first], thumb) > least for thumb in (*middle, scan.thumbs[last])
+    )
 
 
 def runs(on: Bools) -> list[tuple[int, int]]:

@@ -64,6 +64,7 @@ THRESHOLDS: dict[str, Threshold] = {
     "camera known": Threshold(0.3, "of the moments", MEASURED),
     "fast": Threshold(4.6, "torso lengths a second", MEASURED),
     "still": Threshold(0.15, "torso lengths a second", MEASURED),
+    "frozen": Threshold(0.12, "grey levels", "the calmest real clip has 0.22"),
     "still face": Threshold(1.0, "grey levels", MEASURED),
     # of a pair
     "pose": Threshold(0.55, "likeness of the pose", MEASURED),
@@ -335,7 +336,9 @@ def _inside(track: PoseTrack, points: Floats) -> Bools:
 
 def _whole(track: PoseTrack) -> Bools:
     """(n,): head and torso in the frame, as far down as the clip shows the person at all."""
-    wanted = visible(track, SHOULDERS).any(1) & _inside(track, track.bodies[:, NOSE])
+    nose = track.bodies[:, NOSE]
+    low_enough = nose[:, 1] > 0.01 * track.size.height  # a nose out of the frame is put at its edge
+    wanted = visible(track, SHOULDERS).any(1) & _inside(track, nose) & low_enough
     kind = framing(track)
     if kind is not None and kind <= 2:
         wanted &= visible(track, HIPS).any(1)
@@ -559,6 +562,17 @@ def _quality(where: str, stills: list[Still], name: str) -> Iterable[Finding]:
 
 def _clip(track: PoseTrack) -> Iterable[Finding]:
     nobody = _of_stills(track, lambda s: len(s.boxes)) == 0
+    if not (track.seen.any() or track.faced.any()) and nobody.mean() <= THRESHOLDS["nobody"].value:
+        yield _finding(
+            "video.area",
+            "warning",
+            "Size of the person",
+            "The person in the clip is too small to be followed.",
+            "Crop the clip closer to the person.",
+            source=UPSTREAM,
+        )
+        yield from _shots(track)
+        return
     if not (track.seen.any() or track.faced.any()) or nobody.mean() > THRESHOLDS["nobody"].value:
         yield _finding(
             "video.person",
@@ -705,24 +719,25 @@ def _camera(track: PoseTrack) -> Iterable[Finding]:
 
 def _first_picture(track: PoseTrack) -> Iterable[Finding]:
     first, usual = track.stills[0], float(np.median([s.sharpness for s in track.stills]))
-    empty = len(first.boxes) == 0
-    if not empty and first.sharpness >= THRESHOLDS["first frame"].value * usual:
+    bright = float(np.median([s.light for s in track.stills]))
+
+    def dark(still: Still) -> bool:
+        return still.light < THRESHOLDS["light"].value and still.light < 0.6 * bright
+
+    def clear(still: Still) -> bool:
+        sharp = still.sharpness >= THRESHOLDS["first frame"].value * usual
+        return len(still.boxes) > 0 and sharp and not dark(still)
+
+    if clear(first):
         return
-    good = next(
-        (
-            s.time
-            for s in track.stills
-            if len(s.boxes) and s.sharpness >= THRESHOLDS["first frame"].value * usual
-        ),
-        None,
-    )
+    good = next((s.time for s in track.stills if clear(s)), None)
     yield _finding(
         "video.first",
         "warning",
         "First picture",
         "Nobody is in the first picture of the clip."
-        if empty
-        else "The first picture of the clip is blurred.",
+        if not len(first.boxes)
+        else f"The first picture of the clip is {'dark' if dark(first) else 'blurred'}.",
         f"Begin at {good:.1f} s."
         if good is not None
         else "Begin where the person is clearly seen.",
@@ -740,7 +755,12 @@ def _back(track: PoseTrack) -> Iterable[Finding]:
     order = track.bodies[:, SHOULDERS[0], 0] < track.bodies[:, SHOULDERS[1], 0]
     # a face that was looked for and not found is the better sign: the landmarks of a back are turned round
     lost = np.array([_face_near(track, t) for t in track.times])
-    back = seen & ~lost & ((order & (wide > 12)) | (wide > 40))
+    back = (
+        seen
+        & ~lost
+        & (track.bodies[:, NOSE, 1] > 0.03 * track.size.height)
+        & ((order & (wide > 12)) | (wide > 40))
+    )
     share = float(np.mean(back[seen]))
     if share < 0.15:
         return
@@ -793,6 +813,8 @@ def _arms(track: PoseTrack) -> Iterable[Finding]:
 def _speed(track: PoseTrack) -> Iterable[Finding]:
     # where two people are seen, the one who is followed may change
     alone = _at(np.array([s.time for s in track.stills]), _count(track) <= 1, track.times)
+    for cut in (*track.cuts, *(t for span in track.changes for t in span)):
+        alone &= abs(track.times - cut) > 0.3
     speed = track.speed[np.isfinite(track.speed) & alone]
     if len(speed) >= 4 and _over("fast", float(np.percentile(speed, 90))):
         fast = alone & (np.nan_to_num(track.speed) > THRESHOLDS["fast"].value)
@@ -808,7 +830,10 @@ def _speed(track: PoseTrack) -> Iterable[Finding]:
         )
     quiet = len(speed) < 4 or float(np.percentile(speed, 90)) < THRESHOLDS["still"].value
     energy = float(np.percentile(track.scan.energy, 90)) if len(track.scan.energy) else 0.0
-    if quiet and not _over("still face", energy):
+    # landmarks tremble on a still picture; a small person changes less of it
+    area = float(np.median([s.area for s in track.stills])) if track.stills else 1.0
+    frozen = energy < THRESHOLDS["frozen"].value * min(1.0, area / 0.2)
+    if frozen or (quiet and not _over("still face", energy)):
         yield _finding(
             "video.still",
             "warning",

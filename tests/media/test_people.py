@@ -146,6 +146,24 @@ def test_a_flash_that_returns_to_the_same_shot_is_no_cut() -> None:
     assert (cuts, changes, flashes) == ((), 0, 1)
 
 
+def test_a_brighter_insert_that_returns_is_two_cuts() -> None:
+    frames = moving(75)
+    frames[30:50] = moving(20, ground=170)
+    assert found(frames) == ((1.2, 2.0), 0, 0)
+
+
+def test_a_slow_light_leak_is_a_flash_and_a_pulse_of_light_is_nothing() -> None:
+    def lit(shares: np.ndarray, speed: float = 0.1) -> list[Frame]:
+        frames = moving(100, speed=speed)
+        white = np.full_like(frames[0], 255)
+        return [cv2.addWeighted(f, 1 - s, white, s, 0) for f, s in zip(frames, shares, strict=True)]
+
+    leak = np.clip(1 - np.abs(np.arange(100) - 50) / 15, 0, 1) * 0.8
+    assert found(lit(leak)) == ((), 0, 1)
+    pulse = 0.2 + 0.2 * np.sin(np.arange(100) / 6)
+    assert found(lit(pulse, speed=0.02)) == ((), 0, 0)
+
+
 def test_a_dissolve_is_a_gradual_change_and_no_cut() -> None:
     a, b = moving(75), moving(75, ground=170)
     mixed = [

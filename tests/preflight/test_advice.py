@@ -186,6 +186,20 @@ def test_a_bad_first_picture_says_where_to_begin() -> None:
     assert "1.0 s" in told(clip(stills=stills))["video.first"].fix
     blurred = tuple(still(t, sharpness=0.5 if t < 1 else 9.0) for t in np.arange(0, 8, 0.5))
     assert "blurred" in told(clip(stills=blurred))["video.first"].measured
+    dark = tuple(still(t, light=20.0 if t < 1 else 200.0) for t in np.arange(0, 8, 0.5))
+    assert "dark" in told(clip(stills=dark))["video.first"].measured
+
+
+def test_a_person_who_is_too_small_for_landmarks_is_not_nobody() -> None:
+    track = clip()
+    found = told(replace(track, bodies=np.full_like(track.bodies, np.nan)))
+    assert found["video.area"].severity == "warning"
+    assert "too small" in found["video.area"].measured
+    assert "video.person" not in found
+
+
+def test_a_frozen_clip_is_still_though_landmarks_tremble() -> None:
+    assert told(clip(scan=scan(192, energy=0.02)))["video.still"].severity == "warning"
 
 
 def test_a_turned_back_is_told_with_spans() -> None:
