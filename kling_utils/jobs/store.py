@@ -474,6 +474,12 @@ class Store:
             later = max(now, last + database.TICK) if isinstance(last, int | float) else now
             describe(folder, {**row, **more, "updated": later})
 
+    def task_in_folder(self, job_id: str) -> str | None:
+        """The task id in the job's folder: a process may have ended before the database took it."""
+        row = described(self.home.folder(job_id)) or {}
+        task_id = row.get("task_id")
+        return task_id if isinstance(task_id, str) and task_id else None
+
     def _rebuild(self, engine: Engine) -> int:
         """Take from the folders what the database lacks: jobs that it does not have, and what it does not know of unfinished ones.
 

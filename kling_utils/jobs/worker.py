@@ -244,8 +244,9 @@ class Worker:
 
     def _found_submitting(self, job: Job) -> float | None:
         """A process ended between writing "submitting" and writing the task id, or this one could not write it."""
-        if (task_id := self._memory_of(job.job_id).task_id) is not None:
-            return self._sent(job, task_id)
+        known = self._memory_of(job.job_id).task_id or self._store.task_in_folder(job.job_id)
+        if known is not None:
+            return self._sent(job, known)
         if job.draft:
             self._change(
                 job,

@@ -13,6 +13,7 @@ from helpers.scripted import ScriptedNovita
 
 from kling_utils.errors import AlreadyHave, StillRunning
 from kling_utils.jobs.client import Client
+from kling_utils.jobs.home import describe, described
 from kling_utils.values import Job, MotionRequest
 
 CRASH = Path(__file__).with_name("crash.py")
@@ -83,6 +84,22 @@ def test_resume_sends_what_was_never_sent_once(
     assert runner.resume(job.job_id).job_id == job.job_id, "twice is once"
     result = runner.follow(job.job_id, progress=False)
     assert (result.job.job_id, result.job.money) == (job.job_id, "yes")
+    assert novita.state.submit_count == 1
+
+
+def test_a_task_id_that_only_the_folder_has_is_found_by_a_process_that_runs_already(
+    make, novita: ScriptedNovita, request_: MotionRequest, tmp_path: Path
+) -> None:  # type: ignore[no-untyped-def]
+    runner = make()  # opened before: it compares folders with the database no more
+    crash("submitted", request_, novita, tmp_path / "home")
+    job = only_job(runner)
+    assert job.task_id is None
+    (task_id,) = novita.state.tasks
+    row = described(job.folder)
+    assert row is not None
+    describe(job.folder, {**row, "task_id": task_id})
+    result = runner.follow(job.job_id, progress=False)
+    assert result.job.task_id == task_id
     assert novita.state.submit_count == 1
 
 
