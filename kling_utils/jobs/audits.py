@@ -18,7 +18,7 @@ from kling_utils.media.files import atomic_write
 from kling_utils.values import Fidelity, Finding, Job, Report
 
 LOG = logging.getLogger(__name__)
-NAME = "audit-3.json"
+NAME = "audit-4.json"
 """In the job's folder; the number counts up when what is measured changes, and an older file is measured again."""
 POSES = "poses-1.json"
 """Beside it: skeletons and boxes over time and pictures of the worst moments, as ``review.poses`` writes them."""

@@ -695,6 +695,25 @@ def face_gate(reference: PoseTrack, result: PoseTrack, moves: Signal) -> str:
     return ""
 
 
+def framing_gate(track: PoseTrack, moves: Signal, *, body: str, face: str) -> str:
+    """Key of the reason where one side shows a moving body and the other only a face, or empty.
+
+    ``track`` and ``moves``: the result, and the signal of its body; ``body`` and ``face``: what the
+    two other gates say. Where nobody at all is found in the result it is empty: a drawn figure or
+    an animal may not be recognised.
+    """
+    if not (body and face):
+        return ""
+    if body in ("nobody", "hardly seen"):
+        there = np.isfinite(track.faces[:, 0, 0]).mean() if len(track.faces) else 0.0
+        near = there >= LEAST_FACE and eye_distance(track) >= LEAST_EYES
+        return "only a face" if near else ""
+    if body in ("no body", "body hidden") and face in ("no face in result", "small face in result"):
+        dances = moves.seen >= LEAST_SEEN and moves.energy >= LEAST_ENERGY
+        return "only a body" if dances else ""
+    return ""
+
+
 def worst_moments(
     curve: MotionCurve | None,
     frozen: tuple[Span, ...],

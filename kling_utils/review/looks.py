@@ -7,7 +7,7 @@ net here knows people, so a look-alike in the same clothes passes for the same p
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import cv2
@@ -152,7 +152,10 @@ _SKIN, _HAIR, _TORSO = (4.0, 16.0), (8.0, 28.0), (6.0, 26.0)
 others: 15, 25 and 32 in the middle."""
 _CLOTHES, _STRUCTURE = (0.8, 0.3), (0.5, 0.15)
 """Overlap of the torso's colours (same 0.93 to 1, others 0.27), and correlation of straightened
-faces at a like turn (same 0.49 to 0.98, others 0.23)."""
+faces at a like turn (same 0.43 to 1, others -0.23 to 0.46)."""
+_OTHER_FACE = 0.35
+"""Value of the structure, 0.27 as a correlation, below which it alone says "another face": skin and
+hair of two people may be much alike."""
 _LIKE_YAW = 0.12
 _DRIFT = (3.0, 12.0)
 """Distance in Lab, lightness counted 0.3, of the last second's colours from the first: clean clips
@@ -187,6 +190,7 @@ def face_trait(ours: tuple[Look, ...], picture: Look | None, *, colours: bool = 
     if base is None or against == "":
         return Trait("face", None, "face unseen", against="picture" if picture else "start")
     values: list[float | None] = []
+    structure: list[float] = []
     for look in ours:
         parts = [_close(look.skin, base.skin, _SKIN), _close(look.hair, base.hair, _HAIR)]
         if (
@@ -194,9 +198,15 @@ def face_trait(ours: tuple[Look, ...], picture: Look | None, *, colours: bool = 
             and base.face is not None
             and abs(look.yaw - base.yaw) <= _LIKE_YAW
         ):
-            parts.append(_ramp(float((look.face * base.face).mean()), _STRUCTURE))
+            structure.append(_ramp(float((look.face * base.face).mean()), _STRUCTURE))
+            parts.append(structure[-1])
         values.append(_mean(parts))
-    return _over_time("face", ours, values, against)
+    found = _over_time("face", ours, values, against)
+    if found.value is not None and len(structure) >= _LEAST_LOOKS:
+        unlike = float(np.median(structure))
+        if unlike < _OTHER_FACE:
+            return replace(found, value=round(min(found.value, unlike), 3))
+    return found
 
 
 def clothes_trait(ours: tuple[Look, ...], picture: Look | None, *, colours: bool = True) -> Trait:

@@ -18,6 +18,7 @@ from kling_utils.review.fidelity import (
     body_signal,
     face_gate,
     face_signal,
+    framing_gate,
     judge,
     worst_moments,
 )
@@ -64,9 +65,14 @@ WHY: dict[str, str] = {
     "too short": "it is too short",
     "hands small": "the hands are too small or blurred in the reference",
     "hands unseen": "the hands are too small or out of sight in the result",
+    "only a face": "the reference shows a moving body and the result only a face",
+    "only a body": "the reference shows a face from near and the result a whole moving body",
     "failed": "the result could not be looked at",
 }
 """Why something cannot be told."""
+
+FRAMINGS = ("only a face", "only a body")
+"""Reasons that are themselves a fault: what the two show cannot be the same motion."""
 
 HOW: dict[str, str] = {
     "body": "Directions of arms, legs and trunk in the picture, compared over time. Reliable for "
@@ -110,6 +116,7 @@ _FIX = {
     "mirrored": "Mirror the result or the clip; the picture may show the person turned the other way.",
     "reversed": "Play the result backwards, or try again.",
     "other": "See that this result belongs to this clip; try another take otherwise.",
+    "framing": "See that this result belongs to this clip, and that picture and clip show the same parts of the body.",
     "part": "Trim the reference to that part to compare, or make it again with the part that you want.",
     "late start": "Cut that much off the start of the result.",
     "begins late": "Let the clip begin with a second of calm, and try again.",
@@ -142,9 +149,11 @@ def fidelity(
     ``asked``: seconds of the reference that the result should show; None for all of it.
     """
     ours, theirs = body_signal(result), body_signal(reference)
-    body = judge(theirs, ours, body_gate(theirs, ours), asked=asked)
-    ours, theirs = face_signal(result), face_signal(reference)
-    face = judge(theirs, ours, face_gate(reference, result, theirs), asked=asked)
+    our_face, their_face = face_signal(result), face_signal(reference)
+    why_body, why_face = body_gate(theirs, ours), face_gate(reference, result, their_face)
+    why_body = framing_gate(result, ours, body=why_body, face=why_face) or why_body
+    body = judge(theirs, ours, why_body, asked=asked)
+    face = judge(their_face, our_face, why_face, asked=asked)
     main = face if body.score.value is None and face.score.value is not None else body
     seen, there = looks.looks(result), looks.looks(reference)
     own = looks.looks(picture)[0] if picture is not None and picture.stills else None
@@ -251,6 +260,8 @@ def _motion_part(found: Fidelity) -> str:
     score = found.score
     what = "the motion" if found.body.value is not None else "the face's motion"
     if score.value is None:
+        if found.body.why in FRAMINGS:
+            return f"{WHY[found.body.why]}: it looks like another clip or another framing"
         reasons = dict.fromkeys(WHY.get(s.why, s.why) for s in (found.body, found.face) if s.why)
         if found.body.why in ("nobody", "no body"):
             reasons = {WHY[found.body.why]: None}
@@ -425,6 +436,8 @@ def _motion(found: Fidelity) -> Finding:
     score = found.score
     told = _motion_part(found)
     if score.value is None:
+        if found.body.why in FRAMINGS:
+            return _finding("motion", "warning", told, _ALLOWED["motion"], "framing")
         return _finding("motion", "unknown", told, _ALLOWED["motion"])
     measured = f"{score.value:.0f} of 100: {told}"
     parts = [part for part in _time_parts(found) if not part.startswith("it is ")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -15,7 +16,7 @@ from pydantic import TypeAdapter
 
 from kling_utils.media.arrays import Frame, u8
 from kling_utils.media.people import PoseTrack
-from kling_utils.review import verdict
+from kling_utils.review import looks, verdict
 from kling_utils.values import Fidelity
 
 LONG = 10.0
@@ -202,6 +203,48 @@ def test_no_number_without_a_reason_to_give_one() -> None:
     gone = verdict.fidelity(clip(1), nobody)
     assert "because nobody was found in the result" in gone.sentence
     assert {f.severity for f in verdict.findings(gone)} == {"pass", "unknown"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sentence"),
+    [
+        ("body", "face", "The reference shows a moving body and the result only a face:"),
+        (
+            "face",
+            "body",
+            "The reference shows a face from near and the result a whole moving body:",
+        ),
+    ],
+)
+def test_a_clip_of_another_framing_is_a_fault(before: str, after: str, sentence: str) -> None:
+    found = verdict.fidelity(clip(1, kind=before), clip(1, kind=after))
+    assert found.score.value is None
+    assert found.sentence.startswith(sentence)
+    motion = next(f for f in verdict.findings(found) if f.code == "result.motion")
+    assert motion.severity == "warning"
+    assert motion.fix
+
+
+@pytest.mark.parametrize("before", ["body", "face"])
+def test_a_person_who_rests_or_is_too_small_to_tell_is_no_other_framing(before: str) -> None:
+    rests = verdict.fidelity(clip(1, kind="face"), clip(1, when=lambda t: 0.0))
+    small = clip(1, kind="face")
+    small.faces[..., :2] *= 0.3
+    distant = verdict.fidelity(clip(1, kind=before), small)
+    for found in (rests, distant):
+        assert found.sentence.startswith("Cannot tell"), found.sentence
+        assert "motion" not in faults(found)
+
+
+def test_another_face_with_skin_and_hair_alike() -> None:
+    ours = looks.looks(clip(1, kind="face"))
+    picture = looks.looks(still_of(clip(5, 0.5, kind="face")))[0]
+    assert looks.face_trait(ours, picture).value == pytest.approx(1.0, abs=0.05)
+    turned = [None if look.face is None else -look.face for look in ours]
+    other = tuple(replace(look, face=face) for look, face in zip(ours, turned, strict=True))
+    value = looks.face_trait(other, picture).value
+    assert value is not None
+    assert value < verdict.OTHER
 
 
 def test_without_a_picture_the_result_is_compared_with_its_start() -> None:
