@@ -168,13 +168,13 @@ def _bar(name: str, share: float | None, finding: Finding | None, text: str, det
 
 def _motion(found: Fidelity, findings: Mapping[str, Finding]) -> list[Bar]:
     """One bar; two where both body and face are judged."""
-    from kling_utils.review.verdict import PARTLY, WELL, WHY
+    from kling_utils.review.verdict import FRAMINGS, PARTLY, WELL, WHY
 
     score = found.score
     finding = findings.get("motion")
     if score.value is None:
         reasons = [WHY.get(each.why, each.why) for each in (found.body, found.face) if each.why]
-        if found.body.why in ("nobody", "no body"):  # then the face is no matter
+        if found.body.why in ("nobody", "no body", *FRAMINGS):  # then the face is no matter
             reasons = reasons[:1]
         return [_bar("Motion", None, finding, _unknown(*reasons), "")]
     bars = []
