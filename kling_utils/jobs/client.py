@@ -672,8 +672,7 @@ class Client:
     def resume(self, job_id: str, *, owner: str | None = None, key: SecretStr | None = None) -> Job:
         """Go on with a job that stopped: sends one that was not sent, looks again at one past its deadline. Never sends twice.
 
-        A job that failed because the provider did not have its task, or the link to its result, is looked for again: it may be there for
-        another key, or by now.
+        A job whose link to the result was gone, or whose file was removed, is looked for again: it may be there by now.
         """
         job = self._store.get(job_id, owner=owner)
         if (job.done and not lost(job)) or job.state == "unconfirmed":

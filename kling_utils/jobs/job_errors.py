@@ -28,7 +28,7 @@ def missing(job: Job) -> bool:
 
 
 def lost(job: Job) -> bool:
-    """True for a job whose task may still have what was paid for: it was not found before, or its file was removed since."""
+    """True for a job whose task may still have what was paid for: its link was gone, or its file was removed since."""
     if missing(job):
         return job.task_id is not None
     gone = job.trouble is not None and job.trouble.code in ("TaskNotFound", "LinkExpired")
@@ -41,6 +41,8 @@ def standing(job: Job) -> str:
         return "The job was not sent and nothing was spent; resume it to send it."
     if job.state == "downloading":
         return "The result is ready and is not saved yet."
+    if job.state == "submitting" and not job.draft:
+        return "The job was being sent when its program ended: whether it arrived is not known."
     return f"The job is {job.state} and goes on {'on this computer' if job.draft else 'at the provider'}."
 
 
@@ -50,7 +52,7 @@ def resumed(job: Job) -> str:
         case "checked":
             return "The job was not sent yet; it is sent now."
         case "submitting":
-            return "The job is being sent."
+            return "Whether the job was sent is being found out."
         case "downloading":
             return "The result is ready and is saved now."
         case _:

@@ -1,6 +1,6 @@
 """The job store: rows, their events, and who works on them. Every change of a job and the events that tell of it are one transaction.
 
-The database itself holds two rules: one unfinished job for one request, and one worker for one job.
+The database itself holds two rules: one unfinished job for each take of a request, and one worker for one job.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class DraftLimitReached(Exception):
 
 
 class DuplicateRequest(Exception):
-    """The same request is already unfinished; the database refused a second one."""
+    """This take of the request is already unfinished; the database refused a second one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from kling_utils.values import Job
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """All in seconds."""
+    """All in seconds, except the factors ``growth`` and ``most``."""
 
     interval: float = 2.0
     """First wait between two polls; grows by ``growth`` to ``most`` times itself."""

@@ -1,4 +1,4 @@
-"""The poller of all jobs of this process: a schedule, and a few threads in lanes.
+"""The scheduler of all jobs of this process (sends, polls, saves and drafts): due times, and a few threads in lanes.
 
 A lane bounds what its jobs can hold up: drafts, polls, downloads and sends have threads of their own, so that a host that hangs delays
 its own kind only, and one visitor has at most a quarter of a lane. A step never waits for its turn: it returns the seconds after which to
@@ -62,9 +62,9 @@ class Watcher:
         self._due: list[tuple[float, str]] = []
         self._ready: dict[Lane, deque[tuple[str, str]]] = {lane: deque() for lane in LANES}
         self._busy: dict[Lane, Counter[str]] = {lane: Counter() for lane in LANES}
-        self._held: set[str] = set()
+        self._held: set[str] = set()  # known to this watcher: due, waiting or running
         self._running: set[str] = set()
-        self._again: set[str] = set()
+        self._again: set[str] = set()  # asked for while a step ran: due at once after it
         self._faults: Counter[str] = Counter()
         self._wake = threading.Condition()
         self._closed = False

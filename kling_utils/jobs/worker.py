@@ -1,6 +1,7 @@
 """What one look at a job does: publish and submit, poll, save. The state says which; each state is written before the act it names.
 
-Once a job is sent, errors of the network never end it: only the provider's own "failed", or a task or link that is gone, does.
+Once a job is sent, errors of the network never end it: only the provider's own "failed" does, or
+a link to the result that stays gone for an hour.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class PollState:
     unread: bool = False
     """It was told that the state could not be read, and not yet that it can be again."""
     gone_since: float | None = None
-    """When the provider first said that the task, or the link to its result, is not there."""
+    """When the link to the result was first gone."""
     task_id: str | None = None
     """Told by the provider and not written down yet."""
     lent: bool = False
@@ -78,7 +79,7 @@ class PollState:
 
 
 class Worker:
-    """``advance(job_id)``: one look. ``after(name)`` is called when a numbered step of the flow is done, for tests that end it there.
+    """``advance(job_id)``: one look. ``after(name)`` is called when the named step of the flow is done, for tests that end it there.
 
     ``ways`` are the hosts of clips that are configured at the moment.
     """
@@ -212,7 +213,8 @@ class Worker:
         self._store.describe_task(job.job_id, task_id, now)
         submitted = ev.Submitted(task_id=task_id)
         try:
-            # Not bound to the lease: a task id must be written also when another process holds the job. "failed": dismissed meanwhile.
+            # Not bound to the lease: a task id is written also when another process holds the job,
+            # and from "failed", because the user may have dismissed it meanwhile.
             written = self._store.change(
                 job.job_id,
                 submitted,
@@ -225,7 +227,11 @@ class Worker:
                 finished_at=None,
             )
             if not written:
-                LOG.error("job %s was deleted; at the provider it is task %s", job.job_id, task_id)
+                LOG.error(
+                    "job %s is gone or in another state; at the provider it is task %s",
+                    job.job_id,
+                    task_id,
+                )
         # dismissed, and sent anew as another job: this one keeps its id, to be resumed
         except DuplicateRequest:
             self._store.change(job.job_id, submitted, now=now, task_id=task_id)
