@@ -253,11 +253,11 @@ class Repair:
         async for updates in self._repaired(session, form):
             yield updates
 
-    async def on_use(self, session: Session, **fields: Any) -> AsyncIterator[Updates]:
+    async def on_use(self, session: Session, **fields: Any) -> AsyncIterator[Any]:
         """Keep only the part of the clip that advice finds usable, repaired in the same step."""
         form, advice = Form(**fields), session.advice
         if advice is None or advice.use is None:
-            yield {}
+            yield gr.skip()
             return
         start, end = advice.use
         session.choices = replace(session.choices.about(form), start=start, length=end - start)
