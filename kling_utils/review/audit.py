@@ -19,8 +19,8 @@ from kling_utils.media import people
 from kling_utils.media.arrays import Bools
 from kling_utils.media.people import PoseTrack
 from kling_utils.media.probe import probe_image, probe_video
+from kling_utils.media.shots import Scan, runs
 from kling_utils.review import motion, sound, verdict
-from kling_utils.review.motion import Scan
 from kling_utils.review.sound import Envelope
 from kling_utils.values import (
     MISSED,
@@ -172,11 +172,8 @@ def _measure(info: VideoInfo, track: PoseTrack | None) -> _Side:
         heard = sound.envelope(
             info.path, seconds=info.duration, start=info.first_picture, number=info.audio_number
         )
-    if track is None:
-        return _Side(info, motion.scan(info), heard)
-    scan = track.scan  # the clip was decoded once already
-    seen = Scan(scan.rate, scan.frames, scan.changes, scan.dark, scan.energy_rate, scan.energy)
-    return _Side(info, seen, heard)
+    # a track was made by decoding the clip already
+    return _Side(info, track.scan if track is not None else motion.scan(info), heard)
 
 
 def _finding(
@@ -456,8 +453,7 @@ def _bit_rate(ours: VideoInfo) -> Finding:
 
 def _runs(flags: Bools, rate: float) -> list[_Stretch]:
     """Begin and end, in seconds, of each row of true values."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
-    return [_Stretch(float(a) / rate, float(b) / rate) for a, b in edges.reshape(-1, 2)]
+    return [_Stretch(a / rate, (b + 1) / rate) for a, b in runs(flags)]
 
 
 def _blacks(scan: Scan) -> list[_Stretch]:

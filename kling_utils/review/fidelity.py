@@ -6,13 +6,13 @@ on two ``PoseTrack``; the words are in ``verdict``, what a viewer sees besides m
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from kling_utils.media.arrays import Bools, Floats
+from kling_utils.media.arrays import Floats
+from kling_utils.media.shots import runs
 from kling_utils.values import Limb, Moment, MotionCurve, MotionScore, Span
 
 if TYPE_CHECKING:
@@ -601,7 +601,8 @@ def _frozen(
     usual = float(a[moves].mean())
     quiet = b < 0.15 * usual
     spans: list[Span] = []
-    for begin, end in _runs(quiet):
+    for begin, last in runs(quiet):
+        end = last + 1
         if (end - begin) / RATE >= FROZEN and moves[begin:end].mean() > 0.4:
             spans.append((round(begin / RATE + offset, 2), round(end / RATE + offset, 2)))
     followed = np.flatnonzero(moves & (b > np.maximum(0.2 * a, 0.1 * usual)))
@@ -620,15 +621,10 @@ def _unseen(one: Signal, other: Signal, offset: float) -> tuple[Span, ...]:
     least = 3 if one.kind == "body" else 1
     there, here = ((each.weights > 0).sum(1) >= least for each in (one, other))
     return tuple(
-        (round(begin / RATE + offset, 2), round(end / RATE + offset, 2))
-        for begin, end in _runs(there & ~here)
-        if (end - begin) / RATE >= UNSEEN
+        (round(begin / RATE + offset, 2), round((last + 1) / RATE + offset, 2))
+        for begin, last in runs(there & ~here)
+        if (last + 1 - begin) / RATE >= UNSEEN
     )
-
-
-def _runs(flags: Bools) -> Iterator[tuple[int, int]]:
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
-    yield from ((int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True))
 
 
 def _curve(

@@ -9,19 +9,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from kling_utils.media import ffmpeg
-from kling_utils.media.arrays import Floats, Frame, u8
 from kling_utils.media.probe import probe_video
+from kling_utils.media.shots import ENERGY_RATE, WIDTH, Scan, Scanner
 from kling_utils.values import VideoInfo
 
-WIDTH = 128
-"""Pixels. Finding the same cuts at 64, 128 and 256 was measured; smaller costs less, and still sees a hand."""
 MOST_FRAMES_A_SECOND = Fraction(60)
-ENERGY_RATE = 12.0
-"""Samples of motion a second: below ten, fast motion folds back into slow (measured on clips played three times as fast)."""
 LEAST_ENERGY = 1.0
 """Grey levels. A clip whose strongest motion is below it is drawn low, instead of its noise being blown up to full height."""
 
@@ -34,9 +29,6 @@ _WINDOW_SECONDS = 0.4
 # Correlation of the course of motion, and by how much it must beat that of a common start unless it is near it.
 _LEAST_MATCH, _MATCH_MARGIN, _NEAR = 0.88, 0.2, 0.5
 
-_DARK = 26
-"""Grey levels, a tenth of the range, as ffmpeg's ``blackdetect`` has it."""
-
 
 @dataclass(frozen=True, slots=True)
 class Activity:
@@ -48,32 +40,6 @@ class Activity:
     """0..1: mean change of brightness, relative to the clip's own strongest motion."""
     cuts: tuple[float, ...]
     """Seconds of the first frame after each hard cut."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scan:
-    """One pass over a clip. ``n`` frames at ``rate``, the first at 0 s; differences belong to the later one of two frames."""
-
-    rate: float
-    """Frames a second that were looked at."""
-    frames: int
-    changes: Floats
-    """(n - 1, 2): mean absolute change of HSV and of YUV from frame to frame, in grey levels."""
-    dark: Floats
-    """(n,): share of nearly black pixels."""
-    energy_rate: float
-    """Samples a second of ``energy``: the nearest to 12 that are whole frames apart, because uneven steps look like motion."""
-    energy: Floats
-    """Mean absolute change of brightness in a twelfth of a second, in grey levels: about the same at any frame rate."""
-
-    @property
-    def energy_times(self) -> Floats:
-        """Seconds at which each interval ends."""
-        return (np.arange(len(self.energy)) + 1) / self.energy_rate
-
-    @property
-    def seconds(self) -> float:
-        return self.frames / self.rate
 
 
 def activity(path: Path, *, rate: float = ENERGY_RATE) -> Activity:
@@ -106,40 +72,17 @@ def activity(path: Path, *, rate: float = ENERGY_RATE) -> Activity:
 
 
 def scan(info: VideoInfo) -> Scan:
-    """Look at every frame of the clip once, small and streamed: memory does not grow with its length."""
+    """Look at every frame of the clip once, small and streamed. Raises ``FfmpegFailed``."""
     each = min(info.frame_rate or MOST_FRAMES_A_SECOND, MOST_FRAMES_A_SECOND)
-    fps = float(each)
     height = max(2, 2 * round(WIDTH / info.size.aspect / 2))
     chain = (
         f"fps={each.numerator}/{each.denominator}:start_time=0,scale={WIDTH}:{height}:flags=area"
     )
-    changes: list[tuple[float, float]] = []
-    dark: list[float] = []
-    energy: list[float] = []
-    step = max(1, round(fps / ENERGY_RATE))
-    previous: tuple[Frame, Frame] | None = None
-    sample: Frame | None = None
-    for n, raw in enumerate(
-        ffmpeg.raw_frames(info.path, chain, WIDTH * height * 3, limit=info.duration + 1.0)
-    ):
-        bgr = u8(np.frombuffer(raw, np.uint8).reshape(height, WIDTH, 3))
-        hsv, yuv = (
-            u8(cv2.cvtColor(bgr, cv2.COLOR_BGR2HSV)),
-            u8(cv2.cvtColor(bgr, cv2.COLOR_BGR2YUV)),
-        )
-        light = yuv[..., 0]
-        dark.append(float(np.count_nonzero(light < _DARK)) / light.size)
-        if previous is not None:
-            changes.append((_difference(hsv, previous[0]), _difference(yuv, previous[1])))
-        if n % step == 0:
-            if sample is not None:
-                energy.append(_difference(light, sample) * fps / step / ENERGY_RATE)
-            sample = light
-        previous = hsv, yuv
-    pairs = np.array(changes, np.float64).reshape(-1, 2)
-    return Scan(
-        fps, len(dark), pairs, np.array(dark, np.float64), fps / step, np.array(energy, np.float64)
-    )
+    scanner = Scanner(float(each))
+    frames = ffmpeg.raw_frames(info.path, chain, WIDTH * height * 3, limit=info.duration + 1.0)
+    for raw in frames:
+        scanner.add(np.frombuffer(raw, np.uint8).reshape(height, WIDTH, 3))
+    return scanner.scan()
 
 
 def hard_cuts(seen: Scan) -> tuple[float, ...]:
@@ -189,7 +132,3 @@ def begins_at(part: Scan, whole: Scan) -> float | None:
     best = int(np.argmax(likeness))
     stands_out = shifts[best] < _NEAR or likeness[best] > likeness[0] + _MATCH_MARGIN
     return float(shifts[best]) if likeness[best] >= _LEAST_MATCH and stands_out else None
-
-
-def _difference(a: Frame, b: Frame) -> float:
-    return float(np.mean(cv2.absdiff(a, b)))
