@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -42,7 +43,7 @@ from kling_utils.media.pose import (
 )
 from kling_utils.media.probe import probe_image, probe_video
 from kling_utils.media.shots import Scan, Scanner, shots
-from kling_utils.values import ImageInfo, Size, VideoInfo
+from kling_utils.values import ImageInfo, Size, Span, VideoInfo
 
 SHORT_SIDE = 480
 """Pixels that clips are decoded to: sharpness and noise depend on it, and the thresholds were measured at it."""
@@ -112,8 +113,8 @@ class PoseTrack:
     """(n,): of the second fastest visible joint, torso lengths a second, over a twelfth of a second; NaN where unknown."""
     stills: tuple[Still, ...]
     cuts: tuple[float, ...]
-    changes: tuple[tuple[float, float], ...]
-    flashes: tuple[tuple[float, float], ...]
+    changes: tuple[Span, ...]
+    flashes: tuple[Span, ...]
     camera: Floats
     """(m, 4): seconds, x and y in widths a second, zoom in log a second; NaN where the background does not tell."""
     scan: Scan
@@ -231,30 +232,26 @@ def _study(
     picture: bool = False,
 ) -> PoseTrack:
     """One pass over the frames, which come ``rate`` times a second."""
-    eye = _Eye(picture=picture)
     scanner = Scanner(rate)
-    looks, still_times, camera_times = (_Clock(rate, each) for each in (fps, STILLS, CAMERA_RATE))
+    still_times, camera_times = _Clock(rate, STILLS), _Clock(rate, CAMERA_RATE)
     stills: list[Still] = []
     camera: list[tuple[float, float, float, float]] = []
-    close = -1
-    for i, frame in enumerate(frames):
-        scanner.add(frame)
-        time = i / rate
-        new_still = still_times.due(i)
-        if new_still:
-            boxes, faces = eye.people(frame, parts=len(stills) % 2 == 0)
-            eye.restart(boxes)
-        if looks.due(i):
-            eye.look(frame, time)
-            close = i + max(1, round(rate / SPEED_RATE))
-        elif i == close:
-            eye.measure_speed(frame, time)
-        if not picture and camera_times.due(i):
-            camera.append((time, *eye.camera(frame, time)))
-        if new_still:
-            stills.append(eye.still(frame, time, boxes, faces))
-            if on_still is not None:
-                on_still(stills[-1])
+    with _borrowed(picture=picture) as nets:
+        eye = _Eye(nets, rate, fps)
+        for i, frame in enumerate(frames):
+            scanner.add(frame)
+            time = i / rate
+            new_still = still_times.due(i)
+            if new_still:
+                boxes, faces = eye.people(frame, parts=len(stills) % 2 == 0)
+                eye.restart(boxes)
+            eye.follow(frame, i)
+            if not picture and camera_times.due(i):
+                camera.append((time, *eye.camera(frame, time)))
+            if new_still:
+                stills.append(eye.still(frame, time, boxes, faces))
+                if on_still is not None:
+                    on_still(stills[-1])
     scan = scanner.scan()
     found = shots(scan)
     times, bodies, points, speed = eye.followed([len(still.boxes) > 0 for still in stills])
@@ -277,20 +274,15 @@ def _study(
 
 def _look_closer(known: PoseTrack, frames: Iterable[Frame], rate: float, fps: float) -> PoseTrack:
     """The same track with body and face ``fps`` times a second; all else is known."""
-    eye = _Eye(picture=False)
-    looks = _Clock(rate, fps)
     stills = iter(known.stills)
     still = next(stills, None)
-    close = -1
-    for i, frame in enumerate(frames):
-        if still is not None and i / rate >= still.time - 1e-6:
-            eye.restart(still.boxes)
-            still = next(stills, None)
-        if looks.due(i):
-            eye.look(frame, i / rate)
-            close = i + max(1, round(rate / SPEED_RATE))
-        elif i == close:
-            eye.measure_speed(frame, i / rate)
+    with _borrowed(picture=False) as nets:
+        eye = _Eye(nets, rate, fps)
+        for i, frame in enumerate(frames):
+            if still is not None and i / rate >= still.time - 1e-6:
+                eye.restart(still.boxes)
+                still = next(stills, None)
+            eye.follow(frame, i)
     times, bodies, faces, speed = eye.followed([len(s.boxes) > 0 for s in known.stills])
     return replace(known, fps=min(fps, rate), times=times, bodies=bodies, faces=faces, speed=speed)
 
@@ -311,6 +303,39 @@ class _Clock:
 
 def _points(found: Body | Face | None, rows: int, columns: int) -> Floats:
     return found.points if found is not None else np.full((rows, columns), np.nan)
+
+
+class _Nets:
+    """The nets of one look at a time. A picture gets the larger model of the body, and two passes of it."""
+
+    def __init__(self, *, picture: bool) -> None:
+        self.person = Net("pose_detection", threads=1)
+        self.faces = Net("face_detection_full_range", threads=1)
+        self.hand = Net("hand_landmark_lite", threads=1)
+        self.selfie = Net("selfie_segmentation", threads=1)
+        self.small = PoseTracker("lite", threads=1)
+        self.body = PoseTracker("full" if picture else "lite", threads=1)
+        self.face = FaceTracker(threads=1)
+        self.passes = 2 if picture else 1
+
+
+_free: dict[bool, list[_Nets]] = {False: [], True: []}
+"""Loaded and in no use, for clips and for pictures."""
+
+
+@contextmanager
+def _borrowed(*, picture: bool) -> Iterator[_Nets]:
+    """Nets for one look: those of a look that has ended, or new ones, which takes a third of a second."""
+    try:
+        nets = _free[picture].pop()
+    except IndexError:
+        nets = _Nets(picture=picture)
+    try:
+        yield nets
+    finally:
+        nets.body.forget()
+        nets.face.forget()
+        _free[picture].append(nets)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -334,13 +359,14 @@ _JOINTS = (*SHOULDERS, *ELBOWS, *WRISTS, *HIPS, *KNEES, *ANKLES)
 
 
 class _Eye:
-    """The nets, and what one pass over a clip remembers. The nets are one set for each thread of the process."""
+    """What one pass over a clip remembers. The frames come ``rate`` a second, and ``fps`` of them are looked at."""
 
-    def __init__(self, *, picture: bool) -> None:
-        self._nets = _nets()
-        self._body = PoseTracker("full" if picture else "lite", threads=1)
-        self._face = FaceTracker(threads=1)
-        self._passes = 2 if picture else 1
+    def __init__(self, nets: _Nets, rate: float, fps: float) -> None:
+        self._nets = nets
+        self._rate = rate
+        self._looks = _Clock(rate, fps)
+        self._close = -1
+        """The frame soon after a look that its speed is measured in."""
         self._times: list[float] = []
         self._bodies: list[Body | None] = []
         self._faces: list[Face | None] = []
@@ -355,7 +381,7 @@ class _Eye:
         ``parts``: look for small people in parts of the frame, too; without it the last ones are kept.
         """
         bodies = _bodies(self._nets.person, frame)
-        faces = _faces(self._nets.face, frame)
+        faces = _faces(self._nets.faces, frame)
         alone = [face for face in faces if not any(_owns(body, face) for body in bodies)]
         people = [
             _Person(_box(body), body.box)
@@ -378,10 +404,8 @@ class _Eye:
         for left, top, side in _tiles(width, height):
             part = frame[top : top + side, left : left + side]
             for body in _bodies(self._nets.person, part, least=SMALL):
-                if (
-                    not 0.1 * side < _radius(body) < 0.55 * side
-                ):  # larger ones do not fit into this part
-                    continue
+                if not 0.1 * side < _radius(body) < 0.55 * side:
+                    continue  # a larger one does not fit into this part
                 at = np.array([left, top], np.float64)
                 moved = Detection(
                     body.score, np.r_[body.box[:2] + at, body.box[2:]], body.points + at
@@ -398,20 +422,25 @@ class _Eye:
         body, _ = self._nets.small.look(frame, body_roi(found.points[0], found.points[1]))
         return body.score > 0.8 and upright(body.points)
 
-    def look(self, frame: Frame, time: float) -> None:
-        """Find body and face of the person who is followed in the next frame."""
-        body = self._body(frame, passes=self._passes)
+    def follow(self, frame: Frame, i: int) -> None:
+        """Find body and face in the next frame if it is one to look at, or its body for the speed since the last look."""
+        time = i / self._rate
+        if self._looks.due(i):
+            self._look(frame, time)
+            self._close = i + max(1, round(self._rate / SPEED_RATE))
+        elif i == self._close:
+            self._set_speed(self._nets.body(frame), time)
+
+    def _look(self, frame: Frame, time: float) -> None:
+        passes = self._nets.passes
+        body = self._nets.body(frame, passes=passes)
         hint = head_hint(body) if body is not None else None
         if self._times and time - self._times[-1] < 1.5 / SPEED_RATE:
             self._set_speed(body, time)
-        self._faces.append(self._face(frame, hint, passes=self._passes))
+        self._faces.append(self._nets.face(frame, hint, passes=passes))
         self._bodies.append(body)
         self._times.append(time)
         self._speeds.append(math.nan)
-
-    def measure_speed(self, frame: Frame, time: float) -> None:
-        """Find the body once more soon after a look, only for its speed."""
-        self._set_speed(self._body(frame), time)
 
     def _set_speed(self, body: Body | None, time: float) -> None:
         before = self._bodies[-1]
@@ -436,11 +465,11 @@ class _Eye:
 
     def restart(self, boxes: Floats) -> None:
         """Follow the largest person anew if what is followed lies outside everyone who was found."""
-        roi = self._body.roi
+        roi = self._nets.body.roi
         if roi is not None and len(boxes):
             x, y, w, h = boxes[:, :4].T
             if not ((abs(x + w / 2 - roi.x) < w) & (abs(y + h / 2 - roi.y) < h / 2)).any():
-                self._body.roi = None
+                self._nets.body.roi = None
 
     def camera(self, frame: Frame, time: float) -> tuple[float, float, float]:
         """Movement of the background since the last call: widths a second in x and y, and zoom, log a second.
@@ -566,10 +595,6 @@ def _radius(body: Detection) -> float:
     return float(np.hypot(*(body.points[1] - body.points[0])))
 
 
-def _side(face: Detection) -> float:
-    return float(face.box[2])
-
-
 def _box(body: Detection) -> Floats:
     """Box of a person around the middle of the hips: as high as two radii, and 0.7 as wide."""
     (x, y), radius = body.points[0], _radius(body)
@@ -590,34 +615,8 @@ def _owns(body: Detection, face: Detection) -> bool:
 
 
 def _tiles(width: int, height: int) -> list[tuple[int, int, int]]:
-    """Squares, left, top and side: they overlap by half, and a person of a quarter of the height fits into one."""
+    """Squares, left, top and side: they overlap by a third, and a person of a quarter of the height fits into one."""
     side = min(width, round(0.6 * height))
     xs = {min(x, width - side) for x in range(0, width, side * 2 // 3)}
     ys = {min(y, height - side) for y in range(0, height, side * 2 // 3)}
     return [(x, y, side) for y in sorted(ys) for x in sorted(xs)]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Nets:
-    person: Net
-    face: Net
-    hand: Net
-    selfie: Net
-    small: PoseTracker
-
-
-_local = threading.local()
-
-
-def _nets() -> _Nets:
-    """The nets of this thread: a net serves one thread at a time, and loading takes 0.1 s."""
-    made: _Nets | None = getattr(_local, "nets", None)
-    if made is None:
-        made = _local.nets = _Nets(
-            Net("pose_detection", threads=1),
-            Net("face_detection_full_range", threads=1),
-            Net("hand_landmark_lite", threads=1),
-            Net("selfie_segmentation", threads=1),
-            PoseTracker("lite", threads=1),
-        )
-    return made

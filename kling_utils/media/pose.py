@@ -82,6 +82,10 @@ class PoseTracker:
         self.roi: Roi | None = None
         self.detections = 0
 
+    def forget(self) -> None:
+        """Begin anew with the next frame, as for another clip."""
+        self.roi = None
+
     def __call__(self, frame: Frame, *, want_mask: bool = False, passes: int = 1) -> Body | None:
         """The body in the next frame, or None. ``passes`` above 1 steady the region on a still."""
         for fresh in (False, True) if self.roi is not None else (True,):
@@ -183,6 +187,10 @@ class FaceTracker:
         self._landmarks = Net("face_landmark", threads=threads, backend=backend)
         self._roi: Roi | None = None
         self._found = 0.0
+
+    def forget(self) -> None:
+        """Begin anew with the next frame, as for another clip."""
+        self._roi, self._found = None, 0.0
 
     def __call__(self, frame: Frame, hint: Roi | None = None, *, passes: int = 1) -> Face | None:
         """The face in the next frame, or None. ``hint`` is the square around the head, see ``head_hint``."""
