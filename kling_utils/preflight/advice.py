@@ -27,6 +27,7 @@ from kling_utils.values import (
     Finding,
     ImageInfo,
     Quote,
+    Report,
     Severity,
     Shown,
     Span,
@@ -115,13 +116,7 @@ class Advice(Shown):
 
     def of(self, *fields: str) -> tuple[Finding, ...]:
         """The findings of the named fields (``image``, ``video``, ``pair``), the worst first."""
-        order: list[Severity] = ["error", "warning", "advice", "unknown", "pass"]
-        return tuple(
-            sorted(
-                (f for f in self.findings if f.field in fields),
-                key=lambda f: order.index(f.severity),
-            )
-        )
+        return Report(self.findings).of(*fields)
 
     def told(self, *fields: str) -> tuple[Finding, ...]:
         """The same without what passed."""
@@ -129,7 +124,7 @@ class Advice(Shown):
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
-        return tuple(f for f in self.findings if f.severity == "warning")
+        return Report(self.findings).warnings
 
     def __bool__(self) -> bool:
         """True when nothing of it is a warning."""
@@ -182,9 +177,9 @@ def look(
 ) -> Advice:
     """Look at files that were measured, and judge them. What cannot be decoded is said in a finding.
 
-    ``on_advice`` gets what is known so far: about the picture, then at the clip's first still. ``stop`` is asked at each
-    still; raises ``Interrupted`` then. Both tracks are kept
-    in memory by the files' hashes, so that the next call with the same files takes no time.
+    ``on_advice`` gets what is known so far: about the picture, then at the clip's first still. ``stop``
+    is asked at each still; raises ``Interrupted`` then. Both tracks are kept in memory by the files'
+    hashes, so that the next call with the same files takes no time.
     """
     said: list[Finding] = []
     picture = _tried("image", said, lambda: track_image(image.path, info=image)) if image else None

@@ -63,7 +63,6 @@ def advice(value: Advice, *, saving: str = "", looking: str = "") -> str:
     seconds = value.seconds or 0.0
     parts = {
         "film": _film(value.video),
-        "portrait": _picture(value.image.stills[0], value.image) if value.image else None,
         "bars": _bars(value, seconds),
         "ticks": _ticks(seconds),
         "saving": saving,

@@ -15,7 +15,8 @@ from kling_utils.studio.inputs import Input
 from kling_utils.studio.session import Session
 
 LOOKING = "Format is fine, looking at the content"
-MISSED = "Looking at the content"
+LOOKING_ALSO = "Looking at the content"
+"""Where the format is not fine."""
 BUSY = "The content was not looked at: this page is busy with other clips. Change the form to try again."
 
 
@@ -47,14 +48,14 @@ class Content:
             return {self.panel: gr.update(visible=False)}
         known = session.advice
         if known is None:
-            text = LOOKING if preflight.report.ok else MISSED
+            text = LOOKING if preflight.report.ok else LOOKING_ALSO
             shown = f'<div aria-live="polite">{card.waiting(text)}</div>'
             return {
                 self.panel: gr.update(visible=True),
                 self.card: shown,
                 self.use: gr.update(visible=False),
             }
-        looking = "" if known.done else MISSED
+        looking = "" if known.done else LOOKING_ALSO
         return {
             self.panel: gr.update(visible=True),
             self.card: card.advice(known, saving=preflight.saving_of(known), looking=looking),
