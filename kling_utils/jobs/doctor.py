@@ -217,8 +217,8 @@ def _try(client: Client, way: PublishTarget) -> Finding:
                 left = f"; the test file could not be taken back: {error.message}"
     if published.expires_at:
         hours = (published.expires_at - client.now()) / 3600
-        seen = f"whoever has the unguessable address can fetch it for {hours:.0f} hours"
+        seen = f"anyone with the unguessable address can fetch it for {hours:.0f} hours"
     else:
-        seen = "whoever can see the store, or has the address, can fetch it, without an end"
+        seen = "anyone who can see the store, or has the address, can fetch it, without an end"
     ends = ", and it is taken back when the job has ended" if way.withdraw else ""
     return _answer("publish", "pass", f"{published.how}: {seen}{ends}{left}")
