@@ -345,11 +345,13 @@ def show(job_id: Annotated[str, typer.Argument(metavar="JOB_ID")], as_json: Json
     """Show one job: what was asked, where it stands, its files, and what happened so far."""
     with _client() as client:
         job, log = client.record(job_id), client.log(job_id)
+        about = client.explanation(job_id)
+        found = about.findings if about is not None else ()
         if as_json:
             more = {"folder": job.folder, "files": cli_jobs.files(job)}
-            print_json({**outcome(job), **more, "events": cli_jobs.events(log)})
+            print_json({**outcome(job, shown=found), **more, "events": cli_jobs.events(log)})
         else:
-            say(cli_jobs.shown(job, log))
+            say(cli_jobs.shown(job, log, found))
 
 
 @command(app)
@@ -637,7 +639,9 @@ def _follow(
         video = save(result.video, out, job) if out is not None else result.video
     except KlingError as error:
         error.job_id = error.job_id or job.job_id
-        end(error, as_json, client.record(job.job_id))
+        about = client.explanation(job.job_id)
+        shown = about.findings if about is not None else ()
+        end(error, as_json, client.record(job.job_id), shown=shown)
     except SQLAlchemyError as error:
         trouble = database.explain(error, client.home, money=job.money)
         trouble.job_id, trouble.task_id = job.job_id, job.task_id

@@ -16,7 +16,7 @@ from kling_utils.events import Event, Note
 from kling_utils.preflight.quote import Spending
 from kling_utils.show import words
 from kling_utils.show.progress import describe
-from kling_utils.values import Job, counted, iso, moment_of, printable
+from kling_utils.values import Finding, Job, counted, iso, moment_of, printable
 
 
 def print_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
@@ -41,8 +41,8 @@ def events(log: list[tuple[float, Event]]) -> list[dict[str, Any]]:
     return [{"at": iso(at), **asdict(event)} for at, event in log]
 
 
-def shown(job: Job, log: list[tuple[float, Event]]) -> str:
-    """One job for a terminal: what was asked, where it stands, its files and its events."""
+def shown(job: Job, log: list[tuple[float, Event]], found: Sequence[Finding] = ()) -> str:
+    """One job for a terminal: what was asked, where it stands, what its files show of a failure, its files and its events."""
     request, trouble = job.request, job.trouble
     facts = {
         "made by": words.maker(job),
@@ -69,6 +69,7 @@ def shown(job: Job, log: list[tuple[float, Event]]) -> str:
     }
     lines = [f"{job.job_id}  {job.state}"]
     lines += [f"  {name:<16}{value}" for name, value in facts.items() if value]
+    lines += [f"  {'what it shows':<16}{finding}" for finding in found]
     lines += ["files", *(f"  {each['file']}  {_size(each['bytes'])}" for each in files(job))]
     # of a progress that goes on, only how far it came
     told = [

@@ -9,7 +9,7 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, asdict, fields
 from decimal import Decimal
@@ -397,7 +397,11 @@ def copy(
 
 
 def outcome(
-    job: Job, *, video: Path | None = None, error: KlingError | None = None
+    job: Job,
+    *,
+    video: Path | None = None,
+    error: KlingError | None = None,
+    shown: Sequence[Finding] = (),
 ) -> dict[str, Any]:
     """What ``--json`` says of a job."""
     if error is None and job.trouble is not None:
@@ -411,7 +415,7 @@ def outcome(
         **said,
         "cost": currency and {"low": low, "high": high, "currency": currency},
         "video": str(video) if video else said["video"],
-        "error": trouble,
+        "error": trouble and {**trouble, **({"findings": shown} if shown else {})},
     }
 
 
@@ -440,8 +444,17 @@ def nothing(error: KlingError) -> dict[str, Any]:
     return {**same, "money": error.money, "error": _error(error)}
 
 
-def complain(error: KlingError, job: Job | None = None, *, costs: bool = True) -> int:
-    """Say what went wrong, what to do and, for a command that ``costs``, whether money was spent. Returns the error's exit code."""
+def complain(
+    error: KlingError,
+    job: Job | None = None,
+    *,
+    costs: bool = True,
+    shown: Sequence[Finding] = (),
+) -> int:
+    """Say what went wrong, what the files show of it, what to do and, for a command that ``costs``, whether money was spent.
+
+    Returns the error's exit code.
+    """
     if error.code in _NEXT:
         error.hint = _NEXT[error.code].format(job_id=error.job_id)
     if isinstance(error, errors.Refused):
@@ -452,6 +465,7 @@ def complain(error: KlingError, job: Job | None = None, *, costs: bool = True) -
     say(f"{error.message}" + (f'\n{who} said: "{error.words}"' if error.words else ""), err=True)
     for line in (
         error.hint,
+        *(f"What the files show: {finding}" for finding in shown),
         SPENT[error.money] if costs else "",
         f"Job: {error.job_id}" if error.job_id else "",
         f"Task: {error.task_id}" if error.task_id else "",
@@ -465,12 +479,17 @@ def complain(error: KlingError, job: Job | None = None, *, costs: bool = True) -
 
 
 def end(
-    error: KlingError, as_json: bool, job: Job | None = None, *, costs: bool = True
+    error: KlingError,
+    as_json: bool,
+    job: Job | None = None,
+    *,
+    costs: bool = True,
+    shown: Sequence[Finding] = (),
 ) -> NoReturn:
     """``complain``, then end with the error's exit code."""
-    code = complain(error, job, costs=costs)
+    code = complain(error, job, costs=costs, shown=shown)
     if as_json:
-        print_json(outcome(job, error=error) if job is not None else nothing(error))
+        print_json(outcome(job, error=error, shown=shown) if job is not None else nothing(error))
     raise typer.Exit(code)
 
 

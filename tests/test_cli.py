@@ -437,6 +437,19 @@ def test_failed_at_the_provider_is_3(
     assert said["video"] is None
 
 
+def test_a_failure_about_the_content_names_what_the_files_show(
+    shell: Shell, novita: ScriptedNovita, picture: Path, address: str
+) -> None:
+    novita.state.statuses = ["TASK_STATUS_FAILED"]
+    novita.state.reason = "duration of continuous valid motion is too short"
+    done = shell("run", picture, address, "--json")
+    said = line(done)
+    assert done.returncode == 3
+    assert "What the files show: [warning] Person in the clip: " in done.stderr
+    assert "video.person" in [finding["code"] for finding in said["error"]["findings"]]
+    assert "Person in the clip" in shell("show", said["job_id"]).stdout
+
+
 def test_unconfirmed_is_4_and_the_task_id_is_a_way_out(
     shell: Shell, novita: ScriptedNovita, picture: Path, address: str
 ) -> None:

@@ -1,6 +1,6 @@
-"""The audit of a job's result, and the skeletons that show it: measured once, kept in the job's folder, read where they are shown.
+"""What is measured once a job has ended: the audit of its result with the skeletons that show it, or what explains its failure.
 
-An audit that fails never fails the job.
+An audit is kept in the job's folder, and one that fails never fails the job.
 """
 
 from __future__ import annotations
@@ -10,12 +10,18 @@ import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
 from kling_utils.errors import KlingError
 from kling_utils.media.files import atomic_write
+from kling_utils.media.probe import probe_image, probe_video
+from kling_utils.providers import failures
 from kling_utils.values import Fidelity, Finding, Job, Report
+
+if TYPE_CHECKING:
+    from kling_utils.preflight.advice import Advice
 
 LOG = logging.getLogger(__name__)
 NAME = "audit-4.json"
@@ -80,3 +86,34 @@ def _write_poses(job: Job, result: Path, fidelity: Fidelity | None) -> None:
         found["moments"] = poses.pictures(reference, result, times)
     with atomic_write(job.folder / POSES) as part:
         part.write_text(json.dumps(found, separators=(",", ":")), "utf-8")
+
+
+def explained(job: Job) -> bool:
+    """True for a failed job whose reason is about what its files show."""
+    return job.state == "failed" and bool(_codes(job))
+
+
+def explanation_of(job: Job) -> Advice | None:
+    """The advice about a failed job's files that the provider's reason is about; None where there is none.
+
+    Files that were not looked at before take seconds.
+    """
+    if not explained(job):
+        return None
+    from kling_utils.preflight.advice import look
+
+    try:
+        found = look(
+            probe_image(Path(job.request.image)),
+            probe_video(Path(job.request.video)),
+            job.request.character_orientation,
+        )
+    except (KlingError, OSError):
+        return None
+    about = found.about(_codes(job))
+    return about if about.findings else None
+
+
+def _codes(job: Job) -> tuple[str, ...]:
+    trouble = job.trouble
+    return failures.advice_for(f"{trouble.words} {trouble.message}") if trouble is not None else ()

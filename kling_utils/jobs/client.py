@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import SecretStr
 
@@ -34,7 +34,7 @@ from kling_utils.errors import (
 )
 from kling_utils.events import Event
 from kling_utils.jobs import database
-from kling_utils.jobs.audits import audit_of
+from kling_utils.jobs.audits import audit_of, explanation_of
 from kling_utils.jobs.credentials import Credentials
 from kling_utils.jobs.home import Home, begin_job, new_job_id
 from kling_utils.jobs.inputs import Given, Inputs, Measured, Room, as_file, changed, fingerprint
@@ -88,6 +88,9 @@ from kling_utils.values import (
     VideoInfo,
     parameters,
 )
+
+if TYPE_CHECKING:
+    from kling_utils.preflight.advice import Advice
 
 DRAFT_EXISTS = "A local draft of the same request exists; this one is made by Kling, and is billed."
 DAY = 86400.0
@@ -609,6 +612,13 @@ class Client:
                 job, job.video, Path(job.request.video), Path(job.request.image), audit_of(job)
             )
         raise error_of(job)
+
+    def explanation(self, job_id: str) -> Advice | None:
+        """What the files of a failed job show that the provider's reason is about; None where it is about nothing of them.
+
+        Takes seconds for files that were not looked at before.
+        """
+        return explanation_of(self._store.get(job_id))
 
     def reference(self, job: Job) -> Path:
         """The reference in a form that every browser plays: the job's own copy, or one made from it, once."""

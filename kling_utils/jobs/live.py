@@ -14,6 +14,7 @@ from kling_utils.values import Job, Quote, Result, Shown, State
 
 if TYPE_CHECKING:
     from kling_utils.jobs.client import Client
+    from kling_utils.preflight.advice import Advice
 
 
 class LiveJob(Shown):
@@ -52,6 +53,11 @@ class LiveJob(Shown):
     def result(self) -> Result:
         """The result, or the error that says why there is none (yet)."""
         return self._client.result(self.job_id)
+
+    @property
+    def explanation(self) -> Advice | None:
+        """What the files of a failed job show that the provider's reason is about, with times; None where there is nothing."""
+        return self._client.explanation(self.job_id)
 
     def wait(
         self, timeout: float | None = None, *, progress: bool | Callable[[Event], None] = True

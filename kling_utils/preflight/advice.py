@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -117,6 +117,11 @@ class Advice(Shown):
     def of(self, *fields: str) -> tuple[Finding, ...]:
         """The findings of the named fields (``image``, ``video``, ``pair``), the worst first."""
         return Report(self.findings).of(*fields)
+
+    def about(self, codes: Container[str]) -> Advice:
+        """The same with the findings of these codes alone, without what passed, and without a part to use."""
+        kept = tuple(f for f in self.findings if f.code in codes and f.severity != "pass")
+        return replace(self, findings=kept, clean=None, use=None)
 
     def told(self, *fields: str) -> tuple[Finding, ...]:
         """The same without what passed."""

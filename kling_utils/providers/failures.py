@@ -41,6 +41,8 @@ class Refusal(Generic[Error]):
     message: str
     hint: str
     field: str = ""
+    advice: tuple[str, ...] = ()
+    """Codes of the advice about the content that would have told it."""
 
 
 _KEY = "Copy the key again from novita.ai, Settings, Key Management."
@@ -71,6 +73,7 @@ REASONS: dict[str, Refusal[ProviderError]] = {
         "No face was found in the image.",
         "Use a picture that shows the face, uncovered and from the front.",
         "image",
+        ("image.person", "image.torso", "image.view", "image.area", "image.sharp", "image.light"),
     ),
     "ILLEGAL_PROMPT": Refusal(
         ModerationRefused,
@@ -147,6 +150,16 @@ STATUSES: dict[int, Refusal[ProviderError]] = {
 }
 
 
+_OF_THE_IMAGE = (
+    *("image.person", "image.people", "image.torso", "image.view", "image.area", "image.hands"),
+    *("image.sharp", "image.light"),
+)
+_OF_THE_VIDEO = (
+    *("video.person", "video.people", "video.torso", "video.area", "video.leaving"),
+    *("video.arms", "video.light"),
+)
+_OF_THE_TAKE = ("video.cuts", "video.changes", "video.back", "video.first", "video.still")
+
 # Of a failed task, wherever the text is wrapped. The first that is found counts: the more precise ones stand above.
 TEXTS: dict[str, Refusal[KlingError]] = {
     "No complete upper body detected in the image": Refusal(
@@ -154,24 +167,28 @@ TEXTS: dict[str, Refusal[KlingError]] = {
         "No head and torso were found in the image.",
         "Use a picture that shows head and torso, unoccluded and large enough.",
         "image",
+        _OF_THE_IMAGE,
     ),
     "No complete upper body detected in the video": Refusal(
         TaskFailed,
         "No complete upper body was found in the video: the subject is too small, cropped or occluded, or there are two people.",
         "Crop the video to one person, larger in the frame, head and torso always visible.",
         "video",
+        _OF_THE_VIDEO,
     ),
     "duration of continuous valid motion is too short": Refusal(
         TaskFailed,
         "The video has too little motion that can be followed: cuts, floor work, a turned back or occlusion interrupt it.",
         "Keep one clean take without a break, one person facing the camera.",
         "video",
+        (*_OF_THE_VIDEO, *_OF_THE_TAKE),
     ),
     "character in the reference image or the first frame of the motion video is invalid": Refusal(
         TaskFailed,
         "The character was not recognised, in the image or in the video's first frame.",
         "Move the start of the video to a frame that shows the person clearly; if that does not help, use a less stylised picture.",
         "video",
+        (*_OF_THE_IMAGE, "video.first", "video.person", "video.torso", "pair.start"),
     ),
     "parallel task over resource pack limit": Refusal(
         NoFreeSlot,
@@ -232,17 +249,11 @@ def error_for(
 
 def task_failed(reason: str) -> KlingError:
     """The error of a task that was accepted and then failed, from ``task.reason``. Whether it was charged is not documented."""
-    words, plain = _words(reason), _plain(reason)
-    refusal = next((meant for text, meant in TEXTS.items() if _plain(text) in plain), None)
-    more: dict[str, Any] = {}
-    if refusal is None:
-        for name, meant in REASONS.items():
-            of_input = meant.error in (InputRefused, ModerationRefused)
-            if of_input and re.search(rf"\b{name}\b", reason, re.IGNORECASE):
-                refusal, more = meant, {"reason": name}
-                break
+    words = _words(reason)
+    refusal, name = _meant(reason)
     if refusal is not None:
-        return refusal.error(
+        more = {"reason": name} if name else {}
+        failed: KlingError = refusal.error(
             refusal.message,
             hint=refusal.hint,
             money="unknown",
@@ -250,12 +261,32 @@ def task_failed(reason: str) -> KlingError:
             field=refusal.field,
             **more,
         )
+        return failed
     hint = (
         "Change what the provider names, or try again: a fault of theirs may pass."
         if words
         else "No reason was given; try again."
     )
     return TaskFailed("The task failed at the provider.", hint=hint, words=words)
+
+
+def advice_for(words: str) -> tuple[str, ...]:
+    """Codes of the advice that would have told why a task failed, by the provider's words; empty where content is not to blame."""
+    refusal, _ = _meant(words)
+    return refusal.advice if refusal is not None else ()
+
+
+def _meant(reason: str) -> tuple[Refusal[Any] | None, str]:
+    """What a failed task's reason means, and the name of the reason where it is one of ``REASONS``."""
+    plain = _plain(reason)
+    for text, refusal in TEXTS.items():
+        if _plain(text) in plain:
+            return refusal, ""
+    for name, meant in REASONS.items():
+        of_input = meant.error in (InputRefused, ModerationRefused)
+        if of_input and re.search(rf"\b{name}\b", reason, re.IGNORECASE):
+            return meant, name
+    return None, ""
 
 
 def _words(text: object) -> str:

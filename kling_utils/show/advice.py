@@ -46,13 +46,18 @@ class _Bar(TypedDict):
     """Left and width in percent, and the second that a click leads to."""
 
 
-def advice(value: Advice, *, saving: str = "", looking: str = "") -> str:
-    """The card of advice. ``saving``: what the clean part costs beside all; ``looking``: what is still being looked at."""
+def advice(value: Advice, *, head: str = "", saving: str = "", looking: str = "") -> str:
+    """The card of advice. ``saving``: what the clean part costs beside all; ``looking``: what is still being looked at.
+
+    ``head``: the headline; without it the findings are counted.
+    """
     told = value.told(*_FIELDS)
     warnings = sum(f.severity == "warning" for f in told)
     counted_advice = sum(f.severity == "advice" for f in told)
     sign: Severity = "warning" if warnings else "advice" if counted_advice or looking else "pass"
-    if looking:
+    if head:
+        pass
+    elif looking:
         head = looking
     elif warnings:
         head = f"{counted(warnings, 'warning')} about what is shown"

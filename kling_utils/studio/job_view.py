@@ -13,10 +13,10 @@ import gradio as gr
 
 from kling_utils.errors import KlingError
 from kling_utils.events import Note, StillRunning
-from kling_utils.jobs import timing
+from kling_utils.jobs import audits, timing
 from kling_utils.media import bounds
 from kling_utils.media.probe import probe_video
-from kling_utils.show import cards, stage, words
+from kling_utils.show import advice, cards, stage, words
 from kling_utils.studio import events as lanes
 from kling_utils.studio import files, notices, results, routes
 from kling_utils.studio.actions import Actions
@@ -269,6 +269,7 @@ class JobView:
             }
         job, result, analysis = shown.job, shown.result, shown.analysis
         trouble = cards.trouble(job.trouble, job=job) if job.trouble is not None else ""
+        trouble += _explanation(job, analysis)
         download, audit, motion, judge = "", "", None, None
         if result is not None:
             download = _download(job)
@@ -341,6 +342,15 @@ def panel(
         "price": "" if job.draft else words.spent(job),
         "take": job.take,
     }
+
+
+def _explanation(job: Job, analysis: ResultAnalysis | None) -> str:
+    """What the files of a failed job show, where the provider's reason is about it."""
+    if analysis is None and audits.explained(job):
+        return advice.waiting("Looking at what the files show")
+    if analysis is None or analysis.explanation is None:
+        return ""
+    return advice.advice(analysis.explanation, head="What the files show")
 
 
 def _download(job: Job) -> str:

@@ -37,6 +37,7 @@ from kling_utils.values import Job, Layout, Report
 
 if TYPE_CHECKING:
     from kling_utils.jobs.client import Client
+    from kling_utils.preflight.advice import Advice
     from kling_utils.review.compare import Sound
 
 LOG = logging.getLogger(__name__)
@@ -54,16 +55,19 @@ _STRIPS = TypeAdapter(
 
 @dataclass(frozen=True, slots=True)
 class ResultAnalysis:
-    """``audit`` and ``motion`` (of reference and result) are None where they could not be measured."""
+    """What was measured of a job that has ended; None where it could not be measured."""
 
     audit: Report | None = None
     motion: stage.Motions | None = None
+    """Of reference and result."""
     poses: Path | None = None
     """Skeletons and close-ups, as the audit wrote them."""
+    explanation: Advice | None = None
+    """What the files of a failed job show that the provider's reason is about."""
 
 
 class ResultAnalyses:
-    """Measures finished jobs, one after the other, in a thread of its own. What cannot be measured fails nothing."""
+    """Measures jobs that have ended, one after the other, in a thread of its own. What cannot be measured fails nothing."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="analysis")
@@ -72,13 +76,14 @@ class ResultAnalyses:
 
     def of(self, job: Job) -> ResultAnalysis | None:
         """What is known; None while it is being measured, which this begins. Reads a small file at most."""
-        if job.state != "succeeded" or job.video is None:
+        failed = audits.explained(job)
+        if not failed and (job.state != "succeeded" or job.video is None):
             return ResultAnalysis()
         with self._lock:
             if job.job_id in self._known:
                 return self._known[job.job_id]
             self._known[job.job_id] = None
-        if all((job.folder / name).exists() for name in (audits.NAME, MOTION)):
+        if not failed and all((job.folder / name).exists() for name in (audits.NAME, MOTION)):
             self._measure(job)
         else:
             self._pool.submit(self._measure, job)
@@ -87,10 +92,13 @@ class ResultAnalyses:
     def _measure(self, job: Job) -> None:
         found = ResultAnalysis()
         try:
-            poster(job)
-            found = ResultAnalysis(audits.audit_of(job), motion_of(job), audits.poses_of(job))
+            if job.state == "failed":
+                found = ResultAnalysis(explanation=audits.explanation_of(job))
+            else:
+                poster(job)
+                found = ResultAnalysis(audits.audit_of(job), motion_of(job), audits.poses_of(job))
         except Exception:  # whatever it is, the result is there and is shown
-            LOG.warning("a result could not be analysed", exc_info=True)
+            LOG.warning("job %s could not be analysed", job.job_id, exc_info=True)
         with self._lock:
             self._known[job.job_id] = found
 

@@ -313,6 +313,19 @@ def test_a_failure_has_the_providers_words_and_the_advice(
     assert error.money == "unknown"
     assert error.hint
     assert error.task_id
+    told = runner.job(str(error.job_id)).explanation
+    assert told is not None
+    assert [finding.code for finding in told.findings] == ["video.person"]
+    assert told.use is None
+
+
+def test_a_failure_that_is_not_about_the_files_has_no_explanation(
+    runner: Client, novita: ScriptedNovita, request_: MotionRequest
+) -> None:
+    novita.state.statuses = ["TASK_STATUS_FAILED"]
+    novita.state.reason = "Failure to pass the risk control system"
+    error, _ = run(runner, request_)
+    assert runner.job(str(error.job_id)).explanation is None
 
 
 @pytest.mark.parametrize(

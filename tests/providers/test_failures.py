@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+
 import pytest
 
 from kling_utils.errors import (
@@ -17,6 +20,7 @@ from kling_utils.errors import (
     TaskFailed,
     TaskNotFound,
 )
+from kling_utils.preflight import advice
 from kling_utils.providers import failures
 from kling_utils.providers.failures import error_for, task_failed
 
@@ -197,3 +201,17 @@ def test_words_lose_signatures_and_nothing_else() -> None:
 )
 def test_the_field_that_the_words_name(message: str, field: str) -> None:
     assert error_for(400, {"reason": "INVALID_REQUEST_BODY", "message": message}).field == field
+
+
+def test_what_is_said_of_the_content_names_the_advice_that_tells_it() -> None:
+    source = inspect.getsource(advice)
+    known = {where + rule for where, rule in re.findall(r'"(image|video|pair)(\.[a-z]+)"', source)}
+    shared = re.findall(r'f"\{where\}(\.[a-z]+)"', source)
+    known |= {where + rule for where in ("image", "video") for rule in shared}
+    about = [refusal for refusal in failures.TEXTS.values() if refusal.advice]
+    assert len(about) == 4
+    for refusal in (*about, failures.REASONS["IMAGE_NO_FACE_DETECTED"]):
+        assert set(refusal.advice) <= known, refusal.message
+    refused = error_for(400, {"reason": "IMAGE_NO_FACE_DETECTED", "message": "no face"})
+    assert "image.view" in failures.advice_for(f"{refused.words} {refused.message}")
+    assert failures.advice_for("Failure to pass the risk control system") == ()

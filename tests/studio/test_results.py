@@ -17,11 +17,11 @@ from kling_utils.events import Note, Processing, StillRunning, Succeeded
 from kling_utils.jobs import audits
 from kling_utils.show import words
 from kling_utils.studio import results, visitor
-from kling_utils.studio.job_view import JobNotes, panel
+from kling_utils.studio.job_view import JobNotes, JobView, Shown, panel
 from kling_utils.studio.recovery import TaskLookup
 from kling_utils.studio.results import Exports
 from kling_utils.studio.session import Session
-from kling_utils.values import Job
+from kling_utils.values import Job, Trouble
 
 Make = Callable[..., Any]
 
@@ -152,6 +152,26 @@ def test_what_lies_there_broken_is_measured_again(finished: Job, text: str) -> N
 
 def test_a_job_without_a_result_has_nothing_to_look_into(job: Make) -> None:
     assert results.ResultAnalyses().of(job()) == results.ResultAnalysis()
+
+
+def test_a_failure_about_the_files_is_explained_by_what_they_show(
+    stand_in: Make, built: Make, finished: Job
+) -> None:
+    words = "No complete upper body detected in the video"
+    trouble = Trouble("TaskFailed", "No upper body.", "Crop it.", "unknown", words, "video")
+    failed = replace(finished, state="failed", video=None, trouble=trouble)
+    analyses = results.ResultAnalyses()
+    view: JobView = built(lambda: JobView(stand_in()))
+    waiting = view.draw(Shown(failed))[view.trouble]["value"]
+    assert "Looking at what the files show" in waiting
+    explained = view.draw(Shown(failed, analysis=found(analyses, failed)))[view.trouble]["value"]
+    assert "What the files show" in explained
+    assert "Nobody was found" in explained
+    other = replace(failed, trouble=replace(trouble, words="Failure to pass the risk control"))
+    assert (
+        "files show"
+        not in view.draw(Shown(other, analysis=analyses.of(other)))[view.trouble]["value"]
+    )
 
 
 # -- takes
