@@ -6,6 +6,7 @@ follows it, ``watcher`` says when.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
@@ -53,10 +54,10 @@ from kling_utils.jobs.store import DraftLimitReached, DuplicateRequest, JobSecre
 from kling_utils.jobs.timing import Pace, moment
 from kling_utils.jobs.watcher import Lane, Watcher
 from kling_utils.jobs.worker import Worker
-from kling_utils.media import bounds, encode
+from kling_utils.media import bounds, encode, track_files
 from kling_utils.media.bounds import Rate, visitor
 from kling_utils.media.fetch import Guard
-from kling_utils.media.files import cut
+from kling_utils.media.files import cut, sha256
 from kling_utils.media.probe import probe_video
 from kling_utils.preflight.check import check, check_image, check_text, check_video
 from kling_utils.preflight.limits import SOURCES, limit
@@ -155,6 +156,7 @@ class Client:
         self.settings = settings
         self._clock = clock
         self.home = Home(settings.home)
+        track_files.keep_in(self.home.looks)
         self._store = Store(self.home)
         verify = str(settings.ca_bundle) if settings.ca_bundle else True
         self.guard = Guard(allow=settings.private_hosts, verify=verify, proxies=settings.proxies)
@@ -515,6 +517,7 @@ class Client:
     def delete(self, job_id: str, *, owner: str | None = None) -> None:
         """Remove a job and its files. Raises ``StillRunning`` for one that is on its way, which may be paid for."""
         job = self._store.get(job_id, owner=owner)
+        looks = _hashes(job.request.image, job.request.video, job.video)
         deleted = Trouble("Deleted", "The job was deleted before it was sent.", "", "no")
         if self._store.change(
             job_id, now=self._clock(), states=_UNSENT, state="failed", trouble=deleted
@@ -531,6 +534,8 @@ class Client:
                 )
             raise named(StillRunning(told, hint=hint, money=job.money), job)
         self._credentials.forget(job_id)
+        for each in looks:
+            track_files.forget(each)
 
     def follow(
         self,
@@ -1020,6 +1025,7 @@ class Client:
         ended = now - keeps
         self._store.presence.sweep()
         self._store.sweep(ended_before=ended, unused_since=now - UNUSED, halves_since=now - HALF)
+        track_files.sweep()
 
 
 def _full(provider: Provider, full: DraftLimitReached) -> Busy:
@@ -1056,6 +1062,15 @@ def _moving(job: Job) -> bool:
 
 def _info(seen: Measured[Any] | None, kind: type[Any]) -> Any:
     return seen.info if seen is not None and isinstance(seen.info, kind) else None
+
+
+def _hashes(*paths: str | Path | None) -> list[str]:
+    """Hashes of the files that are there."""
+    made = []
+    for path in paths:
+        with contextlib.suppress(OSError):
+            made += [sha256(Path(path))] if path else []
+    return made
 
 
 def _task(task_id: str) -> str:

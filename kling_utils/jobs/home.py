@@ -69,6 +69,11 @@ class Home:
         return self.root / "fitted"
 
     @property
+    def looks(self) -> Path:
+        """What was seen in pictures and clips, for a day."""
+        return self.root / "looks"
+
+    @property
     def inputs(self) -> Path:
         """What jobs are made of, once for each content. A job's folder has a link to it, so the disk counts who uses it."""
         return self.root / "inputs"

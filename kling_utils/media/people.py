@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from kling_utils.errors import UnreadableMedia
-from kling_utils.media import ffmpeg
+from kling_utils.media import ffmpeg, track_files
 from kling_utils.media.arrays import Bools, Floats, Floats32, Frame, u8
 from kling_utils.media.images import plain
 from kling_utils.media.nets import Detection, Net, Roi, crop, detect
@@ -144,10 +144,11 @@ def track(
     """
     info = info or probe_video(path)
     with _lock(info.sha256):
-        kept = _kept.get(info.sha256)
+        kept = _known(info.sha256)
         if kept is None or kept.fps < fps - 1e-6:
             kept = _look(info, fps, on_still, kept)
             _keep(info.sha256, kept)
+            track_files.write(info.sha256, kept)
         elif on_still is not None:
             for still in kept.stills:
                 on_still(still)
@@ -158,8 +159,11 @@ def track_image(path: Path, *, info: ImageInfo | None = None) -> PoseTrack:
     """Look at a picture: a track of one moment. Raises ``UnreadableMedia``."""
     info = info or probe_image(path)
     with _lock(info.sha256):
-        kept = _kept.get(info.sha256) or _look_at_picture(path)
-        _keep(info.sha256, kept)
+        kept = _known(info.sha256)
+        if kept is None:
+            kept = _look_at_picture(path)
+            _keep(info.sha256, kept)
+            track_files.write(info.sha256, kept)
     return kept
 
 
@@ -186,6 +190,16 @@ def _lock(key: str) -> threading.Lock:
                 break
             del _locks[free]
         return _locks.setdefault(key, threading.Lock())
+
+
+def _known(key: str) -> PoseTrack | None:
+    """What is kept of an earlier look, in memory or on the disk."""
+    with _kept_lock:
+        made = _kept.get(key)
+    if made is None and (made := track_files.read(key)) is None:
+        return None
+    _keep(key, made)
+    return made
 
 
 def _keep(key: str, made: PoseTrack) -> None:

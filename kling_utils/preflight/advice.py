@@ -6,6 +6,7 @@ Advice is never an error: the provider decides. What cannot be told is said with
 
 from __future__ import annotations
 
+import contextvars
 import math
 import queue
 import threading
@@ -223,7 +224,8 @@ def looking(
         except BaseException as error:  # noqa: BLE001 - raised where it is waited for
             known.put(error)
 
-    threading.Thread(target=work, name="kling-look", daemon=True).start()
+    context = contextvars.copy_context()  # whose look it is
+    threading.Thread(target=context.run, args=(work,), name="kling-look", daemon=True).start()
     try:
         while True:
             found = known.get()
