@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from kling_utils.errors import KlingError
 from kling_utils.media.files import temp_workdir
 from kling_utils.media.processes import terminated_as_interrupted
+from kling_utils.providers.media_route import MediaRoute
 from kling_utils.settings import load, unknown_variables
 from kling_utils.studio.page import SingleInstanceLock, build
 from kling_utils.studio.page import launch_options as options
-from kling_utils.studio.routes import MediaRoute
 from kling_utils.studio.visitor import Tokens
 
 if TYPE_CHECKING:

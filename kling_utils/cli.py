@@ -31,6 +31,7 @@ from kling_utils.cli_words import (
     Json,
     Out,
     Part,
+    Publish,
     command,
     complain,
     copy,
@@ -63,6 +64,7 @@ from kling_utils.values import (
 if TYPE_CHECKING:
     from kling_utils.jobs.client import Client
     from kling_utils.preflight.plan import Plan
+    from kling_utils.settings import Settings
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -109,10 +111,11 @@ def check_(
     no_advice: Annotated[
         bool, typer.Option("--no-advice", help="Do not look at what picture and clip show.")
     ] = False,
+    publish: Publish = "",
     as_json: Json = False,
 ) -> None:
     """Check both files against every rule, look at their content, and quote. Sends nothing, costs nothing."""
-    with _client() as client:
+    with _client(publish) as client:
         look = client.check(asked)
         advice = None if no_advice else look.advice
         if as_json:
@@ -165,6 +168,7 @@ def run(
             metavar="ID",
         ),
     ] = "",
+    publish: Publish = "",
     as_json: Json = False,
 ) -> None:
     """Check, submit, watch, and save the result."""
@@ -181,7 +185,7 @@ def run(
             "The options of repair do nothing without --fit or --span.",
             hint="Give it, or leave them out.",
         )
-    with _client() as client:
+    with _client(publish) as client:
         from kling_utils.jobs.job_errors import missing
 
         if fit or span:
@@ -537,13 +541,12 @@ def review_(
 
 
 @command(app)
-def doctor(as_json: Json = False) -> None:
+def doctor(publish: Publish = "", as_json: Json = False) -> None:
     """Look whether everything is there: the home, ffmpeg, the models, the key, and every way to publish a local clip. Costs nothing."""
     from kling_utils.jobs.client import Client
     from kling_utils.jobs.doctor import examine, without_home
-    from kling_utils.settings import load
 
-    settings = load()
+    settings = _settings(publish)
     try:
         with Client(settings) as client:
             report = examine(client)
@@ -728,6 +731,11 @@ def _left(client: Client, job_id: str, out: Path | None, as_json: bool) -> NoRet
         said += f" --out {shlex.quote(str(out))}"
     if not (now.state == "checked" or now.draft or now.done):
         said += ". It goes on at the provider."
+        if now.publish == "tunnel":
+            said += (
+                " The temporary link to its clip has ended with this program: if the provider had not fetched the clip yet, the task fails "
+                "there, and whether that is charged is not known."
+            )
     say(said, err=True)
     if as_json:
         print_json(outcome(now))
@@ -735,17 +743,23 @@ def _left(client: Client, job_id: str, out: Path | None, as_json: bool) -> NoRet
 
 
 @contextmanager
-def _client() -> Iterator[Client]:
+def _client(publish: str = "") -> Iterator[Client]:
     from sqlalchemy.exc import SQLAlchemyError
 
     from kling_utils.jobs import database
     from kling_utils.jobs.client import Client
-    from kling_utils.settings import load
 
     try:
-        with Client(load()) as client:  # unknown variables were told of at the start
+        with Client(_settings(publish)) as client:  # unknown variables were told of at the start
             if client.home_said:
                 say(client.home_said, err=True)
             yield client
     except SQLAlchemyError as error:
         raise database.explain(error, money="unknown") from error
+
+
+def _settings(publish: str = "") -> Settings:
+    """The environment's, with what the options say."""
+    from kling_utils.settings import load
+
+    return load(**({"publish": publish} if publish else {}))

@@ -137,6 +137,15 @@ Out = Annotated[
         metavar="FILE",
     ),
 ]
+Publish = Annotated[
+    str,
+    typer.Option(
+        "--publish",
+        help="How a local clip gets to the provider: tunnel (a temporary link from this machine, open while the job is under way), or an "
+        "object store such as s3://bucket/prefix. Default: KLING_PUBLISH_TO.",
+        metavar="WAY",
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace the file that --out names.")]
 
 

@@ -14,7 +14,6 @@ import hmac
 import json
 import re
 import secrets
-import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -23,7 +22,6 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse
 from starlette.concurrency import run_in_threadpool
@@ -33,6 +31,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kling_utils.errors import Busy, KlingError, NoSuchJob, Refused
 from kling_utils.jobs.client import Client
 from kling_utils.media.processes import terminated_as_interrupted
+from kling_utils.providers.loopback import listening
 from kling_utils.values import CHOICES, Job, MotionRequest
 
 SUBMIT = "/v3/async/kling-v3.0-motion-control"
@@ -99,44 +98,9 @@ class Served:
 @contextmanager
 def serving(client: Client, port: int = 0) -> Iterator[Served]:
     """The server, in a thread, while the block lasts. ``port`` 0 takes any. Raises ``KlingError`` when the port is taken."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    with contextlib.closing(listener):
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(("127.0.0.1", port))
-            listener.listen(128)
-        except OSError as error:
-            told = f"Port {port} cannot be used: {error.strerror}."
-            raise KlingError(told, hint="Give another port, or 0 for any.") from error
-        key, ready = f"local-{secrets.token_urlsafe(32)}", threading.Event()
-
-        class Announced(uvicorn.Server):
-            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-                await super().startup(sockets)
-                ready.set()
-
-        config = uvicorn.Config(
-            application(client, key),
-            lifespan="off",
-            http="h11",
-            ws="none",
-            loop="asyncio",
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=1,
-        )
-        server = Announced(config)
-        thread = threading.Thread(target=server.run, args=([listener],), name="serve", daemon=True)
-        thread.start()
-        ready.wait(10)
-        try:
-            yield Served(f"http://127.0.0.1:{listener.getsockname()[1]}", key)
-        finally:
-            server.should_exit = True
-            thread.join(10)
+    key = f"local-{secrets.token_urlsafe(32)}"
+    with listening(application(client, key), port) as taken:
+        yield Served(f"http://127.0.0.1:{taken}", key)
 
 
 def serve(

@@ -22,6 +22,8 @@ from kling_utils.errors import SettingError
 from kling_utils.values import LIST_PRO, LIST_STD
 
 NOVITA = "https://api.novita.ai"
+WAYS = ("tunnel",)
+"""Ways to publish a clip that have a name; an object store has an address."""
 
 
 def clean_key(text: str) -> SecretStr:
@@ -42,6 +44,17 @@ def clean_key(text: str) -> SecretStr:
             hint="Copy it again, just the key and nothing around it.",
         )
     return SecretStr(key)
+
+
+def clean_way(text: str) -> str:
+    """A way to publish clips: ``tunnel``, or an object store's address. Raises ``SettingError`` for anything else."""
+    way = text.strip()
+    if way and way.lower() not in WAYS and "://" not in way:
+        raise SettingError(
+            f"it must be {', '.join(WAYS)}, or an object store such as s3://bucket/prefix.",
+            hint="Choose one of them.",
+        )
+    return way.lower() if way.lower() in WAYS else way
 
 
 class Settings(BaseSettings):
@@ -106,10 +119,11 @@ class Settings(BaseSettings):
         validation_alias="KLING_POLL_INTERVAL",
         description="First wait between two looks at a job, seconds; grows by 1.3 to five times itself.",
     )
-    publish_to: str = Field(
+    publish: str = Field(
         "",
         validation_alias="KLING_PUBLISH_TO",
-        description="Object store for local clips, such as `s3://bucket/prefix`; `gs://`, `az://` and `hf://datasets/...` work as well.",
+        description="How local clips get to the provider: `tunnel`, or an object store such as `s3://bucket/prefix`; "
+        "`gs://`, `az://` and `hf://datasets/...` work as well.",
     )
     publish_delete: bool = Field(
         False,
@@ -212,6 +226,11 @@ class Settings(BaseSettings):
         if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
             raise ValueError("must be https, or your key would travel in the clear")
         return base
+
+    @field_validator("publish")
+    @classmethod
+    def _way(cls, value: str) -> str:
+        return clean_way(value)
 
     @field_validator("public_base_url")
     @classmethod

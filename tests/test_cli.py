@@ -131,6 +131,9 @@ def test_check_knows_that_a_clip_of_this_machine_cannot_get_there(
     assert done.returncode == 1
     assert "Address of the clip" in done.stdout
     assert "KLING_PUBLISH_TO" in done.stdout
+    assert shell("check", picture, clip, "--publish", "tunnel").returncode == 0, "there is a way"
+    wrong = shell("check", picture, clip, "--publish", "tunel")
+    assert (wrong.returncode, "must be tunnel" in wrong.stderr) == (2, True)
     assert shell("check", picture, clip, NOVITA_API_KEY="").returncode == 0, (
         "a draft needs no address"
     )

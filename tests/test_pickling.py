@@ -60,7 +60,7 @@ VALUES: list[Any] = [
     FitChoices(("image",), False, "crop", "#123456", "#654321", 2.5, 10.5, True, 1280),
     image_info(path=Path("hero.png")),
     video_info(path=Path("dance.mp4")),
-    load(home="h" * 200, novita_api_key="sk_secret", publish_to="s3://key:secret@bucket"),
+    load(home="h" * 200, novita_api_key="sk_secret", publish="s3://key:secret@bucket"),
     Plan(report=REPORT),
     Fitted(None, None, REPORT, (), REPORT),
     Preflight(REPORT, QUOTE, 5.3, "novita", "hero.png", "dance.mp4"),

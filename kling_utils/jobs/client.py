@@ -68,7 +68,7 @@ from kling_utils.preflight.repair import Fitted, fit
 from kling_utils.providers.base import Balance, PaidProvider
 from kling_utils.providers.http import TRIES, Transport
 from kling_utils.providers.local import LocalProvider
-from kling_utils.providers.publish import Host, ObjectStore, PublishTarget, not_public
+from kling_utils.providers.publish import Host, PublishTarget, link_target, not_public, store_target
 from kling_utils.settings import Settings, load, unknown_variables
 from kling_utils.values import (
     HOME_OWNER,
@@ -92,6 +92,7 @@ from kling_utils.values import (
 
 if TYPE_CHECKING:
     from kling_utils.preflight.advice import Advice
+    from kling_utils.providers.tunnel import TemporaryLink
 
 DRAFT_EXISTS = "A local draft of the same request exists; this one is made by Kling, and is billed."
 DAY = 86400.0
@@ -164,6 +165,8 @@ class Client:
         """The page as a host of clips, once it is up and found itself reachable from outside."""
         self.page_refusal = ""
         """Why the page is no host, once it looked."""
+        self._link: TemporaryLink | None = None
+        self._link_lock = threading.Lock()
         self._closing = threading.Event()
         self._transport = transport or Transport(
             proxies=settings.proxies,
@@ -215,6 +218,8 @@ class Client:
         self._closing.set()
         self._watcher.close()
         self._credentials.local.close()
+        if self._link is not None:
+            self._link.close()
         self._transport.close()
         self._store.close()
 
@@ -417,15 +422,24 @@ class Client:
         """What the request will cost; None when the clip cannot be read."""
         return self.check(image, video, key=key, **fields).quote
 
-    def ways(self) -> list[PublishTarget]:
-        """How a local clip gets to a public address; the first one is used."""
-        to, ways = self.settings.publish_to, list[PublishTarget]()
-        if to:
-            delete = self.settings.publish_delete
-            ways.append(PublishTarget(ObjectStore(to), "the object store", delete, by_content=True))
+    def ways(self, job: Job | None = None) -> list[PublishTarget]:
+        """How a local clip gets to a public address; the first one is used. Of a job: as its files were published, where they were."""
+        way, ways = self.settings.publish, list[PublishTarget]()
+        if (job.publish if job is not None and job.publish else way) == "tunnel":
+            ways.append(link_target(self._temporary_link()))
+        elif way not in ("", "tunnel"):
+            ways.append(store_target(way, delete=self.settings.publish_delete))
         if self.page is not None:
-            ways.append(PublishTarget(self.page, "this page", True))
+            ways.append(PublishTarget(self.page, "this page", withdraw=True))
         return ways
+
+    def _temporary_link(self) -> TemporaryLink:
+        from kling_utils.providers.tunnel import TemporaryLink
+
+        with self._link_lock:
+            if self._link is None:
+                self._link = TemporaryLink(self.guard, wall=self._clock, wait=self._closing.wait)
+            return self._link
 
     def provider_for(
         self, key: SecretStr | None = None, *, draft: bool = False, owner: str = HOME_OWNER

@@ -74,6 +74,7 @@ jobs = Table(
     Column("place", Integer),
     Column("overdue", Boolean, nullable=False, default=False),
     Column("waits_for", String(16), nullable=False, default=""),
+    Column("publish", String(16), nullable=False, default="", server_default=""),
     Column("trouble", Text),
     Column("video", Text),
     Column("lease_by", String(26)),
@@ -118,8 +119,15 @@ def _leases_by_process(db: Connection) -> None:
         db.execute(update(jobs).values(lease_by=None))
 
 
+def _published(db: Connection) -> None:
+    """A job knows how its files are published."""
+    if not any(column["name"] == "publish" for column in inspect(db).get_columns("jobs")):
+        db.exec_driver_sql("ALTER TABLE jobs ADD COLUMN publish VARCHAR(16) NOT NULL DEFAULT ''")
+
+
 def _described(db: Connection) -> None:
     """Each job's folder describes it."""
+    _published(db)  # the rows are read as they are now
     home = Path(str(db.engine.url.database)).parent
     for row in db.execute(select(jobs)).mappings():
         folder = home / "jobs" / row["job_id"]
@@ -132,7 +140,7 @@ def recovered(row: dict[str, Any]) -> dict[str, Any] | None:
 
     None for one that no job can have: a folder may be damaged, copied from elsewhere or forged.
     """
-    row = {"overdue": False, "waits_for": "", **row, "lease_by": None}
+    row = {"overdue": False, "waits_for": "", "publish": "", **row, "lease_by": None}
     kept = {column.name: row.get(column.name) for column in jobs.columns}
     if not all(_sound(column, kept[column.name]) for column in jobs.columns):
         return None
@@ -149,6 +157,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "provider": get_args(Provider),
     "key_from": ("settings", "visitor", "none"),
     "waits_for": ("", "resume", "key", "host"),
+    "publish": ("", "tunnel", "store"),
 }
 _FILES = ("image_file", "video_file", "video")
 """Names of files in the job's folder."""
@@ -188,6 +197,7 @@ MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     metadata.create_all,
     _leases_by_process,
     _described,
+    _published,
 )
 
 BUSY_SECONDS = 30.0

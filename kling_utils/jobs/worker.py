@@ -48,6 +48,11 @@ NOT_KNOWN = (
     "what was paid for is not given up."
 )
 TURN = "Waiting for its turn: the account takes so many requests in a minute. It is sent by itself."
+LINK_ENDED = (
+    "The temporary link to the clip has ended, because the program that had opened it was stopped. If the provider had fetched the clip by "
+    "then, the job goes on as usual. If not, the task fails at the provider, and whether that is charged is not known. Wait for its end "
+    "before you send it again."
+)
 READ_AGAIN = "The state can be read again."
 
 
@@ -63,6 +68,8 @@ class PollState:
     """When the link to the result was first gone."""
     task_id: str | None = None
     """Told by the provider and not written down yet."""
+    link_ended: bool = False
+    """It was told that the link to its files has ended."""
     lent: bool = False
     """Something of its files may lie with a host."""
     published: Published | None = None
@@ -81,7 +88,7 @@ class PollState:
 class Worker:
     """``advance(job_id)``: one look. ``after(name)`` is called when the named step of the flow is done, for tests that end it there.
 
-    ``ways`` are the hosts of clips that are configured at the moment.
+    ``ways`` are the hosts of a job's files.
     """
 
     def __init__(
@@ -94,7 +101,7 @@ class Worker:
         clock: Callable[[], float],
         rng: random.Random,
         stopping: threading.Event,
-        ways: Callable[[], Sequence[PublishTarget]],
+        ways: Callable[[Job], Sequence[PublishTarget]],
         after: Callable[[str], None],
     ) -> None:
         self._store, self._provider, self._guard = store, provider, guard
@@ -151,14 +158,12 @@ class Worker:
             image = video = ""
             if not provider.takes_files:
                 memory.lent = True
+                ways = self._ways_to_send(job, private)
                 if memory.published is None:
-                    memory.published = self._publish(job, private)
+                    memory.published = self._publish(job, private, ways)
                 video = memory.published.url
                 image = image_source(
-                    Path(job.request.image),
-                    url=private.image_url,
-                    guard=self._guard,
-                    ways=self._ways(),
+                    Path(job.request.image), url=private.image_url, guard=self._guard, ways=ways
                 )
         except KlingError:  # some are an OSError as well
             raise
@@ -180,10 +185,22 @@ class Worker:
         self._after("submitted")
         return self._sent(job, task_id)
 
-    def _publish(self, job: Job, private: JobSecrets) -> Published:
+    def _ways_to_send(self, job: Job, private: JobSecrets) -> Sequence[PublishTarget]:
+        """The hosts of the job's files. What is used is written down and told before anything is published."""
+        ways = self._ways(job)
+        first = ways[0] if ways else None
+        if first is not None and first.kind == "tunnel" and private.video_url:
+            return ways[1:]  # not for a picture alone, which can go along with the request
+        if first is not None and self._memory_of(job.job_id).published is None:
+            told = first.notice()
+            notes = [ev.Note(text=told)] if told else []
+            self._change(job, *notes, states=("checked",), publish=first.kind)
+        return ways
+
+    def _publish(self, job: Job, private: JobSecrets, ways: Sequence[PublishTarget]) -> Published:
         """The clip, where the provider finds it. Raises ``KlingError``, and then nothing was spent."""
         clip, url = Path(job.request.video), private.video_url
-        published = publish_clip(clip, url=url, guard=self._guard, ways=self._ways())
+        published = publish_clip(clip, url=url, guard=self._guard, ways=ways)
         told = ev.Published(how=published.how, expires_at=published.expires_at)
         if self._change(job, told, states=("checked",)):
             self._after("published")
@@ -260,6 +277,7 @@ class Worker:
                 state="checked",
             )
             return 0.0
+        self._tell_ended_link(job)
         told = "The program ended while the request was being sent: the task may exist."
         raise SubmitUnconfirmed(told, hint=LOOK_THERE)
 
@@ -267,11 +285,22 @@ class Worker:
 
     def _poll(self, job: Job) -> float | None:
         memory, now = self._memory_of(job.job_id), self._clock()
+        self._tell_ended_link(job)
         wait = self._look(job, memory, now)  # first: this machine may have slept for days
         if not wait:
             return wait
         late = self._overdue(job, memory, now)
         return None if late == "give up" else self._pace.late if late else wait
+
+    def _tell_ended_link(self, job: Job) -> None:
+        """Say it when the link to the job's files has ended before the job: the provider may not have fetched them yet."""
+        memory = self._memory_of(job.job_id)
+        if job.publish != "tunnel" or memory.link_ended:
+            return
+        files = [Path(job.request.image), Path(job.request.video)]
+        if not any(way.serves(file) for way in self._ways(job) for file in files):
+            memory.link_ended = True
+            self._change(job, ev.Note(text=LINK_ENDED, lasting=True))
 
     def _overdue(self, job: Job, memory: PollState, now: float) -> str:
         since = max(job.queued_at or job.created, memory.resumed_at)
@@ -551,7 +580,7 @@ class Worker:
         if job.draft:
             return
         lent = [Path(job.request.image)] + ([] if private.video_url else [Path(job.request.video)])
-        for way in (way for way in self._ways() if way.withdraw or unsent):
+        for way in (way for way in self._ways(job) if way.withdraw or unsent):
             for path in lent:
                 if not (way.by_content and self._needed(job, path)):
                     try:

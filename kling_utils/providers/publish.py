@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from kling_utils.errors import AddressRefused, NoContact, NotPublished, UnreadableMedia
@@ -23,13 +23,16 @@ from kling_utils.media.files import sha256
 from kling_utils.media.sniff import HEAD_BYTES, sniff
 from kling_utils.values import Published, is_url
 
+if TYPE_CHECKING:
+    from kling_utils.providers.tunnel import TemporaryLink
+
 NEEDED_LIFE = 30 * 60.0  # seconds: in the queue a clip may wait long before it is fetched
 _LOOK = 60.0  # seconds
 Input = Literal["image", "video"]
 _MIME = {"a picture (JPEG)": "image/jpeg", "a picture (PNG)": "image/png"}
 _ELSEWHERE = (
-    "Put the clip at a public https address and give that instead of the file, or set KLING_PUBLISH_TO to an object store. "
-    "A local draft needs neither, and is free."
+    "Let this machine serve it by a temporary link (KLING_PUBLISH_TO=tunnel), set KLING_PUBLISH_TO to an object store, or put the clip at "
+    "a public https address and give that instead of the file. A local draft needs none, and is free."
 )
 
 
@@ -45,17 +48,43 @@ class Host(Protocol):
         ...
 
 
+Kind = Literal["", "tunnel", "store"]
+"""What a job keeps of the way by which its files were published: an object store's address may hold a key. Empty: by the page, or not."""
+
+
 @dataclass(frozen=True, slots=True)
 class PublishTarget:
-    """A configured host, and whether what it published is taken back when the job has ended.
-
-    ``by_content``: the same bytes have one address there, whoever published them.
-    """
+    """A configured host, and whether what it published is taken back when the job has ended."""
 
     host: Host
     name: str
     withdraw: bool
     by_content: bool = False
+    """The same bytes have one address there, whoever published them."""
+    kind: Kind = ""
+    notice: Callable[[], str] = str
+    """What a person is told before a file is published there."""
+    serves: Callable[[Path], bool] = lambda path: True
+    """False when the address of a file has ended, as a temporary link does with its program."""
+
+
+def link_target(link: TemporaryLink) -> PublishTarget:
+    """The temporary link from this machine."""
+    return PublishTarget(
+        link,
+        "the temporary link",
+        withdraw=True,
+        kind="tunnel",
+        notice=link.notice,
+        serves=link.serves,
+    )
+
+
+def store_target(root: str, *, delete: bool) -> PublishTarget:
+    """An object store. ``delete``: what was uploaded is deleted when the job has ended."""
+    return PublishTarget(
+        ObjectStore(root), "the object store", withdraw=delete, by_content=True, kind="store"
+    )
 
 
 def publish_clip(

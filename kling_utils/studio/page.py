@@ -16,6 +16,7 @@ from starlette.middleware import Middleware
 
 from kling_utils.errors import KlingError
 from kling_utils.media import bounds
+from kling_utils.providers.media_route import MediaRoute
 from kling_utils.show import cards
 from kling_utils.studio import notices, routes, theme
 from kling_utils.studio.account import Account, Health
@@ -29,7 +30,6 @@ from kling_utils.studio.inputs import ImageInput, Options, VideoInput
 from kling_utils.studio.job_view import JobView
 from kling_utils.studio.recovery import TaskLookup
 from kling_utils.studio.repair import Repair
-from kling_utils.studio.routes import MediaRoute
 from kling_utils.studio.session import Form, Session, key_or_none
 from kling_utils.studio.visitor import Tokens
 

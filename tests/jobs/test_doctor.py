@@ -72,7 +72,7 @@ def test_a_way_to_publish_is_tried_and_leaves_nothing(
 
 
 def test_a_way_that_does_not_work_is_said(make: Any) -> None:
-    report = examine(make(settings={"publish_to": "memory://clips"}))
+    report = examine(make(settings={"publish": "memory://clips"}))
     assert severities(report)["publish"] == "error"
     assert "place on this machine" in str(report)
 

@@ -201,7 +201,7 @@ def test_a_key_is_proved_before_anything_is_published(
     reason: str,
 ) -> None:
     novita.state.balances.append(refusal(status, reason))
-    runner = still(settings={"publish_to": f"file://{tmp_path}/bucket"})
+    runner = still(settings={"publish": f"file://{tmp_path}/bucket"})
     job = runner.submit(MotionRequest(picture, clip))
     assert step(runner, job) is None
     ended = runner.record(job.job_id)

@@ -88,7 +88,7 @@ def working(store: Store, way: PublishTarget) -> Worker:
         clock=lambda: 10.0,
         rng=random.Random(1),
         stopping=threading.Event(),
-        ways=lambda: [way],
+        ways=lambda _: [way],
         after=lambda _: None,
     )
 

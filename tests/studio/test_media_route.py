@@ -14,8 +14,8 @@ from starlette.applications import Starlette
 
 from kling_utils.errors import NotPublished
 from kling_utils.media.fetch import Guard
+from kling_utils.providers.media_route import MediaRoute
 from kling_utils.providers.publish import at_address
-from kling_utils.studio.routes import MediaRoute
 
 GUARD = Guard(allow=frozenset({"127.0.0.1"}))
 
@@ -35,7 +35,7 @@ class Page:
         while not self.server.started:
             self.up.wait(0.01)
         self.base = f"http://127.0.0.1:{self.server.servers[0].sockets[0].getsockname()[1]}"
-        self.media._base = self.base
+        self.media.base_url = self.base
 
     def close(self) -> None:
         self.server.should_exit = True
@@ -105,10 +105,10 @@ def test_addresses_outlive_a_restart(page: Page, clip: Path, tmp_path: Path) -> 
 
 def test_the_page_asks_itself_and_refuses_when_it_is_private(page: Page, clip: Path) -> None:
     assert page.media.ask_self() == ""
-    page.media._base = page.base + "/private"
+    page.media.base_url = page.base + "/private"
     assert "seems private" in page.media.ask_self()
     with pytest.raises(NotPublished, match="seems private") as caught:
         page.media.publish(clip)
     assert "KLING_PUBLISH_TO" in caught.value.hint
-    page.media._base = "http://10.0.0.1"
+    page.media.base_url = "http://10.0.0.1"
     assert "could not be reached" in page.media.ask_self()
