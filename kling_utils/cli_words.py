@@ -141,8 +141,8 @@ Publish = Annotated[
     str,
     typer.Option(
         "--publish",
-        help="How a local clip gets to the provider: tunnel (a temporary link from this machine, open while the job is under way), or an "
-        "object store such as s3://bucket/prefix. Default: KLING_PUBLISH_TO.",
+        help="How a local clip gets to the provider: tunnel (a temporary link from this machine, open while the job is under way), "
+        "huggingface (a dataset for each job, with HF_TOKEN), or an object store such as s3://bucket/prefix. Default: KLING_PUBLISH_TO.",
         metavar="WAY",
     ),
 ]

@@ -22,11 +22,14 @@ from kling_utils.errors import SettingError
 from kling_utils.values import LIST_PRO, LIST_STD
 
 NOVITA = "https://api.novita.ai"
-WAYS = ("tunnel",)
+HUGGING_FACE = "https://huggingface.co"
+WAYS = ("tunnel", "huggingface")
 """Ways to publish a clip that have a name; an object store has an address."""
 
 
-def clean_key(text: str) -> SecretStr:
+def clean_key(
+    text: str, *, name: str = "API key", place: str = "novita.ai, Settings, Key Management"
+) -> SecretStr:
     """A key without the blanks, quotes and ``Bearer`` that come along when it is copied.
 
     Raises ``SettingError``, which never shows the key, for one that no header could carry.
@@ -35,19 +38,23 @@ def clean_key(text: str) -> SecretStr:
     if key.lower().startswith("bearer "):
         key = key[7:].strip().strip("\"'`")
     if not key:
-        raise SettingError(
-            "The API key is empty.", hint="Paste the key from novita.ai, Settings, Key Management."
-        )
+        raise SettingError(f"The {name} is empty.", hint=f"Paste the one from {place}.")
     if any(c.isspace() or not c.isprintable() or not c.isascii() for c in key):
         raise SettingError(
-            "The API key has a blank, a line break or a character beyond ASCII in it.",
+            f"The {name} has a blank, a line break or a character beyond ASCII in it.",
             hint="Copy it again, just the key and nothing around it.",
         )
     return SecretStr(key)
 
 
+def clean_token(text: str) -> SecretStr:
+    """A Hugging Face token, as ``clean_key``."""
+    place = "huggingface.co, Settings, Access Tokens"
+    return clean_key(text, name="Hugging Face token", place=place)
+
+
 def clean_way(text: str) -> str:
-    """A way to publish clips: ``tunnel``, or an object store's address. Raises ``SettingError`` for anything else."""
+    """A way to publish clips: ``tunnel``, ``huggingface``, or an object store's address. Raises ``SettingError`` for anything else."""
     way = text.strip()
     if way and way.lower() not in WAYS and "://" not in way:
         raise SettingError(
@@ -122,13 +129,23 @@ class Settings(BaseSettings):
     publish: str = Field(
         "",
         validation_alias="KLING_PUBLISH_TO",
-        description="How local clips get to the provider: `tunnel`, or an object store such as `s3://bucket/prefix`; "
+        description="How local clips get to the provider: `tunnel`, `huggingface`, or an object store such as `s3://bucket/prefix`; "
         "`gs://`, `az://` and `hf://datasets/...` work as well.",
     )
     publish_delete: bool = Field(
         False,
         validation_alias="KLING_PUBLISH_DELETE",
         description="Delete a clip from the object store when its job has ended.",
+    )
+    hf_token: SecretStr | None = Field(
+        None,
+        validation_alias="HF_TOKEN",
+        description="Your Hugging Face token, for `KLING_PUBLISH_TO=huggingface`: it makes and deletes datasets of your account.",
+    )
+    hf_endpoint: str = Field(
+        HUGGING_FACE,
+        validation_alias="HF_ENDPOINT",
+        description="Host that speaks Hugging Face's interface.",
     )
     public_base_url: str = Field(
         "",
@@ -210,6 +227,24 @@ class Settings(BaseSettings):
         if isinstance(value, SecretStr):
             value = value.get_secret_value()
         return clean_key(value) if isinstance(value, str) and value.strip() else None
+
+    @field_validator("hf_token", mode="before")
+    @classmethod
+    def _token(cls, value: Any) -> Any:
+        if isinstance(value, SecretStr):
+            value = value.get_secret_value()
+        return clean_token(value) if isinstance(value, str) and value.strip() else None
+
+    @field_validator("hf_endpoint")
+    @classmethod
+    def _hub(cls, value: str) -> str:
+        base, parts = value.strip().rstrip("/"), urlsplit(value.strip())
+        local = parts.hostname in ("127.0.0.1", "localhost", "::1")
+        if not parts.hostname or parts.username or parts.scheme not in ("https", "http"):
+            raise ValueError(f"must look like {HUGGING_FACE}")
+        if parts.scheme == "http" and not local:
+            raise ValueError("must be https, or your token would travel in the clear")
+        return base
 
     @field_validator("novita_base_url")
     @classmethod

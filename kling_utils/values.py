@@ -619,7 +619,7 @@ class Job(Shown):
     """True when the job passed its deadline: it may still be running and can be resumed."""
     waits_for: Literal["", "resume", "key", "host"] = ""
     """What must be given before the watcher can go on."""
-    publish: Literal["", "tunnel", "store"] = ""
+    publish: Literal["", "tunnel", "huggingface", "store"] = ""
     """How its files were published; empty: by the page, or not at all."""
     trouble: Trouble | None = None
     video: Path | None = None

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "media"
-CLEARED = ("NOVITA_", "KLING_", "SPACE_", "GRADIO_", "PUBLIC_BASE_URL")
+CLEARED = ("HF_TOKEN", "HF_ENDPOINT", "NOVITA_", "KLING_", "SPACE_", "GRADIO_", "PUBLIC_BASE_URL")
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 if (

@@ -68,8 +68,15 @@ from kling_utils.preflight.repair import Fitted, fit
 from kling_utils.providers.base import Balance, PaidProvider
 from kling_utils.providers.http import TRIES, Transport
 from kling_utils.providers.local import LocalProvider
-from kling_utils.providers.publish import Host, PublishTarget, link_target, not_public, store_target
-from kling_utils.settings import Settings, load, unknown_variables
+from kling_utils.providers.publish import (
+    Host,
+    PublishTarget,
+    hub_target,
+    link_target,
+    not_public,
+    store_target,
+)
+from kling_utils.settings import WAYS, Settings, load, unknown_variables
 from kling_utils.values import (
     HOME_OWNER,
     LIST_CURRENCY,
@@ -120,6 +127,7 @@ class NewJob:
     owner: str
     provider: Provider
     key: SecretStr | None
+    hf_token: SecretStr | None
     image: Measured[ImageInfo]
     video: Measured[VideoInfo]
     report: Report
@@ -251,11 +259,15 @@ class Client:
         image: str | Path | None = None,
         video: str | Path | None = None,
         key: SecretStr | None = None,
+        hf_token: SecretStr | None = None,
         draft: bool = False,
         owner: str = HOME_OWNER,
         **fields: Any,
     ) -> Preflight:
-        """Measure and check whatever is there already; with ``draft``, for the server of this home. Nothing is sent."""
+        """Measure and check whatever is there already; with ``draft``, for the server of this home. Nothing is sent.
+
+        ``hf_token``: the clip would go by Hugging Face, with that token.
+        """
         asked = MotionRequest(image or "missing", video or "missing", **fields)
         provider = self.provider_for(key, draft=draft, owner=owner)
         seen_image = self._inputs.image(asked.image) if image else None
@@ -273,7 +285,7 @@ class Client:
             report = Report(
                 tuple(findings), _info(seen_image, ImageInfo), _info(seen_video, VideoInfo)
             )
-        if unreachable := self._unreachable(seen_video, provider):
+        if unreachable := self._unreachable(seen_video, provider, hf_token):
             report = replace(report, findings=(*report.findings, *unreachable))
         orientation, clip = asked.character_orientation, report.video
         cost, seconds = None, None
@@ -334,7 +346,10 @@ class Client:
         )
 
     def _unreachable(
-        self, video: Measured[VideoInfo] | None, provider: Provider
+        self,
+        video: Measured[VideoInfo] | None,
+        provider: Provider,
+        hf_token: SecretStr | None = None,
     ) -> tuple[Finding, ...]:
         """A clip of this machine, and no way from here to a provider that fetches clips by their address."""
         if (
@@ -342,7 +357,7 @@ class Client:
             or video.url
             or provider == "local"
             or isinstance(video.info, KlingError)
-            or self.ways()
+            or self.ways(hf_token=hf_token)
         ):
             return ()
         rule, error = limit("request.address"), self._no_way(video)
@@ -362,9 +377,10 @@ class Client:
     def _no_way(self, video: Measured[VideoInfo]) -> NotPublished:
         """Why the provider cannot get at a clip of this machine, and what to do."""
         repaired = video.path is not None and video.path.is_relative_to(self.home.fitted)
+        lacking = "HF_TOKEN is not set." if self.settings.publish == "huggingface" else ""
         return not_public(
             "the repaired clip is a new file" if repaired else f"{video.name} is a file",
-            self.page_refusal,
+            lacking or self.page_refusal,
         )
 
     def plan_fit(self, request: MotionRequest, *, choices: FitChoices | None = None) -> Plan:
@@ -422,12 +438,21 @@ class Client:
         """What the request will cost; None when the clip cannot be read."""
         return self.check(image, video, key=key, **fields).quote
 
-    def ways(self, job: Job | None = None) -> list[PublishTarget]:
+    def ways(
+        self, job: Job | None = None, *, hf_token: SecretStr | None = None
+    ) -> list[PublishTarget]:
         """How a local clip gets to a public address; the first one is used. Of a job: as its files were published, where they were."""
         way, ways = self.settings.publish, list[PublishTarget]()
-        if (job.publish if job is not None and job.publish else way) == "tunnel":
+        given = hf_token or (self._credentials.token(job.job_id) if job is not None else None)
+        token = given or self._credentials.own_token()
+        before = job.publish if job is not None else ""
+        first = before or ("huggingface" if given is not None else way)
+        if first == "tunnel":
             ways.append(link_target(self._temporary_link()))
-        elif way not in ("", "tunnel"):
+        elif first == "huggingface":
+            if token is not None or before:
+                ways.append(hub_target(token, self.settings.hf_endpoint))
+        elif way not in ("", *WAYS):
             ways.append(store_target(way, delete=self.settings.publish_delete))
         if self.page is not None:
             ways.append(PublishTarget(self.page, "this page", withdraw=True))
@@ -476,6 +501,7 @@ class Client:
         span: Literal["clean"] | Span | None = None,
         owner: str = HOME_OWNER,
         key: SecretStr | None = None,
+        hf_token: SecretStr | None = None,
         report: Report | None = None,
         again: bool = False,
         draft: bool = False,
@@ -486,13 +512,15 @@ class Client:
         The request, or image, video and its fields; with ``fit``, what the checks find wrong is repaired first.
         ``span``: the part of the clip that is sent, seconds, or ``clean``: the one that advice finds worth paying for.
         ``report`` is the one that the user saw: files that differ from it are refused. ``draft`` makes it here, free, also where a key
-        is set. The same request, while unfinished, is the same job. Unless ``again``, raises ``AlreadyHave`` for a request that has a
+        is set.
+        ``hf_token``: the clip goes by Hugging Face, with that token.
+        The same request, while unfinished, is the same job. Unless ``again``, raises ``AlreadyHave`` for a request that has a
         result, is in doubt, or ended without a result while money was or may have been spent. Raises ``Refused`` and ``NotPublished``.
         """
         request = self._repaired_request(
             self.request(image, video, **fields), fit, span, quiet=True
         )
-        job = self._submit(request, owner, key, report, again=again, draft=draft)
+        job = self._submit(request, owner, key, report, again=again, draft=draft, hf_token=hf_token)
         return LiveJob(self, job.job_id)
 
     def run(
@@ -826,9 +854,12 @@ class Client:
         *,
         again: bool,
         draft: bool,
+        hf_token: SecretStr | None,
     ) -> Job:
         provider = self.provider_for(key, draft=draft, owner=owner)
-        asked = self._new_job(request, owner, provider, key, report, sendable=True)
+        asked = self._new_job(
+            request, owner, provider, key, report, sendable=True, hf_token=hf_token
+        )
         self._after("measured")
         twins = self._store.twins(owner, provider, asked.fingerprint)
         if (unfinished := next((twin for twin in twins if _moving(twin)), None)) is not None:
@@ -870,6 +901,7 @@ class Client:
         seen: Report | None = None,
         *,
         sendable: bool = False,
+        hf_token: SecretStr | None = None,
     ) -> NewJob:
         """The request and its files, measured. Raises ``UnreadableMedia`` for files that differ from those of the report that was
         ``seen``, ``Refused``, and ``NotPublished`` for a clip that the provider cannot get at; only what cannot be read is refused where
@@ -881,13 +913,15 @@ class Client:
             before, now = getattr(seen, field, None), getattr(report, field)
             if before and now and before.sha256 != now.sha256:
                 raise changed(field, name)
-        unreachable = self._unreachable(video, provider) if sendable else ()
+        unreachable = self._unreachable(video, provider, hf_token) if sendable else ()
         if report.image is None or report.video is None or (sendable and not report.ok):
             raise Refused(replace(report, findings=(*report.findings, *unreachable)))
         if unreachable:
             raise self._no_way(video)
         mark = fingerprint(request, report.image.sha256, report.video.sha256)
-        return NewJob(request, owner, provider, key, image, video, report, report.video, mark)
+        return NewJob(
+            request, owner, provider, key, hf_token, image, video, report, report.video, mark
+        )
 
     def _make(
         self,
@@ -930,7 +964,7 @@ class Client:
                 cost=self._quote(request, provider, asked.clip),
             )
             key_from: KeyFrom = "settings" if asked.key is None else "visitor"
-            self._credentials.remember(job_id, asked.key)
+            self._credentials.remember(job_id, asked.key, asked.hf_token)
             self._store.add(
                 job,
                 JobSecrets(
@@ -1015,6 +1049,8 @@ class Client:
         except errors.NoSuchJob:  # deleted meanwhile
             self._credentials.forget(job_id)
             return None
+        if job.done:
+            self._credentials.forget_token(job_id)
         if key is not None and (job.done or job.waits_for == "key"):
             self._credentials.forget(job_id, key)
         return delay

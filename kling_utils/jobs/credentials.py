@@ -39,6 +39,7 @@ class Credentials:
         self._transport, self.local = transport, local
         self._proved: dict[str, float] = {}
         self._keys: dict[str, SecretStr] = {}
+        self._tokens: dict[str, SecretStr] = {}
 
     def own_key(self, owner: str = HOME_OWNER) -> SecretStr | None:
         """The key of this home's owner: never for a visitor, and never where the page is hosted."""
@@ -49,9 +50,26 @@ class Credentials:
         """Novita with a key, else this machine."""
         return "novita" if key is not None or self.own_key(owner) is not None else "local"
 
-    def remember(self, job_id: str, key: SecretStr | None) -> None:
+    def remember(
+        self, job_id: str, key: SecretStr | None, hf_token: SecretStr | None = None
+    ) -> None:
         if key is not None:
             self._keys[job_id] = key
+        if hf_token is not None:
+            self._tokens[job_id] = hf_token
+
+    def own_token(self) -> SecretStr | None:
+        """The Hugging Face token of this home's owner: on a hosted page only where the owner publishes with it."""
+        lent = not self._settings.hosted or self._settings.publish == "huggingface"
+        return self._settings.hf_token if lent else None
+
+    def token(self, job_id: str) -> SecretStr | None:
+        """The Hugging Face token that was given for a job."""
+        return self._tokens.get(job_id)
+
+    def forget_token(self, job_id: str) -> None:
+        """The job has ended, and what it published was taken back."""
+        self._tokens.pop(job_id, None)
 
     def held(self, job_id: str) -> SecretStr | None:
         return self._keys.get(job_id)
@@ -60,6 +78,8 @@ class Credentials:
         """Forget a job's key; with ``only``, unless another one was given since."""
         if only is None or self._keys.get(job_id) is only:
             self._keys.pop(job_id, None)
+        if only is None:
+            self.forget_token(job_id)
 
     def provider(self, job: Job) -> Provider:
         """Who makes the job's video. Raises ``CannotServe`` when this process cannot go on with the job."""

@@ -157,7 +157,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "provider": get_args(Provider),
     "key_from": ("settings", "visitor", "none"),
     "waits_for": ("", "resume", "key", "host"),
-    "publish": ("", "tunnel", "store"),
+    "publish": ("", "tunnel", "huggingface", "store"),
 }
 _FILES = ("image_file", "video_file", "video")
 """Names of files in the job's folder."""

@@ -189,7 +189,7 @@ class Worker:
         """The hosts of the job's files. What is used is written down and told before anything is published."""
         ways = self._ways(job)
         first = ways[0] if ways else None
-        if first is not None and first.kind == "tunnel" and private.video_url:
+        if first is not None and first.kind in ("tunnel", "huggingface") and private.video_url:
             return ways[1:]  # not for a picture alone, which can go along with the request
         if first is not None and self._memory_of(job.job_id).published is None:
             told = first.notice()
@@ -581,12 +581,13 @@ class Worker:
             return
         lent = [Path(job.request.image)] + ([] if private.video_url else [Path(job.request.video)])
         for way in (way for way in self._ways(job) if way.withdraw or unsent):
-            for path in lent:
+            for path in lent[:1] if way.whole else lent:
                 if not (way.by_content and self._needed(job, path)):
                     try:
                         way.host.withdraw(path)
                     except KlingError as error:
-                        yield f"The {path.stem} could not be taken back from {way.name}: {error.message}"
+                        what = "clip" if way.whole else path.stem
+                        yield f"The {what} could not be taken back from {way.name}: {error.message}"
 
     def _needed(self, job: Job, path: Path) -> bool:
         """Does another job that has not ended hold the same file? A store names what it is given by content: the two share it."""

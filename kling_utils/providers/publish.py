@@ -17,10 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
+from pydantic import SecretStr
+
 from kling_utils.errors import AddressRefused, NoContact, NotPublished, UnreadableMedia
 from kling_utils.media.fetch import Guard, bare, chunks, length, refuse_kind, refuse_status
 from kling_utils.media.files import sha256
 from kling_utils.media.sniff import HEAD_BYTES, sniff
+from kling_utils.providers.huggingface import HuggingFace
 from kling_utils.values import Published, is_url
 
 if TYPE_CHECKING:
@@ -31,8 +34,8 @@ _LOOK = 60.0  # seconds
 Input = Literal["image", "video"]
 _MIME = {"a picture (JPEG)": "image/jpeg", "a picture (PNG)": "image/png"}
 _ELSEWHERE = (
-    "Let this machine serve it by a temporary link (KLING_PUBLISH_TO=tunnel), set KLING_PUBLISH_TO to an object store, or put the clip at "
-    "a public https address and give that instead of the file. A local draft needs none, and is free."
+    "Let this machine serve it by a temporary link (KLING_PUBLISH_TO=tunnel), publish it at Hugging Face (KLING_PUBLISH_TO=huggingface) or "
+    "in an object store, or put it at a public https address and give that instead of the file. A local draft needs none, and is free."
 )
 
 
@@ -48,7 +51,7 @@ class Host(Protocol):
         ...
 
 
-Kind = Literal["", "tunnel", "store"]
+Kind = Literal["", "tunnel", "huggingface", "store"]
 """What a job keeps of the way by which its files were published: an object store's address may hold a key. Empty: by the page, or not."""
 
 
@@ -61,6 +64,8 @@ class PublishTarget:
     withdraw: bool
     by_content: bool = False
     """The same bytes have one address there, whoever published them."""
+    whole: bool = False
+    """One ``withdraw`` takes back all files of a job."""
     kind: Kind = ""
     notice: Callable[[], str] = str
     """What a person is told before a file is published there."""
@@ -78,6 +83,12 @@ def link_target(link: TemporaryLink) -> PublishTarget:
         notice=link.notice,
         serves=link.serves,
     )
+
+
+def hub_target(token: SecretStr | None, endpoint: str) -> PublishTarget:
+    """A dataset at Hugging Face for each job."""
+    host = HuggingFace(token, endpoint)
+    return PublishTarget(host, "Hugging Face", withdraw=True, whole=True, kind="huggingface")
 
 
 def store_target(root: str, *, delete: bool) -> PublishTarget:

@@ -36,7 +36,7 @@ LOOKS, LOOK_EVERY = 6, 1.0
 PRUNE_EVERY = 60.0
 """Seconds between two looks whether the link is still needed: another process may have ended or deleted its jobs."""
 _OTHERWISE = (
-    "Publish the clip another way: Hugging Face (KLING_PUBLISH_TO=huggingface), an object store (KLING_PUBLISH_TO=s3://bucket/prefix) "
+    "Publish the clip another way: Hugging Face (huggingface), an object store (s3://bucket/prefix) "
     "or a public https address. A local draft needs none, and is free."
 )
 

@@ -84,7 +84,7 @@ def serving(folder: Path, *program: str) -> Iterator[Served]:
     theirs = {
         k: v
         for k, v in os.environ.items()
-        if not k.upper().startswith(("NOVITA_", "KLING_", "SPACE_", "GRADIO_"))
+        if not k.upper().startswith(("HF_TOKEN", "NOVITA_", "KLING_", "SPACE_", "GRADIO_"))
         and "PROXY" not in k.upper()
     }
     url = f"http://127.0.0.1:{port}"

@@ -716,7 +716,7 @@ class LeavingStore(Client):
 
     host: Shelf
 
-    def ways(self) -> list[PublishTarget]:
+    def ways(self, job: Any = None, *, hf_token: Any = None) -> list[PublishTarget]:
         return [PublishTarget(self.host, "the store", False, by_content=True)]
 
 
