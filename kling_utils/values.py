@@ -553,12 +553,15 @@ class Quote(Shown):
     def free(self) -> bool:
         return self.high.amount == 0
 
+    @property
+    def amount(self) -> str:
+        """``1.51 USD``, or both ends where rounding matters: ``0.50 to 0.63 USD``."""
+        return str(self.high) if self.low == self.high else f"{self.low.amount:.2f} to {self.high}"
+
     def __str__(self) -> str:
         if self.free:
             return "free (a local draft)" if self.draft else "free (at a rate of 0)"
-        if self.low == self.high:
-            return f"about {self.high}"
-        return f"about {self.low.amount:.2f} to {self.high}"
+        return f"about {self.amount}"
 
     def __repr__(self) -> str:
         parts = [

@@ -292,7 +292,8 @@ class Client:
         if clip is not None:
             cost = self._quote(asked, provider, clip)
             seconds = expected_seconds(orientation, clip.duration, provider=provider)
-        return Preflight(report, cost, seconds, provider, asked.image, asked.video, orientation)
+        files = asked.image, asked.video
+        return Preflight(report, cost, seconds, provider, *files, orientation, self._rates)
 
     def _quote(self, request: MotionRequest, provider: Provider, clip: VideoInfo) -> Quote:
         return quote(

@@ -22,7 +22,7 @@ from kling_utils.media.arrays import Bools, Floats
 from kling_utils.media.people import PoseTrack, Still, track, track_image
 from kling_utils.media.pose import ANKLES, EARS, ELBOWS, HIPS, KNEES, NOSE, SHOULDERS, WRISTS
 from kling_utils.media.shots import runs
-from kling_utils.preflight.quote import for_seconds
+from kling_utils.preflight.quote import for_part
 from kling_utils.values import (
     CharacterOrientation,
     Finding,
@@ -238,21 +238,20 @@ def looking(
         closed.set()
 
 
-def saving(advice: Advice, quote: Quote | None) -> str:
-    """What the usable part costs beside the whole clip; empty when all of it is usable.
-
-    In image orientation every result has the same length, so only the start is named.
-    """
+def saving(
+    advice: Advice, quote: Quote | None, character_orientation: CharacterOrientation = "video"
+) -> str:
+    """What the usable part costs beside the whole clip; empty when all of it is usable. A price that is the same is left out."""
     if advice.use is None or advice.seconds is None:
         return ""
     start, end = advice.use
     if end - start > advice.seconds - 0.5:
         return ""
     usable = f"{end - start:.1f} of {advice.seconds:.1f} s are usable: start at {start:.1f} s"
-    if quote is None or quote.draft or abs(float(quote.seconds) - advice.seconds) > 0.01:
+    part = for_part(quote, end - start, character_orientation) if quote is not None else None
+    if quote is None or part is None or part.amount == quote.amount:
         return f"{usable}."
-    part = for_seconds(quote, end - start)
-    return f"{usable}, pay {part.high.amount:.2f} instead of {quote.high.amount:.2f} {quote.high.currency}."
+    return f"{usable}, pay {part.amount} instead of {quote.amount}."
 
 
 def _tried(where: str, said: list[Finding], look: Callable[[], PoseTrack]) -> PoseTrack | None:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kling_utils.preflight.plan import FitChoices, Plan, left_in_place, plan_fit
-from kling_utils.values import CharacterOrientation, Finding, Provider, Quote, Report, Shown
+from kling_utils.preflight.quote import RateCard, quote
+from kling_utils.values import (
+    CharacterOrientation,
+    Finding,
+    ModelName,
+    Provider,
+    Quote,
+    Report,
+    Shown,
+)
 
 if TYPE_CHECKING:
     from kling_utils.preflight.advice import Advice
@@ -25,6 +34,7 @@ class Preflight(Shown):
     image: str | Path = ""
     video: str | Path = ""
     character_orientation: CharacterOrientation = "video"
+    rates: RateCard = field(default_factory=RateCard)
 
     def __bool__(self) -> bool:
         return self.report.ok
@@ -51,6 +61,21 @@ class Preflight(Shown):
 
         return look(self.report.image, self.report.video, self.character_orientation)
 
+    def quote_for(
+        self, model_name: ModelName, character_orientation: CharacterOrientation
+    ) -> Quote | None:
+        """What the same clip costs with another choice; None without a clip."""
+        clip = self.report.video
+        if clip is None:
+            return None
+        return quote(
+            provider=self.provider,
+            model_name=model_name,
+            character_orientation=character_orientation,
+            duration=clip.duration,
+            rates=self.rates,
+        )
+
     @property
     def saving(self) -> str:
         """``6.4 of 12 s are usable: start at 3.2 s, pay 0.81 instead of 1.51 USD``; empty when all of it is."""
@@ -60,7 +85,7 @@ class Preflight(Shown):
         """The same of advice that is there already."""
         from kling_utils.preflight.advice import saving
 
-        return saving(advice, self.quote)
+        return saving(advice, self.quote, self.character_orientation)
 
     @property
     def plan(self) -> Plan:

@@ -27,10 +27,17 @@ from kling_utils.values import (
 _LIST = "Kling's list price, not Novita's"
 _OWN = "a rate that you set"
 
+LONGEST_IMAGE = 10.0
+"""Seconds of the clip that Kling itself makes and bills in image orientation; Novita says 5."""
+
 UNKNOWN_PRICE = (
     "Novita's own price a second for this model, and how it rounds seconds, are not published."
 )
 UNKNOWN_FAILED = "Whether a failed task is charged is not documented."
+UNKNOWN_IMAGE = (
+    "Novita says that a result in image orientation has 5 s; Kling itself makes it as long as the clip, up to 10 s, and bills that. "
+    "A clip of 5 s costs the same by both."
+)
 UNKNOWN_SHORTER = "The result can come back shorter than the clip; whether less is charged then is not documented."
 
 
@@ -104,18 +111,17 @@ def quote(
         )
     rate = rates.rate(model_name)
     low, high = _range(seconds, rate)
-    image = character_orientation == "image"
-    counted = (
-        "every result in image orientation"
-        if image
-        else "the measured length of the clip, an upper bound"
-    )
-    basis = f"{seconds:f} s ({counted}) at {rate.amount:f} {rate.currency} a second ({rates.source}); an estimate"
-    unknown = (
-        (UNKNOWN_PRICE, UNKNOWN_FAILED)
-        if image
-        else (UNKNOWN_PRICE, UNKNOWN_FAILED, UNKNOWN_SHORTER)
-    )
+    unknown: tuple[str, ...] = (UNKNOWN_PRICE, UNKNOWN_FAILED, UNKNOWN_SHORTER)
+    length, counted = f"{seconds:f} s", "the measured length of the clip, an upper bound"
+    if character_orientation == "image":
+        counted, unknown = "every result in image orientation", (UNKNOWN_PRICE, UNKNOWN_FAILED)
+        longest = Decimal(number(min(LONGEST_IMAGE, duration)))
+        if longest > seconds:
+            length = f"{seconds:f} to {longest:f} s"
+            counted = "Novita says 5 s, Kling itself bills the clip up to 10 s"
+            unknown = (*unknown, UNKNOWN_IMAGE)
+            seconds, (_, high) = longest, _range(longest, rate)
+    basis = f"{length} ({counted}) at {rate.amount:f} {rate.currency} a second ({rates.source}); an estimate"
     return Quote(
         model_name=model_name,
         seconds=seconds,
@@ -127,8 +133,10 @@ def quote(
     )
 
 
-def for_seconds(quote: Quote, seconds: float) -> Quote:
-    """The same request's price for a result of so many seconds."""
+def for_part(quote: Quote, seconds: float, character_orientation: CharacterOrientation) -> Quote:
+    """The same request's price for a part of the clip of so many seconds, of up to 5 s in image orientation."""
+    if character_orientation == "image":
+        seconds = max(seconds, float(RESULT_SECONDS_IMAGE))
     exact = Decimal(number(seconds))
     low, high = _range(exact, quote.rate)
     return replace(quote, seconds=exact, low=low, high=high)

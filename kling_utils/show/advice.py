@@ -46,28 +46,18 @@ class _Bar(TypedDict):
     """Left and width in percent, and the second that a click leads to."""
 
 
-def advice(value: Advice, *, head: str = "", saving: str = "", looking: str = "") -> str:
+def advice(
+    value: Advice, *, head: str = "", saving: str = "", looking: str = "", stills: bool = True
+) -> str:
     """The card of advice. ``saving``: what the clean part costs beside all; ``looking``: what is still being looked at.
 
-    ``head``: the headline; without it the findings are counted.
+    ``head``: the headline; without it the findings are counted. Without ``stills`` the time line has spans alone.
     """
     told = value.told(*_FIELDS)
-    warnings = sum(f.severity == "warning" for f in told)
-    counted_advice = sum(f.severity == "advice" for f in told)
-    sign: Severity = "warning" if warnings else "advice" if counted_advice or looking else "pass"
-    if head:
-        pass
-    elif looking:
-        head = looking
-    elif warnings:
-        head = f"{counted(warnings, 'warning')} about what is shown"
-    elif counted_advice:
-        head = f"{counted(counted_advice, 'hint')} about what is shown"
-    else:
-        head = "What is shown looks fine"
+    says, sign = headline(value, looking=looking)
     seconds = value.seconds or 0.0
     parts = {
-        "film": _film(value.video),
+        "film": film(value.video) if stills else [],
         "bars": _bars(value, seconds),
         "ticks": _ticks(seconds),
         "saving": saving,
@@ -77,7 +67,21 @@ def advice(value: Advice, *, head: str = "", saving: str = "", looking: str = ""
         "passed": [f for f in value.findings if f.severity == "pass"],
     }
     body = TEMPLATES.get_template("advice.html").render(**parts)
-    return listing(head, (), severity=sign, extra=body)
+    return listing(head or says, (), severity=sign, extra=body)
+
+
+def headline(value: Advice, *, looking: str = "") -> tuple[str, Severity]:
+    """All of it in a few words, and the sign of the worst."""
+    told = value.told(*_FIELDS)
+    warnings = sum(f.severity == "warning" for f in told)
+    hints = sum(f.severity == "advice" for f in told)
+    sign: Severity = "warning" if warnings else "advice" if hints or looking else "pass"
+    if looking:
+        return looking, sign
+    if warnings or hints:
+        what = counted(warnings, "warning") if warnings else counted(hints, "hint")
+        return f"{what} about what is shown", sign
+    return "What is shown looks fine", sign
 
 
 def waiting(text: str) -> str:
@@ -85,7 +89,8 @@ def waiting(text: str) -> str:
     return listing(text, (), severity="advice")
 
 
-def _film(track: PoseTrack | None) -> list[_Picture]:
+def film(track: PoseTrack | None) -> list[_Picture]:
+    """A few stills over the length of a clip, with skeletons."""
     if track is None or not track.stills:
         return []
     n = len(track.stills)

@@ -112,6 +112,11 @@ def escape(text: object) -> str:
     return str(markupsafe.escape(str(text))).translate(_INERT)
 
 
+def sign(severity: Severity) -> str:
+    """The round sign of a severity."""
+    return str(TEMPLATES.get_template("rows.html").module.icon(severity))  # type: ignore[attr-defined]
+
+
 @functools.cache
 def style() -> str:
     """The style sheet of all cards."""

@@ -46,8 +46,8 @@ WAITS: dict[Literal["", "resume", "key", "host"], str] = {
 GO: dict[str, str] = {
     "image": "Go to the picture",
     "video": "Go to the clip",
-    "prompt": "Go to the scene",
-    "negative_prompt": "Go to what is left out",
+    "prompt": "Go to the prompt",
+    "negative_prompt": "Go to the negative prompt",
     "character_orientation": "Go to pose and framing",
     "model_name": "Go to the model",
     "keep_original_sound": "Go to the sound",
@@ -143,15 +143,8 @@ def line(job: Job, now: float) -> str:
 
 
 def price(quote: Quote) -> str:
-    """A quote in a few words: ``free`` or ``about 0.52 USD``; how wide it is, ``span`` says."""
-    return "free" if quote.free else f"about {_amount(quote)}"
-
-
-def _amount(quote: Quote) -> str:
-    if quote.low == quote.high:
-        return str(quote.high)
-    exact = (quote.seconds * quote.rate.amount).quantize(Decimal("0.01"))
-    return f"{exact} {quote.rate.currency}"
+    """A quote in a few words: ``free``, ``about 1.51 USD`` or ``about 0.50 to 0.63 USD``."""
+    return "free" if quote.free else f"about {quote.amount}"
 
 
 def spent(job: Job) -> str:
@@ -163,7 +156,7 @@ def spent(job: Job) -> str:
     if job.cost is None:
         return ""
     if job.state in ("failed", "unconfirmed") and job.money == "unknown" and not job.cost.free:
-        return f"perhaps {_amount(job.cost)}"
+        return f"perhaps {job.cost.amount}"
     return price(job.cost)
 
 
@@ -171,8 +164,7 @@ def span(quote: Quote) -> str:
     """The honest width of a quote, in words: both ends when rounding matters, the rate, and where it comes from."""
     if quote.draft:
         return "A local draft costs nothing."
-    ends = f"{quote.low.amount:.2f} to {quote.high}" if quote.low != quote.high else str(quote.high)
-    return f"{ends}: {quote.basis}."
+    return f"{quote.amount}: {quote.basis}."
 
 
 def difference(new: Quote, old: Quote | None) -> str:

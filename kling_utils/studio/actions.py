@@ -53,8 +53,8 @@ _OTHER_WAY: dict[CharacterOrientation, CharacterOrientation] = {"video": "image"
 CHANGE = {
     "image": "Change the picture",
     "video": "Change the clip",
-    "prompt": "Change the scene",
-    "negative_prompt": "Change what is left out",
+    "prompt": "Change the prompt",
+    "negative_prompt": "Change the negative prompt",
     "character_orientation": "Change pose and framing",
     "model_name": "Change the model",
     "keep_original_sound": "Change the sound",

@@ -8,11 +8,13 @@ from typing import Any
 import gradio as gr
 
 from kling_utils.media import bounds
-from kling_utils.preflight.quote import for_seconds
+from kling_utils.preflight.quote import for_part
 from kling_utils.show import advice as card
+from kling_utils.studio import notices
 from kling_utils.studio.events import Events, Updates
 from kling_utils.studio.inputs import Input
 from kling_utils.studio.session import Session
+from kling_utils.studio.trim import Trim
 
 LOOKING = "Format is fine, looking at the content"
 LOOKING_ALSO = "Looking at the content"
@@ -23,12 +25,14 @@ BUSY = "The content was not looked at: this page is busy with other clips. Chang
 class Content:
     """Advice about the files of the form. Hidden while there is no file that could be measured."""
 
-    def __init__(self, inputs: tuple[Input, ...]) -> None:
-        self._inputs = inputs
+    def __init__(self, inputs: tuple[Input, ...], line: gr.HTML) -> None:
+        """``line`` stands above the button: what the panel says, in a few words."""
+        self._inputs, self.line = inputs, line
         with gr.Column(visible=False, elem_id="advice") as self.panel:
+            self.trim = Trim()
             self.card = gr.HTML("", elem_id="advice-card", apply_default_css=False)
             self.use = gr.Button("", visible=False, elem_id="use-part")
-        self.drawn = [self.panel, self.card, self.use]
+        self.drawn = [self.panel, self.card, self.use, self.line, *self.trim.drawn]
 
     def bind(self, events: Events, checked: Any) -> None:
         """Look after each check of the form, behind it: nothing waits for it."""
@@ -45,7 +49,7 @@ class Content:
         """What is known of the files that were checked last."""
         preflight = session.preflight
         if preflight is None or not (preflight.report.image or preflight.report.video):
-            return {self.panel: gr.update(visible=False)}
+            return {self.panel: gr.update(visible=False), self.line: ""}
         known = session.advice
         if known is None:
             text = LOOKING if preflight.report.ok else LOOKING_ALSO
@@ -54,12 +58,18 @@ class Content:
                 self.panel: gr.update(visible=True),
                 self.card: shown,
                 self.use: gr.update(visible=False),
+                self.line: notices.content_line(LOOKING_ALSO, "unknown"),
+                **self.trim.draw(session),
             }
         looking = "" if known.done else LOOKING_ALSO
         return {
             self.panel: gr.update(visible=True),
-            self.card: card.advice(known, saving=preflight.saving_of(known), looking=looking),
+            self.card: card.advice(
+                known, saving=preflight.saving_of(known), looking=looking, stills=False
+            ),
             self.use: self._button(session),
+            self.line: notices.content_line(*card.headline(known, looking=looking)),
+            **self.trim.draw(session),
         }
 
     def _button(self, session: Session) -> Any:
@@ -73,8 +83,10 @@ class Content:
             return gr.update(visible=False)
         start, end = known.use
         price, quote = "", preflight.quote
-        if quote is not None and not quote.free and session.video_orientation:
-            price = f", {for_seconds(quote, end - start).high} instead of {quote.high}"
+        if quote is not None:
+            part = for_part(quote, end - start, preflight.character_orientation)
+            if part.amount != quote.amount:
+                price = f", {part.amount} instead of {quote.amount}"
         return gr.update(visible=True, value=f"Use {start:.1f} to {end:.1f} s{price}")
 
     def on_checked(self, session: Session) -> Iterator[Updates]:

@@ -29,7 +29,7 @@ _PART = re.compile(r"(.+) (\d+(?:\.\d+)?)-(\d+(?:\.\d+)?) s")
 
 
 class Gallery:
-    """The gallery; its events ``pick`` and ``discard`` carry a job's id."""
+    """The gallery; its events ``pick`` and ``discard`` carry a job's id, ``leave`` opens none."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -44,15 +44,21 @@ class Gallery:
     def bind(self, events: Events, notice: Any) -> None:
         """``notice`` is where it is said that there is no such job."""
         events.on(self.panel.pick, self.on_pick, [notice], opens=True)
+        events.on(self.panel.leave, self.on_leave, opens=True)
 
     def on_pick(self, event: gr.EventData, session: Session) -> str:
-        """A poster was clicked: its job is opened. The id must be one of this visitor's jobs."""
+        """A poster was clicked, or the browser went back to a job. The id must be one of this visitor's jobs."""
         job_id = str(getattr(event, "id", ""))
         try:
             session.open(self._client.record(job_id, owner=session.visitor.sees).job_id)
         except (KlingError, ValueError):
             return notices.closable(notices.gone())
         return ""
+
+    @staticmethod
+    def on_leave(session: Session) -> None:
+        """The browser went back to where no job was open."""
+        session.open("")
 
     def value(self, session: Session) -> dict[str, Any]:
         """What the gallery shows: all jobs of this home on one's own machine, one's own on a hosted page."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import gradio as gr
 
@@ -109,7 +109,7 @@ class Generate:
         )
         paid = preflight is not None and preflight.provider != "local" and quote is not None
         return {
-            self.button: gr.update(value=self.label(session)),
+            self.button: gr.update(value=self.label(session), variant=self.variant(session)),
             self.draft: gr.update(visible=paid),
             self.price: self.fix_line(session),
             self.basis: basis,
@@ -126,6 +126,11 @@ class Generate:
         if preflight.quote is None:
             return "Generate"
         return f"Generate — {words.price(preflight.quote)}"
+
+    @staticmethod
+    def variant(session: Session) -> Literal["primary", "secondary"]:
+        """One primary button at a time: where something must be repaired first, it is the one that repairs."""
+        return "secondary" if one_click_fixable(session) else "primary"
 
     @staticmethod
     def fix_line(session: Session) -> str:
@@ -178,7 +183,7 @@ class Generate:
         said = f'<p class="hint">Balance: {cards.escape(available)}.</p>'
         cost = quote.high
         if available.currency == cost.currency and available.amount < cost.amount:
-            text = cards.escape(f"It is {available}; this may cost {cost}.")
+            text = cards.escape(f"It is {available}; this may cost {quote.amount}.")
             said = f'<p class="hint is-short"><b>The balance may not be enough.</b> {text}</p>'
         return self.fix_line(session) + said
 

@@ -22,6 +22,7 @@ from kling_utils.values import (
     CHARACTER_ORIENTATIONS,
     MODEL_NAMES,
     CharacterOrientation,
+    ModelName,
     Report,
     is_url,
 )
@@ -159,8 +160,7 @@ class Input:
             items.append(
                 {"id": str(number), "title": each.title, "says": each.alt, self.name: file}
             )
-        noun = "character" if self.name == "image" else "motion"
-        return {"label": f"Try a drawn {noun}", "items": items}
+        return {"label": "Examples", "items": items}
 
     # -- what is drawn
 
@@ -314,50 +314,72 @@ class VideoInput(Input):
 
 # -- choices
 
-# The first line of a label is its headline (the style sheet says so), the rest says the consequence.
-_ORIENTATION: dict[CharacterOrientation, str] = {
-    "video": "Like the clip\nPose and framing of the clip.",
-    "image": "Like the picture\nPose and framing of your picture.",
-}
+# The first line of a label is its headline (the style sheet says so), the rest says length and price.
 
 
-def orientation_choices(
-    lengths: dict[CharacterOrientation, float | None],
-) -> list[tuple[str, str]]:
-    """The two cards, with the length of the result in seconds where it is known."""
+def orientation_choices(session: Session | None = None) -> list[tuple[str, str]]:
+    """The two cards, with length and price of the result where they are known."""
+    preflight = session.preflight if session is not None else None
+    clip = preflight.report.video if preflight is not None else None
     choices: list[tuple[str, str]] = []
-    for value, text in _ORIENTATION.items():
-        length = lengths.get(value)
-        if value == "image":
-            how_long = words.seconds(RESULT_SECONDS_IMAGE if length is None else length)
-        elif length is None:
-            how_long = "As long as the clip"
-        else:
-            how_long = f"{words.seconds(length)}, as long as the clip"
-        choices.append((f"{text}\n{how_long}", value))
+    for name in ("video", "image"):
+        told = "As long as the clip" if name == "video" else words.seconds(RESULT_SECONDS_IMAGE)
+        if preflight is not None and clip is not None:
+            told = words.seconds(expected_seconds(name, clip.duration, provider=preflight.provider))
+        choices.append(
+            (f"{words.ORIENTATION[name]}\n{told}{_price(session, orientation=name)}", name)
+        )
     return choices
 
 
+def model_choices(session: Session | None = None) -> list[tuple[str, str]]:
+    """The two cards, with the price where it is known."""
+    return [
+        (f"{words.MODEL[name]}\n{_price(session, model=name).removeprefix(', ') or name}", name)
+        for name in MODEL_NAMES
+    ]
+
+
+def _price(
+    session: Session | None,
+    *,
+    orientation: CharacterOrientation | None = None,
+    model: ModelName | None = None,
+) -> str:
+    """What one of the choices costs, the other one as it is chosen; empty where it is free or not known."""
+    form, preflight = (session.form, session.preflight) if session is not None else (None, None)
+    if form is None or preflight is None:
+        return ""
+    quote = preflight.quote_for(model or form.model_name, orientation or form.character_orientation)
+    return f", {quote.amount}" if quote is not None and not quote.free else ""
+
+
 class Options:
-    """Orientation, model, texts and sound."""
+    """Orientation and model, which set the price; below them, folded, texts and sound."""
 
     def __init__(self) -> None:
         self.orientation = gr.Radio(
-            cast(Any, orientation_choices({})),
+            cast(Any, orientation_choices()),
             value=CHARACTER_ORIENTATIONS[1],
-            label="Whose pose and framing",
+            label="Pose and framing",
             elem_id="orientation",
             elem_classes="choice-cards",
         )
         self.model = gr.Radio(
-            [(f"{words.MODEL[name]}\n{name}", name) for name in MODEL_NAMES],
+            cast(Any, model_choices()),
             value=MODEL_NAMES[0],
             label="Model",
             elem_id="model",
             elem_classes="choice-cards",
         )
+        with gr.Accordion("Prompt and sound (optional)", open=False, elem_id="more") as self.fold:
+            self._place_texts()
+        self.card = gr.HTML("", elem_id="text-report", apply_default_css=False, visible=False)
+        self.drawn = [self.orientation, self.model, self.card]
+
+    def _place_texts(self) -> None:
         self.prompt = gr.Textbox(
-            label="Scene (optional)",
+            label="Prompt",
             info="The motion comes from the clip. Describe scene, light, clothes.",
             placeholder="A quiet harbour at dusk, soft side light, a yellow raincoat",
             lines=2,
@@ -365,7 +387,7 @@ class Options:
             elem_id="prompt",
         )
         self.negative = gr.Textbox(
-            label="Leave out (optional)",
+            label="Negative prompt",
             placeholder="Text, logos, extra people",
             lines=1,
             max_lines=4,
@@ -374,23 +396,17 @@ class Options:
         self.sound = gr.Checkbox(
             True, label="Keep the sound of the clip", elem_id="sound", container=False
         )
-        self.card = gr.HTML("", elem_id="text-report", apply_default_css=False, visible=False)
-        self.drawn = [self.orientation, self.card]
 
     def draw(self, session: Session) -> Updates:
-        """The lengths of the result, and the report on the texts where there is something to say."""
+        """Lengths and prices of the choices, and the report on the texts where there is something to say."""
         preflight = session.preflight
         if preflight is None:
             return {}
-        report, clip = preflight.report, preflight.report.video
-        lengths: dict[CharacterOrientation, float | None] = {}
-        if clip is not None:
-            for name in CHARACTER_ORIENTATIONS:
-                lengths[name] = expected_seconds(name, clip.duration, provider=preflight.provider)
-        fields = ("prompt", "negative_prompt")
+        report, fields = preflight.report, ("prompt", "negative_prompt")
         fine = all(f.severity == "pass" for f in report.of(*fields))
         card = "" if fine else cards.report(report, *fields, ready="The texts are fine")
         return {
-            self.orientation: gr.update(choices=orientation_choices(lengths)),
+            self.orientation: gr.update(choices=orientation_choices(session)),
+            self.model: gr.update(choices=model_choices(session)),
             self.card: gr.update(value=card, visible=not fine),
         }

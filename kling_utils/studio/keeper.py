@@ -66,6 +66,7 @@ class Keeper:
         self._inputs: tuple[Input, Input] = (image, video)
         self._options, self._repair = options, repair
         filled = [*image.filled, *video.filled, *events.form.values(), *repair.choices.values()]
+        filled.append(options.fold)
         outputs = list(dict.fromkeys([self.panel, self.said, *filled]))
         events.on(self.said.dismiss, self.on_dismiss, [self.said])
         events.on(self.panel.forgets, self.on_forgets, [self.said])
@@ -181,6 +182,7 @@ class Keeper:
             options.prompt: _text(texts.get("prompt")),
             options.negative: _text(texts.get("negative")),
             options.sound: sound if isinstance(sound, bool) else gr.skip(),
+            options.fold: gr.update(open=any(texts.values()) or sound is False),
         }
         if old is not None:
             session.choices, session.repaired = old.choices, dict(old.repaired)

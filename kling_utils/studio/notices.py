@@ -9,7 +9,7 @@ from kling_utils.errors import AlreadyHave, Refused
 from kling_utils.jobs import job_errors
 from kling_utils.show import cards, words
 from kling_utils.studio.session import Form
-from kling_utils.values import Job
+from kling_utils.values import Job, Severity
 
 _FIX = '<button type="button" class="kc-act kc-first" data-fix>Fix all</button>'
 TWICE = "Send it again? It may be paid twice"
@@ -40,7 +40,7 @@ def missing(form: Form) -> str:
         else f"The {lacking[0]} is missing"
     )
     drawn = (
-        "a drawn character and a drawn motion"
+        "an example of each"
         if len(lacking) == 2
         else f"a drawn {'character' if form.video else 'motion'}"
     )
@@ -128,3 +128,9 @@ def _card(head: str, text: str, buttons: str) -> str:
 
 def _go(place: str, label: str) -> str:
     return f'<button type="button" class="kc-act" data-goto="{cards.escape(place)}">{cards.escape(label)}</button>'
+
+
+def content_line(text: str, severity: Severity) -> str:
+    """What was seen in picture and clip, in a few words, with the way to all of it."""
+    said = f"{cards.sign(severity)}<span>{cards.escape(text)}</span>{_go('advice', 'Show')}"
+    return f'<p class="hint content-line">{said}</p>'

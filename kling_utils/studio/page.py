@@ -60,11 +60,12 @@ class Page:
                         self.image = ImageInput()
                     with gr.Column(min_width=220, elem_classes="input"):
                         self.video = VideoInput()
-                self.content = Content((self.image, self.video))
                 self.repair = Repair(client, self.image, self.video)
                 self.options = Options()
+                content_line = gr.HTML("", elem_id="content-line", apply_default_css=False)
                 self.generate = Generate(client)
             with gr.Column(elem_id="results", scale=12, min_width=340):
+                self.content = Content((self.image, self.video), content_line)
                 self.job_view = JobView(client)
         self.gallery = Gallery(client)
         self.lookup = TaskLookup(client)
@@ -95,7 +96,7 @@ class Page:
         self.account.bind(events)
         self.image.bind(events)
         self.video.bind(events)
-        self.repair.bind(events, self.content.use)
+        self.repair.bind(events, self.content)
         self.generate.bind(events, key)
         self.keeper.bind(events, self.image, self.video, options, self.repair)
         self.job_view.bind(events, self.gallery)

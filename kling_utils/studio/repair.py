@@ -20,12 +20,13 @@ from kling_utils.preflight.plan import FitChoices, Plan, left_in_place, plan_fit
 from kling_utils.preflight.repair import Fitted
 from kling_utils.show import cards
 from kling_utils.studio import events as lanes
-from kling_utils.studio import files
+from kling_utils.studio import files, trim
+from kling_utils.studio.content import Content
 from kling_utils.studio.events import Events, Updates
 from kling_utils.studio.inputs import ImageInput, VideoInput
 from kling_utils.studio.session import CROP, PAD, USUAL, Form, RepairChoices, Session
 from kling_utils.studio.theme import static
-from kling_utils.values import Report
+from kling_utils.values import Report, is_url
 
 if TYPE_CHECKING:
     from kling_utils.jobs.client import Client
@@ -104,14 +105,23 @@ class Repair:
         }
         self.drawn = [self.panel, self.plan, *self.choices.values(), self.button, self.done]
 
-    def bind(self, events: Events, usable: gr.Button) -> None:
-        """``usable`` is the button that keeps the usable part of the clip."""
+    def bind(self, events: Events, content: Content) -> None:
+        """``content`` has the time line of the clip, and the button that keeps its usable part."""
         form, choices = events.form, self.choices
         image, video = self._image, self._video
         fixed = [image.source, image.view, video.source, video.view]
         fixed += [self.plan, self.done, self.button, self.stop]
         events.on(self.button.click, self.on_fix, fixed, **form, **choices)
-        events.on(usable.click, self.on_use, [*fixed, self.panel], **form)
+        events.on(content.use.click, self.on_use, [*fixed, self.panel], **form)
+        events.on(content.trim.panel.cut, self.on_cut, [*fixed, self.panel], **form)
+        events.on(
+            content.trim.panel.whole,
+            self.on_whole,
+            [video.source, video.view],
+            lane=bounds.making,
+            busy=lambda *_: gr.skip(),
+            source=video.source,
+        )
         events.on(self.stop.click, self.on_stop)
         for triggers, handler in (
             (
@@ -259,11 +269,37 @@ class Repair:
         if advice is None or advice.use is None:
             yield gr.skip()
             return
-        start, end = advice.use
+        async for updates in self._cut(session, form, advice.use):
+            yield updates
+
+    async def on_cut(
+        self, event: gr.EventData, session: Session, **fields: Any
+    ) -> AsyncIterator[Any]:
+        """Keep only the part between the handles, repaired in the same step. The original stays."""
+        clip = session.preflight.report.video if session.preflight is not None else None
+        asked = trim.span(event, clip.duration) if clip is not None else None
+        if asked is None:
+            yield gr.skip()
+            return
+        async for updates in self._cut(session, Form(**fields), asked):
+            yield updates
+
+    async def _cut(
+        self, session: Session, form: Form, part: tuple[float, float]
+    ) -> AsyncIterator[Updates]:
+        start, end = part
         session.choices = replace(session.choices.about(form), start=start, length=end - start)
         yield {self.panel: gr.update(visible=True)}
         async for updates in self._repaired(session, form):
             yield updates
+
+    def on_whole(self, session: Session, source: str) -> Any:
+        """The clip that the form's was made from comes back."""
+        original = session.repaired.get(source)
+        if original is None:
+            return gr.skip()
+        shown = None if is_url(original) else files.handed(Path(original))
+        return {self._video.source: original, self._video.view: gr.update(value=shown)}
 
     async def _repaired(self, session: Session, form: Form) -> AsyncIterator[Updates]:
         """Repair in a thread, telling how far it is."""

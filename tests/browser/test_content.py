@@ -77,3 +77,38 @@ def test_a_dog_gets_no_green_tick(watched: Watched, served: Served, shared_media
     page.set_input_files("#image input[type=file]", str(shared_media / "image/wide_alpaca.jpg"))
     page.wait_for_selector("#advice >> text=Nobody was found in the picture", timeout=60_000)
     assert page.inner_text("#image-report .kc-title").startswith("Format is fine")
+
+
+def test_a_part_is_cut_by_its_handles_and_the_whole_comes_back(
+    watched: Watched, served: Served, late: Path
+) -> None:
+    page = watched.page
+    page.goto(served.url)
+    page.wait_for_selector("#history .gallery-label")
+    page.set_input_files("#image input[type=file]", str(DANCER))
+    page.set_input_files("#video input[type=file]", str(late))
+    page.wait_for_selector("#trim .ka-frame", timeout=60_000)
+    whole = probe_video(late).duration
+    assert page.is_hidden(".trim-cut"), "nothing is left out yet"
+    page.focus(".trim-from")
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    assert page.input_value(".trim-start") == "0.5"
+    page.wait_for_function(
+        "Math.abs(document.querySelector('#video video').currentTime - 0.5) < 0.1"
+    )
+    page.fill(".trim-end", "2.0")
+    page.press(".trim-end", "Tab")
+    assert "at least 3 s" in page.inner_text(".trim-says")
+    assert page.is_hidden(".trim-cut")
+    page.fill(".trim-end", "4.5")
+    page.press(".trim-end", "Tab")
+    assert page.inner_text(".trim-says") == "4.0 s"
+    page.click(".trim-cut")
+    page.wait_for_selector("#video-report >> text=4 s,", timeout=60_000)
+    page.wait_for_selector(".trim-whole >> visible=true")
+    assert page.input_value(".trim-end") == "4.0", "the handles stand around the new clip"
+    page.click(".trim-whole")
+    page.wait_for_selector(f"#video-report >> text={whole:.1f}".removesuffix(".0"), timeout=60_000)
+    page.wait_for_selector(".trim-whole", state="hidden")
+    assert watched.ours == []

@@ -42,6 +42,7 @@ def begun(watched: Watched, served: Served, width: int, height: int) -> Any:
     page.wait_for_selector("#image-report .kc-report-card >> text=is fine")
     page.click("#video-examples .strip-card >> nth=0")
     page.wait_for_selector("#video-report .kc-report-card >> text=is fine")
+    page.click("#more > button")
     page.fill("#prompt textarea", f"{width} pixels")
     page.click("#generate")
     page.wait_for_selector(".panel[data-mode=run]")

@@ -48,6 +48,7 @@ def filled(page: Any, url: str, picture: Path) -> None:
     page.wait_for_selector("#video-report .kc-report-card >> text=is fine")
     page.click("#model label >> nth=1")
     page.click("#orientation label >> nth=1")
+    page.click("#more > button")
     page.click("#sound label")
     page.wait_for_function(
         "JSON.parse(sessionStorage['motion-control-studio.form.v1'])?.form?.sound === false"
@@ -92,6 +93,7 @@ def test_a_reload_keeps_the_form_and_nobody_else_sees_it(
         other.page.wait_for_selector("#video-examples .strip-card")
         other.page.wait_for_function("sessionStorage['motion-control-studio.form.v1']")
         assert other.page.locator("#image img").count() == 0
+        other.page.click("#more > button")
         assert other.page.input_value("#prompt textarea") == ""
     assert watched.ours == []
 

@@ -292,7 +292,7 @@ def test_an_offset_moves_the_result_by_frames(stage: Callable[..., Any]) -> None
     page.keyboard.press("ArrowRight")
     for _ in range(3):
         page.keyboard.press("]")
-    assert numbers(page) == [30, 27]
+    page.wait_for_function("JSON.stringify(numbers()) === '[30,27]'")
     assert page.text_content(".stage-offset") == "+3"
     page.keyboard.press("Space")
     page.wait_for_function("numbers()[0] > 40")

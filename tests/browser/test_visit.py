@@ -55,6 +55,10 @@ UNCOVERED = """(place) => {
   const r = document.querySelector(place).getBoundingClientRect();
   return r.top >= 0 && r.bottom <= document.querySelector('#generate-panel').getBoundingClientRect().top;
 }"""
+AT_HAND = """() => [...document.querySelectorAll('.fix-line [data-fix], #fix-all')].some((e) => {
+  const r = e.getBoundingClientRect(), panel = document.querySelector('#generate-panel').getBoundingClientRect();
+  return e.checkVisibility({ visibilityProperty: true }) && r.top >= 0 && r.bottom <= (e.id ? panel.top : innerHeight);
+})"""
 REACHED = """() => {
   const e = document.activeElement, first = e?.type === 'radio' ? document.querySelector(`input[name="${e.name}"][data-wanted]`) : e;
   return first?.dataset.wanted || '';
@@ -248,7 +252,8 @@ def test_a_whole_visit(watched: Watched, served: Served, fetched: tuple[str, str
     page.click(".next-delete")
     page.click(".next-yes")
     page.wait_for_selector(".gallery.is-empty")
-    page.wait_for_selector(".lesson-steps")
+    page.wait_for_selector(".panel[data-mode=idle]", state="attached")
+    assert page.is_visible("#trim"), "the files of the form are still there"
     page.wait_for_function("!new URL(location.href).searchParams.has('job')")
     assert not list((served.home / "jobs").glob("*")), "files go with their job"
     assert watched.elsewhere == []
@@ -328,7 +333,7 @@ def test_the_repair_is_at_hand_wherever_one_stands(
     page.click("#video-examples .strip-card >> nth=0")
     page.wait_for_selector("#video-report .kc-report-card >> text=is fine")
     page.set_input_files("#image input[type=file]", hero("WEBP"))
-    page.wait_for_selector(".fix-line [data-fix]")  # before anything was pressed
+    page.wait_for_function(AT_HAND)  # before anything was pressed
     page.click("#generate")
     page.wait_for_selector("#notice >> text=nothing was spent")
     assert page.eval_on_selector("#generate-panel", "e => e.offsetHeight") <= height / 3
@@ -456,6 +461,13 @@ def test_a_job_that_nobody_watches_is_followed_in_the_gallery(
     with page.expect_download() as saved:
         page.click("#download")
     assert saved.value.suggested_filename == "dancer-groove-draft.mp4"
+
+    # Back leads to the page as it was before the job, and Forward to the job again.
+    page.go_back()
+    page.wait_for_selector(".panel[data-mode=idle]", state="attached")
+    page.wait_for_selector("#download a", state="detached")
+    page.go_forward()
+    page.wait_for_selector(".stage[data-fill=both]")
 
     # The same again is not made by mistake, and what was said about it does not stay for another form.
     page.click("#generate")

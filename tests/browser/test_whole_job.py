@@ -108,7 +108,7 @@ def test_from_two_files_to_a_draft_that_plays(
     page.set_input_files("#video input[type=file]", str(short))
     page.wait_for_selector("#image-report .kc-report-card >> text=622 × 913")
     page.wait_for_selector("#video-report .kc-report-card >> text=3.2 s")
-    page.wait_for_selector("#orientation >> text=3.2 s, as long as the clip")
+    page.wait_for_selector("#orientation >> text=3.2 s")
     page.wait_for_selector("#generate >> text=free")
 
     page.click("#generate")
@@ -303,6 +303,7 @@ def test_what_is_chosen_is_seen_under_the_pointer(
     page = watched.page
     page.goto(f"{empty.url}/?__theme={theme}")
     page.wait_for_selector("#history .gallery-label >> text=Your videos")
+    page.click("#more > button")
     for chosen in ("#orientation", "#model", "#sound"):
         box = page.locator(f"{chosen} input:checked")
         colours = "e => [getComputedStyle(e).backgroundColor, getComputedStyle(e).borderColor]"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kling_utils.errors import SettingError
-from kling_utils.preflight.quote import RateCard, expected_seconds, quote
+from kling_utils.preflight.quote import RateCard, expected_seconds, for_part, quote
 from kling_utils.settings import Settings
 from kling_utils.show import words
 from kling_utils.values import LIST_PRO, LIST_STD, Quote
@@ -41,7 +41,9 @@ def ask(
         (12.0, "kling-v3-0-pro", "video", "12", "2.016", "2.016"),
         (4.12, "kling-v3-0-std", "video", "4.12", "0.504", "0.630"),
         (4.12, "kling-v3-0-pro", "image", "5", "0.840", "0.840"),
-        (28.0, "kling-v3-0-std", "image", "5", "0.630", "0.630"),
+        (5.0, "kling-v3-0-std", "image", "5", "0.630", "0.630"),
+        (7.5, "kling-v3-0-std", "image", "7.5", "0.630", "1.008"),
+        (28.0, "kling-v3-0-std", "image", "10", "0.630", "1.260"),
         (30.03, "kling-v3-0-std", "video", "30", "3.780", "3.780"),
         (33.6, "kling-v3-0-std", "video", "30", "3.780", "3.780"),
         (8.000000001, "kling-v3-0-std", "video", "8", "1.008", "1.008"),
@@ -71,6 +73,16 @@ def test_an_estimate_says_what_it_stands_on_and_what_is_not_known() -> None:
     for unknown in ("price", "rounds", "failed task", "shorter"):
         assert unknown in told
     assert "shorter" not in " ".join(ask(4.12, orientation="image").unknown)
+
+
+def test_image_orientation_of_a_longer_clip_is_a_range_that_says_why() -> None:
+    found = ask(12.0, orientation="image")
+    assert str(found) == "about 0.63 to 1.26 USD"
+    assert "5 to 10 s" in found.basis
+    assert "A clip of 5 s costs the same by both" in " ".join(found.unknown)
+    assert for_part(found, 5.0, "image").amount == "0.63 USD"
+    assert for_part(found, 3.5, "image").amount == "0.63 USD", "no less than 5 s"
+    assert for_part(ask(12.0), 6.4, "video").amount == "0.76 to 0.88 USD"
 
 
 @pytest.mark.parametrize("orientation", ["image", "video"])
@@ -143,5 +155,9 @@ def test_the_measured_seconds_lie_between_low_and_high(
 ) -> None:
     found = ask(duration, orientation=orientation, model=model)
     assert found.low.amount <= found.seconds * found.rate.amount <= found.high.amount
-    assert found.high.amount - found.low.amount in (0, found.rate.amount)
+    if orientation == "video":
+        assert found.high.amount - found.low.amount in (0, found.rate.amount)
+    else:
+        assert found.low.amount == 5 * found.rate.amount
+        assert found.high.amount <= 10 * found.rate.amount
     assert found.high.amount <= 30 * found.rate.amount

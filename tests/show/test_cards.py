@@ -199,9 +199,9 @@ def test_a_draft_says_so(tmp_path: Path) -> None:
 
 
 def test_prices_are_said_with_their_width() -> None:
-    assert words.price(price()) == "about 0.52 USD"
+    assert words.price(price()) == "about 0.50 to 0.63 USD"
     assert words.price(price("0", "0")) == "free"
-    assert "About 0.52 USD" in cards.quote(price())
+    assert "About 0.50 to 0.63 USD" in cards.quote(price())
     assert "Free" in cards.quote(price("0", "0"))
     assert "0.50 to 0.63 USD" in words.span(price())
 
@@ -348,6 +348,7 @@ def test_a_failed_job_does_not_show_a_price_that_was_not_paid(tmp_path: Path) ->
     )
     assert words.spent(paid) == "nothing spent"
     assert (
-        words.spent(dataclasses.replace(paid, state="succeeded", trouble=None)) == "about 0.52 USD"
+        words.spent(dataclasses.replace(paid, state="succeeded", trouble=None))
+        == "about 0.50 to 0.63 USD"
     )
     assert words.spent(job(tmp_path)) == "free"

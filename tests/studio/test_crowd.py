@@ -29,7 +29,13 @@ QUICK = {
     *("Account.on_open", "Account.on_key", "Account.on_forget", "Health.on_press"),
     *("Input.on_upload", "Input.on_clear", "Input.on_address", "Input.on_example"),
     *("Repair.on_stop", "Generate.on_dismiss", "Generate.on_show", "Exports.on_stop"),
-    *("Keeper.on_dismiss", "Keeper.on_forgets", "Keeper.on_ask", "Gallery.on_pick"),
+    *(
+        "Keeper.on_dismiss",
+        "Keeper.on_forgets",
+        "Keeper.on_ask",
+        "Gallery.on_pick",
+        "Gallery.on_leave",
+    ),
     *("JobView.on_stop", "Recovery.on_resend", "Actions.on_dismiss", "Actions.on_moved"),
     *("Page.on_opened", "Page.on_load"),
 }

@@ -13,6 +13,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from kling_utils import Client
 from kling_utils.errors import KeyRefused, KlingError, NoContact, Refused, SettingError
 from kling_utils.preflight.limits import limit
 from kling_utils.studio import actions, inputs, job_view, routes, visitor
@@ -428,15 +429,26 @@ def test_the_panel_says_that_the_page_may_be_closed(job: Make) -> None:
 # -- the form
 
 
-def test_the_orientation_cards_say_consequence_and_length() -> None:
-    blank, measured = (
-        inputs.orientation_choices({}),
-        inputs.orientation_choices({"video": 4.13, "image": 5.0}),
+def test_the_choices_say_length_and_price(
+    stand_in: Make, picture: Path, clip: Path, tmp_path: Path
+) -> None:
+    assert dict((value, label) for label, value in inputs.orientation_choices())["image"] == (
+        "Like the picture\n5 s"
     )
-    assert dict((value, label) for label, value in blank)["image"].endswith("5 s")
-    assert (
-        "4.1 s, as long as the clip" in dict((value, label) for label, value in measured)["video"]
+    assert dict((value, label) for label, value in inputs.model_choices())["kling-v3-0-pro"] == (
+        "Pro\nkling-v3-0-pro"
     )
+    desk, client = Session(), Client(home=tmp_path / "home", api_key="sk-of-a-test-0123456789")
+    form = Form(str(picture), str(clip), "video", "kling-v3-0-std", "", "", True)
+    preflight = desk.check(client, form, None)
+    assert preflight.quote is not None
+    orientation = dict((value, label) for label, value in inputs.orientation_choices(desk))
+    model = dict((value, label) for label, value in inputs.model_choices(desk))
+    assert orientation["video"].endswith(f", {preflight.quote.amount}")
+    assert orientation["image"] == "Like the picture\n5 s, 0.63 USD"
+    assert model["kling-v3-0-std"] == f"Standard\n{preflight.quote.amount}"
+    assert model["kling-v3-0-pro"] != model["kling-v3-0-std"]
+    client.close()
 
 
 def test_the_numbers_of_the_page_are_those_of_the_table() -> None:

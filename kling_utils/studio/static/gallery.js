@@ -34,6 +34,7 @@ function made(id) {
   for (const off of ['pointerleave', 'focusout']) open.addEventListener(off, () => preview(card, false));
   return card;
 }
+document.addEventListener('studio:open', (e) => (e.detail ? trigger('pick', { id: e.detail }) : trigger('leave', {})));  // Back or Forward of the browser
 function sure(card, on) {
   card.querySelector('.gallery-sure').hidden = !on;
   if (on) card.querySelector('.gallery-no').focus();

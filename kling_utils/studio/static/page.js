@@ -3,7 +3,7 @@ if (document.documentElement.dataset.studio) return;                       // mo
 document.documentElement.dataset.studio = 'page';
 const PLACES = { image: '#image', video: '#video', prompt: '#prompt', negative_prompt: '#negative', character_orientation: '#orientation',
   model_name: '#model', keep_original_sound: '#sound', key: '#account', examples: '#image-examples', clips: '#video-examples', stage: '#panel',
-  results: '#results', result: '#stage', fit: '#fit' };
+  results: '#results', result: '#stage', fit: '#fit', advice: '#advice' };
 const calm = window.matchMedia('(prefers-reduced-motion: reduce)').matches;
 const $ = (selector) => document.querySelector(selector);
 const near = (e, selector) => e.target.closest && e.target.closest(selector);
@@ -13,10 +13,15 @@ function go(name) {
   const place = $(PLACES[name]), opener = name === 'key' && !$('#key') ? $('#open-key') : null;
   if (!place) return;
   opener?.click();
+  unfold(place);
   bring(place, true);                                                      // at the top: a notice may cover the bottom
   const inside = place.querySelector('textarea, input:checked, input:not([type=file]):not([type=hidden]), button, [tabindex="0"]');
   setTimeout(() => ((name === 'key' && $('#key input')) || inside)?.focus({ preventScroll: true }), opener ? 500 : 60);
   place.classList.remove('is-pointed'); void place.offsetWidth; place.classList.add('is-pointed');
+}
+function unfold(place) {                                                   // what stands in a closed part of the form
+  const head = place.closest('#more')?.querySelector('button.label-wrap');
+  if (head && !head.classList.contains('open')) head.click();
 }
 function fix() {                                                           // the one button that repairs, and in sight how far it is
   const button = $('#fix-all');

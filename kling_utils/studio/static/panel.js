@@ -61,6 +61,17 @@ function ended() {                                                         // it
 }
 ready.addEventListener('click', () => { ready.hidden = true; show(target()); });
 window.addEventListener('scroll', () => { if (!ready.hidden && inSight()) ready.hidden = true; }, { passive: true });
+function address(job, again) {                                             // a reload comes back to this job, and Back to the one before
+  told = job;
+  const here = new URL(window.location.href);
+  if ((here.searchParams.get('job') || '') === job) return;
+  if (job) here.searchParams.set('job', job); else here.searchParams.delete('job');
+  window.history[again ? 'pushState' : 'replaceState'](window.history.state, '', here);
+}
+window.addEventListener('popstate', () => {
+  const job = new URL(window.location.href).searchParams.get('job') || '';
+  if (job !== told) element.dispatchEvent(new CustomEvent('studio:open', { bubbles: true, detail: job }));
+});
 function apply() {
   const v = props.value || {}, running = v.mode === 'run';
   if (v.now) ahead = v.now - Date.now() / 1000;
@@ -84,18 +95,8 @@ function apply() {
   bar.classList.toggle('is-open', running && !known);
   if (known) bar.setAttribute('aria-valuenow', best); else bar.removeAttribute('aria-valuenow');
   bar.firstElementChild.style.width = v.mode === 'done' ? '100%' : known ? Math.max(2, best) + '%' : '';
-  if (v.job_id && v.job_id !== told) {                                    // a reload comes back to this job
-    told = v.job_id;
-    const here = new URL(window.location.href);
-    here.searchParams.set('job', v.job_id);
-    window.history.replaceState(window.history.state, '', here);
-  } else if (!v.job_id && told) {                                         // it was deleted
-    told = '';
-    const here = new URL(window.location.href);
-    here.searchParams.delete('job');
-    window.history.replaceState(window.history.state, '', here);
-  }
   const clicked = navigator.userActivation && navigator.userActivation.isActive;                 // by a person, not by a reload
+  if (v.job_id !== told && (v.job_id || told)) address(v.job_id || '', clicked && v.job_id);
   if (opened && (clicked || (before === 'idle' && running && window.innerWidth < 900))) requestAnimationFrame(() => show('stage'));
   if (before === 'run' && !opened && ['done', 'failed', 'standing'].includes(v.mode)) setTimeout(ended, 500);   // its stage grows first
   else if (v.mode === 'run' || opened) ready.hidden = true;
