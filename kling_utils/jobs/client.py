@@ -34,7 +34,7 @@ from kling_utils.errors import (
     StillRunning,
 )
 from kling_utils.events import Event
-from kling_utils.jobs import database
+from kling_utils.jobs import database, publishing
 from kling_utils.jobs.audits import audit_of, explanation_of
 from kling_utils.jobs.credentials import Credentials
 from kling_utils.jobs.home import Home, begin_job, new_job_id
@@ -50,6 +50,7 @@ from kling_utils.jobs.job_errors import (
     standing,
 )
 from kling_utils.jobs.live import LiveJob
+from kling_utils.jobs.publishing import Publishing
 from kling_utils.jobs.store import DraftLimitReached, DuplicateRequest, JobSecrets, KeyFrom, Store
 from kling_utils.jobs.timing import Pace, moment
 from kling_utils.jobs.watcher import Lane, Watcher
@@ -378,7 +379,7 @@ class Client:
     def _no_way(self, video: Measured[VideoInfo]) -> NotPublished:
         """Why the provider cannot get at a clip of this machine, and what to do."""
         repaired = video.path is not None and video.path.is_relative_to(self.home.fitted)
-        lacking = "HF_TOKEN is not set." if self.settings.publish == "huggingface" else ""
+        lacking = "HF_TOKEN is not set." if self.publishing.way == "huggingface" else ""
         return not_public(
             "the repaired clip is a new file" if repaired else f"{video.name} is a file",
             lacking or self.page_refusal,
@@ -443,21 +444,33 @@ class Client:
         self, job: Job | None = None, *, hf_token: SecretStr | None = None
     ) -> list[PublishTarget]:
         """How a local clip gets to a public address; the first one is used. Of a job: as its files were published, where they were."""
-        way, ways = self.settings.publish, list[PublishTarget]()
+        chosen, ways = self.publishing, list[PublishTarget]()
         given = hf_token or (self._credentials.token(job.job_id) if job is not None else None)
         token = given or self._credentials.own_token()
         before = job.publish if job is not None else ""
-        first = before or ("huggingface" if given is not None else way)
+        first = before or ("huggingface" if given is not None else chosen.way)
         if first == "tunnel":
             ways.append(link_target(self._temporary_link()))
         elif first == "huggingface":
             if token is not None or before:
                 ways.append(hub_target(token, self.settings.hf_endpoint))
-        elif way not in ("", *WAYS):
-            ways.append(store_target(way, delete=self.settings.publish_delete))
+        elif chosen.way not in ("", *WAYS):
+            ways.append(store_target(chosen.way, delete=chosen.delete))
         if self.page is not None:
             ways.append(PublishTarget(self.page, "this page", withdraw=True))
         return ways
+
+    @property
+    def publishing(self) -> Publishing:
+        """How local clips get to the provider: as the settings say, else as it was chosen on the page of this home."""
+        settings = self.settings
+        if settings.publish or settings.hosted:
+            return Publishing(settings.publish, settings.publish_delete)
+        return publishing.kept(self.home)
+
+    def choose_publishing(self, chosen: Publishing) -> None:
+        """Keep how clips of this home get to the provider. Raises ``SettingError``."""
+        publishing.keep(self.home, chosen)
 
     def _temporary_link(self) -> TemporaryLink:
         from kling_utils.providers.tunnel import TemporaryLink

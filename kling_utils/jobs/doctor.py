@@ -194,13 +194,17 @@ def _publish(client: Client) -> Iterator[Finding]:
         fix = "Only the page itself can try it: start it, and look under Check this installation."
         yield _answer("publish", "advice", told, fix=fix)
     elif not ways:
-        fix = "With a key, give clips as public https addresses, or set KLING_PUBLISH_TO to an object store."
+        fix = (
+            "With a key, set KLING_PUBLISH_TO to tunnel, huggingface or an object store, or give clips as public https addresses. "
+            "The page offers the same when a clip is there."
+        )
         yield _answer("publish", "advice", "no way is set", fix=fix)
     for way in ways:
-        yield _try(client, way)
+        yield try_way(client, way)
 
 
-def _try(client: Client, way: PublishTarget) -> Finding:
+def try_way(client: Client, way: PublishTarget) -> Finding:
+    """Publish a small test file and take it back: who can see it and how long, or why that failed."""
     with tempfile.TemporaryDirectory(prefix="doctor-") as folder:
         test = Path(folder) / "doctor.mp4"
         source = ["-f", "lavfi", "-i", "color=size=64x64:rate=10", "-t", "0.3"]

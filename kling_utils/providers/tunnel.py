@@ -70,8 +70,9 @@ class TemporaryLink:
     ) -> None:
         self._guard, self._open_tunnel = guard, open_tunnel or ShareTunnel
         self._wall, self._wait = wall, wait
-        self._lock = threading.Lock()
+        self._lock, self._opening = threading.Lock(), threading.Lock()
         self._open: _Open | None = None
+        self._over = False
 
     def notice(self) -> str:
         """What a person is told before the link is opened; empty while it is open."""
@@ -83,12 +84,19 @@ class TemporaryLink:
 
     def publish(self, path: Path) -> Published:
         """An address that works until ``withdraw``. Opens the link where there is none. Raises ``NotPublished``."""
-        with self._lock:
-            if self._open is not None and self._open.tunnel.ended:
+        with self._opening:
+            with self._lock:
+                if self._open is not None and not self._open.tunnel.ended:
+                    return replace(self._open.media.publish(path), how=HOW)
                 self._close()
-            if self._open is None:
-                self._open = self._started()
-            return replace(self._open.media.publish(path), how=HOW)
+            started = self._started()  # takes seconds: who only asks does not wait for it
+            with self._lock:
+                self._open = started
+                published = replace(started.media.publish(path), how=HOW)
+                if self._over:
+                    self._close()
+                    raise _failed("This program is ending.")
+                return published
 
     def withdraw(self, path: Path) -> None:
         """Take the file's addresses back; the link is closed when no other file needs it."""
@@ -106,6 +114,7 @@ class TemporaryLink:
     def close(self) -> None:
         """Close the link, whoever needs it: this program is ending."""
         with self._lock:
+            self._over = True
             self._close()
 
     def _started(self) -> _Open:

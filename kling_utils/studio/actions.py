@@ -97,8 +97,13 @@ class Actions:
 
     # -- what is offered
 
-    def value(self, job: Job | None, key: SecretStr | None = None) -> dict[str, Any]:
-        """What is offered for a job, with the key that is in the box. Measures its files, once."""
+    def value(
+        self,
+        job: Job | None,
+        key: SecretStr | None = None,
+        publishing: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """What is offered for a job, with the key that is in the box. Measures its files, once. ``publishing`` is the session's."""
         if job is None:
             return {"job_id": ""}
         copies = [
@@ -110,7 +115,8 @@ class Actions:
         if not job.done:
             return shown | {"deletable": job.state == "checked"}
         names, changes = _names(job, key, self._client), _to_change(job)
-        offers = [each for name in names if (each := self._offer(name, job, key))]
+        sent = publishing or {}
+        offers = [each for name in names if (each := self._offer(name, job, key, sent))]
         fills = [
             {"id": "change", "label": CHANGE[field], "note": "fills the form", "goto": field}
             for field in changes
@@ -130,14 +136,16 @@ class Actions:
 
     def _clip_length(self, job: Job) -> float:
         try:
-            clip = self._preflight("again", job, None).report.video
+            clip = self._preflight("again", job, None, {}).report.video
         except (KlingError, OSError):
             return 0.0
         return clip.duration if clip is not None else 0.0
 
-    def _offer(self, name: str, job: Job, key: SecretStr | None) -> dict[str, Any] | None:
+    def _offer(
+        self, name: str, job: Job, key: SecretStr | None, publishing: dict[str, Any]
+    ) -> dict[str, Any] | None:
         try:
-            preflight = self._preflight(name, job, key)
+            preflight = self._preflight(name, job, key, publishing)
         except (KlingError, OSError):
             return None  # its files are gone
         quote = preflight.quote
@@ -153,6 +161,8 @@ class Actions:
         if preflight.report.errors:
             error = preflight.report.errors[0]
             why = f"{error.title}: {error.measured.rstrip('.')}. {error.fix}".strip()
+            if error.code == "request.address":
+                why = "Novita needs to fetch the clip: fill the form from this job, and choose how."
             return offer | {"note": "cannot be sent", "why": why}
         more = "" if job.draft else words.difference(quote, job.cost)
         if name == "again" and not quote.free:
@@ -169,7 +179,9 @@ class Actions:
     def on_key(self, session: Session, key: str) -> Any:
         """The same offers at the prices of another key."""
         job = self._job(session)
-        return self.value(job, key_or_none(key)) if job is not None else gr.skip()
+        if job is None:
+            return gr.skip()
+        return self.value(job, key_or_none(key), session.publishing)
 
     # -- what is done
 
@@ -187,7 +199,8 @@ class Actions:
                 sure = getattr(event, "sure", None) is True
                 said = self._send(session, job, name, typed, getattr(event, "price", ""), sure)
             # what is offered now
-            return {self.answer: said, **({self.panel: self.value(job, typed)} if said else {})}
+            offers = {self.panel: self.value(job, typed, session.publishing)} if said else {}
+            return {self.answer: said, **offers}
         except AlreadyHave as error:
             if not error.job_id:
                 return {self.answer: cards.error(error)}
@@ -213,7 +226,7 @@ class Actions:
 
         ``sure``: the person has said that it shall be sent although it may be paid twice.
         """
-        preflight = self._preflight(name, job, key)
+        preflight = self._preflight(name, job, key, session.publishing)
         quote = preflight.quote
         price = words.price(quote) if quote is not None else ""
         if price != shown:
@@ -230,6 +243,7 @@ class Actions:
             report=preflight.report,
             again=twice or (name == "again" and job.state == "succeeded"),
             draft=draft,
+            **({} if draft else session.publishing),
         )
         session.open(made.job_id)
         return ""
@@ -330,8 +344,10 @@ class Actions:
             return replace(asked, character_orientation=_OTHER_WAY[asked.character_orientation])
         return asked
 
-    def _preflight(self, name: str, job: Job, key: SecretStr | None) -> Preflight:
-        fields = asdict(self._request(name, job, key))
+    def _preflight(
+        self, name: str, job: Job, key: SecretStr | None, publishing: dict[str, Any]
+    ) -> Preflight:
+        fields = asdict(self._request(name, job, key)) | publishing
         return self._client.preflight(**fields, key=key, draft=name == "draft", owner=job.owner)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import gradio as gr
 
-from kling_utils.errors import AlreadyHave, KlingError, Refused
+from kling_utils.errors import AlreadyHave, KlingError, NotPublished, Refused
 from kling_utils.media import bounds
 from kling_utils.show import cards, words
 from kling_utils.studio import notices
@@ -74,13 +74,14 @@ class Generate:
         """What ``draw_notice`` changes."""
         self.drawn = [self.button, self.draft, self.price, self.basis, *self.said]
 
-    def bind(self, events: Events, key: Any) -> None:
+    def bind(self, events: Events, key: Any, draft_instead: Any) -> None:
+        """``draft_instead`` is another button for a draft."""
         outputs = [self.button, *self.said, self.keeper.panel, self.keeper.said]
         for trigger, handler in (
             (self.button.click, self.on_generate),
             (self.again.click, self.on_another_take),
             (self.sure.click, self.on_send_again),
-            (self.draft.click, self.on_draft),
+            ([self.draft.click, draft_instead.click], self.on_draft),
         ):
             events.on(
                 trigger,
@@ -129,8 +130,8 @@ class Generate:
 
     @staticmethod
     def variant(session: Session) -> Literal["primary", "secondary"]:
-        """One primary button at a time: where something must be repaired first, it is the one that repairs."""
-        return "secondary" if one_click_fixable(session) else "primary"
+        """One primary button at a time: where something must be repaired or chosen first, it is the one that does."""
+        return "secondary" if session.unreachable or one_click_fixable(session) else "primary"
 
     @staticmethod
     def fix_line(session: Session) -> str:
@@ -240,6 +241,8 @@ class Generate:
         except Refused as error:
             fixable = one_click_fixable(session)
             session.notice = notices.refused(error, one_click_fixable=fixable)
+        except NotPublished:
+            session.notice = notices.unreachable()
         except AlreadyHave as error:
             twin = self._duplicate(error, session, draft=draft)
             session.duplicate = twin if twin.job_id else None
@@ -288,6 +291,7 @@ class Generate:
             report=preflight.report,
             again=bool(offered),
             draft=draft,
+            **({} if draft else session.publishing),
         )
         session.open(job.job_id)
         return ""

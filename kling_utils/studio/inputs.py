@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -168,7 +169,7 @@ class Input:
         """The card of the report. Without a source the card says why already."""
         if session.preflight is None or not getattr(session.form, self.name):
             return {}
-        report, advice = session.preflight.report, session.advice
+        report, advice = _without_ways(session.preflight.report), session.advice
         looked = advice is not None and advice.done
         told = advice.told(self.name) if advice is not None else ()
         fine = looked and all(f.severity == "unknown" for f in told)
@@ -310,6 +311,12 @@ class VideoInput(Input):
             return info is not None and not is_url(source) and files.clip(info) == info.path
         except KlingError:
             return False
+
+
+def _without_ways(report: Report) -> Report:
+    """Without the finding that a panel of its own is about: how the clip gets to the provider says nothing about the file."""
+    findings = tuple(f for f in report.findings if f.code != "request.address")
+    return replace(report, findings=findings)
 
 
 # -- choices

@@ -243,7 +243,7 @@ class JobView:
         shown.result = routes.data(job, job.video)
         shown.analysis = self._analyses.of(job)
         if moved:
-            shown.offers = self.actions.value(job, key_or_none(key))
+            shown.offers = self.actions.value(job, key_or_none(key), session.publishing)
             owner = session.visitor.sees
             jobs = self._client.jobs(owner=owner, limit=SHOWN) if job.video is not None else []
             shown.takes = results.takes(job, jobs, self._analyses.of)

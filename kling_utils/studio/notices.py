@@ -22,9 +22,17 @@ def refused(error: Refused, *, one_click_fixable: bool) -> str:
     count = len(error.report.errors)
     head = "1 thing has to change first" if count == 1 else f"{count} things have to change first"
     ways = "".join(_go(field, words.GO[field]) for field in fields[:2])
+    if any(finding.code == "request.address" for finding in error.report.errors):
+        ways += _CHOOSE
     return _card(
         head, "Nothing was sent, nothing was spent.", (_FIX if one_click_fixable else "") + ways
     )
+
+
+def unreachable() -> str:
+    """The clip has no way to the provider yet: the card that offers the ways is part of the form."""
+    text = "Nothing was sent, nothing was spent."
+    return _card("Novita needs to fetch your clip", text, _CHOOSE)
 
 
 def missing(form: Form) -> str:
@@ -134,3 +142,6 @@ def content_line(text: str, severity: Severity) -> str:
     """What was seen in picture and clip, in a few words, with the way to all of it."""
     said = f"{cards.sign(severity)}<span>{cards.escape(text)}</span>{_go('advice', 'Show')}"
     return f'<p class="hint content-line">{said}</p>'
+
+
+_CHOOSE = _go("request", "Choose how Novita gets the clip")

@@ -28,6 +28,7 @@ from kling_utils.studio.gate import Gate
 from kling_utils.studio.generate import Generate
 from kling_utils.studio.inputs import ImageInput, Options, VideoInput
 from kling_utils.studio.job_view import JobView
+from kling_utils.studio.publishing import PublishingPanel
 from kling_utils.studio.recovery import TaskLookup
 from kling_utils.studio.repair import Repair
 from kling_utils.studio.session import Form, Session, key_or_none
@@ -61,6 +62,7 @@ class Page:
                     with gr.Column(min_width=220, elem_classes="input"):
                         self.video = VideoInput()
                 self.repair = Repair(client, self.image, self.video)
+                self.publishing = PublishingPanel(client)
                 self.options = Options()
                 content_line = gr.HTML("", elem_id="content-line", apply_default_css=False)
                 self.generate = Generate(client)
@@ -77,6 +79,7 @@ class Page:
             self.options,
             self.content,
             self.repair,
+            self.publishing,
             self.generate,
             self.keeper,
         ]
@@ -97,7 +100,8 @@ class Page:
         self.image.bind(events)
         self.video.bind(events)
         self.repair.bind(events, self.content)
-        self.generate.bind(events, key)
+        self.publishing.bind(events)
+        self.generate.bind(events, key, self.publishing.draft)
         self.keeper.bind(events, self.image, self.video, options, self.repair)
         self.job_view.bind(events, self.gallery)
         self.job_view.recovery.bind(events, key)
@@ -134,6 +138,7 @@ class Page:
             options.negative.blur,
             key.blur,
             key.submit,
+            self.publishing.chosen.change,
         ]
         outputs = [component for panel in self.about_form for component in panel.drawn]
         events.on(sources, self.generate.on_dismiss, self.generate.said)

@@ -124,6 +124,12 @@ class Session:
         """What is said at the button, and the form, the key's hash and the open job that it is about."""
         self.notice_about: tuple[Form, int, str] | None = None
         self.duplicate: Duplicate | None = None
+        self.hf_token: SecretStr | None = None
+        """By which clips of this session go to Hugging Face."""
+        self.choosing_way = False
+        """The ways by which a clip gets to the provider are shown, although one is chosen."""
+        self.ways_chosen = 0
+        """How often a way was chosen. Each time the form is checked again."""
         self.key_panel = False
         """The panel of the key is open."""
         self.view = View(first=True)
@@ -156,7 +162,7 @@ class Session:
         """Check the form as it is now, one check at a time: a second caller waits, and measures nothing twice."""
         with self._checking:
             fields = asdict(form) | {"image": form.image or None, "video": form.video or None}
-            found = client.preflight(**fields, key=key, owner=self.visitor.owner)
+            found = client.preflight(**fields, **self.publishing, key=key, owner=self.visitor.owner)
             self.form, self.preflight = form, found
             self.choices = self.choices.about(form)
             return found
@@ -175,6 +181,17 @@ class Session:
         same = free or _amount(now.quote) == _amount(before.quote)
         shown = (form_before, before.provider) == (form, now.provider)
         return before if shown else now, same
+
+    @property
+    def publishing(self) -> dict[str, Any]:
+        """What a check and a submit are told of how this session's clips are published."""
+        return {} if self.hf_token is None else {"hf_token": self.hf_token}
+
+    @property
+    def unreachable(self) -> bool:
+        """Has the clip that was checked last no way to the provider?"""
+        found = self.preflight.report.errors if self.preflight is not None else ()
+        return any(finding.code == "request.address" for finding in found)
 
     @property
     def price(self) -> str:

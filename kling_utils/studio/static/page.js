@@ -3,7 +3,7 @@ if (document.documentElement.dataset.studio) return;                       // mo
 document.documentElement.dataset.studio = 'page';
 const PLACES = { image: '#image', video: '#video', prompt: '#prompt', negative_prompt: '#negative', character_orientation: '#orientation',
   model_name: '#model', keep_original_sound: '#sound', key: '#account', examples: '#image-examples', clips: '#video-examples', stage: '#panel',
-  results: '#results', result: '#stage', fit: '#fit', advice: '#advice' };
+  results: '#results', result: '#stage', fit: '#fit', advice: '#advice', request: '#publishing', address: '#video-address' };
 const calm = window.matchMedia('(prefers-reduced-motion: reduce)').matches;
 const $ = (selector) => document.querySelector(selector);
 const near = (e, selector) => e.target.closest && e.target.closest(selector);

@@ -1,0 +1,158 @@
+"""The card that says how the clip gets to the provider: what is offered to whom, what is chosen, and what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import zoo
+from helpers.hub import TOKEN
+from helpers.scripted import ScriptedNovita
+
+from kling_utils.jobs import publishing
+from kling_utils.jobs.client import Client
+from kling_utils.jobs.publishing import Publishing
+from kling_utils.settings import clean_key, load
+from kling_utils.studio.publishing import HEAD, PublishingPanel
+from kling_utils.studio.session import Form, Session
+from kling_utils.studio.visitor import Visitor
+
+Build = Callable[[Callable[[], Any]], Any]
+
+
+@pytest.fixture
+def novita() -> Iterator[ScriptedNovita]:
+    with ScriptedNovita() as server:
+        yield server
+
+
+class Desk:
+    """The card of one session, on a home of its own."""
+
+    def __init__(self, client: Client, built: Build, tmp_path: Path, key: str) -> None:
+        self.client, self.session = client, Session()
+        self.panel: PublishingPanel = built(lambda: PublishingPanel(client))
+        files = str(zoo.image(tmp_path)), str(zoo.clip(tmp_path))
+        self.form = Form(*files, "video", "kling-v3-0-std", "", "", True)
+        self.key = clean_key(key)
+
+    def drawn(self) -> dict[str, Any]:
+        """What is shown of the card after a check: its head, and which parts are visible."""
+        self.session.check(self.client, self.form, self.key)
+        drawn, panel = self.panel.draw(self.session), self.panel
+        if not drawn[panel.panel]["visible"]:
+            return {}
+        names = ("change", "ways", "link_row", "store_row")
+        shown = {name: drawn[getattr(panel, name)]["visible"] for name in names}
+        return {"head": drawn[panel.head], **shown}
+
+
+@pytest.fixture
+def desk(novita: ScriptedNovita, built: Build, tmp_path: Path) -> Iterator[Callable[..., Desk]]:
+    made: list[Client] = []
+
+    def one(**settings: Any) -> Desk:
+        known = {"home": tmp_path / "home", "novita_base_url": novita.base_url}
+        made.append(Client(load(**known, **settings)))
+        return Desk(made[-1], built, tmp_path, novita.key)
+
+    yield one
+    for client in made:
+        client.close()
+
+
+def test_the_owner_of_the_machine_chooses_once_for_the_home(desk: Callable[..., Desk]) -> None:
+    first = desk()
+    shown = first.drawn()
+    assert HEAD in shown["head"]
+    assert (shown["ways"], shown["link_row"], shown["store_row"]) == (True, True, True)
+    assert first.session.unreachable
+    answer = first.panel.on_link(first.session)
+    assert answer[first.panel.chosen] == 1, "the form is checked again"
+    shown = first.drawn()
+    assert "Your clip goes by a temporary link" in shown["head"]
+    assert (shown["ways"], shown["change"]) == (False, True)
+    assert not first.session.unreachable
+    again = desk()
+    assert "temporary link" in again.drawn()["head"], "it is kept"
+    again.panel.on_change(again.session)
+    assert again.drawn()["ways"]
+
+
+def test_nothing_has_to_be_chosen_without_a_key_for_an_address_or_where_the_page_is_the_way(
+    desk: Callable[..., Desk],
+) -> None:
+    made = desk()
+    made.session.check(made.client, made.form, None)
+    assert made.panel.draw(made.session)[made.panel.panel]["visible"] is False
+
+    class Page:
+        def publish(self, path: Path) -> Any: ...
+        def withdraw(self, path: Path) -> None: ...
+
+    made.client.page = Page()
+    assert made.drawn() == {}
+
+
+def test_a_visitor_of_a_hosted_page_chooses_for_the_session_and_opens_nothing_on_the_machine(
+    desk: Callable[..., Desk], tmp_path: Path
+) -> None:
+    made = desk(server_name="0.0.0.0")  # noqa: S104 - the case that is tested
+    made.session.visitor = Visitor("v2_" + "a" * 32, hosted=True)
+    shown = made.drawn()
+    assert (shown["ways"], shown["link_row"], shown["store_row"]) == (True, False, False)
+    made.panel.on_link(made.session)
+    made.panel.on_store(made.session, "s3://bucket/prefix", True)
+    assert made.panel.on_test(made.session, "s3://bucket/prefix", True)[made.panel.answer] == ""
+    assert made.session.unreachable
+    answer = made.panel.on_hub(made.session, f" {TOKEN}\n")
+    assert answer[made.panel.token] == "", "it leaves the box"
+    assert "Hugging Face" in made.drawn()["head"]
+    assert made.session.publishing["hf_token"].get_secret_value() == TOKEN
+    assert not (tmp_path / "home" / publishing.FILE).exists()
+    held = [path.read_bytes() for path in (tmp_path / "home").rglob("*") if path.is_file()]
+    assert all(TOKEN.encode() not in each for each in held)
+
+
+def test_a_token_that_no_header_can_carry_is_refused_without_being_shown(
+    desk: Callable[..., Desk],
+) -> None:
+    made = desk()
+    answer = made.panel.on_hub(made.session, "hf_s3cret and more")[made.panel.answer]
+    assert "Hugging Face token has a blank" in answer
+    assert "s3cret" not in answer
+
+
+def test_hugging_face_is_remembered_and_its_token_asked_for_again(
+    desk: Callable[..., Desk],
+) -> None:
+    made = desk()
+    made.panel.on_hub(made.session, TOKEN)
+    assert "Your clip goes by Hugging Face" in made.drawn()["head"]
+    again = desk().drawn()
+    assert again["ways"]
+    assert "You chose Hugging Face before" in again["head"]
+
+
+def test_a_store_is_kept_without_a_key_and_tested(desk: Callable[..., Desk]) -> None:
+    made = desk()
+    panel, session = made.panel, made.session
+    assert "no address of a store" in panel.on_store(session, "bucket", True)[panel.answer]
+    told = panel.on_store(session, "s3://key:s3cret@bucket", True)[panel.answer]
+    assert ("holds a key" in told, "s3cret" in told) == (True, False)
+    tried = panel.on_test(session, "memory://clips", True)[panel.answer]
+    assert "The store does not work" in tried
+    panel.on_store(session, "s3://bucket/prefix", True)
+    assert made.client.publishing == Publishing("s3://bucket/prefix", True)
+    assert [way.withdraw for way in made.client.ways()] == [True]
+
+
+def test_a_setting_wins_over_what_was_chosen(desk: Callable[..., Desk]) -> None:
+    made = desk()
+    made.panel.on_store(made.session, "s3://bucket/prefix", True)
+    other = desk(publish="tunnel")
+    shown = other.drawn()
+    assert "temporary link" in shown["head"]
+    assert (shown["change"], shown["ways"]) == (False, False)
