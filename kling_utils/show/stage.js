@@ -4,7 +4,7 @@ const acts = {
   from: () => mark('from'), to: () => mark('to'), unmark, less: () => setOffset(s.offset - 1), more: () => setOffset(s.offset + 1),
   even: () => setOffset(0), swap: () => { swap(!s.swapped); say(s.swapped ? 'Sides swapped' : 'Sides as they were'); },
   image: () => { pinned(!root.classList.contains('is-pinned')); say(root.classList.contains('is-pinned') ? 'Image shown' : has(pin.firstElementChild) ? 'Image hidden' : 'There is no image'); }, corner,
-  still, link: copyLink, full, help: tell, close: () => help.close(),
+  still, link: copyLink, tools: () => tools(!root.classList.contains('has-tools')), full, help: tell, close: () => help.close(),
 };
 const PAIR = new Set(['less', 'more', 'even', 'swap']);
 const keys = {
@@ -89,6 +89,9 @@ document.addEventListener('keydown', (e) => {
   keys[e.key]();
 });
 
+function tools(on) {                                                      // what is seldom used
+  root.classList.toggle('has-tools', on); $('.stage-more').setAttribute('aria-expanded', String(on));
+}
 function filled() {
   root.dataset.fill = has(va) && has(vb) ? 'both' : has(va) ? 'a' : has(vb) ? 'b' : 'empty';
   const both = root.dataset.fill === 'both';
@@ -112,7 +115,7 @@ function apply() {
   if (url !== img.getAttribute('src')) { if (url) img.src = url; else img.removeAttribute('src'); }
   $('[data-act=image]').hidden = !url;
   if (!url) pinned(false);
-  filled(); listTakes(); showJudge(); lengths();
+  filled(); listTakes(); showJudge(); lengths(); offerSave();
   if (moved || (changed && before !== 'both')) {                          // other clips, or the first result: from the start
     const playing = v.autoplay && !calm.matches && !wish && videos().length;
     s.clock = 0; fault.hidden = true;

@@ -76,6 +76,13 @@ class Motions(TypedDict, total=False):
     b: Motion | None
 
 
+class Save(TypedDict):
+    """A file that the browser saves under a name."""
+
+    url: str
+    name: str
+
+
 class Take(TypedDict):
     """One of several results. ``id`` stands in links, so it is something that a stranger may see, such as a job's id."""
 
@@ -84,6 +91,7 @@ class Take(TypedDict):
     b: File | None
     motion: NotRequired[Motion | None]
     judge: NotRequired[Judge | None]
+    save: NotRequired[Save | None]
 
 
 class Value(TypedDict):
@@ -106,6 +114,8 @@ class Value(TypedDict):
     motion: NotRequired[Motions | None]
     judge: NotRequired[Judge | None]
     """How well ``b`` follows ``a``; several results have one each."""
+    save: NotRequired[Save | None]
+    """How ``b`` is downloaded; several results have one each."""
 
 
 @functools.cache
@@ -152,6 +162,7 @@ def of(
     motion: Motions | None = None,
     takes: Sequence[Take] = (),
     judge: Judge | None = None,
+    save: Save | None = None,
 ) -> Value:
     """A job on the stage: its reference alone until there is a result. The files are as the host serves them.
 
@@ -182,6 +193,8 @@ def of(
         value["motion"] = motion
     if judge is not None and result is not None:
         value["judge"] = judge
+    if save is not None:
+        value["save"] = save
     return value
 
 

@@ -49,6 +49,11 @@ function tell() {
   if (help.open) help.close(); else help.showModal();
 }
 
+function offerSave() {                                                     // of the take that is shown
+  const link = $('.stage-save'), file = (takes.find((take) => take.id === s.take) || {}).save || (takes.length < 2 && given.save);
+  link.hidden = !file;
+  if (file) { link.href = file.url; link.download = file.name; }
+}
 function listTakes() {                                                    // one button for each take, kept when the list grows
   const row = $('.stage-takes');
   row.hidden = takes.length < 2;
@@ -63,7 +68,7 @@ function listTakes() {                                                    // one
 function take(index) {
   if (!takes.length) return;
   const i = (index + takes.length) % takes.length;
-  choose(i); press('.stage-takes button', 'take', s.take); filled(); showJudge(); lengths();
+  choose(i); press('.stage-takes button', 'take', s.take); filled(); showJudge(); lengths(); offerSave();
   if (!s.playing) { align(); paint(); }
   if (takes.length > 1) say(takes[i].label || 'Take ' + (i + 1));
 }

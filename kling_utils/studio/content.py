@@ -99,9 +99,10 @@ class Content:
         report, orientation = preflight.report, preflight.character_orientation
         if report.image is None and report.video is None:
             return
+        about = session.looked_at()
         for found in looking(report.image, report.video, orientation):
-            if session.preflight is not preflight:
-                return  # the form has changed; another look follows
+            if session.looked_at() != about:
+                return  # the files have changed; another look follows
             session.advised(found)
             cards = [each.draw(session) for each in self._inputs]
             yield {**self.draw(session), **{k: v for drawn in cards for k, v in drawn.items()}}

@@ -106,9 +106,6 @@ class JobView:
             )
             self.audit = gr.HTML("", elem_id="audit", apply_default_css=False)
             with gr.Row(elem_id="job-actions"):
-                self.download = gr.HTML(
-                    "", visible=False, elem_id="download", apply_default_css=False
-                )
                 self.reuse = gr.Button(
                     "Use these files again", size="sm", visible=False, elem_id="reuse"
                 )
@@ -118,7 +115,7 @@ class JobView:
 
     def bind(self, events: Events, gallery: Gallery) -> None:
         self.gallery = gallery
-        self.drawn = [self.panel, self.trouble, self.stage, self.download, self.reuse, self.stop]
+        self.drawn = [self.panel, self.trouble, self.stage, self.reuse, self.stop]
         self.drawn += [self.audit, self.actions.panel, self.exports.panel, *self.recovery.drawn]
         deleted = [self.actions.answer, gallery.panel]
         for trigger in (self.actions.panel.discard, gallery.panel.discard):
@@ -258,7 +255,6 @@ class JobView:
                 self.panel: {"mode": "idle"},
                 self.trouble: gr.update(value="", visible=False),
                 self.stage: stage.nothing(),
-                self.download: gr.update(value="", visible=False),
                 self.reuse: hidden,
                 self.stop: hidden,
                 self.audit: "",
@@ -270,9 +266,8 @@ class JobView:
         job, result, analysis = shown.job, shown.result, shown.analysis
         trouble = cards.trouble(job.trouble, job=job) if job.trouble is not None else ""
         trouble += _explanation(job, analysis)
-        download, audit, motion, judge = "", "", None, None
+        audit, motion, judge = "", None, None
         if result is not None:
-            download = _download(job)
             audit = cards.audit(analysis.audit if analysis else None, waiting=analysis is None)
             motion = analysis.motion if analysis else None
             judge = results.judged(job, analysis)
@@ -290,8 +285,8 @@ class JobView:
                 motion=motion,
                 takes=shown.takes,
                 judge=judge,
+                save=results.save(job),
             ),
-            self.download: gr.update(value=download, visible=bool(download)),
             self.reuse: gr.update(visible=True),
             self.stop: gr.update(visible=running),
             self.audit: audit,
@@ -351,19 +346,6 @@ def _explanation(job: Job, analysis: ResultAnalysis | None) -> str:
     if analysis is None or analysis.explanation is None:
         return ""
     return advice.advice(analysis.explanation, head="What the files show")
-
-
-def _download(job: Job) -> str:
-    """A link that saves the result, under a name that says what it is: in a folder of downloads, ``result.mp4`` says nothing.
-
-    It has a ``download`` attribute: a plain link begins to leave the page, and gradio then ends the session.
-    """
-    if job.video is None or not job.video.is_file():
-        return ""
-    take = f"-take-{job.take}" if job.take > 1 else ""
-    name = f"{results.stem(job)}{take}{'-draft' if job.draft else ''}.mp4"
-    url = cards.escape(routes.url(job, job.video, name, saved=True))
-    return f'<a href="{url}" download="{cards.escape(name)}">Download the video</a>'
 
 
 class JobNotes:

@@ -176,7 +176,7 @@ def takes(
     for other, label in zip(same, words.takes(same), strict=True):
         video = routes.data(other, other.video)
         if video is not None:
-            take = stage.Take(id=other.job_id, label=label, b=video)
+            take = stage.Take(id=other.job_id, label=label, b=video, save=save(other))
             analysis = known(other)
             if analysis is not None and analysis.motion is not None:
                 take["motion"] = analysis.motion.get("b")
@@ -395,6 +395,15 @@ def _inside(poses: Path | None) -> Any:
     with contextlib.suppress(OSError, ValueError):
         return json.loads(poses.read_bytes()) if poses is not None else None
     return None
+
+
+def save(job: Job) -> stage.Save | None:
+    """How the result is downloaded, under a name that says what it is: in a folder of downloads, ``result.mp4`` says nothing."""
+    if job.video is None or not job.video.is_file():
+        return None
+    take = f"-take-{job.take}" if job.take > 1 else ""
+    name = f"{stem(job)}{take}{'-draft' if job.draft else ''}.mp4"
+    return {"url": routes.url(job, job.video, name, saved=True), "name": name}
 
 
 def stem(job: Job) -> str:

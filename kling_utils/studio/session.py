@@ -204,19 +204,20 @@ class Session:
     @property
     def advice(self) -> Advice | None:
         """What is known of the files that were checked last; None before they were looked at."""
-        known, about = self._advice, self._looked_at()
+        known, about = self._advice, self.looked_at()
         return known[1] if known is not None and known[0] == about else None
 
     def advised(self, advice: Advice) -> None:
         """Keep what is known of the files that were checked last."""
-        self._advice = self._looked_at(), advice
+        self._advice = self.looked_at(), advice
 
     @property
     def video_orientation(self) -> bool:
         """Is the result as long as the clip?"""
         return self.form is not None and self.form.character_orientation == "video"
 
-    def _looked_at(self) -> tuple[str, ...]:
+    def looked_at(self) -> tuple[str, ...]:
+        """What a look is about: both files' hashes, and the orientation."""
         if self.preflight is None or self.form is None:
             return ()
         infos = self.preflight.report.image, self.preflight.report.video

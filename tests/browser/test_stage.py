@@ -475,6 +475,8 @@ def test_everything_has_a_key_and_tab_leads_out(stage: Callable[..., Any]) -> No
     page.keyboard.press("Escape")
     assert not page.evaluate("document.querySelector('.stage-help').open")
 
+    assert page.is_hidden("[data-act=swap]"), "what is seldom used is folded"
+    page.click("[data-act=tools]")
     page.focus("#before")
     passed = []
     for _ in range(60):
@@ -491,6 +493,19 @@ def test_everything_has_a_key_and_tab_leads_out(stage: Callable[..., Any]) -> No
         "all => all.filter(e => !(e.getAttribute('aria-label') || e.title || e.textContent.trim())).length",
     )
     assert nameless == 0
+
+
+def test_each_take_is_downloaded_under_its_own_name(stage: Callable[..., Any]) -> None:
+    def take(name: str) -> dict[str, Any]:
+        file = stagehand.file("b24.mp4")
+        return {"id": name, "label": name, "b": file, "save": {**file, "name": f"{name}.mp4"}}
+
+    page = stage(takes=[take("one"), take("two")])
+    assert page.get_attribute(".stage-save", "download") == "one.mp4"
+    page.keyboard.press("t")
+    assert page.get_attribute(".stage-save", "download") == "two.mp4"
+    plain = stage()
+    assert plain.is_hidden(".stage-save"), "where nothing is offered, as in a notebook"
 
 
 def test_every_button_works_and_none_complains(stage: Callable[..., Any]) -> None:

@@ -459,13 +459,13 @@ def test_a_job_that_nobody_watches_is_followed_in_the_gallery(
         "(r => r.top > -1 && r.top < innerHeight / 2)(document.querySelector('#panel').getBoundingClientRect())"
     )
     with page.expect_download() as saved:
-        page.click("#download")
+        page.click(".stage-save")
     assert saved.value.suggested_filename == "dancer-groove-draft.mp4"
 
     # Back leads to the page as it was before the job, and Forward to the job again.
     page.go_back()
     page.wait_for_selector(".panel[data-mode=idle]", state="attached")
-    page.wait_for_selector("#download a", state="detached")
+    page.wait_for_selector(".stage-save", state="hidden")
     page.go_forward()
     page.wait_for_selector(".stage[data-fill=both]")
 

@@ -122,7 +122,7 @@ def test_from_two_files_to_a_draft_that_plays(
     page.wait_for_selector(".panel[data-mode=run], .panel[data-mode=done]")
     page.wait_for_selector(".panel[data-mode=done]", timeout=240_000)
     page.wait_for_selector(".stage[data-fill=both]")
-    page.wait_for_selector("#download")
+    page.wait_for_selector(".stage-save")
 
     page.wait_for_function(
         "() => [...document.querySelectorAll('.stage video')].every(v => v.readyState >= 2)"

@@ -292,10 +292,7 @@ def test_watching_shows_the_job_until_it_ends(
     last = {where: what for news in seen for where, what in news.items()}
     assert last[follow.stage]["b"]["url"].startswith(routes.JOB_FILES)
     assert last[follow.stage]["autoplay"] is True
-    assert last[follow.download]["visible"] is True
-    assert 'download="who-moves-draft.mp4"' in last[follow.download]["value"], (
-        "what is saved says what it is"
-    )
+    assert last[follow.stage]["save"]["name"] == "who-moves-draft.mp4", "it says what it is"
     assert follow.recovery.doubt not in seen[-1], "only what changed"
 
 
