@@ -52,8 +52,10 @@ GO: dict[str, str] = {
     "model_name": "Go to the model",
     "keep_original_sound": "Go to the sound",
     "key": "Go to the key",
+    "ways": "Choose how Novita gets the clip",
 }
-"""What the button says that leads to a field, by the field's name on the wire; ``key`` is the box of the API key."""
+"""What the button says that leads to a field, by the field's name on the wire; ``key`` is the box of the API key, ``ways`` the card
+about how the clip is published."""
 
 _KEY = frozenset({"KeyRefused", "BalanceTooLow", "AccountRefused", "SettingError"})
 _UNSAVED = frozenset({"DownloadFailed", "LinkExpired"})
@@ -88,6 +90,8 @@ def when(code: str, *, money: str = "no", task_id: str | None = None, draft: boo
 
 def go(code: str, field: str) -> str:
     """The field to change, as a name in ``GO``; empty when none is to blame."""
+    if code == "NotPublished":
+        return "ways"
     return "key" if code in _KEY else field if field in GO else ""
 
 

@@ -144,4 +144,4 @@ def content_line(text: str, severity: Severity) -> str:
     return f'<p class="hint content-line">{said}</p>'
 
 
-_CHOOSE = _go("request", "Choose how Novita gets the clip")
+_CHOOSE = _go("ways", words.GO["ways"])

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 HEAD = "Novita needs to fetch your clip"
 _OTHERS = "Other ways: Hugging Face, an object store, an address, a free draft"
+_HOSTED = "Hugging Face, an address, a free draft"
 _DOWNLOADS = " Gradio's tunnel program (frpc) is downloaded at first use."
 
 
@@ -46,23 +47,24 @@ class Way:
 
     def card(self, more: str = "") -> str:
         """As it is offered."""
-        return self._drawn(self.title, self.note + more)
+        return _drawn(self.title, self.who, self.until, self.note + more)
 
-    @property
-    def used(self) -> str:
-        """As the one that is used."""
-        return self._drawn(f"Your clip goes by {self.name}", "")
+    def used(self, *, whole: bool) -> str:
+        """As the one that is used; ``whole``: with what it means."""
+        meaning = (self.who, self.until) if whole else ("", "")
+        return _drawn(f"Your clip goes by {self.name}", *meaning, "")
 
-    def _drawn(self, title: str, note: str) -> str:
-        template = cards.TEMPLATES.get_template("way.html")
-        return template.render(title=title, who=self.who, until=self.until, note=note)
+
+def _drawn(title: str, who: str, until: str, note: str) -> str:
+    template = cards.TEMPLATES.get_template("way.html")
+    return template.render(title=title, who=who, until=until, note=note)
 
 
 LINK = Way(
     "A temporary link from this computer",
     "whoever has the link, which cannot be guessed. It passes through Gradio's share server.",
     "until the job has ended. Keep this program running: a restart ends the link.",
-    name="a temporary link from this computer",
+    name="a temporary link",
 )
 HUB = Way(
     "Hugging Face",
@@ -203,7 +205,9 @@ class PublishingPanel:
             self.store_row: gr.update(visible=not hosted),
             self.store: self._store() or gr.skip(),
             # where it is the only thing to see, it is not folded
-            self.others: gr.update(open=True) if hosted or used is LINK else gr.skip(),
+            self.others: gr.update(open=True, label=_HOSTED if hosted else _OTHERS)
+            if hosted or used is LINK
+            else gr.skip(),
         }
 
     def _used(self, session: Session) -> Way | None:
@@ -219,7 +223,7 @@ class PublishingPanel:
 
     def _says(self, session: Session, used: Way | None) -> str:
         if used is not None:
-            return used.used
+            return used.used(whole=session.choosing_way)
         where = "this page's server" if session.visitor.hosted else "this computer"
         text = (
             f"It is on {where}, and Novita takes a clip only by its web address. Choose how it gets there. "

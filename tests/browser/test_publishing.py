@@ -65,7 +65,7 @@ def test_a_local_clip_goes_by_a_temporary_link_at_one_press(browser: Any, tmp_pa
         for way in ("temporary link", "Hugging Face", "object store", "https address", "draft"):
             assert way in page.inner_text("#ways")
         page.click("#generate")  # leads to the choice, and sends nothing
-        page.click("#notice [data-goto=request]")
+        page.click("#notice [data-goto=ways]")
         assert novita.state.submit_count == 0
 
         page.click("#use-link")
@@ -91,9 +91,8 @@ def test_a_local_clip_goes_by_a_temporary_link_at_one_press(browser: Any, tmp_pa
         assert not alive(pid), "the link is closed"
 
         page.reload()  # the choice is kept for this home
-        page.wait_for_selector("#history .gallery-label")
+        page.wait_for_selector("#video video")  # so is the form
         type_key(page, KEY)
-        page.set_input_files("#video input[type=file]", str(clip))
         page.wait_for_selector("#publishing >> text=Your clip goes by a temporary link")
         assert watched.ours == []
         assert watched.elsewhere == []

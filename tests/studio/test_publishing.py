@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+import s3fs
 from helpers import zoo
 from helpers.hub import TOKEN
 from helpers.scripted import ScriptedNovita
+from moto.server import ThreadedMotoServer
 
 from kling_utils.jobs import publishing
 from kling_utils.jobs.client import Client
@@ -156,3 +159,33 @@ def test_a_setting_wins_over_what_was_chosen(desk: Callable[..., Desk]) -> None:
     shown = other.drawn()
     assert "temporary link" in shown["head"]
     assert (shown["change"], shown["ways"]) == (False, False)
+
+
+@pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning",
+    "ignore::ResourceWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
+def test_a_store_that_works_is_told_with_who_can_see_the_clip(
+    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "testing"),
+        ("AWS_SECRET_ACCESS_KEY", "testing"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+        ("AWS_ENDPOINT_URL", f"http://{host}:{port}"),
+    ):
+        monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="clips")
+    made = desk(private_hosts=frozenset({"127.0.0.1"}))
+    said = made.panel.on_test(made.session, "s3://clips/motion", True)[made.panel.answer]
+    assert "The store works" in said
+    assert "24 hours" in said
+    assert client.list_objects_v2(Bucket="clips")["KeyCount"] == 0, "the test file is taken back"
+    server.stop()
+    s3fs.S3FileSystem.clear_instance_cache()

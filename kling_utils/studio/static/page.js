@@ -3,14 +3,14 @@ if (document.documentElement.dataset.studio) return;                       // mo
 document.documentElement.dataset.studio = 'page';
 const PLACES = { image: '#image', video: '#video', prompt: '#prompt', negative_prompt: '#negative', character_orientation: '#orientation',
   model_name: '#model', keep_original_sound: '#sound', key: '#account', examples: '#image-examples', clips: '#video-examples', stage: '#panel',
-  results: '#results', result: '#stage', fit: '#fit', advice: '#advice', request: '#publishing', address: '#video-address' };
+  results: '#results', result: '#stage', fit: '#fit', advice: '#advice', ways: '#publishing', address: '#video-address' };
 const calm = window.matchMedia('(prefers-reduced-motion: reduce)').matches;
 const $ = (selector) => document.querySelector(selector);
 const near = (e, selector) => e.target.closest && e.target.closest(selector);
 
 // -- Buttons of cards, wherever a card stands: to the field that is to blame, the repair, and the report into the clipboard.
 function go(name) {
-  const place = $(PLACES[name]), opener = name === 'key' && !$('#key') ? $('#open-key') : null;
+  const place = $(PLACES[name]) || (name === 'ways' && $('#video')), opener = name === 'key' && !$('#key') ? $('#open-key') : null;
   if (!place) return;
   opener?.click();
   unfold(place);
