@@ -133,8 +133,7 @@ def check_(
             say(told(look.report, every=every))
             if advice is not None:
                 say(cli_words.told_advice(advice, every=every))
-                if look.saving:
-                    say(f"{look.saving} With run: --span clean.")
+                say(cli_words.usable(advice, look.saving))
             if look.quote is not None and look.seconds is not None:
                 basis = look.quote.basis[:1].upper() + look.quote.basis[1:]
                 say(f"Expected length: {look.seconds:.1f} s. Cost: {look.quote}. {basis}.")
@@ -524,6 +523,8 @@ def review_(
     seconds = probe_video(reference).duration
     # without a picture the reference stands for it: it is no picture, so nothing is compared with it
     asked = MotionRequest(image or reference, reference)
+    if not as_json:
+        say("Looking at both clips.", err=True)
     found = audit(result, reference, request=asked, expected_seconds=seconds)
     if as_json:
         print_json(

@@ -261,6 +261,17 @@ def told_advice(advice: Advice, *, every: bool = False) -> str:
     return "\n".join(map(str, reversed(found))) or "Nothing in the picture or the clip stands out."
 
 
+def usable(advice: Advice, saving: str) -> str:
+    """Which part of the clip is worth paying for."""
+    if saving:
+        return f"{saving} With run: --span clean."
+    if advice.use is not None:
+        return "All of the clip is usable."
+    if advice.video is None:
+        return "Which part of the clip is usable cannot be told."
+    return "No part of 3 s or more shows one person from head to hips without a cut: another clip follows better."
+
+
 def advice_fields(advice: Advice | None) -> dict[str, Any] | None:
     """Advice for JSON, without what was measured for each frame."""
     if advice is None:
@@ -297,6 +308,9 @@ def followed(found: Fidelity) -> str:
     from kling_utils.review.verdict import WHY
 
     lines = [found.sentence]
+    if found.score.value is not None:
+        of = "body" if found.score is found.body else "face"
+        lines.append(f"Score: {found.score.value:.0f} of 100, by the {of}.")
     for name, score in (("Body", found.body), ("Face", found.face)):
         if score.value is None:
             lines.append(f"{name}: not judged, because {WHY.get(score.why, score.why)}.")
@@ -305,9 +319,11 @@ def followed(found: Fidelity) -> str:
         shares = ", ".join(f"{part} {getattr(score, part):.0%}" for part in parts)
         lines.append(f"{name}: {score.value:.0f} of 100 ({shares}).")
     if any(limb.judged for limb in found.limbs):
-        lines.append(f"{'':10} {'follows':>8} {'size':>6} {'error':>6}")
+        lines.append(
+            f"{'':10} {'follows':>8} {'size':>6} {'error':>6}   left and right are the person's"
+        )
     for limb in found.limbs if any(limb.judged for limb in found.limbs) else ():
-        rest = "  hardly moves in the reference, or is hidden"
+        rest = "  moves too little in the reference to be judged, or is hidden"
         row = f" {limb.follows:8.0%} {limb.amplitude:6.0%} {limb.error:4.0f} deg"
         lines.append(f"{limb.name:10}{row if limb.judged else rest}")
     if found.worst:

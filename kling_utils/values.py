@@ -268,12 +268,17 @@ class Finding:
     spans: tuple[Span, ...] = ()
     """Where in the clip."""
 
+    @property
+    def word(self) -> str:
+        """What ``allowed`` is: a provider allows what is sent; of a result something is expected."""
+        return "expected" if self.field == "result" else "allowed"
+
     def __repr__(self) -> str:
         return f"Finding({self.severity}, {self.code})"
 
     def __str__(self) -> str:
         line = f"[{self.severity}] {self.title}: {self.measured}"
-        line += f" (allowed: {self.allowed})" if self.allowed else ""
+        line += f" ({self.word}: {self.allowed})" if self.allowed else ""
         return (
             f"{line.removesuffix('.')}. {self.fix}" if self.fix else line
         )  # what was measured may be a sentence

@@ -155,13 +155,15 @@ def test_check_prints_every_finding_and_sends_nothing(
 def test_check_lists_what_matters_and_counts_the_rest(
     shell: Shell, picture: Path, address: str, clip: Path
 ) -> None:
-    *found, count, nobody, no_person, cost = shell("check", picture, address).stdout.splitlines()
+    said = shell("check", picture, address).stdout.splitlines()
+    *found, count, nobody, no_person, usable, cost = said
     assert [each.partition(":")[0] for each in found] == [
         "[advice] Sound",
         "[warning] Video size for Kling",
     ]
     assert nobody.startswith("[warning] Person in the clip: Nobody was found")
     assert no_person.startswith("[warning] Person in the picture: Nobody was found")
+    assert usable.startswith("No part of 3 s or more shows one person")
     assert count.startswith("1 warning, 1 piece of advice, ")
     assert count.endswith(" checks passed.")
     assert cost.startswith("Expected length: 3.2 s. Cost: about ")

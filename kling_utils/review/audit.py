@@ -413,7 +413,10 @@ def _frozen(ours: Scan, theirs: Scan) -> Finding:
         return _finding("frozen", measured, allowed, None)
     if sum(s.end - s.begin for s in news) >= 0.9 * ours.seconds:
         measured = "all of it"
-        fix = "Nothing moves although the reference does: the motion was not taken over. See that both inputs show the whole body."
+        fix = (
+            "Nothing moves although the reference does: the motion was not taken over. "
+            "See that picture and clip show the same parts of the body."
+        )
     elif ours.seconds - news[-1].end < 0.25:
         fix = "The motion stops before the reference does: trim the result there, or try again with a shorter clip."
     else:

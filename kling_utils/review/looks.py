@@ -53,6 +53,8 @@ class Look:
     """Standard deviation of the frame's lightness."""
     frame: Floats
     """(3,): Lab, mean of the frame."""
+    torso_seen: float = 1.0
+    """Share of the torso that is in the frame, 0..1."""
 
 
 def looks(track: PoseTrack) -> tuple[Look, ...]:
@@ -71,7 +73,7 @@ def _look(still: Still, track: PoseTrack) -> Look:
     face, skin, hair, yaw = None, nothing, nothing, np.nan
     if mesh is not None:
         face, skin, hair, yaw = _face(lab, mesh)
-    torso, clothes = _torso(lab, body) if body is not None else (nothing, None)
+    torso, clothes, torso_seen = _torso(lab, body) if body is not None else (nothing, None, 0.0)
     return Look(
         still.time,
         face,
@@ -83,6 +85,7 @@ def _look(still: Still, track: PoseTrack) -> Look:
         float(np.percentile(np.hypot(small[:, 1], small[:, 2]), 95)),
         float(small[:, 0].std()),
         small.mean(0).astype(np.float64),
+        torso_seen,
     )
 
 
@@ -117,12 +120,13 @@ def _face(lab: Floats32, mesh: Floats) -> tuple[Floats | None, Floats, Floats, f
     )
 
 
-def _torso(lab: Floats32, body: Floats) -> tuple[Floats, Floats | None]:
+def _torso(lab: Floats32, body: Floats) -> tuple[Floats, Floats | None, float]:
+    """Colour and histogram of the torso, and the share of it that is in the frame."""
     height, width = lab.shape[:2]
     nothing = np.full(3, np.nan)
     corners = body[[11, 12, 24, 23], :2].copy()
     if body[[11, 12], 3].min() < 0.5:
-        return nothing, None
+        return nothing, None, 0.0
     if body[[23, 24], 3].min() < 0.5:  # hips outside: what is seen of the trunk below the shoulders
         across = corners[0] - corners[1]
         down = np.array([-across[1], across[0]])
@@ -132,8 +136,9 @@ def _torso(lab: Floats32, body: Floats) -> tuple[Floats, Floats | None]:
     mask = np.zeros((height, width), np.uint8)
     cv2.fillConvexPoly(mask, np.round(corners).astype(np.int32), 1)
     inside = lab[mask > 0]
+    seen = len(inside) / max(float(cv2.contourArea(corners.astype(np.float32))), 1.0)
     if len(inside) < _LEAST_TORSO:
-        return nothing, None
+        return nothing, None, seen
     bins = (
         np.clip(inside[:, 0] // 20, 0, 4) * 100
         + np.clip((inside[:, 1] + 50) // 10, 0, 9) * 10
@@ -142,7 +147,8 @@ def _torso(lab: Floats32, body: Floats) -> tuple[Floats, Floats | None]:
     grid = np.bincount(bins, minlength=500)[:500].reshape(5, 10, 10).astype(np.float32)
     soft = np.stack([cv2.GaussianBlur(layer, (0, 0), 0.8) for layer in grid])
     soft[1:-1] = 0.25 * soft[:-2] + 0.5 * soft[1:-1] + 0.25 * soft[2:]
-    return np.median(inside, 0).astype(np.float64), (soft / soft.sum()).astype(np.float64)
+    middle = np.median(inside, 0).astype(np.float64)
+    return middle, (soft / soft.sum()).astype(np.float64), min(seen, 1.0)
 
 
 # -- traits. Each ramp gives the values for "the same" and "another": see docs/benchmarks.md.
@@ -153,6 +159,8 @@ others: 15, 25 and 32 in the middle."""
 _CLOTHES, _STRUCTURE = (0.8, 0.3), (0.5, 0.15)
 """Overlap of the torso's colours (same 0.93 to 1, others 0.27), and correlation of straightened
 faces at a like turn (same 0.43 to 1, others -0.23 to 0.46)."""
+_OTHER_PART = 0.35
+"""Difference of the shares of the torso in the frame from which on it is another part of the clothes: not compared."""
 _OTHER_FACE = 0.35
 """Value of the structure, 0.27 as a correlation, below which it alone says "another face": skin and
 hair of two people may be much alike."""
@@ -216,8 +224,11 @@ def clothes_trait(ours: tuple[Look, ...], picture: Look | None, *, colours: bool
         return Trait("clothes", None, "colours off", against=against)
     if base is None or against == "":
         return Trait("clothes", None, "torso unseen", against="picture" if picture else "start")
-    values = []
+    values: list[float | None] = []
     for look in ours:
+        if abs(look.torso_seen - base.torso_seen) > _OTHER_PART:
+            values.append(None)
+            continue
         parts = [_close(look.torso, base.torso, _TORSO)]
         if look.clothes is not None and base.clothes is not None:
             parts.append(_ramp(float(np.sqrt(look.clothes * base.clothes).sum()), _CLOTHES))

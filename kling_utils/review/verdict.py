@@ -44,7 +44,9 @@ OTHER, UNLIKE = 0.35, 0.6
 """Likeness of face or clothes below which it is another person, or looks different."""
 PEOPLE = 0.25
 """Share of the looks with more than one person."""
-FEW_HANDS = 0.5
+FEW_HANDS, NO_HANDS = 0.5, 0.1
+"""Hands that are recognised, as a share of the reference's."""
+SEVERAL = "there is more than one person"
 _STILL_PICTURE, _ZOOM = 0.12, 0.04
 """Grey levels of change in a twelfth of a second, as the audit has it; growth of the person."""
 
@@ -122,8 +124,9 @@ _FIX = {
     "begins late": "Let the clip begin with a second of calm, and try again.",
     "speed": "Change the speed of the result in an editor, or try again.",
     "stops": "Trim the result there, or try again with a shorter clip.",
+    "ends": "Compare with that part of the reference, or try again with a shorter clip.",
     "hardly": "Try another take; a picture in the pose of the clip's start follows better.",
-    "partly": "Look at the worst moments; another take may be better.",
+    "partly": "Look at the worst moments; another take may follow better.",
     "shift": "Shift the sound against the picture by that much in an editor.",
     "trim": "Trim or shift the result by that much.",
     "person": "Try another take; a picture with a larger, sharp face keeps it better.",
@@ -131,7 +134,7 @@ _FIX = {
     "grey": "Try another take: the colours are lost.",
     "flat": "Try another take: nothing can be seen.",
     "people": "Use a clip and a picture with one person, or crop to one.",
-    "hands": "Calmer hands in the clip come out better; look at them in the worst moments.",
+    "hands": "A picture that shows both hands, and calmer hands in the clip, give better ones.",
     "flicker": "A deflicker filter of an editor helps.",
 }
 _MEASURED_ON = "measured on clips with known faults"
@@ -252,6 +255,8 @@ def _others(traits: tuple[Trait, ...]) -> tuple[Moment, ...]:
 def sentence(found: Fidelity) -> str:
     """The whole of it for people: what matters first, at most four parts."""
     parts = [_motion_part(found), *_time_parts(found), *_look_parts(found)]
+    if found.score.value is None and _several(found):  # the reason comes first
+        parts.sort(key=lambda part: part != SEVERAL)
     told = "; ".join(parts[:4])
     return told[:1].upper() + told[1:] + "."
 
@@ -360,7 +365,7 @@ def _look_parts(found: Fidelity) -> Iterator[str]:
     if colour is not None and colour.since is not None:
         yield f"the colours drift from {_s(colour.since)} on"
     if _several(found):
-        yield "there is more than one person"
+        yield SEVERAL
     person, since = _person(found)
     if person == "other":
         yield "it is not the person of the picture"
@@ -371,7 +376,7 @@ def _look_parts(found: Fidelity) -> Iterator[str]:
         yield "the person looks different from the picture"
     hands = found.trait("hands")
     if hands is not None and hands.value is not None and hands.value < FEW_HANDS:
-        yield "the hands are often not clear"
+        yield f"the hands are {'hardly' if hands.value < NO_HANDS else 'often not'} recognisable"
     if _flickers(found):
         yield "the picture flickers"
 
@@ -456,6 +461,8 @@ def _motion(found: Fidelity) -> Finding:
         fix = "stops"
     elif score.value >= WELL or (score.aligned >= WELL and score.coverage > WHOLE):
         return _finding("motion", "pass", measured, _ALLOWED["motion"])
+    elif score.aligned >= WELL and found.ends is not None:
+        severity, fix = "advice", "ends"
     elif score.value >= PARTLY or score.aligned >= WELL:
         severity, fix = "advice", "partly"
     else:
@@ -549,7 +556,11 @@ def _hands_finding(found: Fidelity) -> Finding:
     if hands is None or hands.value is None:
         why = WHY.get(hands.why, "") if hands is not None else ""
         return _finding("hands", "unknown", f"cannot be told, because {why}", allowed)
-    told = f"recognised {hands.value:.0%} as often as in the reference"
+    told = (
+        "hardly ever recognised, though they are in the reference"
+        if hands.value < NO_HANDS
+        else f"recognised {hands.value:.0%} as often as in the reference"
+    )
     few = hands.value < FEW_HANDS
     return _finding("hands", "advice" if few else "pass", told, allowed, "hands" if few else "")
 

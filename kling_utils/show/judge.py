@@ -278,7 +278,7 @@ def _rows(limbs: Sequence[Limb]) -> list[Row]:
     names = [limb.name for limb in limbs if not limb.judged]
     if names and rows:
         named = ", ".join(names)
-        which = "they hardly move" if len(names) > 1 else "it hardly moves"
+        which = "they move too little" if len(names) > 1 else "it moves too little"
         verb = "are" if len(names) > 1 else "is"
         rows.append(
             {
