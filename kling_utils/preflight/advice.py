@@ -64,7 +64,9 @@ THRESHOLDS: dict[str, Threshold] = {
     "camera": Threshold(0.015, "of the width a second", MEASURED),
     "zoom": Threshold(0.015, "a second", MEASURED),
     "camera known": Threshold(0.3, "of the moments", MEASURED),
-    "fast": Threshold(4.6, "torso lengths a second", MEASURED),
+    "fast": Threshold(
+        3.0, "torso lengths a second", "a dance has up to 2.2, the same three times as fast 3.8"
+    ),
     "still": Threshold(0.15, "torso lengths a second", MEASURED),
     "frozen": Threshold(0.12, "grey levels", "the calmest real clip has 0.22"),
     "still face": Threshold(1.0, "grey levels", MEASURED),
@@ -80,8 +82,11 @@ IMAGE_SECONDS = 5.0
 STARTS = 10
 """Starts that are ranked at most."""
 
-LEAST_EYES = 40.0
-"""Pixels between the outer corners of the eyes, below which an expression is not read. Measured: 77 works, 34 does not."""
+TURN_EYES, EXPRESSION_EYES = (25.0, 40.0), (40.0, 70.0)
+"""Pixels between the outer corners of the eyes, from which the turn of a face and its expression begin to count, and from
+which they count in full. Measured: an expression is read at 77 and not at 34, the turn at 36."""
+_LOOKS_OF_SPEED = 12
+"""Looks at one person in one shot, below which no speed is said to be fast."""
 
 FIELDS = ("image", "video", "pair")
 FRAMINGS = ("full body", "down to the knees", "half body", "head and shoulders", "face")
@@ -814,10 +819,11 @@ def _arms(track: PoseTrack) -> Iterable[Finding]:
 def _speed(track: PoseTrack) -> Iterable[Finding]:
     # where two people are seen, the one who is followed may change
     alone = _at(np.array([s.time for s in track.stills]), _count(track) <= 1, track.times)
-    for cut in (*track.cuts, *(t for span in track.changes for t in span)):
-        alone &= abs(track.times - cut) > 0.3
+    for a, b in (*((t, t) for t in track.cuts), *track.changes, *track.flashes):
+        alone &= (track.times < a - 0.3) | (track.times > b + 0.3)
     speed = track.speed[np.isfinite(track.speed) & alone]
-    if len(speed) >= 4 and _over("fast", float(np.percentile(speed, 90))):
+    # one look's speed is uncertain, so a quarter of many must be fast
+    if len(speed) >= _LOOKS_OF_SPEED and _over("fast", float(np.percentile(speed, 75))):
         fast = alone & (np.nan_to_num(track.speed) > THRESHOLDS["fast"].value)
         spans = _look_spans(track, fast)
         yield _finding(
@@ -897,6 +903,14 @@ _BONES = (
     (SHOULDERS[1], HIPS[1]),
 )
 
+# Differences of two faces that count as one: degrees of turn, nod and tilt, then parts of the face. Other scales, from half to
+# one and a half, gave the same order of starts. More than three of one part counts as three; all of a face count as 16 beside a body.
+_SCALES = np.array([10.0, 10.0, 8.0, 0.1, 0.16, 0.2, 0.1, 0.08])
+_MOST_APART, _MOST_OF_FACE = 9.0, 16.0
+_WITH_BODY, _ALONE = 24.0, 12.0
+_SHORT_BONE = 0.35
+"""Torsos below which the direction of a bone counts less: seen from its end, it has none."""
+
 
 def facing(track: PoseTrack) -> Floats:
     """(n,): turn of the head, -1 (its left side) to 1; 0 is towards the camera. NaN where it is not seen."""
@@ -908,55 +922,88 @@ def facing(track: PoseTrack) -> Floats:
 
 
 def likeness(image: PoseTrack, video: PoseTrack) -> Floats:
-    """(n,): how much the person in the picture stands as the person in the clip does at each look, 0..1.
+    """(n,): how much the person in the picture stands and looks as the person in the clip does at each look, 0..1.
 
-    Of bodies: mean of exp(-(angle / 40 degrees)^2) over the bones that both show, times what the turn of the head
-    leaves. Where fewer than four bones are seen, of faces: turn, tilt, mouth and eyes.
+    Of bodies: mean of exp(-(angle / 40 degrees)^2) over the bones that both show, times what the difference of the
+    heads leaves. Where fewer than four bones are seen, of faces alone. NaN where neither is seen well enough.
     """
-    mine, theirs = _directions(image.bodies[:1]), _directions(video.bodies)
-    both = np.isfinite(mine[..., 0]) & np.isfinite(theirs[..., 0])
+    body, bones = _body_likeness(image.bodies[:1], video.bodies)
+    eyes = np.minimum(_eyes(image.faces[:1]), _eyes(video.faces))
+    apart = ((_expression(video.faces) - _expression(image.faces[:1])) / _SCALES) ** 2
+    apart = np.minimum(apart, _MOST_APART)
+    turned, said = _grows(eyes, *TURN_EYES), _grows(eyes, *EXPRESSION_EYES)
+    face = turned * apart[:, :3].sum(1) + said * apart[:, 3:].sum(1)
+    known = np.isfinite(face)
+    # a face that is too small for its mesh is turned by the points of the body's head
+    turn = np.nan_to_num(np.abs(facing(video) - facing(image)[0]))
+    rough = 1 - 0.5 * np.clip(turn, 0, 1) * (1 - np.where(known, turned, 0.0))
+    head = np.exp(-np.where(known, np.minimum(face, _MOST_OF_FACE), 0.0) / _WITH_BODY) * rough
+    with np.errstate(invalid="ignore"):
+        alone = np.where(known & (said > 0), np.exp(-face / _ALONE), np.nan)
+    return np.asarray(np.where(bones >= 4, body * head, alone))
+
+
+def _body_likeness(one: Floats, other: Floats) -> tuple[Floats, Floats]:
+    """(n,) twice: likeness of the directions of the bones that both show, 0..1, and how many those are."""
+    (mine, my), (theirs, their) = _bones(one), _bones(other)
+    both = np.minimum(my, their)
     angle = np.degrees(np.arccos(np.clip((mine * theirs).sum(2), -1, 1)))
-    near = np.where(both, np.exp(-((np.nan_to_num(angle) / 40) ** 2)), 0.0).sum(1)
-    count = both.sum(1)
-    turn = np.abs(facing(video) - facing(image)[0])
-    turned = np.where(np.isfinite(turn), 1 - 0.5 * np.clip(turn, 0, 1), 1.0)
-    body = near / np.maximum(count, 1) * turned
-    return np.asarray(np.where(count >= 4, body, _face_likeness(image, video)))
+    weight = np.clip(np.nan_to_num(both) / _SHORT_BONE, 0, 1)
+    near = weight * np.exp(-((np.nan_to_num(angle) / 40) ** 2))
+    seen: Floats = np.isfinite(both).sum(1).astype(np.float64)
+    return near.sum(1) / np.maximum(weight.sum(1), 0.5), seen
 
 
-def _directions(bodies: Floats) -> Floats:
-    """(n, k, 2): unit direction of each bone; NaN where an end of it is not seen."""
+def _bones(bodies: Floats) -> tuple[Floats, Floats]:
+    """Unit direction (n, k, 2) and length (n, k) in torsos of each bone; NaN where an end of it is not seen."""
     a, b = (np.array([bone[i] for bone in _BONES]) for i in (0, 1))
     along = bodies[:, b, :2] - bodies[:, a, :2]
     seen = np.minimum(bodies[:, a, 3], bodies[:, b, 3]) > 0.5
-    unit = along / np.maximum(np.linalg.norm(along, axis=2, keepdims=True), 1e-6)
-    return np.where(seen[..., None], unit, np.nan)
+    length = np.linalg.norm(along, axis=2)
+    trunk = bodies[:, list(SHOULDERS), :2].mean(1) - bodies[:, list(HIPS), :2].mean(1)
+    torso = np.maximum(np.linalg.norm(trunk, axis=1), 1e-6)
+    unit = along / np.maximum(length, 1e-6)[..., None]
+    return np.where(seen[..., None], unit, np.nan), np.where(seen, length / torso[:, None], np.nan)
 
 
-def _face_likeness(image: PoseTrack, video: PoseTrack) -> Floats:
-    if not image.faced.any():
-        return np.full(len(video.times), np.nan)
-    mine, theirs = _expression(image.faces[:1]), _expression(video.faces)
-    eyes = np.linalg.norm(video.faces[:, 33, :2] - video.faces[:, 263, :2], axis=1)
-    with np.errstate(invalid="ignore"):
-        alike = np.exp(-(((theirs - mine) / (0.3, 0.3, 0.2, 0.15)) ** 2).sum(1) / 2)
-        return np.asarray(np.where(eyes >= LEAST_EYES, alike, np.nan))
+def _eyes(faces: Floats) -> Floats:
+    """(n,): pixels between the outer corners of the eyes."""
+    return np.asarray(np.linalg.norm(faces[:, 33, :2] - faces[:, 263, :2], axis=1))
+
+
+def _grows(value: Floats, low: float, high: float) -> Floats:
+    return np.asarray(np.clip((value - low) / (high - low), 0.0, 1.0))
 
 
 def _expression(faces: Floats) -> Floats:
-    """(n, 4): turn, tilt, opening of the mouth and of the eyes, each in widths of the face or of the mouth."""
-    at = {k: faces[:, k, :2] for k in (1, 13, 14, 33, 61, 133, 145, 159, 234, 263, 291, 454)}
-    width = np.maximum(np.linalg.norm(at[234] - at[454], axis=1), 1e-6)
-    middle = (at[234] + at[454]) / 2
-    mouth = np.maximum(np.linalg.norm(at[61] - at[291], axis=1), 1e-6)
-    eye = np.maximum(np.linalg.norm(at[33] - at[133], axis=1), 1e-6)
-    tilt = np.arctan2(*(at[263] - at[33]).T[::-1])
+    """(n, 8): turn, nod and tilt in degrees; opening and width of the mouth, chin, eyes and brows.
+
+    The last five are lengths over others of the same face that do not move.
+    """
+
+    def apart(a: int, b: int) -> Floats:
+        return np.asarray(np.linalg.norm(faces[:, a] - faces[:, b], axis=1))
+
+    def unit(v: Floats) -> Floats:
+        return np.asarray(v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-6))
+
+    across = unit(faces[:, 454] - faces[:, 234])
+    down = faces[:, 152] - faces[:, 10]
+    down = unit(down - (down * across).sum(1, keepdims=True) * across)
+    tilt = faces[:, 263] - faces[:, 33]
+    nose, between = np.maximum(apart(168, 2), 1e-6), np.maximum(apart(133, 362), 1e-6)
+    eyes = apart(159, 145) / np.maximum(apart(33, 133), 1e-6)
+    eyes += apart(386, 374) / np.maximum(apart(263, 362), 1e-6)
     return np.stack(
         [
-            2 * (at[1] - middle)[:, 0] / width,
-            tilt,
-            np.linalg.norm(at[13] - at[14], axis=1) / mouth,
-            np.linalg.norm(at[159] - at[145], axis=1) / eye,
+            np.degrees(np.arctan2(across[:, 2], across[:, 0])),
+            np.degrees(np.arctan2(down[:, 2], down[:, 1])),
+            np.degrees(np.arctan2(tilt[:, 1], tilt[:, 0])),
+            apart(13, 14) / nose,
+            apart(61, 291) / between,
+            apart(2, 152) / nose,
+            eyes / 2,
+            (apart(105, 159) + apart(334, 386)) / 2 / nose,
         ],
         1,
     )
@@ -974,7 +1021,7 @@ def rank_starts(
     low, high = clean_take(video) or (0.0, video.seconds)
     last = max(low, high - min(wanted, high - low))
     starts = [
-        Start(round(float(t), 2), round(float(m), 3))
+        Start(round(float(t), 2), round(float(m), 4))
         for t, m in zip(video.times, match, strict=True)
         if math.isfinite(m) and low - 1e-6 <= t <= last + 1e-6
     ]

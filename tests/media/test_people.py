@@ -172,6 +172,23 @@ def test_a_slow_light_leak_is_a_flash_and_a_pulse_of_light_is_nothing() -> None:
     assert found(lit(pulse, speed=0.0)) == ((), 0, 0)
 
 
+def test_coloured_light_over_a_bright_picture_is_a_flash() -> None:
+    frames = moving(100, ground=140, speed=0.0)
+    orange = np.full_like(frames[0], (60, 150, 255))
+    shares = np.clip(1 - np.abs(np.arange(100) - 50) / 15, 0, 1) * 0.9
+    lit = [cv2.addWeighted(f, 1 - s, orange, s, 0) for f, s in zip(frames, shares, strict=True)]
+    assert found(lit) == ((), 0, 1)
+
+
+def test_a_sticker_beside_the_person_is_no_cut_and_a_jump_of_the_person_is_one() -> None:
+    pasted = moving(75, speed=0.01)
+    for frame in pasted[30:50]:
+        cv2.circle(frame, (112, 12), 9, (0, 215, 255), -1)
+    assert found(pasted) == ((), 0, 0)
+    steady = moving(90, speed=0.05)
+    assert found(steady[:30] + steady[60:]) == ((1.2,), 0, 0)
+
+
 def test_a_dissolve_is_a_gradual_change_and_no_cut() -> None:
     a, b = moving(75), moving(75, ground=170)
     mixed = [

@@ -23,6 +23,7 @@ from kling_utils.preflight.advice import (
     clean_take,
     facing,
     framing,
+    likeness,
     look,
     looking,
     rank_starts,
@@ -49,6 +50,21 @@ def standing(arm: float = 0.0) -> Floats:
     p[[27, 28], :2] = (272, 720), (208, 720)
     p[29:, :2] = (240, 740)
     return p
+
+
+def face(mouth: float, *, turn: float = 0.0, width: float = 1.0) -> Floats:
+    """The points (468, 3) of a face that the expression is read from. ``turn`` in radians, ``mouth`` in pixels open."""
+    p = np.zeros((468, 3))
+    p[[10, 152, 168, 2, 13, 14], 1] = -90, 100 + mouth, -30, 25, 45, 45 + mouth
+    p[[2, 168], 2] = -40, -25
+    p[[33, 133, 362, 263], 0] = -45, -17, 17, 45
+    p[[159, 386, 145, 374, 105, 334], 0] = -31, 31, -31, 31, -31, 31
+    p[[159, 386, 145, 374, 105, 334], 1] = -36, -36, -24, -24, -55, -55
+    p[[33, 133, 362, 263], 1] = -30
+    p[[61, 291, 234, 454], :2] = (-25, 45), (25, 45), (-70, 0), (70, 0)
+    p[:, 0] *= width
+    c, s = np.cos(turn), np.sin(turn)
+    return p @ np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]]).T + (240, 100, 0)
 
 
 def still(time: float, people: int = 1, **fields: object) -> Still:
@@ -254,6 +270,36 @@ def test_the_best_start_is_where_the_pose_is_the_pictures() -> None:
     assert starts[0].match > 0.95
     found = told(clip(10.0), image=picture(wanted))["pair.start"]
     assert f"Start at {starts[0].time:.1f} s" in found.fix
+
+
+def test_of_a_talking_head_the_mouth_and_the_turn_decide_the_start() -> None:
+    """The body says little: it hardly moves. The face of the picture is that of the clip at 4 s, of another build."""
+    track = clip(10.0)
+    mouths = 30 * np.abs(np.sin(track.times * np.pi / 8))  # widest open at 4 s
+    heads = np.stack([face(mouth) for mouth in mouths])
+    talking = replace(track, bodies=np.repeat(standing()[None], len(heads), 0), faces=heads)
+    seen = replace(picture(), faces=face(30.0, width=1.15)[None])
+    assert rank_starts(seen, talking)[0].time == pytest.approx(4.0, abs=0.6)
+    turns = np.stack([face(0.0, turn=t) for t in np.linspace(-0.6, 0.6, len(track.times))])
+    looks = replace(talking, faces=turns)
+    aside = replace(picture(), faces=face(0.0, turn=0.12)[None])
+    assert rank_starts(aside, looks)[0].time == pytest.approx(6.0, abs=0.3)
+
+
+def test_a_small_face_says_nothing_about_its_expression() -> None:
+    track = clip(10.0)
+    small = np.stack([0.3 * face(30 * (t > 5)) for t in track.times])
+    talking = replace(track, bodies=np.repeat(standing()[None], len(small), 0), faces=small)
+    match = likeness(replace(picture(), faces=0.3 * face(30.0)[None]), talking)
+    assert np.ptp(match) == 0
+
+
+def test_a_bone_seen_from_its_end_has_no_direction() -> None:
+    ahead, other = standing(), standing()
+    ahead[15, :2] = ahead[13, :2] + (2, 0)
+    other[15, :2] = other[13, :2] - (2, 0)
+    track = replace(clip(4.0), bodies=np.repeat(other[None], 16, 0))
+    assert likeness(picture(ahead), track).min() > 0.95
 
 
 def test_a_start_leaves_the_seconds_that_the_orientation_needs() -> None:
