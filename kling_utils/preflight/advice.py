@@ -422,12 +422,12 @@ def _picture(track: PoseTrack) -> Iterable[Finding]:
             source=UPSTREAM,
         )
     kind = framing(track)
-    if kind is None:
-        return
-    yield from _torso(track, "image", "picture")
     area = _area(still.area, "image", "The person", "Crop the picture closer to the person.")
     if area is not None:
         yield area
+    if kind is None:
+        return
+    yield from _torso(track, "image", "picture")
     yield from _quality("image", [still], "the picture")
     hidden = [
         name for name, joint in zip(("left", "right"), WRISTS, strict=True) if _hidden(track, joint)
@@ -521,7 +521,7 @@ def _area(
         f"{where}.area",
         "warning" if small else "advice",
         "Size of the person",
-        f"{who} fills {100 * area:.0f} % of the frame.",
+        f"{who} fills {f'{100 * area:.0f}' if area >= 0.01 else 'less than 1'} % of the frame.",
         fix,
         spans=spans,
         source=UPSTREAM,

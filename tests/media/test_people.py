@@ -200,6 +200,18 @@ def test_a_dissolve_is_a_gradual_change_and_no_cut() -> None:
     assert changes == 1
 
 
+def test_a_dissolve_within_one_shot_is_a_gradual_change_and_slow_motion_is_none() -> None:
+    a, b = moving(75, speed=0.01), moving(75, speed=0.01)[::-1]
+    for frame in b:
+        frame[30:70, 20:45] = 40
+    mixed = [
+        cv2.addWeighted(x, 1 - w, y, w, 0)
+        for x, y, w in zip(a, b, np.clip((np.arange(75) - 30) / 25, 0, 1), strict=True)
+    ]
+    assert found(mixed) == ((), 1, 0)
+    assert found(a) == ((), 0, 0)
+
+
 def test_the_probe_is_taken_over_when_it_is_there(shared_media: Path) -> None:
     info = probe_video(shared_media / "video/dance_woman_4s.mp4")
     assert people.track(info.path, info=info) is people.track(info.path)
