@@ -67,6 +67,8 @@ CAMERA_RATE = 4.0
 """Looks a second at the background."""
 KEPT = 8
 """Tracks in memory: about 2 MB for 10 s each."""
+KEPT_FRAMES = 48_000_000
+"""Bytes of small frames in memory, about 5 MB for 10 s: the audit looks at them again, and decodes nothing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,9 +94,7 @@ class Still:
 
     def pixels(self) -> Frame:
         """The frame, BGR."""
-        frame = cv2.imdecode(np.frombuffer(self.jpeg, np.uint8), cv2.IMREAD_COLOR)
-        assert frame is not None  # noqa: S101 - written by this module
-        return u8(frame)
+        return _decoded(self.jpeg)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -179,6 +179,37 @@ def _look_at_picture(path: Path) -> PoseTrack:
     return _study([small], 1.0, 1.0, 0.0, size, picture=True)
 
 
+def _jpeg(frame: Frame, quality: int) -> bytes:
+    ok, jpeg = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return bytes(jpeg) if ok else b""
+
+
+def _decoded(jpeg: bytes) -> Frame:
+    frame = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert frame is not None  # noqa: S101 - written by this module
+    return u8(frame)
+
+
+class _Frames:
+    """Small frames of the clips that were looked at last, with their numbers, up to ``KEPT_FRAMES``."""
+
+    def __init__(self) -> None:
+        self._of: OrderedDict[str, list[tuple[int, bytes]]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def put(self, key: str, frames: list[tuple[int, bytes]]) -> None:
+        with self._lock:
+            self._of[key] = frames
+            while sum(len(jpeg) for some in self._of.values() for _, jpeg in some) > KEPT_FRAMES:
+                self._of.popitem(last=False)
+
+    def take(self, key: str) -> list[tuple[int, bytes]]:
+        """Those of a clip, which are kept no longer; none if there are none."""
+        with self._lock:
+            return self._of.pop(key, [])
+
+
+_frames = _Frames()
 _kept: OrderedDict[str, PoseTrack] = OrderedDict()
 _kept_lock = threading.Lock()
 _locks: dict[str, threading.Lock] = {}
@@ -229,8 +260,13 @@ def _look(
         for data in ffmpeg.raw_frames(info.path, filters, length, limit=limit)
     )
     if known is not None:
-        return _look_closer(known, frames, float(rate), fps)
-    made = _study(frames, float(rate), fps, info.duration, size, on_still)
+        small = _frames.take(info.sha256) if fps == SPEED_RATE else ()
+        again = ((i, _decoded(jpeg)) for i, jpeg in small) if small else enumerate(frames)
+        return _look_closer(known, again, float(rate), fps)
+    shelf: list[tuple[int, bytes]] = []
+    made = _study(frames, float(rate), fps, info.duration, size, on_still, shelf)
+    if fps < SPEED_RATE:
+        _frames.put(info.sha256, shelf)
     if not made.stills:
         raise UnreadableMedia(
             f"No frame of {info.path.name} could be decoded.", hint="Choose another clip."
@@ -245,12 +281,14 @@ def _study(
     seconds: float,
     size: Size,
     on_still: Callable[[Still], None] | None = None,
+    shelf: list[tuple[int, bytes]] | None = None,
     *,
     picture: bool = False,
 ) -> PoseTrack:
-    """One pass over the frames, which come ``rate`` times a second."""
+    """One pass over the frames, which come ``rate`` times a second. ``shelf`` gets those that a closer look needs."""
     scanner = Scanner(rate)
     still_times, camera_times = _Clock(rate, STILLS), _Clock(rate, CAMERA_RATE)
+    shelf_times = _Clock(rate, SPEED_RATE)
     stills: list[Still] = []
     camera: list[tuple[float, float, float, float]] = []
     with _borrowed(picture=picture) as nets:
@@ -263,6 +301,8 @@ def _study(
                 boxes, faces = eye.people(frame, parts=len(stills) % 2 == 0)
                 eye.restart(boxes)
             eye.follow(frame, i)
+            if shelf is not None and shelf_times.due(i):
+                shelf.append((i, _jpeg(frame, 90)))
             if not picture and camera_times.due(i):
                 camera.append((time, *eye.camera(frame, time)))
             if new_still:
@@ -289,19 +329,31 @@ def _study(
     )
 
 
-def _look_closer(known: PoseTrack, frames: Iterable[Frame], rate: float, fps: float) -> PoseTrack:
-    """The same track with body and face ``fps`` times a second; all else is known."""
+def _look_closer(
+    known: PoseTrack, frames: Iterable[tuple[int, Frame]], rate: float, fps: float
+) -> PoseTrack:
+    """The same track with body and face ``fps`` times a second; all else is known, and who was found is not looked for again."""
     stills = iter(known.stills)
     still = next(stills, None)
     with _borrowed(picture=False) as nets:
-        eye = _Eye(nets, rate, fps)
-        for i, frame in enumerate(frames):
+        eye = _Eye(nets, rate, fps, known)
+        for i, frame in frames:
             if still is not None and i / rate >= still.time - 1e-6:
                 eye.restart(still.boxes)
                 still = next(stills, None)
             eye.follow(frame, i)
     times, bodies, faces, speed = eye.followed([len(s.boxes) > 0 for s in known.stills])
     return replace(known, fps=min(fps, rate), times=times, bodies=bodies, faces=faces, speed=speed)
+
+
+def _found(known: PoseTrack) -> dict[int, tuple[Body, Face]]:
+    """Body and face by milliseconds, where both were found."""
+    none = np.zeros((2, 3))
+    return {
+        round(1000 * time): (Body(body, 1.0, None, none), Face(face, 1.0, 1.0))
+        for time, body, face in zip(known.times, known.bodies, known.faces, strict=True)
+        if math.isfinite(body[0, 0]) and math.isfinite(face[0, 0])
+    }
 
 
 class _Clock:
@@ -378,12 +430,16 @@ _JOINTS = (*SHOULDERS, *ELBOWS, *WRISTS, *HIPS, *KNEES, *ANKLES)
 class _Eye:
     """What one pass over a clip remembers. The frames come ``rate`` a second, and ``fps`` of them are looked at."""
 
-    def __init__(self, nets: _Nets, rate: float, fps: float) -> None:
+    def __init__(
+        self, nets: _Nets, rate: float, fps: float, known: PoseTrack | None = None
+    ) -> None:
         self._nets = nets
         self._rate = rate
         self._looks = _Clock(rate, fps)
+        self._rare = fps < 0.75 * SPEED_RATE
         self._close = -1
-        """The frame soon after a look that its speed is measured in."""
+        """The frame soon after a look that its speed is measured in, where the next look comes too late for that."""
+        self._known = _found(known) if known is not None else {}
         self._times: list[float] = []
         self._bodies: list[Body | None] = []
         self._faces: list[Face | None] = []
@@ -449,20 +505,25 @@ class _Eye:
         time = i / self._rate
         if self._looks.due(i):
             self._look(frame, time)
-            self._close = i + max(1, round(self._rate / SPEED_RATE))
+            if self._rare:
+                self._close = i + max(1, round(self._rate / SPEED_RATE))
         elif i == self._close:
             self._set_speed(self._nets.body(frame), time)
 
     def _look(self, frame: Frame, time: float) -> None:
-        passes = self._nets.passes
-        body = self._nets.body(frame, passes=passes)
-        hint = head_hint(body) if body is not None else None
+        body, face = self._known.get(round(1000 * time)) or self._find(frame)
         if self._times and time - self._times[-1] < 1.5 / SPEED_RATE:
             self._set_speed(body, time)
-        self._faces.append(self._nets.face(frame, hint, passes=passes))
+        self._faces.append(face)
         self._bodies.append(body)
         self._times.append(time)
         self._speeds.append(math.nan)
+
+    def _find(self, frame: Frame) -> tuple[Body | None, Face | None]:
+        passes = self._nets.passes
+        body = self._nets.body(frame, passes=passes)
+        hint = head_hint(body) if body is not None else None
+        return body, self._nets.face(frame, hint, passes=passes)
 
     def _set_speed(self, body: Body | None, time: float) -> None:
         before = self._bodies[-1]
@@ -531,10 +592,9 @@ class _Eye:
         low, high = (float(v) for v in np.percentile(part, (5, 95)))
         edges = cv2.Laplacian(cv2.GaussianBlur(part, (0, 0), 0.8).astype(np.float32), cv2.CV_32F)
         area = float(np.mean(self.mask > 0.5)) if len(boxes) else 0.0
-        ok, jpeg = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, 85])
         return Still(
             time,
-            bytes(jpeg) if ok else b"",
+            _jpeg(frame, 85),
             boxes,
             faces,
             float(edges.var()) / max(high - low, 1.0) ** 2 * 1e4,

@@ -326,7 +326,7 @@ def _mixed(scan: Scan) -> list[tuple[int, int]]:
 
     Each point of the picture goes from one value to another at a steady pace; motion makes steps of it.
     """
-    thumbs = scan.thumbs.reshape(scan.frames, -1).astype(np.float64)
+    thumbs = scan.thumbs.reshape(scan.frames, _THUMB**2).astype(np.float64)
     found: list[tuple[int, int]] = []
     for seconds in _MIX_SECONDS:
         n = round(seconds * scan.rate)

@@ -77,6 +77,28 @@ def test_a_higher_rate_looks_only_at_bodies_again(shared_media: Path, tmp_path: 
     assert people.track(clip, fps=4) is close  # what is known is not looked for again
 
 
+def test_small_frames_for_a_closer_look_have_a_bound_and_are_given_once() -> None:
+    frames = people._Frames()
+    large = b"0" * (people.KEPT_FRAMES * 2 // 3)
+    frames.put("first", [(0, large)])
+    frames.put("second", [(0, large)])
+    assert frames.take("first") == []
+    assert frames.take("second") == [(0, large)]
+    assert frames.take("second") == []
+
+
+def test_a_small_person_beside_a_large_face_is_counted(shared_media: Path, tmp_path: Path) -> None:
+    face = cv2.imread(str(shared_media / "image/portrait_woman.png"))
+    face = cv2.resize(face, (480, round(480 * face.shape[0] / face.shape[1])))
+    other = cv2.imread(str(shared_media / "image/fullbody_man.png"))
+    small = cv2.resize(other, (90, round(90 * other.shape[0] / other.shape[1])))
+    face[300 : 300 + small.shape[0], 4:94] = small
+    both = tmp_path / "both.png"
+    cv2.imwrite(str(both), face)
+    assert len(people.track_image(shared_media / "image/portrait_woman.png").stills[0].boxes) == 1
+    assert len(people.track_image(both).stills[0].boxes) == 2
+
+
 def test_stills_are_given_as_they_come(shared_media: Path, tmp_path: Path) -> None:
     clip = made(
         tmp_path / "c.mp4", shared_media / "video/sitting_woman_5s.mp4", graph="[0]scale=360:-2[v]"
