@@ -20,7 +20,7 @@ from kling_utils.values import Size
 if TYPE_CHECKING:
     from kling_utils.media.people import PoseTrack
 
-VERSION = 1
+VERSION = 2
 """Counts up when what is measured changes: an older file is looked at again."""
 MOST, AGE = 48, 86400.0
 """Files that are kept, the newest, and seconds without use: pictures of a clip stay no longer than that."""
