@@ -358,6 +358,23 @@ def show(job_id: Annotated[str, typer.Argument(metavar="JOB_ID")], as_json: Json
 
 
 @command(app)
+def evidence(
+    job_id: Annotated[str, typer.Argument(metavar="JOB_ID")],
+    out: Annotated[Path, typer.Option("--out", help="The ZIP to write.", metavar="FILE.zip")],
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Write a ZIP about a job for the provider's support: request, times, what was said and measured, and the files. No key is in it."""
+    cli_words.writable(out, of=(), endings=(".zip",), force=force)
+    with _client() as client:
+        path = client.evidence(job_id, out)
+        if as_json:
+            print_json({"job_id": job_id, "file": path, "bytes": path.stat().st_size})
+        else:
+            say(path)
+
+
+@command(app)
 def cost(
     by: Annotated[
         By | None, typer.Option("--by", help="A sum for each model, day or state.")

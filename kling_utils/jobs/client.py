@@ -34,7 +34,7 @@ from kling_utils.errors import (
     StillRunning,
 )
 from kling_utils.events import Event
-from kling_utils.jobs import database, publishing
+from kling_utils.jobs import database, evidence, publishing
 from kling_utils.jobs.audits import audit_of, explanation_of
 from kling_utils.jobs.credentials import Credentials
 from kling_utils.jobs.home import Home, begin_job, new_job_id
@@ -680,6 +680,14 @@ class Client:
         Takes seconds for files that were not looked at before.
         """
         return explanation_of(self._store.get(job_id))
+
+    def evidence(self, job_id: str, out: str | Path) -> Path:
+        """Write a ZIP about a job for the provider's support: request, times, what was said and measured, and the files; no key.
+
+        Raises ``NoSuchJob`` and ``OSError``.
+        """
+        job = self._store.get(job_id)
+        return evidence.write(job, self.log(job_id), Path(out))
 
     def reference(self, job: Job) -> Path:
         """The reference in a form that every browser plays: the job's own copy, or one made from it, once."""

@@ -54,6 +54,10 @@ class LiveJob(Shown):
         """The result, or the error that says why there is none (yet)."""
         return self._client.result(self.job_id)
 
+    def evidence(self, out: str | Path) -> Path:
+        """Write a ZIP about the job for the provider's support; no key is in it."""
+        return self._client.evidence(self.job_id, out)
+
     @property
     def explanation(self) -> Advice | None:
         """What the files of a failed job show that the provider's reason is about, with times; None where there is nothing."""

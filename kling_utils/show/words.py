@@ -199,8 +199,8 @@ def report_of_error(error: KlingError) -> str:
     return _report(error, lines)
 
 
-def report_of_job(job: Job, trouble: Trouble) -> str:
-    """A job's trouble, with where and when it happened."""
+def report_of_job(job: Job, trouble: Trouble | None) -> str:
+    """A job and its trouble, with where and when it happened."""
     asked, who = job.request, "local draft" if job.draft else "novita"
     times = {
         "created": job.created,
@@ -218,14 +218,18 @@ def report_of_job(job: Job, trouble: Trouble) -> str:
     return _report(trouble, lines)
 
 
-def _report(trouble: KlingError | Trouble, more: Sequence[str]) -> str:
-    """Without what could open a door (keys, logins, the queries of addresses) and without this machine's folders."""
+def _report(trouble: KlingError | Trouble | None, more: Sequence[str]) -> str:
     lines = [f"Motion Control Studio {kling_utils.__version__}"]
-    lines.append(f"{trouble.code}: {trouble.message}")
-    lines += [f"the provider said: {trouble.words}"] if trouble.words else []
-    lines += [f"advice: {trouble.hint}"] if trouble.hint else []
-    lines.append(f"money spent: {trouble.money}")
-    lines += [f"field: {trouble.field}"] if trouble.field else []
-    text = "\n".join([*lines, *more])
+    if trouble is not None:
+        lines.append(f"{trouble.code}: {trouble.message}")
+        lines += [f"the provider said: {trouble.words}"] if trouble.words else []
+        lines += [f"advice: {trouble.hint}"] if trouble.hint else []
+        lines.append(f"money spent: {trouble.money}")
+        lines += [f"field: {trouble.field}"] if trouble.field else []
+    return redacted("\n".join([*lines, *more]))
+
+
+def redacted(text: str) -> str:
+    """Without what could open a door (keys, logins, the queries of addresses) and without this machine's folders."""
     text = _SECRET.sub("[struck out]", _LOGIN.sub(r"\1", _QUERY.sub(r"\1?[struck out]", text)))
     return _PATH.sub(r".../\1", text)

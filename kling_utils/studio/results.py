@@ -220,11 +220,13 @@ class Kind:
 
     label: str
     hint: str
-    layout: Layout
+    layout: Layout | None
+    """None for a file that is no picture of the result."""
     ending: str
     sound: bool = True
 
 
+EVIDENCE = "evidence"
 KINDS: dict[str, Kind] = {
     "side": Kind("Side by side", "MP4", "side", ".mp4"),
     "stack": Kind("Stacked", "MP4", "stack", ".mp4"),
@@ -234,6 +236,7 @@ KINDS: dict[str, Kind] = {
     "gif": Kind("Animation", "GIF", "side", ".gif", sound=False),
     "webp": Kind("Animation, finer", "WebP", "side", ".webp", sound=False),
     "html": Kind("Page that plays offline", "HTML", "html", ".html", sound=False),
+    EVIDENCE: Kind("For the provider's support", "ZIP", None, ".zip", sound=False),
 }
 
 
@@ -255,8 +258,8 @@ class Exports:
         events.on(self.panel.halt, self.on_stop, options={"queue": False})
 
     def value(self, job: Job | None, **more: Any) -> dict[str, Any]:
-        """What the panel shows: offered for a job that has a result."""
-        offered = {} if job is None or job.video is None else KINDS
+        """What the panel shows: all kinds for a job that has a result; evidence is about jobs of the provider."""
+        offered = {name: kind for name, kind in KINDS.items() if _offered(name, job)}
         items = [
             {"id": name, "label": k.label, "hint": k.hint, "sound": k.sound}
             for name, k in offered.items()
@@ -272,7 +275,7 @@ class Exports:
             job = self._client.record(session.job_id, owner=session.visitor.sees)
         except (KlingError, ValueError):
             job = None
-        if job is None or job.video is None or name not in KINDS or session.stop_export:
+        if job is None or name not in KINDS or not _offered(name, job) or session.stop_export:
             yield gr.skip()
             return
         stop = session.stop_export = threading.Event()
@@ -282,7 +285,7 @@ class Exports:
             heard = cast("Sound", sound if sound in SOUNDS else "result")
             try:
                 begun = lanes.begin(
-                    bounds.making, session, lambda: make(job, name, heard, most, share, stop)
+                    bounds.making, session, lambda: self._file(job, name, heard, most, share, stop)
                 )
             except Busy as error:
                 yield self.value(job, error=f"{error.message} {error.hint}")
@@ -307,6 +310,21 @@ class Exports:
             begun.cancel()
             session.stop_export = None
 
+    def _file(
+        self,
+        job: Job,
+        name: str,
+        sound: Sound,
+        most: float,
+        share: list[float],
+        stop: threading.Event,
+    ) -> Path:
+        if name != EVIDENCE:
+            return make(job, name, sound, most, share, stop)
+        out = job.folder / "exports" / f"{stem(job)}-{job.job_id}.zip"
+        out.parent.mkdir(exist_ok=True)
+        return self._client.evidence(job.job_id, out)
+
     @staticmethod
     def on_stop(session: Session) -> None:
         """Stop making the file."""
@@ -326,6 +344,12 @@ class Exports:
             return self.value(job, error=text)
         file = routes.data(job, path)
         return self.value(job, ready=name, file=file, name=path.name, stamp=time.time())
+
+
+def _offered(name: str, job: Job | None) -> bool:
+    if job is None:
+        return False
+    return job.done and not job.draft if name == EVIDENCE else job.video is not None
 
 
 def _megabytes(asked: Any) -> float:
@@ -354,7 +378,7 @@ def make(
     out = job.folder / "exports" / f"{stem(job)}-{_plain(told)}{draft}{kind.ending}"
     if out.exists():
         return out
-    if stop.is_set() or job.video is None:
+    if stop.is_set() or job.video is None or kind.layout is None:
         raise Interrupted("Stopped.")
     out.parent.mkdir(exist_ok=True)
     reference, image = Path(job.request.video), Path(job.request.image)

@@ -13,6 +13,16 @@ SEEN = """(r => (Math.min(r.bottom, innerHeight) - Math.max(r.top, 0)) / Math.mi
   (document.querySelector('.stage-screen').getBoundingClientRect())"""
 """The share of the stage's screen that is in sight."""
 DONE = ".panel[data-mode=done]"
+ELSEWHERE = """
+window.notices = [];
+window.Notification = class {
+  static permission = 'default';
+  static async requestPermission() { return (this.permission = 'granted'); }
+  constructor(title) { window.notices.push(title); }
+};
+document.hasFocus = () => false;
+"""
+"""A browser that asks nobody, whose user looks at another window."""
 
 
 @pytest.fixture(scope="module")
@@ -97,4 +107,16 @@ def test_on_a_phone_the_result_comes_into_sight_and_who_types_is_asked(
     page.click(".panel-ready")
     page.wait_for_function(f"{SEEN} > 0.9")
     assert page.is_hidden(".panel-ready")
+    assert watched.ours == []
+
+
+def test_who_looks_elsewhere_is_told_when_it_is_done_if_asked_for(
+    watched: Watched, served: Served
+) -> None:
+    watched.page.add_init_script(ELSEWHERE)
+    page = begun(watched, served, 1200, 1000)
+    page.click(".panel-notify")
+    page.wait_for_selector(".panel-notify", state="hidden")
+    page.wait_for_selector(DONE, timeout=180_000)
+    assert page.evaluate("window.notices") == ["Your video is ready"]
     assert watched.ours == []

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import socket
 import threading
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from pathlib import Path
@@ -317,6 +319,33 @@ def test_a_failure_has_the_providers_words_and_the_advice(
     assert told is not None
     assert [finding.code for finding in told.findings] == ["video.person"]
     assert told.use is None
+
+
+def test_an_evidence_pack_has_all_of_a_failure_and_nothing_secret(
+    make: Any, novita: ScriptedNovita, request_: MotionRequest, tmp_path: Path
+) -> None:
+    novita.state.statuses = ["TASK_STATUS_FAILED"]
+    novita.state.reason = "duration of continuous valid motion is too short, token=abcdef123"
+    client = make()
+    asked = replace(request_, prompt="a bright studio")
+    error, _ = run(client, asked)
+    path = client.job(str(error.job_id)).evidence(tmp_path / "pack.zip")
+    with zipfile.ZipFile(path) as pack:
+        names = set(pack.namelist())
+        report, facts = pack.read("report.txt").decode(), json.loads(pack.read("report.json"))
+        clip = next(name for name in names if name.startswith("reference."))
+        assert hashlib.sha256(pack.read(clip)).hexdigest() == facts["files"][clip]["sha256"]
+        everything = b"".join(pack.read(name) for name in names)
+    assert {"report.txt", "report.json"} < names
+    assert len(names) == 4, "picture and clip; there is no result"
+    assert str(error.task_id) in report
+    assert "duration of continuous valid motion is too short" in report
+    assert "prompt: a bright studio" in report
+    assert "[warning] Person in the clip" in report
+    assert facts["request"]["prompt"] == "a bright studio"
+    assert facts["job"]["task_id"] == error.task_id
+    for secret in (novita.state.key or "", "abcdef123", str(tmp_path)):
+        assert secret.encode() not in everything
 
 
 def test_a_failure_that_is_not_about_the_files_has_no_explanation(

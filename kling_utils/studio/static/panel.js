@@ -46,6 +46,21 @@ function noted(list, notes) {
   if ([...list.children].map((each) => each.textContent).join('\n') === notes.join('\n')) return;
   list.replaceChildren(...notes.map((text) => { const each = document.createElement('li'); each.textContent = text; return each; }));
 }
+const notify = $('.panel-notify');                                        // asked for once, by a press; without it nothing is said
+const able = () => 'Notification' in window && window.isSecureContext;
+function offerNotice(running) { notify.hidden = !running || !able() || Notification.permission !== 'default'; }
+notify.addEventListener('click', async () => { await Notification.requestPermission(); notify.hidden = true; });
+function tellElsewhere(v) {                                                // who looks at another window hears and reads it
+  if (!able() || Notification.permission !== 'granted' || (document.visibilityState === 'visible' && document.hasFocus())) return;
+  const note = new Notification(v.mode === 'done' ? 'Your video is ready' : v.title, { body: NAME, tag: v.job_id });
+  note.onclick = () => { window.focus(); note.close(); };
+  try {
+    const sound = new AudioContext(), tone = sound.createOscillator(), loud = sound.createGain();
+    loud.gain.setValueAtTime(.08, sound.currentTime); loud.gain.exponentialRampToValueAtTime(.001, sound.currentTime + .5);
+    tone.frequency.value = v.mode === 'done' ? 880 : 440;
+    tone.connect(loud).connect(sound.destination); tone.start(); tone.stop(sound.currentTime + .5);
+  } catch { /* the browser allows no sound */ }
+}
 const ready = $('.panel-ready'), TYPED = 'textarea, input:not([type=radio]):not([type=checkbox]):not([type=range]):not([type=file]), select';
 const show = (place) => element.dispatchEvent(new CustomEvent('studio:show', { bubbles: true, detail: place }));
 function target() { return root.dataset.mode === 'done' ? document.querySelector('#stage') : root; }
@@ -98,7 +113,8 @@ function apply() {
   const clicked = navigator.userActivation && navigator.userActivation.isActive;                 // by a person, not by a reload
   if (v.job_id !== told && (v.job_id || told)) address(v.job_id || '', clicked && v.job_id);
   if (opened && (clicked || (before === 'idle' && running && window.innerWidth < 900))) requestAnimationFrame(() => show('stage'));
-  if (before === 'run' && !opened && ['done', 'failed', 'standing'].includes(v.mode)) setTimeout(ended, 500);   // its stage grows first
+  offerNotice(running);
+  if (before === 'run' && !opened && ['done', 'failed', 'standing'].includes(v.mode)) { tellElsewhere(v); setTimeout(ended, 500); }   // its stage grows first
   else if (v.mode === 'run' || opened) ready.hidden = true;
   if (opened) root.closest('#results')?.scrollTo(0, 0);
   before = v.mode || 'idle';
