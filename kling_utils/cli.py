@@ -71,7 +71,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Kling V3.0 Motion Control: a character's image and a motion's video go in, the character performing that motion comes out. "
     "Without NOVITA_API_KEY, results are local drafts. Exit codes: 0 done, 1 refused by the checks, 2 usage, 3 failed at the provider, "
-    "4 unconfirmed, 5 still running, 6 no contact, 70 a fault of this program, 130 interrupted by Ctrl-C or a termination signal.",
+    "4 unconfirmed, 5 still running, 6 no contact, 7 over the budget, "
+    "70 a fault of this program, 130 interrupted by Ctrl-C or a termination signal.",
 )
 
 
@@ -167,6 +168,9 @@ def run(
             metavar="ID",
         ),
     ] = "",
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Agree to a price above KLING_CONFIRM_ABOVE.")
+    ] = False,
     publish: Publish = "",
     as_json: Json = False,
 ) -> None:
@@ -201,7 +205,7 @@ def run(
             job = (
                 client.adopt_task(asked, task_id)
                 if task_id
-                else client.submit(asked, again=again, draft=draft).record
+                else client.submit(asked, again=again, draft=draft, agreed=yes).record
             )
         except errors.AlreadyHave as have:  # a result is shown, a doubt is asked about
             job = client.record(have.job_id or "")
@@ -244,7 +248,11 @@ def resume(
         typer.Option("--all", help="All jobs that were not sent, or are past their deadline."),
     ] = False,
     yes: Annotated[
-        bool, typer.Option("--yes", help="With --all: send also what is paid for.")
+        bool,
+        typer.Option(
+            "--yes",
+            help="Agree to a price above KLING_CONFIRM_ABOVE. With --all: send also what is paid for.",
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -260,8 +268,6 @@ def resume(
     if every and (task_id or dismiss or send_again):
         hint = "Give the JOB_ID of the one that is in doubt."
         raise InvalidRequest("--task-id, --dismiss and --send-again are for one job.", hint=hint)
-    if yes and not every:
-        raise InvalidRequest("--yes does nothing without --all.", hint="Give it, or leave it out.")
     if every:
         if out is not None and not out.is_dir():
             raise InvalidRequest(
@@ -284,6 +290,8 @@ def resume(
             raise AboutJob(told_of, hint=hint, job=job)
         seen = max((number for number, _ in client.history(job_id)), default=0)
         try:
+            if not yes and (send_again or job.state == "checked"):
+                client.limits.agree(job.cost)
             if task_id and doubt:
                 job = client.adopt(job_id, task_id)
             elif dismiss:

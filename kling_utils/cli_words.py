@@ -46,13 +46,14 @@ _SEEN = 0.1
 
 FILM = ("", ".mp4")
 """Endings of the names that a result may have."""
-DONE, REFUSED, USAGE, FAILED, UNCONFIRMED, RUNNING, NO_CONTACT = range(7)
+DONE, REFUSED, USAGE, FAILED, UNCONFIRMED, RUNNING, NO_CONTACT, OVER_BUDGET = range(8)
 FAULT, INTERRUPTED = 70, 130
 _EXIT: tuple[tuple[type[KlingError], int], ...] = (
     (errors.Refused, REFUSED),
     (errors.NotPublished, REFUSED),
     (errors.UnreadableMedia, REFUSED),
     (errors.AddressRefused, REFUSED),
+    (errors.OverBudget, OVER_BUDGET),
     (errors.Interrupted, INTERRUPTED),
     (errors.FfmpegFailed, FAULT),
     (errors.SubmitUnconfirmed, UNCONFIRMED),
@@ -67,6 +68,7 @@ _NEXT = {
     "NoSuchJob": "List the jobs of this home: python -m kling_utils jobs",
     "SubmitUnconfirmed": "Look at your tasks at the provider, then: python -m kling_utils resume {job_id} "
     "with --task-id ID, --dismiss or, at your own risk of paying twice, --send-again.",
+    "PriceNotAgreed": "To agree to it: the same command with --yes. KLING_CONFIRM_ABOVE is the sum.",
 }
 """What to do, where a hint can name the command that does it."""
 _COUNTED: dict[Severity, str] = {

@@ -11,6 +11,8 @@
     ├── Refused                     the checks found errors; .report has them
     │   └── Unrepairable            ... and no repair answers one of them
     ├── NotPublished                a local file that the provider could not fetch
+    ├── OverBudget                  more than is left of today's budget; .left .resets_at
+    ├── PriceNotAgreed              more than the sum above which you want to be asked
     ├── AlreadyHave                 the same request is finished or in doubt; .job_id names it
     ├── NoSuchJob                   no job of that id for this owner            (a LookupError)
     ├── CannotServe                 the key or the host that a job needs is not here; .waits_for
@@ -33,6 +35,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from kling_utils.values import Report
 
 MoneyState = Literal["no", "yes", "unknown"]
@@ -156,6 +160,20 @@ class Unrepairable(Refused):
 
 class NotPublished(KlingError):
     """A local file that the provider could not fetch."""
+
+
+class OverBudget(KlingError):
+    """The job may cost more than is left of today's budget; nothing was sent.
+
+    ``left`` is what is left, in USD, ``resets_at`` the Unix time at which the budget starts anew.
+    """
+
+    left: Decimal | None = None
+    resets_at: float | None = None
+
+
+class PriceNotAgreed(KlingError):
+    """The job may cost more than the sum above which the user wants to be asked; nothing was sent."""
 
 
 class AlreadyHave(KlingError):

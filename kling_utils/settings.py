@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -62,6 +63,20 @@ def clean_way(text: str) -> str:
             hint="Choose one of them.",
         )
     return way.lower() if way.lower() in WAYS else way
+
+
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*(?:USD)?\s*(?:(?:/|a|per)\s*day)?", re.IGNORECASE)
+
+
+def clean_amount(text: str | int | float | Decimal) -> Decimal:
+    """USD, as ``20``, ``20 USD`` or ``20 USD/day``. Raises ``SettingError`` for anything else."""
+    said = f"{text:f}" if isinstance(text, Decimal) else str(text).strip()
+    found = None if isinstance(text, bool) else _AMOUNT.fullmatch(said)
+    if found is None:
+        raise SettingError(
+            "it must be an amount in USD, such as 20 or 20 USD.", hint="Give such an amount."
+        )
+    return Decimal(found[1])
 
 
 class Settings(BaseSettings):
@@ -181,6 +196,21 @@ class Settings(BaseSettings):
         validation_alias="KLING_RATE_PRO",
         description="USD a second of kling-v3-0-pro, for the quote.",
     )
+    budget: Decimal | None = Field(
+        None,
+        validation_alias="KLING_BUDGET",
+        description="USD that this home spends in a day at most, such as `20`. A job that may cost more than is left is not sent.",
+    )
+    budget_visitor: Decimal | None = Field(
+        None,
+        validation_alias="KLING_BUDGET_VISITOR",
+        description="USD that one visitor of a hosted page spends in a day at most, whosever key is used.",
+    )
+    confirm_above: Decimal | None = Field(
+        None,
+        validation_alias="KLING_CONFIRM_ABOVE",
+        description="USD for one job above which the page asks first, and the command line wants `--yes`.",
+    )
     deadline: float = Field(
         1200.0,
         gt=0,
@@ -234,6 +264,13 @@ class Settings(BaseSettings):
         if isinstance(value, SecretStr):
             value = value.get_secret_value()
         return clean_token(value) if isinstance(value, str) and value.strip() else None
+
+    @field_validator("budget", "budget_visitor", "confirm_above", mode="before")
+    @classmethod
+    def _usd(cls, value: Any) -> Any:
+        if value is None or (isinstance(value, str) and not value.strip()):
+            return None
+        return clean_amount(value)
 
     @field_validator("hf_endpoint")
     @classmethod

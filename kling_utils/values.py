@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from kling_utils.errors import InvalidRequest
+from kling_utils.errors import InvalidRequest, MoneyState
 
 if TYPE_CHECKING:
     from moviepy import VideoFileClip
@@ -591,6 +591,15 @@ class Trouble:
     """The part of the request to change, when one is to blame."""
 
 
+def money_of(provider: Provider, state: State, trouble: MoneyState | None) -> MoneyState:
+    """Was money spent on a job? ``trouble`` is what its trouble says of it."""
+    if provider == "local" or state == "checked":
+        return "no"
+    if trouble is not None:
+        return trouble
+    return "unknown" if state in ("submitting", "unconfirmed") else "yes"
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Job(Shown):
     """One request on its way, as the store has it. ``request`` points at the job's own copies of both files."""
@@ -645,11 +654,8 @@ class Job(Shown):
     @property
     def money(self) -> Literal["no", "yes", "unknown"]:
         """Was money spent?"""
-        if self.draft or self.state == "checked":
-            return "no"
-        if self.trouble is not None:
-            return self.trouble.money
-        return "unknown" if self.state in ("submitting", "unconfirmed") else "yes"
+        told = self.trouble.money if self.trouble is not None else None
+        return money_of(self.provider, self.state, told)
 
     def __str__(self) -> str:
         made = "local draft" if self.draft else self.request.model_name

@@ -1052,6 +1052,27 @@ def test_what_was_paid_is_added_up_and_what_may_have_been_stands_apart(
     assert "1 job perhaps paid, cost not known" in shell("cost", "--by", "state").stdout
 
 
+def test_the_budget_and_the_price_to_agree_to(
+    shell: Shell, novita: ScriptedNovita, picture: Path, address: str, tmp_path: Path
+) -> None:
+    asking = shell("run", picture, address, KLING_CONFIRM_ABOVE="0.5")
+    assert asking.returncode == 2
+    assert "--yes" in asking.stderr
+    assert novita.state.submit_count == 0
+    left_unsent(novita, in_colour(tmp_path, "red"), address)
+    left = json.loads(shell("jobs", "--json").stdout)[0]["job_id"]
+    assert shell("resume", left, KLING_CONFIRM_ABOVE="0.5").returncode == 2
+    assert novita.state.submit_count == 0
+    limits = {"KLING_CONFIRM_ABOVE": "0.5", "KLING_BUDGET": "1.1"}
+    assert shell("resume", left, "--yes", **limits).returncode == 0
+    assert shell("run", picture, address, "--yes", **limits).returncode == 0
+    over = shell("run", in_colour(tmp_path, "blue"), address, "--yes", "--json", **limits)
+    assert over.returncode == 7
+    assert (line(over)["error"]["code"], line(over)["money"]) == ("OverBudget", "no")
+    assert "Nothing was spent." in over.stderr
+    assert novita.state.submit_count == 2
+
+
 def test_review_compares_any_two_clips(shell: Shell, shared_media: Path, tmp_path: Path) -> None:
     dance, result = shared_media / "video" / "dance_woman_4s.mp4", tmp_path / "mirrored.mp4"
     args = (*ffmpeg.source(dance), "-vf", "hflip,scale=320:-2", "-an", *ffmpeg.H264)

@@ -34,8 +34,9 @@ from kling_utils.errors import (
     StillRunning,
 )
 from kling_utils.events import Event
-from kling_utils.jobs import database, evidence, publishing
+from kling_utils.jobs import budget, database, evidence, publishing
 from kling_utils.jobs.audits import audit_of, explanation_of
+from kling_utils.jobs.budget import Allowance, Limits
 from kling_utils.jobs.credentials import Credentials
 from kling_utils.jobs.home import Home, begin_job, new_job_id
 from kling_utils.jobs.inputs import Given, Inputs, Measured, Room, as_file, changed, fingerprint
@@ -86,6 +87,7 @@ from kling_utils.values import (
     ImageInfo,
     Job,
     Jobs,
+    Money,
     MotionRequest,
     Provider,
     Quote,
@@ -207,6 +209,7 @@ class Client:
             rng=self._rng,
             stopping=self._closing,
             ways=self.ways,
+            limits=lambda: self.limits,
             after=after,
         )
         self._watcher = Watcher(
@@ -472,6 +475,30 @@ class Client:
         """Keep how clips of this home get to the provider. Raises ``SettingError``."""
         publishing.keep(self.home, chosen)
 
+    @property
+    def limits(self) -> Limits:
+        """What may be spent: as the settings say, else as it was set on the page of this home. Raises ``SettingError``."""
+        settings = self.settings
+        kept = Limits() if settings.hosted else budget.kept(self.home)
+        return Limits(
+            kept.budget if settings.budget is None else settings.budget,
+            settings.budget_visitor,
+            kept.confirm_above if settings.confirm_above is None else settings.confirm_above,
+        )
+
+    def limit_spending(self, limits: Limits) -> None:
+        """Keep limits for this home. A setting that names one wins."""
+        budget.keep(self.home, limits)
+
+    def allowance(self, owner: str = HOME_OWNER) -> Allowance | None:
+        """What is left of today's budget of this home, or of a visitor; None where there is no budget."""
+        limits, now = self.limits, self._clock()
+        most = limits.budget if owner == HOME_OWNER else limits.budget_visitor
+        if most is None:
+            return None
+        gone = self._store.spent(owner, now)
+        return Allowance(Money(gone), Money(most), budget.day_of(now).end)
+
     def _temporary_link(self) -> TemporaryLink:
         from kling_utils.providers.tunnel import TemporaryLink
 
@@ -519,6 +546,7 @@ class Client:
         report: Report | None = None,
         again: bool = False,
         draft: bool = False,
+        agreed: bool = True,
         **fields: Any,
     ) -> LiveJob:
         """Check, keep copies of both inputs, write the job and hand it to the watcher. Returns at once; sending is the watcher's.
@@ -529,12 +557,15 @@ class Client:
         is set.
         ``hf_token``: the clip goes by Hugging Face, with that token.
         The same request, while unfinished, is the same job. Unless ``again``, raises ``AlreadyHave`` for a request that has a
-        result, is in doubt, or ended without a result while money was or may have been spent. Raises ``Refused`` and ``NotPublished``.
+        result, is in doubt, or ended without a result while money was or may have been spent. Raises ``Refused`` and ``NotPublished``,
+        ``OverBudget`` where more is not left of today's budget, and, unless ``agreed``, ``PriceNotAgreed`` above ``KLING_CONFIRM_ABOVE``.
         """
         request = self._repaired_request(
             self.request(image, video, **fields), fit, span, quiet=True
         )
-        job = self._submit(request, owner, key, report, again=again, draft=draft, hf_token=hf_token)
+        job = self._submit(
+            request, owner, key, report, again=again, draft=draft, agreed=agreed, hf_token=hf_token
+        )
         return LiveJob(self, job.job_id)
 
     def run(
@@ -751,6 +782,8 @@ class Client:
     def resume(self, job_id: str, *, owner: str | None = None, key: SecretStr | None = None) -> Job:
         """Go on with a job that stopped: sends one that was not sent, looks again at one past its deadline. Never sends twice.
 
+        Raises ``OverBudget`` for one that would be sent and has nothing reserved today.
+
         A job whose link to the result was gone, or whose file was removed, is looked for again: it may be there by now.
         """
         job = self._store.get(job_id, owner=owner)
@@ -758,6 +791,8 @@ class Client:
             return job
         self._credentials.remember(job_id, key)
         self._credentials.provider(job)  # says what is missing before anything is changed
+        if job.state == "checked":
+            self._store.change(job_id, now=self._clock(), states=_UNSENT, limits=self.limits)
         self._worker.resumed(job_id)
         # before it stops waiting: a job that is leased is not marked as waiting by a process that just looked
         self._store.claim(job_id)
@@ -825,13 +860,21 @@ class Client:
     def send_again(
         self, job_id: str, *, owner: str | None = None, key: SecretStr | None = None
     ) -> Job:
-        """Send an unconfirmed job once more, at the user's own risk of paying twice."""
+        """Send an unconfirmed job once more, at the user's own risk of paying twice. Raises ``OverBudget``: both count."""
         job = self._store.get(job_id, owner=owner)
         self._credentials.remember(job_id, key)
         self._credentials.provider(job)
         told = "Sent again on request: if the first one arrived after all, both are billed."
         note, now = ev.Note(text=told, lasting=True), self._clock()
-        if self._store.change(job_id, note, now=now, states=DOUBT, state="checked", trouble=None):
+        if self._store.change(
+            job_id,
+            note,
+            now=now,
+            states=DOUBT,
+            limits=self.limits,
+            state="checked",
+            trouble=None,
+        ):
             self._watcher.add(job_id)
         return self._store.get(job_id)
 
@@ -876,6 +919,7 @@ class Client:
         *,
         again: bool,
         draft: bool,
+        agreed: bool,
         hf_token: SecretStr | None,
     ) -> Job:
         provider = self.provider_for(key, draft=draft, owner=owner)
@@ -889,6 +933,8 @@ class Client:
         paid = [twin for twin in twins if counts(twin)]
         if paid and not again:
             raise have(min(paid, key=lambda twin: _STANDING.index(twin.state)))
+        if not agreed:
+            self.limits.agree(self._quote(request, provider, asked.clip))
         most = None if owner == HOME_OWNER else _WAITING[provider]
         if owner != HOME_OWNER:
             self._make_room(owner)
@@ -995,6 +1041,7 @@ class Client:
                 ev.Checked(report=asked.report, quote=job.cost),
                 most=most,
                 known=known,
+                limits=self.limits,
             )
         except BaseException:
             self._credentials.forget(job_id)

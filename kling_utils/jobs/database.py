@@ -103,6 +103,26 @@ events = Table(
 )
 
 
+ledger = Table(
+    "ledger",  # a row for each time that a job was or will be sent; it outlives the job
+    metadata,
+    Column("entry", Integer, primary_key=True, autoincrement=True),
+    Column("job_id", String(26), nullable=False, index=True),
+    Column("owner", String(64), nullable=False),
+    Column("home", Boolean, nullable=False),  # this home pays
+    Column("model_name", Text, nullable=False),
+    Column("at", Float, nullable=False, index=True),  # when the amount was reserved
+    Column("ended_at", Float),
+    Column("low", Text),  # the quote; amounts are decimals as text
+    Column("high", Text),
+    Column("currency", String(8), nullable=False),
+    Column("reserved", Text),
+    Column("status", String(16), nullable=False),  # reserved, spent, unknown, released
+    Column("charge", Text),
+    sqlite_autoincrement=True,
+)
+
+
 TICK = 1e-3
 """Seconds by which a job's last change grows at least: folder and database are told apart by it, also when a clock is set back."""
 
@@ -133,6 +153,17 @@ def _described(db: Connection) -> None:
         folder = home / "jobs" / row["job_id"]
         if folder.is_dir():
             describe(folder, dict(row))
+
+
+def _ledger(db: Connection) -> None:
+    """What was or may have been spent is written down apart from the jobs."""
+    from kling_utils.jobs import budget
+
+    ledger.create(db, checkfirst=True)
+    known = set(db.scalars(select(ledger.c.job_id)))
+    for row in db.execute(select(jobs).order_by(jobs.c.job_id)).mappings().all():
+        if row["job_id"] not in known:
+            budget.record(db, row, row["queued_at"] or row["created"], sent_here=True)
 
 
 def recovered(row: dict[str, Any]) -> dict[str, Any] | None:
@@ -198,6 +229,7 @@ MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     _leases_by_process,
     _described,
     _published,
+    _ledger,
 )
 
 BUSY_SECONDS = 30.0

@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,7 +36,8 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from kling_utils import events as ev
 from kling_utils.errors import KlingError, NoSuchJob
 from kling_utils.events import Event
-from kling_utils.jobs import database
+from kling_utils.jobs import budget, database
+from kling_utils.jobs.budget import Limits
 from kling_utils.jobs.database import open_database
 from kling_utils.jobs.home import (
     DESCRIPTION,
@@ -274,6 +276,11 @@ class Store:
             rows = db.execute(query.order_by(_events.c.seq))
             return [(at, _EVENT.validate_json(text)) for at, text in rows]
 
+    def spent(self, owner: str, now: float) -> Decimal:
+        """USD that count against today's budget of this home, or of one visitor."""
+        with self._read.connect() as db:
+            return budget.spent(db, owner, budget.day_of(now))
+
     def wait(self, seconds: float) -> None:
         """Until something changes in this process, at most ``seconds``: other processes' changes are found by looking again."""
         with self._changed:
@@ -289,13 +296,14 @@ class Store:
         *,
         most: tuple[int, int] | None = None,
         known: Collection[str] | None = None,
+        limits: Limits | None = None,
     ) -> None:
-        """Write a new job, leased to this worker.
+        """Write a new job, leased to this worker. What it may cost is reserved where it is to be sent.
 
         Raises ``DuplicateRequest`` when the same request is unfinished, or has a job that is not
         among ``known``: another process was faster. Raises ``DraftLimitReached`` when as many jobs
-        of that provider wait as may wait: ``most`` are for the owner and for all visitors. All of
-        it is asked in the transaction that writes.
+        of that provider wait as may wait: ``most`` are for the owner and for all visitors. Raises
+        ``OverBudget`` by ``limits``. All of it is asked in the transaction that writes.
         """
         row = {
             **{name: getattr(job, name) for name in _PLAIN},
@@ -317,6 +325,10 @@ class Store:
                     if not set(db.scalars(select(_jobs.c.job_id).where(same))) <= set(known):
                         raise DuplicateRequest
                 db.execute(insert(_jobs).values(row))
+                if job.state == "checked":
+                    budget.reserve(db, job.job_id, limits or Limits(), job.created)
+                else:  # a task that was sent from elsewhere
+                    budget.record(db, self._whole(db, job.job_id), job.created, sent_here=False)
                 self._describe(db, job.job_id)
                 _say(db, job.job_id, job.created, event)
         except IntegrityError as error:
@@ -351,12 +363,13 @@ class Store:
         leased: bool = False,
         states: Collection[State] | None = None,
         unleased: bool = False,
+        limits: Limits | None = None,
         **columns: Any,
     ) -> bool:
         """Change a job and tell of it, or do nothing and return False.
 
         False when it is not in ``states``; with ``leased``, when it is not leased to this worker; with ``unleased``, when a live process
-        holds it.
+        holds it. With ``limits``, what it may cost is reserved for today; raises ``OverBudget``, and then nothing is changed.
         Raises ``DuplicateRequest`` when it would be the second unfinished one of the same request.
         """
         for name, adapter in (("quote", _QUOTE), ("trouble", _TROUBLE)):
@@ -376,6 +389,10 @@ class Store:
                 changed = update(_jobs).where(where).values(updated=database.later(now), **columns)
                 if db.execute(changed).rowcount == 0:
                     return False
+                if limits is not None:
+                    budget.reserve(db, job_id, limits, now)
+                if "state" in columns or "trouble" in columns:
+                    budget.settle(db, self._whole(db, job_id))
                 if db.execute(kept).first() != before:
                     self._describe(db, job_id)
                 for event in events:
@@ -461,8 +478,11 @@ class Store:
 
     def _describe(self, db: Connection, job_id: str) -> None:
         """Write the job's ``job.json`` before its change is committed: in doubt, the folder knows more than the database."""
-        row = db.execute(select(_jobs).where(_jobs.c.job_id == job_id)).mappings().one()
-        describe(self.home.folder(job_id), dict(row))
+        describe(self.home.folder(job_id), dict(self._whole(db, job_id)))
+
+    @staticmethod
+    def _whole(db: Connection, job_id: str) -> RowMapping:
+        return db.execute(select(_jobs).where(_jobs.c.job_id == job_id)).mappings().one()
 
     def describe_task(self, job_id: str, task_id: str, now: float) -> None:
         """Keep a task id in the job's folder, whatever the database does."""
@@ -499,6 +519,9 @@ class Store:
                     row["take"] = max(takes) + 1
                 db.execute(delete(_jobs).where(_jobs.c.job_id == row["job_id"]))
                 db.execute(insert(_jobs).values(row))
+                if budget.latest(db, row["job_id"]) is None:
+                    budget.record(db, row, row["queued_at"] or row["created"], sent_here=True)
+                budget.settle(db, row)
                 self._describe(db, row["job_id"])
                 _say(db, row["job_id"], row["updated"], ev.Note(text=_CAME_BACK, lasting=True))
                 count += 1

@@ -31,6 +31,7 @@ from kling_utils.errors import (
     TaskNotFound,
     UnreadableMedia,
 )
+from kling_utils.jobs.budget import Limits
 from kling_utils.jobs.job_errors import LOOK_THERE
 from kling_utils.jobs.result_file import ResultFile, TaskEnded
 from kling_utils.jobs.store import DuplicateRequest, JobSecrets, Store
@@ -88,7 +89,7 @@ class PollState:
 class Worker:
     """``advance(job_id)``: one look. ``after(name)`` is called when the named step of the flow is done, for tests that end it there.
 
-    ``ways`` are the hosts of a job's files.
+    ``ways`` are the hosts of a job's files, ``limits`` those of today's spending.
     """
 
     def __init__(
@@ -102,11 +103,12 @@ class Worker:
         rng: random.Random,
         stopping: threading.Event,
         ways: Callable[[Job], Sequence[PublishTarget]],
+        limits: Callable[[], Limits],
         after: Callable[[str], None],
     ) -> None:
         self._store, self._provider, self._guard = store, provider, guard
         self._pace, self._clock, self._rng = pace, clock, rng
-        self._ways, self._after = ways, after
+        self._ways, self._limits, self._after = ways, limits, after
         self._saver = ResultFile(self._asked, guard=guard, stopping=stopping, after=after)
         self._memory: dict[str, PollState] = {}
         self._ends = threading.Lock()
@@ -172,7 +174,12 @@ class Worker:
             hint = "Look at the home's disk and at the job's folder, then give both files again."
             raise UnreadableMedia(told, hint=hint) from error
         if not self._change(
-            job, states=("checked",), state="submitting", base_url=provider.base_url, trouble=None
+            job,
+            states=("checked",),
+            limits=self._limits(),  # what was reserved on another day does not count today
+            state="submitting",
+            base_url=provider.base_url,
+            trouble=None,
         ):
             if not self._store.exists(job.job_id):  # deleted meanwhile
                 list(self._withdrawn(job, private, unsent=True))
@@ -511,11 +518,22 @@ class Worker:
         return self._memory.setdefault(job_id, PollState())
 
     def _change(
-        self, job: Job, *events: ev.Event, states: tuple[State, ...] | None = None, **columns: Any
+        self,
+        job: Job,
+        *events: ev.Event,
+        states: tuple[State, ...] | None = None,
+        limits: Limits | None = None,
+        **columns: Any,
     ) -> bool:
         """Write columns and events. False when the job is not in one of ``states`` (any more), or another process holds it by now."""
         return self._store.change(
-            job.job_id, *events, now=self._clock(), leased=True, states=states, **columns
+            job.job_id,
+            *events,
+            now=self._clock(),
+            leased=True,
+            states=states,
+            limits=limits,
+            **columns,
         )
 
     def _say(self, job: Job, text: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from kling_utils import events as ev
 from kling_utils.errors import NotPublished
+from kling_utils.jobs.budget import Limits
 from kling_utils.jobs.home import Home, new_job_id
 from kling_utils.jobs.store import JobSecrets, Store
 from kling_utils.jobs.timing import Pace
@@ -89,6 +90,7 @@ def working(store: Store, way: PublishTarget) -> Worker:
         rng=random.Random(1),
         stopping=threading.Event(),
         ways=lambda _: [way],
+        limits=Limits,
         after=lambda _: None,
     )
 
