@@ -22,6 +22,7 @@ from kling_utils.media.arrays import Bools, Floats
 from kling_utils.media.people import PoseTrack, Still, track, track_image
 from kling_utils.media.pose import ANKLES, EARS, ELBOWS, HIPS, KNEES, NOSE, SHOULDERS, WRISTS
 from kling_utils.media.shots import runs
+from kling_utils.preflight import layout
 from kling_utils.preflight.quote import for_part
 from kling_utils.values import (
     CharacterOrientation,
@@ -409,18 +410,7 @@ def _picture(track: PoseTrack) -> Iterable[Finding]:
         )
         return
     yield _finding("image.person", "pass", "Person in the picture", "one person was found")
-    if people > 1:
-        alike = _alike(still)
-        yield _finding(
-            "image.people",
-            "warning",
-            "People in the picture",
-            f"{people} people of about the same size stand in the picture: it may be a collage."
-            if alike
-            else f"{people} people are in the picture.",
-            "Crop it to the one who should move.",
-            source=UPSTREAM,
-        )
+    yield from _together(still)
     kind = framing(track)
     area = _area(still.area, "image", "The person", "Crop the picture closer to the person.")
     if area is not None:
@@ -443,6 +433,47 @@ def _picture(track: PoseTrack) -> Iterable[Finding]:
             source=UPSTREAM,
         )
     yield from _picture_view(track)
+
+
+def _together(still: Still) -> Iterable[Finding]:
+    """Several people, several pictures, and text in one picture."""
+    people = len(still.boxes)
+    frame = still.pixels() if still.jpeg else None
+    parts = layout.pictures(frame) if frame is not None else 1
+    if people > 1:
+        same = f"{people} people of about the same size stand in the picture"
+        yield _finding(
+            "image.people",
+            "warning",
+            "People in the picture",
+            f"The picture is a collage of {parts} pictures, with {people} people in them."
+            if parts > 1
+            else f"{same}: it may be a collage."
+            if _alike(still)
+            else f"{people} people are in the picture.",
+            "Crop it to the one who should move.",
+            source=UPSTREAM,
+        )
+    elif parts > 1:
+        yield _finding(
+            "image.collage",
+            "advice",
+            "Collage",
+            f"The picture seems to be a collage of {parts} pictures: straight edges run through all of it.",
+            "Crop it to the one that shows the person.",
+            source=UPSTREAM,
+        )
+    # grain looks like small letters
+    if frame is None or _over("noise", still.noise) or layout.letters(frame) < layout.LETTERS:
+        return
+    yield _finding(
+        "image.text",
+        "advice",
+        "Text in the picture",
+        "A line of text seems to be in the picture: it would stay, or bend as the picture moves.",
+        "Crop it away, or use a picture without text.",
+        source=UPSTREAM,
+    )
 
 
 def _alike(still: Still) -> bool:

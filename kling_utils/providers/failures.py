@@ -152,7 +152,7 @@ STATUSES: dict[int, Refusal[ProviderError]] = {
 
 _OF_THE_IMAGE = (
     *("image.person", "image.people", "image.torso", "image.view", "image.area", "image.hands"),
-    *("image.sharp", "image.light"),
+    *("image.sharp", "image.light", "image.collage"),
 )
 _OF_THE_VIDEO = (
     *("video.person", "video.people", "video.torso", "video.area", "video.leaving"),

@@ -121,6 +121,7 @@ def by_eye(path: Path, picture: bool) -> Told:
 CODES = {
     "image.person": "nobody",
     "image.people": "people",
+    "image.collage": "collage",
     "image.torso": "framing",
     "image.area": "small",
     "image.sharp": "blurred",
