@@ -143,9 +143,9 @@ _BRIGHTER = 8.0
 _TINTED = 20.0
 """By how much the mean of U or V differs: 59 and 70 in a light leak, up to 16 in a dissolve."""
 _WHITE = 235.0
-_SAME_SHOT, _SAME_LIT, _OTHER = 0.9, 0.6, 0.3
+_SAME_SHOT, _SAME_LIT, _OTHER = 0.9, 0.6, 0.5
 """Likeness of a shot before and after a flash, of the shot and its own flash unless that is white, and more than another shot has:
-up to 0.14 at the ends of dissolves and wipes."""
+0.42 at most between a frame of one source and a frame of another."""
 _NEAR = 0.5
 _PLAIN_CHANGE, _OVERLAY = 8.0, 0.15
 _STILL_PART, _STILL_SHARE = 0.25, 0.8
