@@ -91,6 +91,14 @@ _LOOKS_OF_SPEED = 12
 
 FIELDS = ("image", "video", "pair")
 FRAMINGS = ("full body", "down to the knees", "half body", "head and shoulders", "face")
+_SHOWN = (
+    "the full body",
+    "the body down to the knees",
+    "half of the body",
+    "head and shoulders",
+    "only the face",
+)
+"""The same inside a sentence."""
 _JOINTS = (ANKLES, KNEES, HIPS, SHOULDERS)
 
 
@@ -1080,9 +1088,9 @@ def _pair(
             "pair.framing",
             "warning" if steps >= 2 else "advice",
             "Framing of both",
-            f"The picture shows {FRAMINGS[mine]}, the clip {FRAMINGS[theirs]}: "
+            f"The picture shows {_SHOWN[mine]}, the clip {_SHOWN[theirs]}: "
             "what the picture does not show is invented.",
-            f"Use a picture that shows {FRAMINGS[theirs]}, or crop the clip to what the picture shows.",
+            f"Use a picture that shows {_SHOWN[theirs]}, or crop the clip to what the picture shows.",
             source=UPSTREAM,
         )
     else:
