@@ -181,11 +181,13 @@ def test_a_store_that_works_is_told_with_who_can_see_the_clip(
         monkeypatch.setenv(name, value)
     s3fs.S3FileSystem.clear_instance_cache()
     client = boto3.client("s3")
-    client.create_bucket(Bucket="clips")
+    client.create_bucket(Bucket="page-clips")  # one process has one world of buckets
     made = desk(private_hosts=frozenset({"127.0.0.1"}))
-    said = made.panel.on_test(made.session, "s3://clips/motion", True)[made.panel.answer]
+    said = made.panel.on_test(made.session, "s3://page-clips/motion", True)[made.panel.answer]
     assert "The store works" in said
     assert "24 hours" in said
-    assert client.list_objects_v2(Bucket="clips")["KeyCount"] == 0, "the test file is taken back"
+    assert client.list_objects_v2(Bucket="page-clips")["KeyCount"] == 0, (
+        "the test file is taken back"
+    )
     server.stop()
     s3fs.S3FileSystem.clear_instance_cache()
