@@ -1093,6 +1093,16 @@ def _pair(
             f"Use a picture that shows {_SHOWN[theirs]}, or crop the clip to what the picture shows.",
             source=UPSTREAM,
         )
+    elif theirs - mine >= 2:
+        result = "is framed as the clip" if character_orientation == "video" else "moves only there"
+        yield _finding(
+            "pair.framing",
+            "advice",
+            "Framing of both",
+            f"The picture shows {_SHOWN[mine]}, the clip {_SHOWN[theirs]}: the result {result}.",
+            f"Crop the picture to {_SHOWN[theirs].removeprefix('only ')}, or use a clip that shows {_SHOWN[mine]}.",
+            source=UPSTREAM,
+        )
     else:
         yield _finding("pair.framing", "pass", "Framing of both", FRAMINGS[mine])
     yield from _pose_at_start(image, video, starts, character_orientation)

@@ -258,6 +258,9 @@ def test_framing_tells_what_the_picture_must_invent() -> None:
     assert framing(picture(half)) == 2
     assert told(clip(), image=picture(half))["pair.framing"].severity == "warning"
     assert "pair.framing" not in told(clip(), image=picture())
+    near = told(clip(bodies=np.stack([half] * 32)), image=picture())["pair.framing"]
+    assert near.severity == "advice"
+    assert near.measured.startswith("The picture shows the full body, the clip ")
     bust = half.copy()
     bust[23:, 3] = 0.1
     assert told(None, image=picture(bust))["image.torso"].severity == "advice"
