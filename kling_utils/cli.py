@@ -46,11 +46,10 @@ from kling_utils.cli_words import (
     writable,
 )
 from kling_utils.errors import InvalidRequest, KlingError
+from kling_utils.jobs.ledger import ROW, By, Spending, row
 from kling_utils.media.processes import terminated_as_interrupted
-from kling_utils.preflight.quote import By, Spending, spending
 from kling_utils.show.progress import ProgressBar
 from kling_utils.values import (
-    HOME_OWNER,
     RECORD,
     Job,
     Layout,
@@ -358,11 +357,15 @@ def show(job_id: Annotated[str, typer.Argument(metavar="JOB_ID")], as_json: Json
         job, log = client.record(job_id), client.log(job_id)
         about = client.explanation(job_id)
         found = about.findings if about is not None else ()
+        entry = client.charge(job_id)
+        balance = client.doubt(job_id) if job.state == "unconfirmed" else ""
         if as_json:
-            more = {"folder": job.folder, "files": cli_jobs.files(job)}
+            more: dict[str, Any] = {"folder": job.folder, "files": cli_jobs.files(job)}
+            more |= {"charge": entry and row(entry), "balance": balance}
             print_json({**outcome(job, shown=found), **more, "events": cli_jobs.events(log)})
         else:
-            say(cli_jobs.shown(job, log, found))
+            charge = entry.told() if entry is not None else ""
+            say(cli_jobs.shown(job, log, found, charge=charge, balance=balance))
 
 
 @command(app)
@@ -385,28 +388,43 @@ def evidence(
 @command(app)
 def cost(
     by: Annotated[
-        By | None, typer.Option("--by", help="A sum for each model, day or state.")
+        By | None, typer.Option("--by", help="A sum for each; of jobs, all that is known of each.")
     ] = None,
     since: Since = None,
     as_csv: Csv = False,
     as_json: Json = False,
 ) -> None:
-    """Add up the quotes of what was paid or may have been. Estimates: the provider's bill is not read."""
+    """Add up what was paid or may have been: quotes, and charges where the provider's bill tells them. Reads the bill, which is free."""
     _one_form(as_csv, as_json)
     with _client() as client:
         from kling_utils.jobs.timing import moment
 
-        found = client.jobs(owner=HOME_OWNER, since=since, limit=None)
-        rows, totals = spending(found, by) if by else [], spending(found)
+        try:
+            client.read_bill()
+        except KlingError as error:
+            say(f"The bill could not be read: {error.message}", err=True)
+        totals = client.costs(since=since)
+        today, month = client.periods()
+        sends = client.ledger(since=since) if by == "job" else []
+        rows = client.costs(by, since=since) if by and by != "job" else []
         if as_json:
             asked = {"by": by, "since": iso(moment(since, client.now())) if since else None}
-            print_json({**asked, "rows": rows, "total": totals})
+            listed: list[Any] = rows or [row(each) for each in sends]
+            print_json({**asked, "rows": listed, "total": totals, "today": today, "month": month})
+        elif as_csv and by == "job":
+            cli_jobs.print_csv(list(ROW), map(row, sends))
         elif as_csv:
             columns = [each.name for each in fields(Spending)]
             cli_jobs.print_csv(columns, map(asdict, rows if by else totals))
         else:
+            for each in sends:
+                say(cli_jobs.send(each))
+            if not (by or since):
+                rows = [*today, *month]
             say(cli_jobs.spent(rows, totals))
-            say("Sums of estimates. Deleted jobs are not counted.", err=True)
+            if allowance := client.allowance():
+                say(f"Left of today's budget: {allowance.left} of {allowance.budget}.")
+            say("Quotes are estimates; a charge is what the bill says of one job.", err=True)
 
 
 @command(app, "fit", costs=False)

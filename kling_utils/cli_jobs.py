@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from kling_utils.events import Event, Note
-from kling_utils.preflight.quote import Spending
+from kling_utils.jobs.ledger import Entry, Spending
 from kling_utils.show import words
 from kling_utils.show.progress import describe
 from kling_utils.values import Finding, Job, counted, iso, moment_of, printable
@@ -41,8 +41,18 @@ def events(log: list[tuple[float, Event]]) -> list[dict[str, Any]]:
     return [{"at": iso(at), **asdict(event)} for at, event in log]
 
 
-def shown(job: Job, log: list[tuple[float, Event]], found: Sequence[Finding] = ()) -> str:
-    """One job for a terminal: what was asked, where it stands, what its files show of a failure, its files and its events."""
+def shown(
+    job: Job,
+    log: list[tuple[float, Event]],
+    found: Sequence[Finding] = (),
+    *,
+    charge: str = "",
+    balance: str = "",
+) -> str:
+    """One job for a terminal: what was asked, where it stands, what its files show of a failure, its files and its events.
+
+    ``charge`` is what the bill says of it, ``balance`` what the account's balance says of one in doubt.
+    """
     request, trouble = job.request, job.trouble
     facts = {
         "made by": words.maker(job),
@@ -54,7 +64,9 @@ def shown(job: Job, log: list[tuple[float, Event]], found: Sequence[Finding] = (
         "sound": "" if request.keep_original_sound else "none",
         "task": job.task_id or "",
         "cost": str(job.cost or "not known"),
+        "charge": charge,
         "money": words.MONEY[job.money],
+        "balance": balance,
         **{
             name: _time(at)
             for name, at in (
@@ -90,6 +102,17 @@ def spent(rows: list[Spending], totals: list[Spending]) -> str:
     return "\n".join(f"{each.group:<{width}}  {_sums(each)}" for each in listed)
 
 
+def send(entry: Entry) -> str:
+    """One send of a job for a terminal: its quote, and what the bill and the balance say."""
+    parts = [f"{entry.job_id}  {_time(entry.at)}  {entry.state}, {entry.status}"]
+    if entry.low and entry.high:
+        parts.append(_between(entry.low.amount, entry.high.amount, entry.high.currency))
+    else:
+        parts.append("cost not known")
+    parts.append(entry.told() or "Charge not known.")
+    return "; ".join(parts)
+
+
 def _sums(each: Spending) -> str:
     parts = []
     if each.paid:
@@ -98,6 +121,10 @@ def _sums(each: Spending) -> str:
     if each.perhaps:
         amount = _between(each.perhaps_low, each.perhaps_high, each.currency)
         parts.append(f"{counted(each.perhaps, 'job')} perhaps paid, {amount}")
+    if each.charges:
+        parts.append(
+            f"{each.charged:.2f} {each.currency} charged for {counted(each.charges, 'job')}"
+        )
     if each.unquoted:
         parts.append(f"{each.unquoted} of them without a quote and in no sum")
     return "; ".join(parts)

@@ -37,6 +37,8 @@ from kling_utils.values import CHOICES, Job, MotionRequest
 SUBMIT = "/v3/async/kling-v3.0-motion-control"
 POLL = "/v3/async/task-result"
 BALANCE = "/openapi/v1/billing/balance/detail"
+BILLS = "/openapi/v1/billing/bill/list"
+CYCLES = ("Hour", "Day", "Week", "Month")
 BALANCES = ("availableBalance", "cashBalance", "creditLimit", "outstandingInvoices")
 FILE_LIMIT = 10 * 1024 * 1024
 """Bytes of an image; the page says "10 MB" and the larger reading is the tolerant one."""
@@ -169,6 +171,15 @@ def application(client: Client, key: str) -> ASGIApp:
         return JSONResponse(
             dict.fromkeys(BALANCES, "0")
         )  # drafts are free: there is nothing to have
+
+    @app.get(BILLS, dependencies=bearer)
+    async def bills(request: Request) -> JSONResponse:
+        asked = request.query_params
+        if asked.get("cycleType") not in CYCLES:
+            raise _invalid(f"cycleType: must be {' or '.join(CYCLES)}")
+        if not asked.get("productCategory"):
+            raise _invalid("productCategory: is required")
+        return JSONResponse({"bills": []})
 
     @app.api_route("/results/{name}.mp4", methods=["GET", "HEAD"])
     def result(name: str) -> FileResponse:

@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 
 import pytest
 import typer
-from helpers.scripted import File, HangUp, Hold, ScriptedNovita
+from helpers.scripted import File, HangUp, Hold, ScriptedNovita, bill
 from PIL import Image
 
 import kling_utils
@@ -1019,6 +1020,12 @@ def test_resume_is_told_which(shell: Shell, args: tuple[str, ...]) -> None:
     assert line(done)["error"]["code"] == "InvalidRequest"
 
 
+def hours_ago(hours: int) -> None:
+    """What was sent is as old as that."""
+    with sqlite3.connect(Path(os.environ["KLING_HOME"]) / "jobs.sqlite3") as db:
+        db.execute("UPDATE ledger SET at = at - :s, ended_at = ended_at - :s", {"s": hours * 3600})
+
+
 def test_what_was_paid_is_added_up_and_what_may_have_been_stands_apart(
     shell: Shell, novita: ScriptedNovita, picture: Path, clip: Path, address: str, tmp_path: Path
 ) -> None:
@@ -1045,10 +1052,26 @@ def test_what_was_paid_is_added_up_and_what_may_have_been_stands_apart(
         "unconfirmed  1 job perhaps paid, about 0.38 to 0.50 USD",
         "total        2 jobs paid, about 0.88 to 1.18 USD; 1 job perhaps paid, about 0.38 to 0.50 USD",
     ]
-    assert "Sums of estimates." in told.stderr
+    assert "Quotes are estimates" in told.stderr
+    (today,), (month,) = summed["today"], summed["month"]
+    assert (today["group"], today["high"]) == ("today", "1.176")
+    assert month["group"] == "this month"
+    assert "Left of today's budget: 0.32 USD of 2.00 USD." in shell("cost", KLING_BUDGET="2").stdout
+    jobs = table(shell("cost", "--by", "job", "--csv"))
+    assert [(each["status"], each["quoted_high"], each["charged"]) for each in jobs] == [
+        ("reserved", "0.504", ""),
+        ("unknown", "0.504", ""),
+        ("spent", "0.672", ""),
+        ("spent", "0.504", ""),
+    ]
+    hours_ago(3)
+    novita.state.bills = [bill(time.time() - 3 * 3600, "2.5"), bill(time.time() - 4 * 3600, "9")]
+    assert "Account, this hour: " in shell("cost", "--by", "job").stdout
     assert table(shell("cost", "--by", "day", "--since", "2999-01-01", "--csv")) == []
     with sqlite3.connect(Path(os.environ["KLING_HOME"]) / "jobs.sqlite3") as db:
-        db.execute("UPDATE jobs SET quote = NULL WHERE state = 'unconfirmed'")
+        db.execute(
+            "UPDATE ledger SET low = NULL, high = NULL, currency = '' WHERE status = 'unknown'"
+        )
     assert "1 job perhaps paid, cost not known" in shell("cost", "--by", "state").stdout
 
 

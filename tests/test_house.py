@@ -19,9 +19,9 @@ FLOOR = {
     **dict.fromkeys(("preflight", "draft", "review"), 2),
     **dict.fromkeys(("show", "providers"), 3),
     **dict.fromkeys(
-        ("jobs", "cli_words", "cli_jobs"), 4
+        ("jobs", "cli_words"), 4
     ),  # the words know no runner: a command hands them what it has
-    **dict.fromkeys(("studio", "serve", "quick"), 5),
+    **dict.fromkeys(("studio", "serve", "quick", "cli_jobs"), 5),
     "cli": 6,
 }
 UPWARDS = {("values", "show")}  # Shown._repr_html_: values stay cheap to import

@@ -76,6 +76,11 @@ def day_of(now: float) -> Day:
     return Day(start.timestamp(), (start + timedelta(days=1)).timestamp())
 
 
+def month_of(now: float) -> float:
+    """When the month of this machine's clock began that ``now`` is in."""
+    return datetime.fromtimestamp(day_of(now).start).replace(day=1).timestamp()
+
+
 # -- the reservation, inside a transaction of the store
 
 
@@ -110,18 +115,28 @@ def record(db: Connection, row: Any, at: float, *, sent_here: bool) -> None:
 
 def entry_of(row: Any, at: float) -> dict[str, Any]:
     """A row of the ledger for a row of a job."""
+    asked = json.loads(row["parameters"])
     quote = _QUOTE.validate_json(row["quote"]) if row["quote"] else None
     return {
         "job_id": row["job_id"],
         "owner": row["owner"],
         "home": row["owner"] == HOME_OWNER or row["key_from"] == "settings",
-        "model_name": json.loads(row["parameters"]).get("model_name", ""),
+        "model_name": asked["model_name"],
         "at": at,
         "low": str(quote.low.amount) if quote else None,
         "high": str(quote.high.amount) if quote else None,
         "currency": quote.high.currency if quote else "",
+        "seconds": str(quote.seconds)
+        if quote and _one_length(quote, asked["character_orientation"])
+        else None,
+        "base_url": row["base_url"],
         "status": "reserved",
     }
+
+
+def _one_length(quote: Quote, orientation: str) -> bool:
+    """Is it known how long the video is that is billed? In image orientation, of a clip of 5 s at most."""
+    return orientation == "video" or quote.low == quote.high
 
 
 def settle(db: Connection, row: Any) -> None:
@@ -134,7 +149,8 @@ def settle(db: Connection, row: Any) -> None:
     unsent = "released" if row["state"] == "failed" else "reserved"
     status = {"no": unsent, "yes": "spent"}.get(money, "unknown")
     same = _ledger.c.entry == last["entry"]
-    db.execute(update(_ledger).where(same).values(status=status, ended_at=row["finished_at"]))
+    told = {"ended_at": row["finished_at"], "base_url": row["base_url"]}
+    db.execute(update(_ledger).where(same).values(status=status, **told))
 
 
 def latest(db: Connection, job_id: str) -> Any:

@@ -34,7 +34,7 @@ from kling_utils.errors import (
     StillRunning,
 )
 from kling_utils.events import Event
-from kling_utils.jobs import budget, database, evidence, publishing
+from kling_utils.jobs import budget, database, evidence, ledger, publishing
 from kling_utils.jobs.audits import audit_of, explanation_of
 from kling_utils.jobs.budget import Allowance, Limits
 from kling_utils.jobs.credentials import Credentials
@@ -50,6 +50,7 @@ from kling_utils.jobs.job_errors import (
     named,
     standing,
 )
+from kling_utils.jobs.ledger import By, Entry, Spending
 from kling_utils.jobs.live import LiveJob
 from kling_utils.jobs.publishing import Publishing
 from kling_utils.jobs.store import DraftLimitReached, DuplicateRequest, JobSecrets, KeyFrom, Store
@@ -120,6 +121,10 @@ _STANDING: tuple[State, ...] = ("unconfirmed", "succeeded", "failed")
 ELSEWHERE = "Another process of this home works on the job; it is followed from here."
 HERE = "The other process does not work on the job any more."
 DOUBT: tuple[State, ...] = ("unconfirmed",)
+_FRESH = 60.0
+"""Seconds for which a balance is not asked for again for a job in doubt."""
+_CHARGES = 60
+"""Charges from which rates are learned, the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +196,7 @@ class Client:
             bounds.BALANCES, bounds.BALANCES_EACH, bounds.BALANCES_SECONDS, "other keys"
         )
         self._rates = RateCard(settings.rate_std, settings.rate_pro, LIST_CURRENCY)
+        self._bill_lock, self._bill_read = threading.Lock(), 0.0
         self._credentials = Credentials(
             settings,
             self._store,
@@ -210,6 +216,7 @@ class Client:
             stopping=self._closing,
             ways=self.ways,
             limits=lambda: self.limits,
+            balance=self._keep_balance,
             after=after,
         )
         self._watcher = Watcher(
@@ -218,6 +225,7 @@ class Client:
             lane_of=self._lane_of,
             servable=self._credentials.servable,
             sweep=self._sweep,
+            settle=self._settle,
             pace=self._pace,
         )
 
@@ -294,18 +302,32 @@ class Client:
         orientation, clip = asked.character_orientation, report.video
         cost, seconds = None, None
         if clip is not None:
-            cost = self._quote(asked, provider, clip)
+            cost = self._quote(asked, provider, clip, owner)
             seconds = expected_seconds(orientation, clip.duration, provider=provider)
         files = asked.image, asked.video
-        return Preflight(report, cost, seconds, provider, *files, orientation, self._rates)
+        rates = self.rates(owner)
+        return Preflight(report, cost, seconds, provider, *files, orientation, rates)
 
-    def _quote(self, request: MotionRequest, provider: Provider, clip: VideoInfo) -> Quote:
+    def rates(self, owner: str = HOME_OWNER) -> RateCard:
+        """The rates of quotes: what this home's charges have taught instead of list prices. A visitor's account is another one."""
+        if owner != HOME_OWNER:
+            return self._rates
+        host = self.settings.novita_base_url
+        charged = self._store.entries(charged=True, limit=_CHARGES)
+        return replace(
+            self._rates,
+            learned=tuple(ledger.learned(each for each in charged if each.base_url == host)),
+        )
+
+    def _quote(
+        self, request: MotionRequest, provider: Provider, clip: VideoInfo, owner: str
+    ) -> Quote:
         return quote(
             provider=provider,
             model_name=request.model_name,
             character_orientation=request.character_orientation,
             duration=clip.duration,
-            rates=self._rates,
+            rates=self.rates(owner),
         )
 
     def begin_fetch(self, kind: str, source: str | Path | None) -> Future[Path] | None:
@@ -777,6 +799,95 @@ class Client:
         """Unix time by this client's clock."""
         return self._clock()
 
+    # -- what it has cost
+
+    def costs(
+        self,
+        by: By | None = None,
+        *,
+        since: str | float | datetime | None = None,
+        owner: str = HOME_OWNER,
+    ) -> list[Spending]:
+        """Sums of what was or may have been paid: quotes, and charges where the bill was read; deleted jobs as well.
+
+        ``by`` is ``model_name``, ``day``, ``month``, ``state`` or ``job``; without it there is one sum. Of this home, or of a visitor.
+        """
+        return ledger.spending(self.ledger(since=since, owner=owner), by)
+
+    def periods(self, owner: str = HOME_OWNER) -> tuple[list[Spending], list[Spending]]:
+        """The sums of today and of this month, by this machine's clock: as ``costs``, with the group ``today`` or ``this month``."""
+        now = self._clock()
+        sends = self._store.entries(owner=owner, since=budget.month_of(now))
+        today = [each for each in sends if each.at >= budget.day_of(now).start]
+        parts = (("today", today), ("this month", sends))
+        sums = [[replace(s, group=name) for s in ledger.spending(part)] for name, part in parts]
+        return sums[0], sums[1]
+
+    def ledger(
+        self, *, since: str | float | datetime | None = None, owner: str = HOME_OWNER
+    ) -> list[Entry]:
+        """Each send of a job, the newest first: quoted, reserved, charged where that is known, and the balance around it."""
+        start = None if since is None else moment(since, self._clock())
+        return self._store.entries(owner=owner, since=start)
+
+    def charge(self, job_id: str) -> Entry | None:
+        """What is known of the cost of a job's last send; None for a draft."""
+        return next(iter(self._store.entries(job_id=job_id, limit=1)), None)
+
+    def read_bill(self) -> None:
+        """Read what the account of this home was charged in the hours of jobs that the bill may say something new about. Costs nothing.
+
+        Raises ``KlingError`` where the bill cannot be read.
+        """
+        key, now = self._credentials.own_key(), self._clock()
+        with self._bill_lock:
+            self._bill_read = now
+            waiting = self._due(now)
+            if key is None or not waiting:
+                return
+            since = min(entry.span[0] for entry in waiting) // 3600 * 3600
+            bills = self._credentials.paid(key).bills(since, now)
+            around = self._of_account(since - 2 * DAY)  # also what was sent before and ended since
+            told = {each.entry: each for each in ledger.settled(around, bills, now)}
+            self._store.note_bill([told[each.entry] for each in waiting if each.entry in told], now)
+
+    def _due(self, now: float) -> list[Entry]:
+        return ledger.due(self._of_account(now - ledger.READ_FOR - DAY), now)
+
+    def _of_account(self, since: float) -> list[Entry]:
+        host = self.settings.novita_base_url
+        return [each for each in self._store.entries(since=since) if each.base_url == host]
+
+    def _settle(self) -> None:
+        """The watcher's chore. Trouble with the bill is no trouble of a job: it is read again later."""
+        now = self._clock()
+        if not 0 <= now - self._bill_read < self._pace.bill_every:
+            with contextlib.suppress(KlingError):
+                self.read_bill()
+
+    def doubt(self, job_id: str, *, key: SecretStr | None = None) -> str:
+        """What the account's balance says of a job in doubt, in a sentence; empty where it says nothing. Asks for the balance, free."""
+        job, entry = self._store.get(job_id), self.charge(job_id)
+        if entry is None:
+            return ""
+        fresh = entry.balance_at is not None and self._clock() - entry.balance_at < _FRESH
+        if job.state == "unconfirmed" and not fresh:
+            held = self._credentials.held(job_id)
+            self._credentials.remember(job_id, key)
+            self._keep_balance(job, before=False)
+            if held is None:
+                self._credentials.forget(job_id, key)
+            entry = self.charge(job_id) or entry
+        owner = HOME_OWNER if entry.home else entry.owner
+        around = self._store.entries(owner=owner, since=entry.at - DAY)
+        return ledger.fell(entry, around)
+
+    def _keep_balance(self, job: Job, *, before: bool) -> None:
+        """Note the account's balance around a send, where it can be read: nothing depends on it."""
+        with contextlib.suppress(KlingError):
+            amount = self._credentials.paid_for(job).balance().available.amount
+            self._store.note_balance(job.job_id, amount, self._clock(), before=before)
+
     # -- what a person may do about a job that stands still, is in doubt or was lost sight of
 
     def resume(self, job_id: str, *, owner: str | None = None, key: SecretStr | None = None) -> Job:
@@ -934,7 +1045,7 @@ class Client:
         if paid and not again:
             raise have(min(paid, key=lambda twin: _STANDING.index(twin.state)))
         if not agreed:
-            self.limits.agree(self._quote(request, provider, asked.clip))
+            self.limits.agree(self._quote(request, provider, asked.clip, owner))
         most = None if owner == HOME_OWNER else _WAITING[provider]
         if owner != HOME_OWNER:
             self._make_room(owner)
@@ -1029,7 +1140,7 @@ class Client:
                 duration=expected_seconds(
                     request.character_orientation, asked.clip.duration, provider=provider
                 ),
-                cost=self._quote(request, provider, asked.clip),
+                cost=self._quote(request, provider, asked.clip, asked.owner),
             )
             key_from: KeyFrom = "settings" if asked.key is None else "visitor"
             self._credentials.remember(job_id, asked.key, asked.hf_token)

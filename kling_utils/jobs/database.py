@@ -116,9 +116,16 @@ ledger = Table(
     Column("low", Text),  # the quote; amounts are decimals as text
     Column("high", Text),
     Column("currency", String(8), nullable=False),
+    Column("seconds", Text),  # that are billed; none where it is in doubt how many
+    Column("base_url", Text),
     Column("reserved", Text),
     Column("status", String(16), nullable=False),  # reserved, spent, unknown, released
     Column("charge", Text),
+    Column("hour_sum", Text),  # of the account, in the hours of the job
+    Column("billed_at", Float),  # when the bill of these hours was read
+    Column("balance_before", Text),
+    Column("balance_after", Text),
+    Column("balance_at", Float),  # when the latter was read
     sqlite_autoincrement=True,
 )
 
@@ -164,6 +171,15 @@ def _ledger(db: Connection) -> None:
     for row in db.execute(select(jobs).order_by(jobs.c.job_id)).mappings().all():
         if row["job_id"] not in known:
             budget.record(db, row, row["queued_at"] or row["created"], sent_here=True)
+
+
+def _charged(db: Connection) -> None:
+    """The ledger knows what was charged."""
+    there = {column["name"] for column in inspect(db).get_columns("ledger")}
+    for column in ledger.columns:
+        if column.name not in there:
+            kind = column.type.compile(db.dialect)
+            db.exec_driver_sql(f"ALTER TABLE ledger ADD COLUMN {column.name} {kind}")
 
 
 def recovered(row: dict[str, Any]) -> dict[str, Any] | None:
@@ -230,6 +246,7 @@ MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     _described,
     _published,
     _ledger,
+    _charged,
 )
 
 BUSY_SECONDS = 30.0

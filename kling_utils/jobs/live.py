@@ -14,6 +14,7 @@ from kling_utils.values import Job, Quote, Result, Shown, State
 
 if TYPE_CHECKING:
     from kling_utils.jobs.client import Client
+    from kling_utils.jobs.ledger import Entry
     from kling_utils.preflight.advice import Advice
 
 
@@ -48,6 +49,11 @@ class LiveJob(Shown):
     def cost(self) -> Quote | None:
         """What was quoted for it."""
         return self.record.cost
+
+    @property
+    def charge(self) -> Entry | None:
+        """What is known of what it really cost: by the bill, else the sum of the account's hour; None for a draft."""
+        return self._client.charge(self.job_id)
 
     @property
     def result(self) -> Result:

@@ -48,10 +48,12 @@ from kling_utils.jobs.home import (
     described,
     new_job_id,
 )
+from kling_utils.jobs.ledger import Entry, Settled
 from kling_utils.values import (
     HOME_OWNER,
     TERMINAL,
     Job,
+    Money,
     MotionRequest,
     Provider,
     Quote,
@@ -65,7 +67,7 @@ KeyFrom = Literal["settings", "visitor", "none"]
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 _QUOTE = TypeAdapter(Quote)
 _TROUBLE = TypeAdapter(Trouble)
-_jobs, _events = database.jobs, database.events
+_jobs, _events, _ledger = database.jobs, database.events, database.ledger
 _PLAIN = tuple(
     each.name
     for each in fields(Job)
@@ -93,6 +95,24 @@ def _same(owner: str, provider: str, fingerprint: str) -> ColumnElement[bool]:
     """The condition that a job is for one request."""
     mine = (_jobs.c.owner == owner) & (_jobs.c.provider == provider)
     return mine & (_jobs.c.fingerprint == fingerprint)
+
+
+_AMOUNTS = ("low", "high", "reserved", "charge", "hour_sum", "balance_before", "balance_after")
+
+
+def _entry(row: Mapping[str, Any] | RowMapping) -> Entry:
+    """A row of the ledger, with the state of its job."""
+
+    def money(name: str) -> Money | None:
+        return None if row[name] is None else Money(Decimal(row[name]), row["currency"] or "USD")
+
+    known: dict[str, Any] = {
+        "state": row["state"] or "deleted",
+        "seconds": Decimal(row["seconds"]) if row["seconds"] else None,
+        **{name: money(name) for name in _AMOUNTS},
+    }
+    plain = {each.name: row[each.name] for each in fields(Entry) if each.name not in known}
+    return Entry(**plain, **known)
 
 
 class DraftLimitReached(Exception):
@@ -275,6 +295,53 @@ class Store:
         with self._read.connect() as db:
             rows = db.execute(query.order_by(_events.c.seq))
             return [(at, _EVENT.validate_json(text)) for at, text in rows]
+
+    def entries(
+        self,
+        *,
+        owner: str = HOME_OWNER,
+        since: float | None = None,
+        job_id: str | None = None,
+        charged: bool = False,
+        limit: int | None = None,
+    ) -> list[Entry]:
+        """The ledger of what this home or a visitor pays, the newest first; with ``job_id``, of one job, whoever pays."""
+        query = select(_ledger, _jobs.c.state).outerjoin(_jobs, _jobs.c.job_id == _ledger.c.job_id)
+        if job_id is not None:
+            query = query.where(_ledger.c.job_id == job_id)
+        else:
+            query = query.where(_ledger.c.home if owner == HOME_OWNER else _ledger.c.owner == owner)
+        if since is not None:
+            query = query.where(_ledger.c.at >= since)
+        if charged:
+            query = query.where(_ledger.c.charge.is_not(None))
+        query = query.order_by(_ledger.c.at.desc(), _ledger.c.entry.desc()).limit(limit)
+        with self._read.connect() as db:
+            return [_entry(row) for row in db.execute(query).mappings()]
+
+    def note_bill(self, told: Sequence[Settled], now: float) -> None:
+        """What the bill says of entries."""
+        with self._write.begin() as db:
+            for each in told:
+                values = {
+                    "charge": None if each.charge is None else str(each.charge.amount),
+                    "hour_sum": None if each.hour_sum is None else str(each.hour_sum.amount),
+                    "billed_at": now,
+                }
+                same = _ledger.c.entry == each.entry
+                db.execute(update(_ledger).where(same).values(values))
+        self._tell()
+
+    def note_balance(self, job_id: str, amount: Decimal, now: float, *, before: bool) -> None:
+        """The account's balance before or after a job's last send."""
+        values: dict[str, Any] = {"balance_after": str(amount), "balance_at": now}
+        if before:
+            values = {"balance_before": str(amount), "balance_after": None, "balance_at": None}
+        with self._write.begin() as db:
+            last = budget.latest(db, job_id)
+            if last is not None:
+                same = _ledger.c.entry == last["entry"]
+                db.execute(update(_ledger).where(same).values(values))
 
     def spent(self, owner: str, now: float) -> Decimal:
         """USD that count against today's budget of this home, or of one visitor."""

@@ -31,6 +31,8 @@ class Pace:
     """After the submit: from then on only on request."""
     adopt_every: float = 10.0
     sweep_every: float = 6 * 3600.0
+    bill_every: float = 1800.0
+    """Between two reads of the bill, while a job waits for its charge."""
     mishap: float = 10.0
     """After a step that ended in an unexpected error."""
 

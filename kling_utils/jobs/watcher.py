@@ -7,6 +7,7 @@ call again. ``advance(job_id)`` is one step; None ends the watch.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import heapq
 import logging
@@ -39,7 +40,8 @@ def share(lane: Lane, owner: str) -> int:
 class Watcher:
     """Calls ``advance`` for every job it holds the lease of. Starts with the first job or ``start()``; ``close()`` lets go of all.
 
-    ``lane_of`` tells a job's lane and owner, ``servable`` whether this process can go on with a job that a dead one left.
+    ``lane_of`` tells a job's lane and owner, ``servable`` whether this process can go on with a job that a dead one left. ``sweep`` and
+    ``settle`` are chores.
     """
 
     def __init__(
@@ -50,11 +52,13 @@ class Watcher:
         lane_of: Callable[[str], tuple[Lane, str]],
         servable: Callable[[str], bool],
         sweep: Callable[[], None],
+        settle: Callable[[], None],
         pace: Pace,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self._advance, self._lane_of = store, advance, lane_of
-        self._servable, self._sweep, self._pace, self._clock = servable, sweep, pace, clock
+        self._servable, self._sweep, self._settle = servable, sweep, settle
+        self._pace, self._clock = pace, clock
         self._pools = {
             lane: ThreadPoolExecutor(size, thread_name_prefix=f"kling-{lane}")
             for lane, size in LANES.items()
@@ -133,6 +137,9 @@ class Watcher:
             if now >= chores:
                 chores = now + self._pace.adopt_every
                 self._chore(self._adopt)
+                # it may wait for the network, and nothing waits in this thread
+                with contextlib.suppress(RuntimeError):  # closed meanwhile
+                    self._pools["poll"].submit(self._chore, self._settle)
             with self._wake:
                 if not self._closed:
                     next_due = self._due[0][0] if self._due else chores

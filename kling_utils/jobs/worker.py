@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from kling_utils import events as ev
 from kling_utils.errors import (
@@ -86,6 +86,12 @@ class PollState:
     resumed_at: float = 0.0
 
 
+class Balance(Protocol):
+    """Notes the account's balance before or after a job's send; does nothing where it cannot be read."""
+
+    def __call__(self, job: Job, *, before: bool) -> None: ...
+
+
 class Worker:
     """``advance(job_id)``: one look. ``after(name)`` is called when the named step of the flow is done, for tests that end it there.
 
@@ -104,11 +110,12 @@ class Worker:
         stopping: threading.Event,
         ways: Callable[[Job], Sequence[PublishTarget]],
         limits: Callable[[], Limits],
+        balance: Balance,
         after: Callable[[str], None],
     ) -> None:
         self._store, self._provider, self._guard = store, provider, guard
         self._pace, self._clock, self._rng = pace, clock, rng
-        self._ways, self._limits, self._after = ways, limits, after
+        self._ways, self._limits, self._balance, self._after = ways, limits, balance, after
         self._saver = ResultFile(self._asked, guard=guard, stopping=stopping, after=after)
         self._memory: dict[str, PollState] = {}
         self._ends = threading.Lock()
@@ -173,6 +180,8 @@ class Worker:
             told = f"A file of the job cannot be read: {error.strerror or error}."
             hint = "Look at the home's disk and at the job's folder, then give both files again."
             raise UnreadableMedia(told, hint=hint) from error
+        if not job.draft:
+            self._balance(job, before=True)
         if not self._change(
             job,
             states=("checked",),
@@ -555,6 +564,7 @@ class Worker:
             self._fail(job, error)
             return
         trouble = _trouble(error, job)
+        self._balance(job, before=False)
         self._change(
             job,
             ev.Unconfirmed(trouble=trouble),
@@ -571,6 +581,8 @@ class Worker:
     def _end(self, job: Job, *events: ev.Event, **columns: Any) -> None:
         """Take the job's files back, then tell the end. One job at a time: of two that share a file and end together, each would
         leave it to the other."""
+        if job.task_id is not None and not job.draft:
+            self._balance(job, before=False)
         memory = self._memory.pop(job.job_id, None)
         unsent = memory is not None and memory.lent and columns.get("state") == "failed"
         with self._ends:

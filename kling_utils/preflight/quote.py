@@ -5,10 +5,8 @@ Novita publishes no price for this model, so every quote is shown as an estimate
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from typing import Literal
 
 from kling_utils.errors import SettingError
 from kling_utils.preflight.limits import RESULT_SECONDS_IMAGE, limit, number
@@ -16,14 +14,13 @@ from kling_utils.values import (
     LIST_PRO,
     LIST_STD,
     CharacterOrientation,
-    Job,
     ModelName,
     Money,
     Provider,
     Quote,
-    moment_of,
 )
 
+_ROUNDED = {"up": "rounded up", "down": "rounded down", "not": "not rounded"}
 _LIST = "Kling's list price, not Novita's"
 _OWN = "a rate that you set"
 
@@ -42,6 +39,18 @@ UNKNOWN_SHORTER = "The result can come back shorter than the clip; whether less 
 
 
 @dataclass(frozen=True, slots=True)
+class LearnedRate:
+    """What a second of a model really costs, by charges that agree."""
+
+    model_name: ModelName
+    rate: Decimal
+    charges: int
+    """How many agree."""
+    rounding: str = ""
+    """How seconds are then rounded, where the charges would agree on another rate otherwise: ``up``, ``down`` or ``not``."""
+
+
+@dataclass(frozen=True, slots=True)
 class RateCard:
     """Price of one second by model. The defaults are Kling's list price in USD; Novita's is not published.
 
@@ -53,6 +62,8 @@ class RateCard:
     pro: Decimal = LIST_PRO
     currency: str = "USD"
     source: str = ""
+    learned: tuple[LearnedRate, ...] = ()
+    """Used instead of a list price; a rate that was set by hand stays."""
 
     def __post_init__(self) -> None:
         for rate in (self.std, self.pro):
@@ -67,7 +78,23 @@ class RateCard:
 
     def rate(self, model_name: ModelName) -> Money:
         """For one second of ``model_name``."""
-        return Money(self.pro if model_name == "kling-v3-0-pro" else self.std, self.currency)
+        own = self.pro if model_name == "kling-v3-0-pro" else self.std
+        learned = self._learned(model_name)
+        return Money(own if learned is None else learned.rate, self.currency)
+
+    def source_of(self, model_name: ModelName) -> str:
+        """Where that rate comes from, in words."""
+        learned = self._learned(model_name)
+        if learned is None:
+            return self.source
+        rounded = f", if seconds are {_ROUNDED[learned.rounding]}" if learned.rounding else ""
+        return f"learned from {learned.charges} charges on your bill that agree{rounded}"
+
+    def _learned(self, model_name: ModelName) -> LearnedRate | None:
+        listed = (self.pro, LIST_PRO) if model_name == "kling-v3-0-pro" else (self.std, LIST_STD)
+        if listed[0] != listed[1]:
+            return None
+        return next((each for each in self.learned if each.model_name == model_name), None)
 
 
 def expected_seconds(
@@ -121,7 +148,7 @@ def quote(
             counted = "Novita says 5 s, Kling itself bills the clip up to 10 s"
             unknown = (*unknown, UNKNOWN_IMAGE)
             seconds, (_, high) = longest, _range(longest, rate)
-    basis = f"{length} ({counted}) at {rate.amount:f} {rate.currency} a second ({rates.source}); an estimate"
+    basis = f"{length} ({counted}) at {rate.amount:f} {rate.currency} a second ({rates.source_of(model_name)}); an estimate"
     return Quote(
         model_name=model_name,
         seconds=seconds,
@@ -147,72 +174,3 @@ def _range(seconds: Decimal, rate: Money) -> tuple[Money, Money]:
     whole = (seconds.to_integral_value(how) for how in (ROUND_FLOOR, ROUND_CEILING))
     low, high = (Money(each * rate.amount, rate.currency) for each in whole)
     return low, high
-
-
-# -- what several jobs cost together
-
-By = Literal["model_name", "day", "state"]
-
-
-@dataclass(frozen=True, slots=True)
-class Spending:
-    """The quotes of several jobs, added up: estimates, as each quote is. Jobs that cost nothing are not among them."""
-
-    group: str
-    currency: str
-    """Empty where no job of the group has a quote."""
-    paid: int
-    """Jobs that were paid."""
-    low: Decimal
-    high: Decimal
-    perhaps: int
-    """Jobs that may have been paid."""
-    perhaps_low: Decimal
-    perhaps_high: Decimal
-    unquoted: int
-    """Of both kinds, those without a quote; no sum contains them."""
-
-
-def spending(jobs: Iterable[Job], by: By | None = None) -> list[Spending]:
-    """Sums of what was or may have been paid, by group and currency; without ``by`` there is one group, ``total``.
-
-    A day is the day of the submit by this machine's clock.
-    """
-    groups: dict[tuple[str, str], list[Job]] = {}
-    for job in jobs:
-        if job.money != "no":
-            currency = job.cost.high.currency if job.cost else ""
-            groups.setdefault((_group(job, by), currency), []).append(job)
-    return [_added(*key, groups[key]) for key in sorted(groups)]
-
-
-def _group(job: Job, by: By | None) -> str:
-    if by == "day":
-        submitted = moment_of(job.queued_at or job.created, None)
-        return submitted.date().isoformat() if submitted else ""
-    if by == "state":
-        return job.state
-    return job.request.model_name if by else "total"
-
-
-def _added(group: str, currency: str, jobs: list[Job]) -> Spending:
-    paid = [job for job in jobs if job.money == "yes"]
-    perhaps = [job for job in jobs if job.money == "unknown"]
-    (low, high), (perhaps_low, perhaps_high) = (
-        (
-            sum((q.low.amount for q in quotes), Decimal(0)),
-            sum((q.high.amount for q in quotes), Decimal(0)),
-        )
-        for quotes in ([job.cost for job in each if job.cost] for each in (paid, perhaps))
-    )
-    return Spending(
-        group=group,
-        currency=currency,
-        paid=len(paid),
-        low=low,
-        high=high,
-        perhaps=len(perhaps),
-        perhaps_low=perhaps_low,
-        perhaps_high=perhaps_high,
-        unquoted=sum(job.cost is None for job in jobs),
-    )

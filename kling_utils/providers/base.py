@@ -39,6 +39,17 @@ class Balance:
     outstanding: Money | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What an account was charged for one product in one hour. Other programs may share the account."""
+
+    start: float
+    """Unix time, as is ``end``."""
+    end: float
+    product: str
+    amount: Money
+
+
 class Provider(Protocol):
     """Makes videos of jobs. All methods raise ``KlingError``."""
 
@@ -72,4 +83,8 @@ class PaidProvider(Provider, Protocol):
 
     def balance(self) -> Balance:
         """Free, so it is also the test of a key: raises ``KeyRefused`` for a wrong one."""
+        ...
+
+    def bills(self, start: float, end: float) -> list[Bill]:
+        """What the account was charged in the hours between two Unix times, for generated images, videos and sounds."""
         ...

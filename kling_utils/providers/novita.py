@@ -22,7 +22,7 @@ from kling_utils.errors import (
     ProviderError,
     SubmitUnconfirmed,
 )
-from kling_utils.providers.base import Balance, Status, TaskStatus
+from kling_utils.providers.base import Balance, Bill, Status, TaskStatus
 from kling_utils.providers.failures import error_for
 from kling_utils.providers.http import TRIES, Answer, Transport
 from kling_utils.values import Job, Money, MotionRequest, parameters
@@ -30,7 +30,11 @@ from kling_utils.values import Job, Money, MotionRequest, parameters
 SUBMIT = "/v3/async/kling-v3.0-motion-control"
 POLL = "/v3/async/task-result"
 BALANCE = "/openapi/v1/billing/balance/detail"
-UNIT = Decimal("0.0001")  # USD; what the balance's strings count
+BILLS = "/openapi/v1/billing/bill/list"
+UNIT = Decimal("0.0001")
+"""USD: what the numbers of balance and bill count. For the balance it is documented; the bill's are read alike."""
+LONGEST_BILL = 31 * 86400
+"""Seconds of one query."""
 LONGEST_ETA = 7 * 86400.0
 """Seconds. No task runs longer; a larger number is nonsense that a database may not hold."""
 FARTHEST_PLACE = 1_000_000
@@ -145,6 +149,20 @@ class NovitaAPI:
             amounts["outstandingInvoices"],
         )
 
+    def bills(self, start: float, end: float) -> list[Bill]:
+        """The account's hours between two Unix times, at most 31 days of them. What cannot be read is left out."""
+        asked = {
+            "cycleType": "Hour",
+            "productCategory": "gen_api",
+            "startTime": str(int(max(start, end - LONGEST_BILL))),
+            "endTime": str(int(end)),
+        }
+        body = self._get(BILLS, asked, money="no").body
+        told = body.get("bills")
+        if not isinstance(told, list):
+            raise ProviderDown("The provider's answer has no bills in it.", hint="Try again.")
+        return [bill for each in told if (bill := _bill(each)) is not None]
+
     def _get(
         self, route: str, params: Mapping[str, str], *, money: Literal["no", "yes"] = "yes"
     ) -> Answer:
@@ -216,6 +234,10 @@ class NovitaProvider:
         """Raises as ``NovitaAPI.balance``."""
         return self._api.balance()
 
+    def bills(self, start: float, end: float) -> list[Bill]:
+        """As ``NovitaAPI.bills``."""
+        return self._api.bills(start, end)
+
 
 def _video_url(body: Mapping[str, Any]) -> str | None:
     """The first address of a video, an mp4 before anything else: a ``gif`` may stand beside it."""
@@ -244,8 +266,19 @@ def _number(value: object) -> float | None:
     return number if math.isfinite(number) and number >= 0 else None
 
 
+def _bill(told: object) -> Bill | None:
+    """One hour of one product. ``amount`` is before vouchers, which a job uses up as well."""
+    if not isinstance(told, dict):
+        return None
+    start, end = _number(told.get("startTime")), _number(told.get("endTime"))
+    amount = _amount(told.get("amount"))
+    if start is None or end is None or not start < end or amount is None or amount.amount < 0:
+        return None
+    return Bill(start, end, str(told.get("productName") or "")[:200], amount)
+
+
 def _amount(value: object) -> Money | None:
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     try:
         amount = Decimal(str(value).strip())

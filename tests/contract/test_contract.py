@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +259,11 @@ def test_a_result_that_never_was(side: Any) -> None:
 
 
 # -- the rest
+
+
+def test_the_bill_by_hours(side: Any) -> None:
+    now = time.time()
+    assert side.client.bills(now - 40 * 86400, now) == []
 
 
 def test_the_balance(side: Any) -> None:

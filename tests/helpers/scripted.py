@@ -21,6 +21,7 @@ import threading
 import uuid
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
@@ -29,6 +30,7 @@ from urllib.parse import parse_qs, urlsplit
 SUBMIT = "/v3/async/kling-v3.0-motion-control"
 POLL = "/v3/async/task-result"
 BALANCE = "/openapi/v1/billing/balance/detail"
+BILLS = "/openapi/v1/billing/bill/list"
 SIGNATURE = "X-Signature=0badc0ffee0ddf00d"
 MP4 = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isommp41" + bytes(range(256)) * 800
 """Begins as a video does, 204,824 bytes; does not play."""
@@ -126,6 +128,8 @@ class ServerState:
             "outstandingInvoices": "0",
         }
     )
+    bills: Any = field(default_factory=list)
+    """Lines of the bill, as ``bill`` makes them; anything else is answered as it is."""
     files: dict[str, File] = field(default_factory=dict)
     """By path. Results and uploads are put here too."""
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -135,6 +139,7 @@ class ServerState:
     """Submits that arrived, whatever became of them."""
     poll_count: int = 0
     balance_count: int = 0
+    bill_count: int = 0
     gets: Counter[str] = field(default_factory=Counter)
     """Requests for files, by path."""
     polled: Counter[str] = field(default_factory=Counter)
@@ -223,6 +228,33 @@ def task_answer(
         "images": [],
         "videos": videos or [],
         "audios": [],
+    }
+
+
+def bill(
+    hour: float, amount: str, product: str = "kling-v3.0-motion-control-std"
+) -> dict[str, Any]:
+    """A line of the bill for the hour that the Unix time ``hour`` is in; ``amount`` in USD."""
+    start, units = int(hour // 3600) * 3600, str(int(Decimal(amount) * 10000))
+    return {
+        "startTime": str(start),
+        "endTime": str(start + 3600),
+        "billingMethod": 1,
+        "productName": product,
+        "category": "gen_api",
+        "ownerID": "owner",
+        "billNum0": "1000",
+        "billNum1": "0",
+        "basePrice0": "0",
+        "basePrice1": "0",
+        "discountPrice0": "0",
+        "discountPrice1": "0",
+        "amount": units,
+        "voucherAmount": "0",
+        "payAmount": units,
+        "payAmountDisplay": 1,
+        "pricePrecision": 1,
+        "productId": "p1",
     }
 
 
@@ -351,6 +383,10 @@ def _handler_of(server: ScriptedNovita) -> type[BaseHTTPRequestHandler]:
                     state.balance_count += 1
                     act = state.balances.popleft() if state.balances else None
                 self._do(act) if act else self._authorised(lambda: Reply(200, state.balance))
+            elif method == "GET" and path == BILLS:
+                with server.lock:
+                    state.bill_count += 1
+                self._authorised(lambda: self._bills({k: v[0] for k, v in query.items()}))
             elif method == "GET" and path in state.files:
                 with server.lock:
                     state.gets[path] += 1
@@ -397,6 +433,21 @@ def _handler_of(server: ScriptedNovita) -> type[BaseHTTPRequestHandler]:
             )
             reason = state.reason if status == "TASK_STATUS_FAILED" else ""
             return Reply(200, task_answer(task_id, status, reason=reason, videos=videos))
+
+        def _bills(self, asked: dict[str, str]) -> Reply:
+            if asked.get("cycleType") not in ("Hour", "Day", "Week", "Month"):
+                return refusal(400, "INVALID_REQUEST_BODY", "cycleType: is required")
+            if not asked.get("productCategory"):
+                return refusal(400, "INVALID_REQUEST_BODY", "productCategory: is required")
+            start, end = int(asked.get("startTime", 0)), int(asked.get("endTime", 2**40))
+            if end - start > 31 * 86400:
+                return refusal(400, "INVALID_REQUEST_BODY", "at most 31 days")
+            if not isinstance(state.bills, list):
+                return Reply(200, {"bills": state.bills})
+            hours = [
+                b for b in state.bills if int(b["startTime"]) < end and start < int(b["endTime"])
+            ]
+            return Reply(200, {"bills": hours})
 
         def _file(self, file: File, act: Act | None) -> None:
             if act is not None and not isinstance(act, CutAfter):

@@ -91,6 +91,7 @@ def working(store: Store, way: PublishTarget) -> Worker:
         stopping=threading.Event(),
         ways=lambda _: [way],
         limits=Limits,
+        balance=lambda job, before: None,
         after=lambda _: None,
     )
 

@@ -68,6 +68,7 @@ def watcher(steps: Worker) -> Iterator[Watcher]:
         lane_of=steps.lanes.__getitem__,
         servable=lambda job_id: False,
         sweep=lambda: None,
+        settle=lambda: None,
         pace=Pace(),
     )
     yield made

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import pytest
 from helpers.clocks import Clock
-from helpers.scripted import HangUp, Reply, Reset, ScriptedNovita, Stall, refusal, task_answer
+from helpers.scripted import HangUp, Reply, Reset, ScriptedNovita, Stall, bill, refusal, task_answer
 from pydantic import SecretStr
 
 from kling_utils.errors import (
@@ -415,6 +415,26 @@ def test_a_balance_that_is_none(client: NovitaAPI, server: ScriptedNovita, said:
     server.state.balance = {"availableBalance": said}
     with pytest.raises(ProviderDown):
         client.balance()
+
+
+def test_the_bill_is_read_leniently(client: NovitaAPI, server: ScriptedNovita) -> None:
+    hour = 1_772_532_000
+    server.state.bills = [
+        bill(hour, "0.63"),
+        {**bill(hour, "0"), "amount": 6300, "startTime": hour, "endTime": hour + 3600},
+        {**bill(hour, "0"), "amount": "much"},
+        {**bill(hour, "0"), "endTime": hour + 1, "startTime": hour + 1},
+    ]
+    found = client.bills(hour, hour + 120)
+    assert [(each.start, each.end, str(each.amount)) for each in found] == [
+        (hour, hour + 3600, "0.63 USD")
+    ] * 2
+    (asked,) = server.sent("GET", "/openapi/v1/billing/bill/list")
+    assert "cycleType=Hour" in asked.query
+    assert "productCategory=gen_api" in asked.query
+    server.state.bills = "none"
+    with pytest.raises(ProviderDown, match="has no bills in it"):
+        client.bills(hour, hour + 60)
 
 
 def test_a_wrong_key_is_told_by_the_balance(server: ScriptedNovita, transport: Transport) -> None:
