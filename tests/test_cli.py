@@ -1056,7 +1056,7 @@ def test_what_was_paid_is_added_up_and_what_may_have_been_stands_apart(
     (today,), (month,) = summed["today"], summed["month"]
     assert (today["group"], today["high"]) == ("today", "1.176")
     assert month["group"] == "this month"
-    assert "Left of today's budget: 0.32 USD of 2.00 USD." in shell("cost", KLING_BUDGET="2").stdout
+    assert "Left of today's budget: 0.82 USD of 3.00 USD." in shell("cost", KLING_BUDGET="3").stdout
     jobs = table(shell("cost", "--by", "job", "--csv"))
     assert [(each["status"], each["quoted_high"], each["charged"]) for each in jobs] == [
         ("reserved", "0.504", ""),

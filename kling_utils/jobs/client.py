@@ -579,7 +579,8 @@ class Client:
         is set.
         ``hf_token``: the clip goes by Hugging Face, with that token.
         The same request, while unfinished, is the same job. Unless ``again``, raises ``AlreadyHave`` for a request that has a
-        result, is in doubt, or ended without a result while money was or may have been spent. Raises ``Refused`` and ``NotPublished``,
+        result, or ended without one while money was or may have been spent; always for one in doubt, which only ``adopt``, ``dismiss`` or
+        ``send_again`` ends. Raises ``Refused`` and ``NotPublished``,
         ``OverBudget`` where more is not left of today's budget, and, unless ``agreed``, ``PriceNotAgreed`` above ``KLING_CONFIRM_ABOVE``.
         """
         request = self._repaired_request(
@@ -1042,7 +1043,8 @@ class Client:
         if (unfinished := next((twin for twin in twins if _moving(twin)), None)) is not None:
             return self._joined(unfinished, key)
         paid = [twin for twin in twins if counts(twin)]
-        if paid and not again:
+        doubt = any(twin.state == "unconfirmed" for twin in paid)
+        if paid and (doubt or not again):
             raise have(min(paid, key=lambda twin: _STANDING.index(twin.state)))
         if not agreed:
             self.limits.agree(self._quote(request, provider, asked.clip, owner))

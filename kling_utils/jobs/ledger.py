@@ -81,6 +81,15 @@ class Entry:
         end = self.ended_at if self.ended_at is not None else self.at + _DOUBT
         return self.at - _MARGIN, end + _MARGIN
 
+    @property
+    def brief(self) -> str:
+        """What was charged, in a few words, for the place beside the quote; empty while nothing is known."""
+        if self.charge is not None:
+            return f"charged {self.charge}"
+        if self.hour_sum is not None and self.hour_sum.amount:
+            return f"account, this hour: {self.hour_sum}"
+        return ""
+
     def told(self) -> str:
         """What was charged, in a sentence; empty while there is nothing to say."""
         if self.charge is not None:

@@ -411,6 +411,11 @@ def note(head: str, text: str = "", *, severity: Severity = "advice") -> str:
     return _card("note", head, sign=severity, text=text)
 
 
+def facts(rows: Sequence[tuple[str, object]], text: str) -> str:
+    """A table of names and values, and what it means."""
+    return _card("facts", rows=rows, price_basis=text)
+
+
 def listing(head: str, findings: Sequence[Finding], *, severity: Severity, extra: str = "") -> str:
     """A headline over rows of facts; ``extra`` is HTML of our own between them."""
     return _card("report", head, sign=severity, extra=extra, findings=findings)

@@ -165,6 +165,14 @@ class Actions:
                 why = "Novita needs to fetch the clip: fill the form from this job, and choose how."
             return offer | {"note": "cannot be sent", "why": why}
         more = "" if job.draft else words.difference(quote, job.cost)
+        try:
+            self._client.limits.agree(quote)
+        except KlingError as error:
+            offer["risk"] = {
+                "ask": f"Spend {offer['price']}?",
+                "text": error.message,
+                "yes": notices.agree_label(offer["price"]),
+            }
         if name == "again" and not quote.free:
             if job.state == "succeeded":
                 more = "paid again"
@@ -243,6 +251,7 @@ class Actions:
             report=preflight.report,
             again=twice or (name == "again" and job.state == "succeeded"),
             draft=draft,
+            agreed=sure,
             **({} if draft else session.publishing),
         )
         session.open(made.job_id)

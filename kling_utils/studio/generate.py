@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import gradio as gr
 
-from kling_utils.errors import AlreadyHave, KlingError, NotPublished, Refused
+from kling_utils.errors import AlreadyHave, KlingError, NotPublished, PriceNotAgreed, Refused
 from kling_utils.media import bounds
 from kling_utils.show import cards, words
-from kling_utils.studio import notices
+from kling_utils.studio import notices, spending
 from kling_utils.studio.events import Events, Updates
 from kling_utils.studio.keeper import Keeper
 from kling_utils.studio.repair import one_click_fixable
-from kling_utils.studio.session import Duplicate, Form, Session, typed_key
+from kling_utils.studio.session import Confirm, Duplicate, Form, Session, typed_key
 from kling_utils.studio.theme import static
+from kling_utils.values import Quote
 
 if TYPE_CHECKING:
     from kling_utils.jobs.client import Client
@@ -70,7 +71,7 @@ class Generate:
                 )
             self.price = gr.HTML("", elem_id="price", apply_default_css=False)
         self.basis = gr.HTML("", elem_id="price-basis", apply_default_css=False)
-        self.said = [self.notice, self.have, self.sure, self.again]
+        self.said = [self.notice, self.have, self.sure, self.show, self.again]
         """What ``draw_notice`` changes."""
         self.drawn = [self.button, self.draft, self.price, self.basis, *self.said]
 
@@ -140,12 +141,17 @@ class Generate:
 
     def draw_notice(self, session: Session) -> Updates:
         """What is said at the button, and the ways on where the same request is there already."""
-        twin = session.duplicate
+        twin, confirm = session.duplicate, session.confirm
         drawn: Updates = {
             self.notice: session.notice,
-            self.have: gr.update(visible=twin is not None),
+            self.have: gr.update(visible=twin is not None or confirm is not None),
             self.sure: gr.update(visible=False),
+            self.show: gr.update(visible=twin is not None),
+            self.again: gr.update(visible=twin is not None),
         }
+        if confirm is not None:
+            label = notices.agree_label(confirm.price)
+            return drawn | {self.sure: gr.update(value=label, visible=True)}
         if twin is not None and twin.asked:
             drawn[self.sure] = gr.update(value=notices.twice_label(twin.price), visible=True)
             drawn[self.again] = gr.update(visible=False)
@@ -164,6 +170,7 @@ class Generate:
     def on_dismiss(self, session: Session) -> Updates:
         """The notice was closed, or was about another file."""
         session.notice, session.notice_about, session.duplicate = "", None, None
+        session.confirm = None
         return self.draw_notice(session)
 
     def on_show(self, session: Session) -> Updates:
@@ -173,20 +180,37 @@ class Generate:
         return self.on_dismiss(session)
 
     def funds(self, session: Session, key: str) -> Any:
-        """The balance beside the price, once it is known, and a warning when it is below. Asked for at most once a minute."""
+        """Balance and sums beside the price, and a warning where one of them is too low. The balance is asked for at most once a minute."""
         quote = session.preflight.quote if session.preflight is not None else None
         if quote is None or quote.free:
             return gr.skip()
+        return (
+            self.fix_line(session)
+            + self._balance(session, key, quote)
+            + self._spent(session, quote)
+        )
+
+    def _balance(self, session: Session, key: str, quote: Quote) -> str:
         try:
             available = session.balance(self._client, typed_key(key)).available
         except KlingError:
-            return gr.skip()  # the key's own test says why
-        said = f'<p class="hint">Balance: {cards.escape(available)}.</p>'
-        cost = quote.high
-        if available.currency == cost.currency and available.amount < cost.amount:
-            text = cards.escape(f"It is {available}; this may cost {quote.amount}.")
-            said = f'<p class="hint is-short"><b>The balance may not be enough.</b> {text}</p>'
-        return self.fix_line(session) + said
+            return ""  # the key's own test says why
+        if available.currency == quote.high.currency and available < quote.high:
+            text = f"It is {available}; this may cost {quote.amount}."
+            return _short("The balance may not be enough.", text)
+        return f'<p class="hint">Balance: {cards.escape(available)}.</p>'
+
+    def _spent(self, session: Session, quote: Quote) -> str:
+        owner = session.visitor.owner
+        try:
+            allowance = self._client.allowance(owner)
+            said = spending.line(self._client, owner)
+        except KlingError as error:
+            return _short(error.message, error.hint)
+        if allowance is not None and allowance.left < quote.high:
+            left = f"{allowance.left} of {allowance.budget} are left; this may cost {quote.amount}."
+            return _short("It is over today's budget.", left)
+        return f'<p class="hint">{cards.escape(said)}</p>' if said else ""
 
     # -- what is sent
 
@@ -210,9 +234,22 @@ class Generate:
 
     def on_send_again(self, session: Session, key: str, **form: Any) -> Iterator[Updates]:
         """The answer to the question whether it shall be sent although it may be paid twice."""
-        twin = session.duplicate
-        if twin is not None and twin.asked:
-            yield from self._submit(session, key, Form(**form), offered=twin.price)
+        twin, confirm = session.duplicate, session.confirm
+        if confirm is not None:
+            asked = Form(**form), hash(key), session.job_id
+            if session.notice_about == asked:  # a yes to this form, and to no other
+                yield from self._submit(
+                    session,
+                    key,
+                    asked[0],
+                    offered=confirm.offered,
+                    twice=confirm.twice,
+                    confirmed=True,
+                )
+        elif twin is not None and twin.asked:
+            yield from self._submit(
+                session, key, Form(**form), offered=twin.price, twice=twin.job_id
+            )
 
     def _busy(self, error: KlingError, session: Session) -> Updates:
         """There was no turn: nothing was sent."""
@@ -220,13 +257,22 @@ class Generate:
         return {self.button: gr.update(interactive=True), self.notice: session.notice}
 
     def _submit(
-        self, session: Session, key: str, form: Form, *, draft: bool = False, offered: str = ""
+        self,
+        session: Session,
+        key: str,
+        form: Form,
+        *,
+        draft: bool = False,
+        offered: str = "",
+        twice: str = "",
+        confirmed: bool = False,
     ) -> Iterator[Updates]:
-        """``offered``: the price of another take, which is made on purpose."""
+        """``offered``: the price of another take, which is made on purpose. ``twice``: a job that may have been paid for.
+        ``confirmed``: the person has said yes to a price that the page is to ask about."""
         if not session.arrived:
             yield {self.keeper.panel: self.keeper.hello(session, lost=True)}
             return
-        session.restarted, session.duplicate = "", None
+        session.restarted, session.duplicate, session.confirm = "", None, None
         session.notice = cards.note("Getting ready", "Both files are checked once more.")
         session.notice_about = (form, hash(key), session.job_id)
         yield {
@@ -236,13 +282,17 @@ class Generate:
         }
         checked = False
         try:
-            session.notice = self._sent(session, key, form, draft=draft, offered=offered)
+            how = {"draft": draft, "confirmed": confirmed or bool(twice)}
+            session.notice = self._sent(session, key, form, offered=offered, twice=twice, **how)
             checked = bool(form.image and form.video)
         except Refused as error:
             fixable = one_click_fixable(session)
             session.notice = notices.refused(error, one_click_fixable=fixable)
         except NotPublished:
             session.notice = notices.unreachable()
+        except PriceNotAgreed as error:
+            session.confirm = Confirm(session.price, offered, twice)
+            session.notice = notices.agree(error, session.price)
         except AlreadyHave as error:
             twin = self._duplicate(error, session, draft=draft)
             session.duplicate = twin if twin.job_id else None
@@ -258,6 +308,9 @@ class Generate:
             **self.draw_notice(session),
         }
 
+    def _in_doubt(self, job_id: str, session: Session) -> bool:
+        return self._client.record(job_id, owner=session.visitor.sees).state == "unconfirmed"
+
     def _duplicate(self, error: AlreadyHave, session: Session, *, draft: bool) -> Duplicate:
         """The job that is there already. Only one that has a result, or cost nothing, can be made again without a question."""
         job_id = error.job_id or ""
@@ -268,8 +321,18 @@ class Generate:
             risk = True
         return Duplicate(job_id, session.price, risk, draft=draft)
 
-    def _sent(self, session: Session, key: str, form: Form, *, draft: bool, offered: str) -> str:
-        """Send it, and open its job. Returns what is said where nothing was sent."""
+    def _sent(
+        self,
+        session: Session,
+        key: str,
+        form: Form,
+        *,
+        draft: bool,
+        offered: str,
+        twice: str,
+        confirmed: bool,
+    ) -> str:
+        """Send it, and open its job. Returns what is said where nothing was sent. A job in doubt is sent again as itself."""
         if lacking := notices.missing(form):
             return lacking
         typed = typed_key(key)
@@ -284,6 +347,10 @@ class Generate:
             return notices.closable(
                 cards.note("The price is another one now", text, severity="warning")
             )
+        if twice and self._in_doubt(twice, session):
+            self._client.send_again(twice, owner=session.visitor.sees, key=typed)
+            session.open(twice)
+            return ""
         job = self._client.submit(
             request,
             owner=session.visitor.owner,
@@ -291,7 +358,13 @@ class Generate:
             report=preflight.report,
             again=bool(offered),
             draft=draft,
+            agreed=confirmed,
             **({} if draft else session.publishing),
         )
         session.open(job.job_id)
         return ""
+
+
+def _short(head: str, text: str) -> str:
+    """Something that is too low."""
+    return f'<p class="hint is-short"><b>{cards.escape(head)}</b> {cards.escape(text)}</p>'

@@ -71,6 +71,9 @@ class Shown:
     """None while the result is being analysed."""
     takes: list[stage.Take] = field(default_factory=list)
     offers: dict[str, Any] = field(default_factory=dict)
+    charge: str = ""
+    balance: str = ""
+    """What the account's balance says of a job in doubt."""
     live: bool = False
     """The job was followed before now: its result may play by itself."""
 
@@ -183,6 +186,12 @@ class JobView:
             await lanes.run(
                 bounds.showing, session, self._update, shown, notes, session, key, moved=moved
             )
+            shown.balance = ""
+            if job.state == "unconfirmed":
+                with contextlib.suppress(KlingError):  # also where there is no turn
+                    shown.balance = await lanes.run(
+                        bounds.calling, session, self._doubt, job, key_or_none(key)
+                    )
             updates = await lanes.run(bounds.showing, session, self.draw, shown)
             if reads % OTHERS == 0 or moved:
                 updates[self.gallery.panel] = await lanes.run(
@@ -218,6 +227,9 @@ class JobView:
                 return
             await asyncio.sleep(GALLERY_EVERY)
 
+    def _doubt(self, job: Job, key: Any) -> str:
+        return self._client.doubt(job.job_id, key=key)
+
     def _first(self, job: Job, notes: JobNotes) -> Shown:
         usual = None if job.done else timing.expected(job, self._client.jobs(limit=PAST))
         return Shown(job, usual, notes.read())
@@ -239,6 +251,9 @@ class JobView:
         shown.notes = notes.read()
         shown.result = routes.data(job, job.video)
         shown.analysis = self._analyses.of(job)
+        if moved:
+            entry = self._client.charge(job.job_id) if job.done else None
+            shown.charge = entry.brief if entry is not None else ""
         if moved:
             shown.offers = self.actions.value(job, key_or_none(key), session.publishing)
             owner = session.visitor.sees
@@ -292,17 +307,21 @@ class JobView:
             self.audit: audit,
             self.actions.panel: shown.offers,
             self.exports.panel: self.exports.value(job),
-            **self.recovery.draw(job),
+            **self.recovery.draw(job, shown.balance),
         }
 
     def _panel(self, shown: Shown) -> dict[str, Any]:
-        return panel(shown.job, self._client.now(), shown.usual, shown.notes)
+        return panel(shown.job, self._client.now(), shown.usual, shown.notes, shown.charge)
 
 
 def panel(
-    job: Job, now: float, usual: timing.Wait | None = None, notes: Notes | None = None
+    job: Job,
+    now: float,
+    usual: timing.Wait | None = None,
+    notes: Notes | None = None,
+    charge: str = "",
 ) -> dict[str, Any]:
-    """Facts and words about a job, as ``panel.js`` reads them."""
+    """Facts and words about a job, as ``panel.js`` reads them. ``charge``: what was really charged, beside the quote."""
     notes = notes or Notes()
     mode = "done" if job.state == "succeeded" else "failed" if job.state == "failed" else "run"
     note = "It is safe to close this page: the job goes on and the result is saved."
@@ -334,7 +353,7 @@ def panel(
         "eta": job.eta,
         "place": job.place,
         "usual": wait,
-        "price": "" if job.draft else words.spent(job),
+        "price": "" if job.draft else " · ".join(filter(None, (words.spent(job), charge))),
         "take": job.take,
     }
 

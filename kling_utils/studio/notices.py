@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from kling_utils.errors import AlreadyHave, Refused
+from kling_utils.errors import AlreadyHave, KlingError, Refused
 from kling_utils.jobs import job_errors
 from kling_utils.show import cards, words
 from kling_utils.studio.session import Form
@@ -98,6 +98,17 @@ def once_more(price: str) -> str:
 def twice_label(price: str) -> str:
     """The button that answers ``twice``."""
     return f"Yes, send it again and perhaps pay twice — {price}"
+
+
+def agree(error: KlingError, price: str) -> str:
+    """The question before a price is paid that is above the sum that the user has set."""
+    text = f"Nothing was sent. {error.message}"
+    return closable(cards.note(f"Spend {price}?", text, severity="warning"))
+
+
+def agree_label(price: str) -> str:
+    """The button that answers ``agree``."""
+    return f"Yes, generate — {price}"
 
 
 def restarted() -> str:

@@ -32,6 +32,7 @@ from kling_utils.studio.publishing import PublishingPanel
 from kling_utils.studio.recovery import TaskLookup
 from kling_utils.studio.repair import Repair
 from kling_utils.studio.session import Form, Session, key_or_none
+from kling_utils.studio.spending import SpendingPanel
 from kling_utils.studio.visitor import Tokens
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Page:
                 self.job_view = JobView(client)
         self.gallery = Gallery(client)
         self.lookup = TaskLookup(client)
+        self.spending = SpendingPanel(client)
         self.health = Health(client)
         self.keeper = self.generate.keeper
         self.about_form: list[Panel] = [
@@ -109,12 +111,21 @@ class Page:
         self.job_view.exports.bind(events)
         self.gallery.bind(events, self.generate.notice)
         self.lookup.bind(events, key)
+        self.spending.bind(events)
         self.health.bind(events, key)
         self._bind_check(key)
         self._bind_load(blocks)
         job_view, generate = self.job_view, self.generate
         for opening in events.opening:
             events.on(opening.then, self.on_opened, generate.said)
+            events.on(
+                opening.then,
+                generate.funds,
+                [generate.price],
+                lane=bounds.calling,
+                busy=lambda *_: gr.skip(),
+                key=key,
+            )
             events.on(
                 opening.then,
                 job_view.watch,

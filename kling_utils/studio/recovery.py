@@ -55,6 +55,7 @@ class Recovery:
                 '<p class="rescue-head">Three ways on</p><p class="hint">Look into your account at the provider: is the task there?</p>',
                 apply_default_css=False,
             )
+            self.balance = gr.HTML("", elem_id="doubt-balance", apply_default_css=False)
             with gr.Row(equal_height=True):
                 self.task_id = gr.Textbox(
                     label="It is there: its task id", max_lines=1, elem_id="task-id", scale=1
@@ -81,7 +82,7 @@ class Recovery:
                 self.go_on = gr.Button("Go on", size="sm", elem_id="go-on", scale=0, min_width=140)
         self.answer = gr.HTML("", elem_id="rescue-answer", apply_default_css=False)
         self.drawn = [self.doubt, self.standing, self.why, self.key, self.go_on, self.ask]
-        self.drawn.append(self.answer)
+        self.drawn += [self.balance, self.answer]
 
     def bind(self, events: Events, key: Any) -> None:
         """``key`` is the page's own box."""
@@ -97,8 +98,8 @@ class Recovery:
         events.on(self.sure.click, self.on_sure, answer, key=key, **calls)
         events.on(self.go_on.click, self.on_go_on, [*answer, self.key], key=self.key, **calls)
 
-    def draw(self, job: Job | None) -> Updates:
-        """Which questions a job needs answered."""
+    def draw(self, job: Job | None, balance: str = "") -> Updates:
+        """Which questions a job needs answered. ``balance``: what the account's balance says of one in doubt."""
         waits = ""
         if job is not None and job.done:
             waits = "lost" if lost(job) else ""
@@ -110,6 +111,7 @@ class Recovery:
         )
         return {
             self.doubt: gr.update(visible=job is not None and job.state == "unconfirmed"),
+            self.balance: f'<p class="hint"><b>{cards.escape(balance)}</b></p>' if balance else "",
             self.standing: gr.update(visible=bool(waits)),
             self.why: f'<p class="hint">{cards.escape(why)}</p>' if why else "",
             self.key: gr.update(visible=needs_key),

@@ -86,6 +86,15 @@ class Duplicate:
     """A draft was asked for where a key is used: no other take is offered."""
 
 
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """A press of the button whose price the user wants to be asked about: how it goes on after a yes."""
+
+    price: str
+    offered: str = ""
+    twice: str = ""
+
+
 @dataclass(eq=False, slots=True)
 class View:
     """One showing of a job. Opening a job makes another one, and the watcher of the one before ends."""
@@ -124,6 +133,8 @@ class Session:
         """What is said at the button, and the form, the key's hash and the open job that it is about."""
         self.notice_about: tuple[Form, int, str] | None = None
         self.duplicate: Duplicate | None = None
+        self.confirm: Confirm | None = None
+        """What was pressed, while the page asks about its price."""
         self.hf_token: SecretStr | None = None
         """By which clips of this session go to Hugging Face."""
         self.choosing_way = False

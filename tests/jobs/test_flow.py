@@ -91,6 +91,9 @@ def test_a_read_time_out_on_submit_is_not_resent(
     assert isinstance(seen[-1], ev.Unconfirmed)
     again, _ = run(runner, request_)
     assert isinstance(again, errors.AlreadyHave)
+    take, _ = run(runner, request_, again=True)
+    assert isinstance(take, errors.AlreadyHave), "another take would not say that it is paid twice"
+    assert "at your own risk of paying twice" in take.hint
     assert novita.state.submit_count == 1
 
 

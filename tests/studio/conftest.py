@@ -17,6 +17,7 @@ from PIL import Image
 
 from kling_utils.errors import NoSuchJob
 from kling_utils.events import Event
+from kling_utils.jobs.budget import Allowance, Limits
 from kling_utils.jobs.home import Home
 from kling_utils.media import ffmpeg
 from kling_utils.settings import load
@@ -38,6 +39,20 @@ class StandIn:
 
     def now(self) -> float:
         return time.time()
+
+    limits = Limits()
+
+    def allowance(self, owner: str = "home") -> Allowance | None:
+        return None
+
+    def periods(self, owner: str = "home") -> tuple[list[Any], list[Any]]:
+        return [], []
+
+    def charge(self, job_id: str) -> None:
+        return None
+
+    def doubt(self, job_id: str, *, key: Any = None) -> str:
+        return ""
 
     def provider_for(self, key: Any, *, owner: str = "home") -> str:
         return "novita" if key is not None else "local"

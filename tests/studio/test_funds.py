@@ -110,4 +110,8 @@ def test_a_job_in_doubt_is_sent_again_only_after_the_question_with_the_price(
             list(panel.on_another_take(*asked, **fields))
             assert len(runner.jobs()) == 1, "nor does a double click"
             list(panel.on_send_again(*asked, **fields))
-            assert len(runner.jobs()) == 2
+            (sent,) = runner.jobs()
+            assert (sent.job_id, desk.job_id) == (job.job_id, job.job_id), (
+                "as itself, no other take"
+            )
+            assert sent.state != "unconfirmed"
