@@ -187,7 +187,11 @@ def _over(allowance: Allowance, price: Money | None, *, visitor: bool) -> OverBu
     error = OverBudget(
         f"Not sent: the job {costs}, and {allowance.left} of {whose} of {allowance.budget} are left today.",
         hint=f"The budget starts anew at {when}. Wait until then, or {less}."
-        + ("" if visitor else " You can also raise the budget."),
+        + (
+            ""
+            if visitor
+            else " You can also raise the budget: on the page under Spending and budget, or by KLING_BUDGET."
+        ),
     )
     error.left, error.resets_at = allowance.left.amount, allowance.resets_at
     return error

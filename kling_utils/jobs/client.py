@@ -741,7 +741,7 @@ class Client:
         Raises ``NoSuchJob`` and ``OSError``.
         """
         job = self._store.get(job_id)
-        return evidence.write(job, self.log(job_id), Path(out))
+        return evidence.write(job, self.log(job_id), Path(out), charge=self.charge(job_id))
 
     def reference(self, job: Job) -> Path:
         """The reference in a form that every browser plays: the job's own copy, or one made from it, once."""

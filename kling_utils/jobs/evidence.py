@@ -13,15 +13,21 @@ from pathlib import Path
 from typing import Any
 
 from kling_utils.events import Event
-from kling_utils.jobs import audits
+from kling_utils.jobs import audits, ledger
+from kling_utils.jobs.ledger import Entry
 from kling_utils.media.files import atomic_write, sha256
 from kling_utils.show import words
 from kling_utils.show.progress import describe
 from kling_utils.values import Job, iso, parameters, record
 
 
-def write(job: Job, log: Sequence[tuple[float, Event]], out: Path) -> Path:
-    """Write the pack. ``log``: the job's events with their times. A result that can be audited takes seconds. Raises ``OSError``."""
+def write(
+    job: Job, log: Sequence[tuple[float, Event]], out: Path, *, charge: Entry | None = None
+) -> Path:
+    """Write the pack. ``log``: the job's events with their times, ``charge``: what is known of its cost.
+
+    A result that can be audited takes seconds. Raises ``OSError``.
+    """
     files = {"image": Path(job.request.image), "reference": Path(job.request.video)}
     if job.video is not None:
         files["result"] = job.video
@@ -31,6 +37,7 @@ def write(job: Job, log: Sequence[tuple[float, Event]], out: Path) -> Path:
         "job": record(job),
         "request": parameters(job.request),
         "quote": str(job.cost) if job.cost is not None else None,
+        "charge": ledger.row(charge) if charge is not None else None,
         "files": {name: {"sha256": sha256(path)} for name, path in there.items()},
         "events": [{"at": iso(at), "event": describe(event)} for at, event in log],
         "findings": [asdict(finding) for finding in found],
@@ -38,6 +45,7 @@ def write(job: Job, log: Sequence[tuple[float, Event]], out: Path) -> Path:
     lines = [
         words.report_of_job(job, job.trouble),
         f"quoted: {job.cost or 'not known'}",
+        f"charged: {(charge.told() if charge is not None else '') or 'not known'}",
         *(f"{name}: {value}" for name, value in parameters(job.request).items()),
         "",
         "What happened:",

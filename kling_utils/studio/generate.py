@@ -184,33 +184,39 @@ class Generate:
         quote = session.preflight.quote if session.preflight is not None else None
         if quote is None or quote.free:
             return gr.skip()
+        short, plain = list[str](), list[str]()
+        for said, low in (self._balance(session, key, quote), self._spent(session, quote)):
+            (short if low else plain).append(said)
+        line = " · ".join(cards.escape(each) for each in plain if each)
         return (
             self.fix_line(session)
-            + self._balance(session, key, quote)
-            + self._spent(session, quote)
+            + "".join(short)
+            + (f'<p class="hint">{line}</p>' if line else "")
         )
 
-    def _balance(self, session: Session, key: str, quote: Quote) -> str:
+    def _balance(self, session: Session, key: str, quote: Quote) -> tuple[str, bool]:
+        """What is said of the balance, and whether it is too low."""
         try:
             available = session.balance(self._client, typed_key(key)).available
         except KlingError:
-            return ""  # the key's own test says why
+            return "", False  # the key's own test says why
         if available.currency == quote.high.currency and available < quote.high:
             text = f"It is {available}; this may cost {quote.amount}."
-            return _short("The balance may not be enough.", text)
-        return f'<p class="hint">Balance: {cards.escape(available)}.</p>'
+            return _short("The balance may not be enough.", text), True
+        return f"Balance {available}", False
 
-    def _spent(self, session: Session, quote: Quote) -> str:
+    def _spent(self, session: Session, quote: Quote) -> tuple[str, bool]:
+        """The same of what was spent and what is left of the budget."""
         owner = session.visitor.owner
         try:
             allowance = self._client.allowance(owner)
             said = spending.line(self._client, owner)
         except KlingError as error:
-            return _short(error.message, error.hint)
+            return _short(error.message, error.hint), True
         if allowance is not None and allowance.left < quote.high:
             left = f"{allowance.left} of {allowance.budget} are left; this may cost {quote.amount}."
-            return _short("It is over today's budget.", left)
-        return f'<p class="hint">{cards.escape(said)}</p>' if said else ""
+            return _short("It is over today's budget.", left), True
+        return said, False
 
     # -- what is sent
 

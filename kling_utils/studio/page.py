@@ -118,21 +118,22 @@ class Page:
         job_view, generate = self.job_view, self.generate
         for opening in events.opening:
             events.on(opening.then, self.on_opened, generate.said)
-            events.on(
-                opening.then,
-                generate.funds,
-                [generate.price],
-                lane=bounds.calling,
-                busy=lambda *_: gr.skip(),
-                key=key,
-            )
-            events.on(
+            watched = events.on(
                 opening.then,
                 job_view.watch,
                 [*job_view.drawn, self.gallery.panel],
                 options={"trigger_mode": "multiple"},  # the session tells the older one to stop
                 key=key,
             )
+            for after in (opening, watched):  # what is reserved, and what was spent
+                events.on(
+                    after.then,
+                    generate.funds,
+                    [generate.price],
+                    lane=bounds.calling,
+                    busy=lambda *_: gr.skip(),
+                    key=key,
+                )
 
     # -- the form
 

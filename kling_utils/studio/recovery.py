@@ -111,7 +111,9 @@ class Recovery:
         )
         return {
             self.doubt: gr.update(visible=job is not None and job.state == "unconfirmed"),
-            self.balance: f'<p class="hint"><b>{cards.escape(balance)}</b></p>' if balance else "",
+            self.balance: f'<p class="doubt-balance">{cards.escape(balance)}</p>'
+            if balance
+            else "",
             self.standing: gr.update(visible=bool(waits)),
             self.why: f'<p class="hint">{cards.escape(why)}</p>' if why else "",
             self.key: gr.update(visible=needs_key),

@@ -33,12 +33,17 @@ class SpendingPanel:
         settings = client.settings
         with gr.Accordion("Spending and budget", open=False, elem_id="spending") as self.panel:
             self.sums = gr.HTML("", elem_id="spending-sums", apply_default_css=False)
-            with gr.Row(equal_height=True, visible=False, elem_id="spending-form") as self.form:
+            with gr.Row(visible=False, elem_id="spending-form") as self.form:
                 self.budget = _amount(
-                    "Budget a day, USD", "spending-budget", settings.budget, "KLING_BUDGET"
+                    "Budget a day, USD",
+                    "Empty: no limit.",
+                    "spending-budget",
+                    settings.budget,
+                    "KLING_BUDGET",
                 )
                 self.ask = _amount(
-                    "Ask me above, USD a job",
+                    "Ask me above, USD",
+                    "For one job. Empty: never.",
                     "spending-ask",
                     settings.confirm_above,
                     "KLING_CONFIRM_ABOVE",
@@ -85,10 +90,12 @@ class SpendingPanel:
         return {self.answer: said, **self.on_open(session)}
 
 
-def _amount(label: str, elem_id: str, fixed: Decimal | None, variable: str) -> gr.Textbox:
+def _amount(
+    label: str, info: str, elem_id: str, fixed: Decimal | None, variable: str
+) -> gr.Textbox:
     return gr.Textbox(
         label=label,
-        info="Empty: no limit." if fixed is None else f"Set by {variable}.",
+        info=info if fixed is None else f"Set by {variable}.",
         interactive=fixed is None,
         max_lines=1,
         elem_id=elem_id,
@@ -124,10 +131,12 @@ def line(client: Client, owner: str) -> str:
     """The same in a few words, for the place beside the price; empty where nothing was spent and nothing is limited."""
     today, month = (amount(sums) for sums in client.periods(owner))
     allowance = client.allowance(owner)
+    parts = [f"this month {month}"] if month else []
     if allowance is not None:
-        said = f"Today {allowance.left} of {allowance.budget} left"
-        return f"{said}, this month {month}." if month else f"{said}."
-    return f"Today {today or _NOTHING}, this month {month}." if month else ""
+        parts.insert(0, f"{allowance.left.amount:.2f} of {allowance.budget} left today")
+    elif today:
+        parts.insert(0, f"today {today}")
+    return " · ".join(parts)
 
 
 def amount(sums: Sequence[Spending]) -> str:
@@ -145,9 +154,8 @@ def _told(sums: Sequence[Spending]) -> str:
         return _NOTHING
     paid, perhaps = sum(each.paid for each in sums), sum(each.perhaps for each in sums)
     charges = sum(each.charges for each in sums)
-    parts = [f"{counted(paid, 'job')} paid"] if paid else []
-    if charges:
-        charged = Money(sum((each.charged for each in sums), Decimal(0)))
-        parts.append(f"{charged} of it charged for {charges} by the bill")
+    charged = Money(sum((each.charged for each in sums), Decimal(0)))
+    billed = f" (by the bill {charged} for {charges})" if charges else ""
+    parts = [f"{counted(paid, 'job')} paid{billed}"] if paid else []
     parts += [f"{perhaps} perhaps paid"] if perhaps else []
-    return f"{amount(sums) or 'cost not known'} ({', '.join(parts)})"
+    return f"{amount(sums) or 'cost not known'}: {', '.join(parts)}"

@@ -54,7 +54,9 @@ def test_what_is_over_the_budget_is_not_sent_and_says_all_that_one_needs(
     assert "may cost up to 0.50 USD" in error.message
     assert "0.30 USD of the budget of 0.80 USD are left today" in error.message
     assert f"{datetime.fromtimestamp(midnight):%Y-%m-%d 00:00}" in error.hint
-    assert "raise the budget" in error.hint
+    assert (
+        "raise the budget: on the page under Spending and budget, or by KLING_BUDGET" in error.hint
+    )
     assert (error.left, error.resets_at) == (Decimal("0.296"), midnight)
     assert novita.state.submit_count == 1
     assert len(client.jobs()) == 1, "and it leaves no job"

@@ -347,7 +347,11 @@ def test_an_evidence_pack_has_all_of_a_failure_and_nothing_secret(
     assert "[warning] Person in the clip" in report
     assert facts["request"]["prompt"] == "a bright studio"
     assert facts["job"]["task_id"] == error.task_id
-    for secret in (novita.state.key or "", "abcdef123", str(tmp_path)):
+    assert "charged: not known" in report
+    assert (facts["charge"]["quoted_high"], facts["charge"]["charged"]) == ("0.504", None)
+    signature = str(request_.video).partition("?")[2]
+    assert signature, "the clip's address is signed"
+    for secret in (novita.state.key or "", "abcdef123", str(tmp_path), signature):
         assert secret.encode() not in everything
 
 

@@ -127,15 +127,15 @@ def test_the_line_beside_the_price_has_the_sums_and_warns_of_the_budget(
 ) -> None:
     panel, session = built(lambda: Generate(client)), Session()
     session.check(client, form, clean_key(novita.key))
-    assert "Today" not in panel.funds(session, novita.key), "nothing spent, nothing limited"
+    assert "oday" not in panel.funds(session, novita.key), "nothing spent, nothing limited"
     paid(client, form, novita.key)
     said = panel.funds(session, novita.key)
     quote = session.preflight.quote if session.preflight else None
     assert quote is not None
-    assert f"Today about {quote.high}, this month about {quote.high}." in said
+    assert f"today about {quote.high} · this month about {quote.high}" in said
     client.limit_spending(Limits(Decimal(20)))
     left = Decimal(20) - quote.high.amount
-    assert f"Today {left:.2f} USD of 20.00 USD left, this month" in panel.funds(session, novita.key)
+    assert f"{left:.2f} of 20.00 USD left today · this month" in panel.funds(session, novita.key)
     client.limit_spending(Limits(Decimal("0.1")))
     said = panel.funds(session, novita.key)
     assert "is-short" in said
@@ -194,7 +194,7 @@ def test_the_sums_tell_charges_from_estimates_and_doubts(
     assert spending.amount(client.costs()) == "0.63 USD"
     assert client.job(job_id).charge.brief == "charged 0.63 USD"  # type: ignore[union-attr]
     sums = panel.on_open(session)[panel.sums]
-    assert "0.63 USD (1 job paid, 0.63 USD of it charged for 1 by the bill)" in sums
+    assert "0.63 USD: 1 job paid (by the bill 0.63 USD for 1)" in sums
     novita.state.submits.append(HangUp())
     other = Form(form.image, form.video, "image", form.model_name, "", "", True)
     client.submit(other.request(), key=SecretStr(novita.key))
