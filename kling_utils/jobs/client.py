@@ -835,29 +835,32 @@ class Client:
         """What is known of the cost of a job's last send; None for a draft."""
         return next(iter(self._store.entries(job_id=job_id, limit=1)), None)
 
-    def read_bill(self) -> None:
-        """Read what the account of this home was charged in the hours of jobs that the bill may say something new about. Costs nothing.
+    def read_bill(self, key: SecretStr | None = None, *, owner: str = HOME_OWNER) -> None:
+        """Read what the account was charged in the hours of jobs that the bill may say something new about. Costs nothing.
 
-        Raises ``KlingError`` where the bill cannot be read.
+        Of this home, or of a visitor and their key. Raises ``KlingError`` where the bill cannot be read.
         """
-        key, now = self._credentials.own_key(), self._clock()
+        used, now = key or self._credentials.own_key(owner), self._clock()
         with self._bill_lock:
-            self._bill_read = now
-            waiting = self._due(now)
-            if key is None or not waiting:
+            if owner == HOME_OWNER:
+                self._bill_read = now
+            since = now - ledger.READ_FOR - DAY
+            waiting = ledger.due(self._of_account(owner, since), now)
+            if used is None or not waiting:
                 return
+            if owner != HOME_OWNER:
+                self._balances.count(owner, now)
             since = min(entry.span[0] for entry in waiting) // 3600 * 3600
-            bills = self._credentials.paid(key).bills(since, now)
-            around = self._of_account(since - 2 * DAY)  # also what was sent before and ended since
+            bills = self._credentials.paid(used).bills(since, now)
+            around = self._of_account(
+                owner, since - 2 * DAY
+            )  # what was sent before may have ended since
             told = {each.entry: each for each in ledger.settled(around, bills, now)}
             self._store.note_bill([told[each.entry] for each in waiting if each.entry in told], now)
 
-    def _due(self, now: float) -> list[Entry]:
-        return ledger.due(self._of_account(now - ledger.READ_FOR - DAY), now)
-
-    def _of_account(self, since: float) -> list[Entry]:
-        host = self.settings.novita_base_url
-        return [each for each in self._store.entries(since=since) if each.base_url == host]
+    def _of_account(self, owner: str, since: float) -> list[Entry]:
+        host, entries = self.settings.novita_base_url, self._store.entries(owner=owner, since=since)
+        return [each for each in entries if each.base_url == host]
 
     def _settle(self) -> None:
         """The watcher's chore. Trouble with the bill is no trouble of a job: it is read again later."""

@@ -111,7 +111,7 @@ class Page:
         self.job_view.exports.bind(events)
         self.gallery.bind(events, self.generate.notice)
         self.lookup.bind(events, key)
-        self.spending.bind(events)
+        self.spending.bind(events, key)
         self.health.bind(events, key)
         self._bind_check(key)
         self._bind_load(blocks)

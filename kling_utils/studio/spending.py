@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -15,7 +15,7 @@ from kling_utils.media import bounds
 from kling_utils.settings import clean_amount
 from kling_utils.show import cards
 from kling_utils.studio.events import Events, Updates
-from kling_utils.studio.session import Session
+from kling_utils.studio.session import Session, key_or_none
 from kling_utils.values import Money, counted, moment_of
 
 if TYPE_CHECKING:
@@ -53,9 +53,17 @@ class SpendingPanel:
                 )
             self.answer = gr.HTML("", elem_id="spending-answer", apply_default_css=False)
 
-    def bind(self, events: Events) -> None:
+    def bind(self, events: Events, key: gr.Textbox) -> None:
         drawn = [self.sums, self.form, self.budget, self.ask]
-        events.on(self.panel.expand, self.on_open, drawn, lane=bounds.checking)
+        opened = events.on(self.panel.expand, self.on_open, drawn)
+        events.on(
+            opened.then,
+            self.on_bill,
+            [self.sums],
+            lane=bounds.calling,
+            busy=lambda *_: gr.skip(),
+            key=key,
+        )
         events.on(
             [self.save.click, self.budget.submit, self.ask.submit],
             self.on_save,
@@ -76,6 +84,14 @@ class SpendingPanel:
             self.budget: _plain(limits.budget),
             self.ask: _plain(limits.confirm_above),
         }
+
+    def on_bill(self, session: Session, key: str) -> Any:
+        """The sums again, once the bill was read with the key that pays."""
+        try:
+            self._client.read_bill(key_or_none(key), owner=session.visitor.owner)
+        except KlingError:
+            return gr.skip()  # what is known is shown already
+        return summary(self._client, session.visitor.owner)
 
     def on_save(self, session: Session, budget: str, ask: str) -> Updates:
         """Keep the limits for this home; an empty box is no limit."""

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from helpers import zoo
-from helpers.scripted import File, HangUp, ScriptedNovita
+from helpers.scripted import File, HangUp, ScriptedNovita, bill
 from pydantic import SecretStr
+from sqlalchemy import text
 
 from kling_utils.jobs.budget import Limits
 from kling_utils.jobs.client import Client
@@ -181,6 +182,25 @@ def test_a_limit_that_a_variable_sets_is_not_changed_here(tmp_path: Path, built:
         assert panel.budget.interactive is False
         assert "KLING_BUDGET" in panel.budget.info
         assert panel.on_open(Session())[panel.budget] == "3"
+
+
+def test_the_bill_is_read_with_the_key_that_pays(
+    client: Client, novita: ScriptedNovita, form: Form, built: Built
+) -> None:
+    panel, visitor = built(lambda: SpendingPanel(client)), Session()
+    visitor.visitor = Visitor("v2_x", hosted=True)
+    job = client.submit(form.request(), owner="v2_x", key=SecretStr(novita.key))
+    job.wait(progress=False)
+    (entry,) = client.ledger(owner="v2_x")
+    novita.state.bills = [bill(entry.at - 7200, "0.5")]
+    with client._store._write.begin() as db:
+        db.execute(text("UPDATE ledger SET at = at - 7200, ended_at = ended_at - 7200"))
+    assert "by the bill" not in panel.on_open(visitor)[panel.sums]
+    panel.on_bill(visitor, "")
+    assert novita.state.bill_count == 0, "nobody's key is used for them"
+    assert client.ledger(owner="v2_x")[0].charge is None
+    assert "by the bill 0.50 USD for 1" in panel.on_bill(visitor, novita.key)
+    assert "nothing so far" in panel.on_open(Session())[panel.sums], "it is not the home's"
 
 
 def test_the_sums_tell_charges_from_estimates_and_doubts(
