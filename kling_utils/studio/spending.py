@@ -55,7 +55,13 @@ class SpendingPanel:
 
     def bind(self, events: Events, key: gr.Textbox) -> None:
         drawn = [self.sums, self.form, self.budget, self.ask]
-        opened = events.on(self.panel.expand, self.on_open, drawn)
+        opened = events.on(
+            self.panel.expand,
+            self.on_open,
+            drawn,
+            lane=bounds.checking,
+            busy=lambda error, _: {self.sums: cards.error(error)},
+        )
         events.on(
             opened.then,
             self.on_bill,
@@ -68,6 +74,8 @@ class SpendingPanel:
             [self.save.click, self.budget.submit, self.ask.submit],
             self.on_save,
             [self.answer, *drawn],
+            lane=bounds.checking,
+            busy=lambda error, _: {self.answer: cards.error(error)},
             budget=self.budget,
             ask=self.ask,
         )
