@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 from typer.exceptions import TyperException
@@ -54,6 +54,7 @@ from kling_utils.values import (
     Job,
     Layout,
     MotionRequest,
+    Rating,
     State,
     counted,
     iso,
@@ -314,6 +315,13 @@ def resume(
 def jobs(
     state: Annotated[State | None, typer.Option("--state", help="Only jobs in this state.")] = None,
     since: Since = None,
+    text: Annotated[
+        str, typer.Option("--text", help="Only jobs with these words in name, prompt, note or ids.")
+    ] = "",
+    rating: Annotated[
+        Literal["good", "bad", "favourite", "none"] | None,
+        typer.Option("--rating", help="Only jobs with this rating."),
+    ] = None,
     limit: Annotated[
         int | None,
         typer.Option(
@@ -327,7 +335,10 @@ def jobs(
     _one_form(as_csv, as_json)
     with _client() as client:
         most = limit or (None if as_csv or as_json else LISTED)
-        found = client.jobs(state=state, since=since, limit=most and most + 1)
+        rated: Rating | None = "" if rating == "none" else rating
+        found = client.jobs(
+            state=state, since=since, text=text, rating=rated, limit=most and most + 1
+        )
         listed = found[:most]
         if len(found) > len(listed):
             say(f"There are more than these {len(listed)}; --limit N lists more.", err=True)
@@ -344,7 +355,7 @@ def jobs(
         if any(job.draft for job in listed):
             days = client.settings.keep_days
             say(f"Drafts are removed after {days} days; paid results are kept.", err=True)
-        if not listed and (state or since):
+        if not listed and (state or since or text or rating):
             say("No such jobs.", err=True)
         elif not listed:
             say("No jobs yet. Start one with: python -m kling_utils run IMAGE VIDEO")

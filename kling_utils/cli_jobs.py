@@ -55,6 +55,10 @@ def shown(
     """
     request, trouble = job.request, job.trouble
     facts = {
+        "name": job.title,
+        "rating": words.RATING[job.rating].lower(),
+        "note": job.note,
+        "blind votes": words.standing(job),
         "made by": words.maker(job),
         "orientation": request.character_orientation,
         "image": job.image_name,

@@ -32,6 +32,8 @@ CharacterOrientation = Literal["image", "video"]
 Provider = Literal["novita", "local"]
 Severity = Literal["pass", "unknown", "advice", "warning", "error"]
 """``unknown``: it was looked at, and cannot be told; the finding says why."""
+Rating = Literal["", "good", "bad", "favourite"]
+Choice = Literal["left", "right", "same"]
 Span = tuple[float, float]
 """Start and end of a stretch of a clip, seconds."""
 State = Literal[
@@ -51,6 +53,11 @@ CHARACTER_ORIENTATIONS: tuple[CharacterOrientation, ...] = get_args(CharacterOri
 PROVIDERS: tuple[Provider, ...] = get_args(Provider)
 STATES: tuple[State, ...] = get_args(State)
 TERMINAL: frozenset[State] = frozenset({"succeeded", "failed"})
+RATINGS: tuple[Rating, ...] = get_args(Rating)
+NAME_LENGTH, NOTE_LENGTH = 80, 1000
+"""Most characters of the name and of the note that a user gives a take."""
+_FIRST_WORDS, _FIRST = 6, 40
+"""Words and characters of a prompt by which a take is called."""
 
 HOME_OWNER = "home"
 """Whose jobs they are where there are no visitors: this home's."""
@@ -600,6 +607,23 @@ def money_of(provider: Provider, state: State, trouble: MoneyState | None) -> Mo
     return "unknown" if state in ("submitting", "unconfirmed") else "yes"
 
 
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """Two finished takes were compared without their names; ``left`` and ``right`` are job ids, as they stood."""
+
+    vote_id: str
+    left: str
+    right: str
+    choice: Choice
+    at: float
+    """Unix time."""
+
+    @property
+    def winner(self) -> str | None:
+        """The job that was found better; None for no difference."""
+        return {"left": self.left, "right": self.right, "same": None}[self.choice]
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Job(Shown):
     """One request on its way, as the store has it. ``request`` points at the job's own copies of both files."""
@@ -641,6 +665,36 @@ class Job(Shown):
     trouble: Trouble | None = None
     video: Path | None = None
     """The result, once it is saved."""
+    name: str = ""
+    """What the user called it; empty where it has no name but ``title``."""
+    rating: Rating = ""
+    note: str = ""
+    votes: tuple[Vote, ...] = ()
+    """Blind comparisons with other takes, the oldest first."""
+
+    @property
+    def subject(self) -> str:
+        """The name that the user gave, else the prompt's first words, else the names of picture and clip."""
+        said = self.request.prompt.split()
+        first = " ".join(said[:_FIRST_WORDS])[:_FIRST].rstrip()
+        if first:
+            first += "..." * (first != " ".join(said))
+        return self.name or first or f"{Path(self.image_name).stem} × {Path(self.video_name).stem}"
+
+    @property
+    def title(self) -> str:
+        """A name to read: the user's own, else ``subject`` with model, orientation and time."""
+        if self.name:
+            return self.name
+        model = self.request.model_name.rpartition("-")[2] + " draft" * self.draft
+        when = moment_of(self.created, None)
+        time = "" if when is None else f", {when:%Y-%m-%d %H:%M}"
+        return f"{self.subject}, {model}, {self.request.character_orientation}{time}"
+
+    @property
+    def won(self) -> int:
+        """In how many of ``votes`` it was found better."""
+        return sum(vote.winner == self.job_id for vote in self.votes)
 
     @property
     def draft(self) -> bool:
@@ -686,6 +740,7 @@ def iso(at: float | None) -> str | None:
 _RECORD: dict[str, Callable[[Job], Any]] = {
     "job_id": attrgetter("job_id"),
     "task_id": attrgetter("task_id"),
+    "title": attrgetter("title"),
     "state": attrgetter("state"),
     "provider": attrgetter("provider"),
     "draft": attrgetter("draft"),
@@ -705,6 +760,10 @@ _RECORD: dict[str, Callable[[Job], Any]] = {
     "video": lambda job: job.video and str(job.video),
     "error": lambda job: job.trouble and job.trouble.code,
     "error_message": lambda job: job.trouble and job.trouble.message,
+    "rating": lambda job: job.rating or None,
+    "note": lambda job: job.note or None,
+    "won": attrgetter("won"),
+    "votes": lambda job: len(job.votes),
 }
 RECORD: tuple[str, ...] = tuple(_RECORD)
 """Names in a record of a job."""

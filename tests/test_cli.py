@@ -924,6 +924,11 @@ def test_jobs_are_found_by_state_and_time_and_written_as_a_table(
         "0.504",
         said["task_id"],
     )
+    found = json.loads(shell("jobs", "--text", "RED coat", "--rating", "none", "--json").stdout)
+    assert [(job["job_id"], job["rating"], job["votes"]) for job in found] == [
+        (said["job_id"], None, 0)
+    ]
+    assert shell("jobs", "--rating", "good").stderr.endswith("No such jobs.\n")
     assert table(shell("jobs", "--since", "2999-01-01", "--csv")) == []
     assert shell("jobs", "--since", "2999-01-01", "--csv").stdout.startswith("job_id,task_id,")
     first = shell("jobs", "--limit", "1")

@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import SecretStr
 
@@ -51,6 +51,7 @@ from kling_utils.jobs.job_errors import (
     standing,
 )
 from kling_utils.jobs.ledger import By, Entry, Spending
+from kling_utils.jobs.listing import Group, Tally
 from kling_utils.jobs.live import LiveJob
 from kling_utils.jobs.publishing import Publishing
 from kling_utils.jobs.store import DraftLimitReached, DuplicateRequest, JobSecrets, KeyFrom, Store
@@ -83,7 +84,11 @@ from kling_utils.settings import WAYS, Settings, load, unknown_variables
 from kling_utils.values import (
     HOME_OWNER,
     LIST_CURRENCY,
+    NAME_LENGTH,
+    NOTE_LENGTH,
+    RATINGS,
     STATES,
+    Choice,
     Finding,
     ImageInfo,
     Job,
@@ -92,13 +97,16 @@ from kling_utils.values import (
     MotionRequest,
     Provider,
     Quote,
+    Rating,
     Report,
     Result,
     Span,
     State,
     Trouble,
     VideoInfo,
+    Vote,
     parameters,
+    printable,
 )
 
 if TYPE_CHECKING:
@@ -690,13 +698,88 @@ class Client:
         owner: str | None = None,
         state: State | None = None,
         since: str | float | datetime | None = None,
+        text: str = "",
+        rating: Rating | None = None,
+        group: Group | None = None,
         limit: int | None = 50,
+        offset: int = 0,
     ) -> Jobs:
-        """The newest first; of all owners when none is named. ``since`` as in ``moment``; ``limit=None`` gives all."""
+        """The newest first; of all owners when none is named. ``since`` as in ``moment``; ``limit=None`` gives all after ``offset``.
+
+        ``text``: words that name, prompt, note, file names, model, task id or job id have; capitals do not matter. ``rating``: ``good``,
+        ``bad``, ``favourite``, or empty for those that have none. ``group`` as in ``listing``.
+        """
         if state is not None and state not in STATES:
             raise InvalidRequest(f"{state!r} is no state.", hint=f"Use one of {', '.join(STATES)}.")
+        _known_rating(rating)
         start = None if since is None else moment(since, self._clock())
-        return Jobs(self._store.jobs(owner=owner, state=state, since=start, limit=limit))
+        about: dict[str, Any] = {"owner": owner, "text": text, "rating": rating, "group": group}
+        found = self._store.jobs(**about, state=state, since=start, limit=limit, offset=offset)
+        return Jobs(found)
+
+    def tally(
+        self, *, owner: str | None = None, text: str = "", rating: Rating | None = None
+    ) -> Tally:
+        """How many jobs there are, in all and in each group; ``text`` and ``rating`` as in ``jobs``."""
+        return self._store.tally(owner=owner, text=text, rating=rating)
+
+    # -- what people say of takes
+
+    def annotate(
+        self,
+        job_id: str,
+        *,
+        name: str | None = None,
+        rating: Rating | None = None,
+        note: str | None = None,
+        owner: str | None = None,
+    ) -> Job:
+        """Name, rate or note a job; what is not given stays, an empty text takes it away. Kept in the home, also in the job's folder.
+
+        Raises ``InvalidRequest`` for a rating that does not exist and for more than ``NAME_LENGTH`` or ``NOTE_LENGTH`` characters.
+        """
+        self._store.get(job_id, owner=owner)
+        _known_rating(rating)
+        name = None if name is None else " ".join(printable(name).split())
+        note = None if note is None else printable(note.replace("\r\n", "\n")).strip()
+        for what, text, most in (("name", name, NAME_LENGTH), ("note", note, NOTE_LENGTH)):
+            if text is not None and len(text) > most:
+                told = f"The {what} has {len(text)} characters; at most {most} are kept."
+                raise InvalidRequest(told, hint="Shorten it. Nothing was changed.", field=what)
+        given: dict[str, Any] = {"name": name, "rating": rating, "note": note}
+        if changes := {key: value for key, value in given.items() if value is not None}:
+            self._store.change(job_id, now=self._clock(), **changes)
+        return self._store.get(job_id, owner=owner)
+
+    def vote(self, left: str, right: str, choice: Choice, *, owner: str | None = None) -> Vote:
+        """Keep which of two finished jobs was found better: ``left``, ``right``, or ``same`` for no difference.
+
+        Raises ``InvalidRequest`` for anything but two jobs with results. It is kept with both jobs.
+        """
+        if choice not in get_args(Choice):
+            told = f"{choice!r} is no vote."
+            raise InvalidRequest(told, hint=f"Use one of {', '.join(get_args(Choice))}.")
+        self.pair(left, right, owner=owner)
+        vote = Vote(new_job_id(), left, right, choice, self._clock())
+        self._store.vote(vote)
+        return vote
+
+    def votes(self, *, owner: str | None = None) -> list[Vote]:
+        """What was voted, the newest first; of all owners when none is named."""
+        return self._store.voted(owner)
+
+    def pair(self, left: str, right: str, *, owner: str | None = None) -> tuple[Job, Job]:
+        """Two jobs that can be compared. Raises ``InvalidRequest`` where they are one, or one has no result, and ``NoSuchJob``."""
+        one, other = (self._store.get(each, owner=owner) for each in (left, right))
+        without = next((job for job in (one, other) if job.video is None or missing(job)), None)
+        if left == right:
+            raise InvalidRequest("A take cannot be compared with itself.", hint="Choose another.")
+        if without is not None:
+            told = f"{without.title} has no result."
+            raise InvalidRequest(told, hint="Choose two takes that are finished.")
+        return one, other
+
+    # -- where they stand
 
     def stopped(self) -> Jobs:
         """What ``resume`` can go on with: jobs of this home that were not sent, are past their deadline, or that no process works on.
@@ -1284,6 +1367,12 @@ def _seen(task_id: str, there: PaidProvider, *, money: MoneyState) -> None:
     except KlingError as error:
         error.money = money
         raise
+
+
+def _known_rating(rating: Rating | None) -> None:
+    if rating is not None and rating not in RATINGS:
+        told = f"{rating!r} is no rating."
+        raise InvalidRequest(told, hint="Use good, bad, favourite, or an empty text for none.")
 
 
 def _next_take(twins: Sequence[Job]) -> int:

@@ -33,11 +33,12 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
+from sqlalchemy.schema import CreateColumn
 
 from kling_utils.errors import MoneyState, SettingError
 from kling_utils.jobs.home import Home, describe
 from kling_utils.jobs.job_errors import LOOK_THERE
-from kling_utils.values import TERMINAL, Provider, State
+from kling_utils.values import NAME_LENGTH, NOTE_LENGTH, RATINGS, TERMINAL, Provider, State
 
 metadata = MetaData()
 
@@ -78,6 +79,10 @@ jobs = Table(
     Column("trouble", Text),
     Column("video", Text),
     Column("lease_by", String(26)),
+    Column("name", String(NAME_LENGTH), nullable=False, default="", server_default=""),
+    Column("rating", String(16), nullable=False, default="", server_default=""),
+    Column("note", String(NOTE_LENGTH), nullable=False, default="", server_default=""),
+    Column("votes", Text),
 )
 
 _unfinished = jobs.c.state.not_in(sorted(TERMINAL))
@@ -146,15 +151,22 @@ def _leases_by_process(db: Connection) -> None:
         db.execute(update(jobs).values(lease_by=None))
 
 
-def _published(db: Connection) -> None:
-    """A job knows how its files are published."""
-    if not any(column["name"] == "publish" for column in inspect(db).get_columns("jobs")):
-        db.exec_driver_sql("ALTER TABLE jobs ADD COLUMN publish VARCHAR(16) NOT NULL DEFAULT ''")
+def _add_columns(db: Connection, table: Table) -> None:
+    there = {column["name"] for column in inspect(db).get_columns(table.name)}
+    for column in table.columns:
+        if column.name not in there:
+            what = CreateColumn(column).compile(dialect=db.dialect)
+            db.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {what}")
+
+
+def _jobs_as_now(db: Connection) -> None:
+    """A job knows how its files are published; later, also its name, rating, note and votes."""
+    _add_columns(db, jobs)
 
 
 def _described(db: Connection) -> None:
     """Each job's folder describes it."""
-    _published(db)  # the rows are read as they are now
+    _jobs_as_now(db)  # the rows are read as they are now
     home = Path(str(db.engine.url.database)).parent
     for row in db.execute(select(jobs)).mappings():
         folder = home / "jobs" / row["job_id"]
@@ -166,6 +178,7 @@ def _ledger(db: Connection) -> None:
     """What was or may have been spent is written down apart from the jobs."""
     from kling_utils.jobs import budget
 
+    _jobs_as_now(db)
     ledger.create(db, checkfirst=True)
     known = set(db.scalars(select(ledger.c.job_id)))
     for row in db.execute(select(jobs).order_by(jobs.c.job_id)).mappings().all():
@@ -175,11 +188,11 @@ def _ledger(db: Connection) -> None:
 
 def _charged(db: Connection) -> None:
     """The ledger knows what was charged."""
-    there = {column["name"] for column in inspect(db).get_columns("ledger")}
-    for column in ledger.columns:
-        if column.name not in there:
-            kind = column.type.compile(db.dialect)
-            db.exec_driver_sql(f"ALTER TABLE ledger ADD COLUMN {column.name} {kind}")
+    _add_columns(db, ledger)
+
+
+_LATER = {"overdue": False} | dict.fromkeys(("waits_for", "publish", "name", "rating", "note"), "")
+"""What folders of older programs do not say."""
 
 
 def recovered(row: dict[str, Any]) -> dict[str, Any] | None:
@@ -187,7 +200,7 @@ def recovered(row: dict[str, Any]) -> dict[str, Any] | None:
 
     None for one that no job can have: a folder may be damaged, copied from elsewhere or forged.
     """
-    row = {"overdue": False, "waits_for": "", "publish": "", **row, "lease_by": None}
+    row = {**_LATER, **row, "lease_by": None}
     kept = {column.name: row.get(column.name) for column in jobs.columns}
     if not all(_sound(column, kept[column.name]) for column in jobs.columns):
         return None
@@ -205,6 +218,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "key_from": ("settings", "visitor", "none"),
     "waits_for": ("", "resume", "key", "host"),
     "publish": ("", "tunnel", "huggingface", "store"),
+    "rating": RATINGS,
 }
 _FILES = ("image_file", "video_file", "video")
 """Names of files in the job's folder."""
@@ -244,12 +258,17 @@ MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     metadata.create_all,
     _leases_by_process,
     _described,
-    _published,
+    _jobs_as_now,
     _ledger,
     _charged,
+    _jobs_as_now,
 )
 
 BUSY_SECONDS = 30.0
+
+
+def _casefold(text: str | None) -> str | None:
+    return None if text is None else text.casefold()
 
 
 class NewerDatabase(RuntimeError):
@@ -270,6 +289,8 @@ def connect(path: Path) -> Engine:
     @event.listens_for(engine, "connect")
     def _connected(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver begins nothing by itself
+        # SQLite's own lower() knows no letters but those of ASCII
+        connection.create_function("casefold", 1, _casefold, deterministic=True)
         for pragma in (
             "journal_mode=WAL",
             "synchronous=FULL",

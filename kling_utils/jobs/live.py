@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kling_utils.events import Event
-from kling_utils.values import Job, Quote, Result, Shown, State
+from kling_utils.values import Job, Quote, Rating, Result, Shown, State
 
 if TYPE_CHECKING:
     from kling_utils.jobs.client import Client
@@ -98,6 +98,21 @@ class LiveJob(Shown):
     def resume(self) -> LiveJob:
         """Go on with a job that stopped; never sends twice."""
         self._client.resume(self.job_id)
+        return self
+
+    def rate(self, rating: Rating | None) -> LiveJob:
+        """``good``, ``bad``, ``favourite``, or None for no rating."""
+        self._client.annotate(self.job_id, rating=rating or "")
+        return self
+
+    def rename(self, name: str) -> LiveJob:
+        """Give it a name; an empty one brings the usual ``title`` back. Raises ``InvalidRequest`` for more than 80 characters."""
+        self._client.annotate(self.job_id, name=name)
+        return self
+
+    def write_note(self, note: str) -> LiveJob:
+        """What is to be remembered about it, in place of the note before. Raises ``InvalidRequest`` for more than 1000 characters."""
+        self._client.annotate(self.job_id, note=note)
         return self
 
     def __await__(self) -> Generator[Any, None, Result]:

@@ -31,12 +31,12 @@ from sqlalchemy import (
     true,
     update,
 )
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, NoResultFound, SQLAlchemyError
 
 from kling_utils import events as ev
 from kling_utils.errors import KlingError, NoSuchJob
 from kling_utils.events import Event
-from kling_utils.jobs import budget, database
+from kling_utils.jobs import budget, database, listing
 from kling_utils.jobs.budget import Limits
 from kling_utils.jobs.database import open_database
 from kling_utils.jobs.home import (
@@ -49,6 +49,7 @@ from kling_utils.jobs.home import (
     new_job_id,
 )
 from kling_utils.jobs.ledger import Entry, Settled
+from kling_utils.jobs.listing import Group, Tally
 from kling_utils.values import (
     HOME_OWNER,
     TERMINAL,
@@ -57,8 +58,10 @@ from kling_utils.values import (
     MotionRequest,
     Provider,
     Quote,
+    Rating,
     State,
     Trouble,
+    Vote,
     parameters,
 )
 
@@ -67,28 +70,42 @@ KeyFrom = Literal["settings", "visitor", "none"]
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 _QUOTE = TypeAdapter(Quote)
 _TROUBLE = TypeAdapter(Trouble)
+_VOTES = TypeAdapter(tuple[Vote, ...])
 _jobs, _events, _ledger = database.jobs, database.events, database.ledger
 _PLAIN = tuple(
     each.name
     for each in fields(Job)
-    if each.name in _jobs.c and each.name not in ("trouble", "video")
+    if each.name in _jobs.c and each.name not in ("trouble", "video", "votes")
 )
 """Attributes of a job that a column holds as they are."""
 
 LOG = logging.getLogger(__name__)
 _DESCRIBED = tuple(
     _jobs.c[name]
-    for name in ("state", "task_id", "video", "waits_for", "overdue", "trouble", "finished_at")
+    for name in (
+        *("state", "task_id", "video", "waits_for", "overdue", "trouble", "finished_at"),
+        *("name", "rating", "note"),
+    )
 )
 """What is written into the job's folder as soon as it changes. Progress is not: the provider tells it again."""
 
 _CAME_BACK = "The database did not have this job; it was taken from the job's folder."
 
 WAITING: tuple[State, ...] = ("checked", "submitting", "queued")
+MOST_VOTES = 100
+"""Votes that are kept with a job, the newest."""
 
 
 def _say(db: Connection, job_id: str, at: float, event: Event) -> None:
     db.execute(insert(_events).values(job_id=job_id, at=at, event=_EVENT.dump_json(event).decode()))
+
+
+def _votes(kept: str | None) -> tuple[Vote, ...]:
+    return _VOTES.validate_json(kept) if kept else ()
+
+
+def _no_job(job_id: str) -> NoSuchJob:
+    return NoSuchJob(f"There is no job {job_id}.", hint="List the jobs of this home to find it.")
 
 
 def _same(owner: str, provider: str, fingerprint: str) -> ColumnElement[bool]:
@@ -219,17 +236,40 @@ class Store:
         owner: str | None = None,
         state: State | None = None,
         since: float | None = None,
+        text: str = "",
+        rating: Rating | None = None,
+        group: Group | None = None,
         limit: int | None = 50,
+        offset: int = 0,
     ) -> list[Job]:
-        """The newest first; with ``since``, those that were made at that Unix time or later."""
-        query = select(_jobs).order_by(_jobs.c.job_id.desc()).limit(limit)
-        if owner is not None:
-            query = query.where(_jobs.c.owner == owner)
+        """The newest first; with ``since``, those that were made at that Unix time or later.
+
+        ``text``, ``rating`` and ``group`` as in ``listing``.
+        """
+        query = select(_jobs).order_by(_jobs.c.job_id.desc()).limit(limit).offset(offset)
+        query = query.where(*listing.about(owner, text, rating), *listing.grouped(group))
         if state is not None:
             query = query.where(_jobs.c.state == state)
         if since is not None:
             query = query.where(_jobs.c.created >= since)
         return self._list(query)
+
+    def tally(
+        self, *, owner: str | None = None, text: str = "", rating: Rating | None = None
+    ) -> Tally:
+        """How many jobs there are, in all and in each group."""
+        counts = [func.count().filter(*listing.grouped(each)) for each in listing.GROUPS]
+        query = select(func.count(), *counts).where(*listing.about(owner, text, rating))
+        with self._read.connect() as db:
+            total, *each = db.execute(query.select_from(_jobs)).one()
+            return Tally(total, dict(zip(listing.GROUPS, each, strict=True)))
+
+    def voted(self, owner: str | None = None) -> list[Vote]:
+        """All votes on jobs of the owner, or of all, the newest first."""
+        query = select(_jobs.c.votes).where(_jobs.c.votes.is_not(None), *listing.about(owner))
+        with self._read.connect() as db:
+            found = {vote.vote_id: vote for kept in db.scalars(query) for vote in _votes(kept)}
+        return sorted(found.values(), key=lambda vote: vote.vote_id, reverse=True)
 
     def stopped(self) -> list[Job]:
         """Unfinished jobs of this home that no live process works on, or that are past their deadline, the oldest first. None in doubt."""
@@ -469,6 +509,20 @@ class Store:
         self._tell()
         return True
 
+    def vote(self, vote: Vote) -> None:
+        """Keep a vote with both of its jobs. Raises ``NoSuchJob``, and then nothing is kept."""
+        with self._write.begin() as db:
+            for job_id in (vote.left, vote.right):
+                try:
+                    before = _votes(self._whole(db, job_id)["votes"])
+                except NoResultFound:
+                    raise _no_job(job_id) from None
+                kept = _VOTES.dump_json((*before, vote)[-MOST_VOTES:]).decode()
+                changed = update(_jobs).where(_jobs.c.job_id == job_id)
+                db.execute(changed.values(updated=database.later(vote.at), votes=kept))
+                self._describe(db, job_id)
+        self._tell()
+
     def delete(self, job_ids: Sequence[str], *, states: Collection[State] | None = None) -> bool:
         """Rows, events and folders; nothing, and False, when not all are in ``states``."""
         where = and_(
@@ -629,9 +683,7 @@ class Store:
         with self._read.connect() as db:
             row = db.execute(select(_jobs).where(_jobs.c.job_id == job_id)).mappings().first()
         if row is None or (owner is not None and row["owner"] != owner):
-            raise NoSuchJob(
-                f"There is no job {job_id}.", hint="List the jobs of this home to find it."
-            )
+            raise _no_job(job_id)
         return row
 
     def _job(self, row: Mapping[str, Any] | RowMapping) -> Job:
@@ -648,4 +700,5 @@ class Store:
             cost=_QUOTE.validate_json(row["quote"]) if row["quote"] else None,
             trouble=_TROUBLE.validate_json(row["trouble"]) if row["trouble"] else None,
             video=folder / row["video"] if row["video"] else None,
+            votes=_votes(row["votes"]),
         )

@@ -12,7 +12,16 @@ from typing import Literal
 
 import kling_utils
 from kling_utils.errors import SPENT, KlingError, MoneyState, Refused
-from kling_utils.values import CharacterOrientation, Job, ModelName, Quote, State, Trouble, iso
+from kling_utils.values import (
+    CharacterOrientation,
+    Job,
+    ModelName,
+    Quote,
+    Rating,
+    State,
+    Trouble,
+    iso,
+)
 
 STATE: dict[State, str] = {
     "checked": "Getting ready",
@@ -125,13 +134,21 @@ def maker(job: Job) -> str:
     return f"Local draft, {model.lower()}" if job.draft else f"Kling 3.0 {model}"
 
 
+RATING: dict[Rating, str] = {"": "", "good": "Good", "bad": "Bad", "favourite": "Favourite"}
+
+
+def standing(job: Job) -> str:
+    """How the job came off in blind comparisons, as ``won 2 of 3``; empty without any."""
+    return f"won {job.won} of {len(job.votes)}" if job.votes else ""
+
+
 def takes(jobs: Sequence[Job]) -> list[str]:
     """A name for each of several takes: only what tells it from the others, and always that it is a draft."""
     orientations = len({j.request.character_orientation for j in jobs}) > 1
     names = []
     for job in jobs:
-        name = MODEL[job.request.model_name] + (" draft" if job.draft else "")
-        if orientations:
+        name = (job.name or MODEL[job.request.model_name]) + (" draft" if job.draft else "")
+        if orientations and not job.name:
             name += ", " + ORIENTATION[job.request.character_orientation].lower()
         names.append(name)
     return [
@@ -143,7 +160,10 @@ def takes(jobs: Sequence[Job]) -> list[str]:
 def line(job: Job, now: float) -> str:
     """A job in one line of text: what one needs to find it again, and its result or what stands in the way."""
     end = f"  {job.video}" if job.video else f"  {job.trouble.message}" if job.trouble else ""
-    return f"{job.job_id}  {job.state:<12} {maker(job):<24} {age(job.created, now):<16} {job.image_name} + {job.video_name}{end}"
+    files = f"{job.image_name} + {job.video_name}"
+    called = f"{job.name} ({files})" if job.name else files
+    told = "".join(f"  {each}" for each in (RATING[job.rating].lower(), standing(job)) if each)
+    return f"{job.job_id}  {job.state:<12} {maker(job):<24} {age(job.created, now):<16} {called}{told}{end}"
 
 
 def price(quote: Quote) -> str:
