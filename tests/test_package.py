@@ -23,6 +23,7 @@ assert {place!r} in kling_utils.__file__, kling_utils.__file__
 with Client() as runner:
     report = runner.check(MotionRequest(examples.IMAGES[0].path, examples.VIDEOS[0].path))
     assert report.ok, report
+    assert all(pair.result.is_file() for pair in examples.PAIRS)
     html = report._repr_html_()
     assert "Video length" in html
 from kling_utils.media.pose import PoseTracker

@@ -1,6 +1,7 @@
-"""Characters and motions to begin with, drawn by ``scripts/draw_examples.py``: no photograph, nobody's likeness.
+"""Characters and motions to begin with, and pairs of them with what came out.
 
-Owns their paths and their words.
+Pictures and clips are drawn by ``scripts/draw_examples.py``: no photograph, nobody's likeness. The
+results are local drafts, made of them by ``scripts/make_pairs.py``; NOTICE.md tells how.
 """
 
 from __future__ import annotations
@@ -51,6 +52,30 @@ VIDEOS: tuple[Example, ...] = (
         "and lowers her arms; a loop without a seam.",
     ),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A character, a motion, and the local draft that was made of both, without a key."""
+
+    image: Example
+    video: Example
+    result: Path
+    fps: int
+    """Frames a second of clip and result."""
+
+    @property
+    def title(self) -> str:
+        return f"{self.image.title} × {self.video.title.partition(',')[0]}"
+
+
+def _pair(number: int, fps: int) -> Pair:
+    image, video = IMAGES[number], VIDEOS[number]
+    name = f"{image.path.stem}-{video.path.stem}.mp4"
+    return Pair(image, video, image.path.with_name(name), fps)
+
+
+PAIRS: tuple[Pair, ...] = (_pair(1, 25), _pair(0, 30))
 
 
 def images() -> list[Path]:

@@ -137,10 +137,12 @@ class Input:
         """An example fills the form. The browser's word is only believed when it is the number of one."""
         number = str(getattr(event, "id", ""))
         path = self.example(int(number) if number.isdigit() and len(number) < 4 else None)
-        if path is None:
-            return gr.skip()
+        return gr.skip() if path is None else self.filled_with(path, source)
+
+    def filled_with(self, path: str, before: str) -> Updates:
+        """The form with a file of ours, which the browser may fetch, in the place of ``before``."""
         filled = {self.source: path, self.view: path, self.address: ""}
-        return {**filled, **self.measuring(path, source)}
+        return {**filled, **self.measuring(path, before)}
 
     def example(self, number: Any) -> str | None:
         """The example of that number, as a file that the browser may fetch."""

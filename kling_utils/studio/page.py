@@ -28,6 +28,7 @@ from kling_utils.studio.gate import Gate
 from kling_utils.studio.generate import Generate
 from kling_utils.studio.inputs import ImageInput, Options, VideoInput
 from kling_utils.studio.job_view import JobView
+from kling_utils.studio.pairs import Pairs
 from kling_utils.studio.publishing import PublishingPanel
 from kling_utils.studio.recovery import TaskLookup
 from kling_utils.studio.repair import Repair
@@ -70,6 +71,7 @@ class Page:
             with gr.Column(elem_id="results", scale=12, min_width=340):
                 self.content = Content((self.image, self.video), content_line)
                 self.job_view = JobView(client)
+                self.pairs = Pairs(self.image, self.video, self.job_view.stage)
         self.gallery = Gallery(client)
         self.lookup = TaskLookup(client)
         self.spending = SpendingPanel(client)
@@ -106,6 +108,7 @@ class Page:
         self.generate.bind(events, key, self.publishing.draft)
         self.keeper.bind(events, self.image, self.video, options, self.repair)
         self.job_view.bind(events, self.gallery)
+        self.pairs.bind(events, self.generate.button)
         self.job_view.recovery.bind(events, key)
         self.job_view.actions.bind(events, key, self.image, self.video, self.job_view.reuse)
         self.job_view.exports.bind(events)
@@ -153,6 +156,7 @@ class Page:
             self.publishing.chosen.change,
         ]
         outputs = [component for panel in self.about_form for component in panel.drawn]
+        outputs.append(self.job_view.stage)
         events.on(sources, self.generate.on_dismiss, self.generate.said)
         for triggers in (changes, account.forgotten.then):
             checked = events.on(
@@ -202,6 +206,8 @@ class Page:
             **self.image.measuring(form.image, before.image if before else ""),
             **self.video.measuring(form.video, before.video if before else ""),
         }
+        if form.image or form.video:
+            measuring |= self.pairs.stop(session)
         yield measuring or gr.skip()
         about = form, hash(key)
         try:
@@ -239,6 +245,8 @@ class Page:
             self.gallery.panel,
             self.job_view.trouble,
             self.job_view.panel,
+            self.job_view.stage,
+            self.pairs.panel,
             self.image.strip,
             self.video.strip,
             self.keeper.panel,
@@ -265,9 +273,12 @@ class Page:
                 session.open(unfinished.job_id)
         if drawn and not session.job_id:
             drawn[self.job_view.panel] = {"mode": "idle", "asked": asked}
+        if not asked and not session.job_id:
+            drawn |= self.pairs.first(session)
         return {
             **drawn,
             self.gallery.panel: self.gallery.value(session),
+            self.pairs.panel: self.pairs.value(),
             self.image.strip: self.image.strip_value(),
             self.video.strip: self.video.strip_value(),
             self.keeper.panel: self.keeper.hello(session),

@@ -144,6 +144,8 @@ class Session:
         self.key_panel = False
         """The panel of the key is open."""
         self.view = View(first=True)
+        self.example = False
+        """The stage plays an example."""
         self.asked_about = ""
         """The job in doubt of which the page has asked whether it shall be sent again."""
         self._balance: tuple[float, int, Balance] | None = None

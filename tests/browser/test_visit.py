@@ -152,7 +152,7 @@ def test_a_whole_visit(watched: Watched, served: Served, fetched: tuple[str, str
 
     # First load: nothing moves once it is there, and the empty page says what to do.
     page.goto(served.url)
-    page.wait_for_selector(".lesson-steps")
+    page.wait_for_selector(".stage[data-fill=both]")  # an example
     page.wait_for_selector("#history .gallery-label >> text=Your videos will be kept here.")
     page.wait_for_selector("#video-examples .strip-card")
     page.wait_for_function(QUIET)

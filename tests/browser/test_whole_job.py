@@ -91,7 +91,7 @@ def test_from_two_files_to_a_draft_that_plays(
 
     page.goto(served.url)
     page.wait_for_selector("text=No key is set, so results are local drafts.")
-    page.wait_for_selector(".lesson")
+    page.wait_for_selector(".stage[data-fill=both]")  # an example
 
     # A key is typed, looked at, and taken back: nothing may remember it.
     type_key(page, KEY)
@@ -216,7 +216,7 @@ def test_a_key_that_paid_for_a_job_stays_nowhere(watched: Watched, tmp_path: Pat
         serving(tmp_path, "-c", PAID, novita.base_url) as served,
     ):
         page.goto(served.url)
-        page.wait_for_selector(".lesson")
+        page.wait_for_selector(".stage[data-fill=both]")  # an example
         type_key(page, "sk_mistyped")
         page.click("#test-key")
         page.wait_for_selector("#key-result >> text=The key was refused")
@@ -281,7 +281,7 @@ def test_the_empty_page_fits_and_is_named(
     page = watched.page
     page.set_viewport_size({"width": width, "height": 844})
     page.goto(f"{empty.url}/?__theme={theme}")
-    page.wait_for_selector(".lesson-steps")
+    page.wait_for_selector(".stage[data-fill=both]")  # an example
     page.wait_for_selector("#history .gallery-label >> text=Your videos will be kept here.")
     assert page.evaluate("document.documentElement.scrollWidth") <= width, (
         "nothing hangs over the edge"

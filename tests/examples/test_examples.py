@@ -1,4 +1,5 @@
-"""The examples are legal, light, and show bodies that the pose models find; and the code that drew them still draws the same."""
+"""The examples are legal, light, and show bodies that the pose models find; the code that drew them still draws the same; and their results
+are results."""
 
 from __future__ import annotations
 
@@ -14,10 +15,12 @@ import numpy as np
 import pytest
 
 import kling_utils
-from kling_utils import examples
+from kling_utils import MotionRequest, examples
+from kling_utils.examples import Pair
 from kling_utils.media import ffmpeg
 from kling_utils.media.pose import FaceTracker, PoseTracker, head_hint
 from kling_utils.media.probe import probe_image, probe_video
+from kling_utils.review.audit import audit
 
 SCRIPTS = Path(kling_utils.__file__).resolve().parents[1] / "scripts"
 JOINTS = [11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28]
@@ -58,7 +61,11 @@ def test_two_of_each_with_words_for_everyone() -> None:
 def test_nothing_else_lies_in_the_folder() -> None:
     folder = Path(examples.__file__).parent
     kept = {path.name for path in folder.iterdir() if path.is_file() and path.suffix != ".py"}
-    assert kept == {path.name for path in (*examples.images(), *examples.videos())}
+    results = [pair.result for pair in examples.PAIRS]
+    named = {path.name for path in (*examples.images(), *examples.videos(), *results)}
+    assert kept == named | {"NOTICE.md"}
+    record = (folder / "NOTICE.md").read_text("utf-8")
+    assert all(name in record for name in named), "how each was made"
 
 
 @pytest.mark.parametrize("path", examples.images(), ids=lambda path: path.name)
@@ -158,3 +165,22 @@ def test_the_script_still_draws_the_motions(drawer: ModuleType, number: int) -> 
             iter(drawer.clip(motion.look, motion.scene, [motion.poses[i]], unit=motion.unit))
         )
         assert float(np.abs(again.astype(np.int16) - before[i]).mean()) < 3.0, f"frame {i}"
+
+
+@pytest.mark.parametrize("pair", examples.PAIRS, ids=lambda pair: pair.result.stem)
+def test_a_result_follows_its_clip_and_says_that_it_is_a_draft(pair: Pair) -> None:
+    made, clip = probe_video(pair.result), probe_video(pair.video.path)
+    assert made.duration == pytest.approx(clip.duration, abs=0.05)
+    assert float(made.frame_rate) == float(clip.frame_rate) == pair.fps
+    assert made.audio_codec is None, "nothing is heard of it"
+    assert made.size_bytes < 700_000
+    request = MotionRequest(pair.image.path, pair.video.path, keep_original_sound=False)
+    found = audit(
+        pair.result, pair.video.path, request=request, expected_seconds=clip.duration
+    ).fidelity
+    assert found is not None
+    assert found.score.value is not None
+    assert found.score.value > 90
+    corner = frames(pair.result)[0][-40:, -150:].astype(np.int16)
+    plate = corner[corner.max(axis=2) < 130]
+    assert len(plate) > 1000, "the words stand on a dark plate, in a light picture"

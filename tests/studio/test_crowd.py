@@ -39,6 +39,7 @@ QUICK = {
     *("JobView.on_stop", "Recovery.on_resend", "Actions.on_dismiss", "Actions.on_moved"),
     *("Page.on_opened", "Page.on_load", "PublishingPanel.on_change", "PublishingPanel.on_link"),
     *("PublishingPanel.on_hub", "PublishingPanel.on_press", "PublishingPanel.on_store"),
+    *("Pairs.on_pick", "Pairs.on_watch", "Pairs.on_stop"),
 }
 """Handlers that only read the store or change the page: they measure, decode and fetch nothing, and ask no provider or object store."""
 

@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from kling_utils import Client
+from kling_utils import Client, examples
 from kling_utils.errors import KeyRefused, KlingError, NoContact, Refused, SettingError
 from kling_utils.preflight.limits import limit
 from kling_utils.studio import actions, inputs, job_view, routes, visitor
@@ -22,6 +22,7 @@ from kling_utils.studio.gallery import Gallery
 from kling_utils.studio.generate import Generate
 from kling_utils.studio.inputs import ImageInput, VideoInput
 from kling_utils.studio.job_view import JobView, panel
+from kling_utils.studio.pairs import LABEL
 from kling_utils.studio.session import Form, Session, typed_key
 from kling_utils.studio.theme import static
 from kling_utils.values import Finding, Job, Report, Trouble
@@ -580,6 +581,53 @@ def test_an_unfinished_job_is_found_again(stand_in: Make, job: Make, built: Make
         request = SimpleNamespace(query_params=asked, headers={"host": "localhost:7860"})
         page.on_load(desk, request)
         assert desk.job_id == opened
+
+
+def test_an_example_plays_on_an_empty_page_and_nowhere_else(
+    stand_in: Make, job: Make, built: Make, picture: Path
+) -> None:
+    runner = stand_in()
+    page = built(lambda: bound_page(runner))
+    board = page.job_view.stage
+
+    def arrive(job_id: str = "") -> tuple[Session, Any]:
+        session, asked = Session(), {"job": job_id} if job_id else {}
+        request = SimpleNamespace(query_params=asked, headers={"host": "localhost:7860"})
+        return session, page.on_load(session, request).get(board)
+
+    session, shown = arrive()
+    assert Path(shown["b"]["path"]).read_bytes() == examples.PAIRS[0].result.read_bytes()
+    assert shown["label_b"] == LABEL
+    assert "draft" in LABEL
+    assert page.gallery.value(session)["items"] == [], "an example is no job"
+    form = {"key": "", **asdict(EMPTY)}
+    assert board not in next(iter(page.on_change(session, **form))), "the form is still empty"
+    first = next(iter(page.on_change(session, **form | {"image": str(picture)})))
+    assert first[board]["b"] is None, "it ends with the first file of one's own"
+    session, _ = arrive()
+    assert page.pairs.on_stop(session)[board]["b"] is None, "and with a press of Generate"
+
+    assert arrive("gone")[1] is None, "not where a job was asked for"
+    runner.kept = {"A": job("A")}
+    session, shown = arrive()
+    assert (session.job_id, shown) == ("A", None)
+    assert page.pairs.on_watch(SimpleNamespace(id="0"), session) == gr.skip()
+
+
+def test_both_files_of_an_example_fill_the_form(stand_in: Make, built: Make) -> None:
+    page, pair = built(lambda: bound_page(stand_in())), examples.PAIRS[1]
+
+    def picked(number: Any) -> Any:
+        return page.pairs.on_pick(SimpleNamespace(id=number), Session(), "", "")
+
+    filled = picked("1")
+    sources = filled[page.image.source], filled[page.video.source]
+    wanted = pair.image.path.read_bytes(), pair.video.path.read_bytes()
+    assert tuple(Path(path).read_bytes() for path in sources) == wanted
+    assert filled[page.video.view] == filled[page.video.source]
+    assert picked("2") == picked("../1") == picked(None) == gr.skip(), (
+        "a browser names nothing else"
+    )
 
 
 def test_the_files_of_a_job_fill_the_form_again(
