@@ -159,10 +159,17 @@ def inlined(body: str) -> str:
 # -- before a job
 
 
-def report(value: Report, *fields: str, ready: str = "Ready to send", sure: bool = True) -> str:
+def report(
+    value: Report,
+    *fields: str,
+    ready: str = "Ready to send",
+    sure: bool = True,
+    fold_hints: bool = False,
+) -> str:
     """What was measured and what stands in the way; of the named ``fields`` only, when some are given.
 
     ``ready`` is the headline when no error is left. Without ``sure`` it gets no tick: more is being looked at.
+    ``fold_hints``: what is neither an error nor a warning stands behind the number of hints.
     """
     findings = value.of(*(fields or ("image", "video", "prompt", "negative_prompt", "request")))
     errors = sum(f.severity == "error" for f in findings)
@@ -177,14 +184,16 @@ def report(value: Report, *fields: str, ready: str = "Ready to send", sure: bool
     if value.video is not None and (not fields or "video" in fields):
         facts.append(_video_facts(value.video))
     passed = [f for f in findings if f.severity == "pass"]
+    hints = [f for f in findings if f.severity == "advice"] if fold_hints else []
+    summary = f"{counted(len(passed), 'check')} passed"
     return _card(
         "report",
         head,
         sign="error" if errors else "warning" if warnings else "pass" if sure else "advice",
         facts=facts,
-        findings=_faults(findings),
-        summary=f"{counted(len(passed), 'check')} passed",
-        folded=[passed] if passed else [],
+        findings=[f for f in _faults(findings) if f not in hints],
+        summary=f"{counted(len(hints), 'hint')}, {summary}" if hints else summary,
+        folded=[each for each in (hints, passed) if each],
     )
 
 

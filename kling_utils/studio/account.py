@@ -32,7 +32,7 @@ _HEADS: dict[Severity, str] = {
     "warning": "Something to look at",
     "pass": "Everything is there",
 }
-_COSTS = "Results come from Kling and cost money: the price is on the button."
+_COSTS = "The price is on the button."
 
 
 def key_box(label: str, **more: Any) -> gr.Textbox:
@@ -80,6 +80,7 @@ class Account:
     def bind(self, events: Events) -> None:
         """Keeps ``forgotten``, the event after which the box is empty."""
         key, said = self.box, [self.result, self.line]
+        self.drawn = [self.line, self.panel, self.opener]
         events.on(self.opener.click, self.on_open, [self.panel, self.opener], key=key)
         events.on(self.test.click, self.on_test, said, lane=bounds.calling, key=key)
         # What was found out is about the key that was in the box. The key itself stays in the browser here.
@@ -92,19 +93,36 @@ class Account:
             show_progress="hidden",
         )
         self.forgotten = events.on(self.forget.click, self.on_forget, [key, *said])
-        events.on([key.blur, key.submit], self.on_key, [self.line], key=key)
+        events.on([key.blur, key.submit], self.on_key, self.drawn, key=key)
 
     def on_open(self, session: Session, key: str) -> Updates:
         """Open or close the panel of the key."""
-        session.key_panel = is_open = not session.key_panel
-        label = "Close" if is_open else "Change the key" if key else "Use a Novita key"
+        return self._show(session, key, not session.key_panel)
+
+    def _show(self, session: Session, key: str, is_open: bool) -> Updates:
+        session.key_panel = is_open
+        label = "Close" if is_open else "Change" if key.strip() else "Use a Novita key"
         return {self.panel: gr.update(visible=is_open), self.opener: gr.update(value=label)}
 
-    def on_key(self, session: Session, key: str) -> str:
-        return self.says(key, session)
+    def on_key(self, session: Session, key: str) -> Updates:
+        """What is known of the key. The panel folds once for each key that works, and is there for one that does not."""
+        said: Updates = {self.line: self.says(key, session)}
+        try:
+            typed = typed_key(key)
+        except SettingError:
+            return said | self._show(session, key, True)
+        if typed is None:
+            return said
+        if session.refused(typed):
+            return said | self._show(session, key, True)
+        if session.proven(typed) and session.key_folded != hash(typed):
+            session.key_folded = hash(typed)
+            return said | self._show(session, key, False)
+        return said
 
     def on_forget(self, session: Session) -> Updates:
         """Nothing of the key is left on the page."""
+        session.key_folded = None
         return {self.box: "", self.result: "", self.line: self.says(None, session)}
 
     def on_test(self, session: Session, key: str) -> Updates:
@@ -131,8 +149,10 @@ class Account:
             text = "Put in another key, or forget this one: without a key, drafts are free."
             return _line("error", "Your key was refused.", text)
         if typed is not None:
-            proven = session.proven(typed)
-            return _line("key", f"Your key is {'used' if proven else 'not tested yet'}.", _COSTS)
+            balance = session.known_balance(typed)
+            if balance is None:
+                return _line("key", "Key from this session, not tested yet.", _COSTS)
+            return _line("key", f"Key from this session, tested, balance {balance}.")
         if self._client.provider_for(None, owner=session.visitor.owner) == "novita":
             return _line("key", "This machine's key is used.", _COSTS)
         where = "this page's server" if session.visitor.hosted else "this computer"
@@ -140,7 +160,7 @@ class Account:
         return _line("draft", "No key is set, so results are local drafts.", text)
 
 
-def _line(kind: str, head: str, rest: str) -> str:
+def _line(kind: str, head: str, rest: str = "") -> str:
     said = f"<b>{cards.escape(head)}</b> {cards.escape(rest)}"
     return f'<p class="whose whose-{kind}"><span class="whose-dot" aria-hidden="true"></span><span>{said}</span></p>'
 

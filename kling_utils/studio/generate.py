@@ -136,8 +136,10 @@ class Generate:
 
     @staticmethod
     def fix_line(session: Session) -> str:
-        """Where one press makes the form ready: the button for it."""
-        return notices.fix_line() if one_click_fixable(session) else ""
+        """What has to be done first: the button for it."""
+        if one_click_fixable(session):
+            return notices.fix_line()
+        return notices.way_line() if session.unreachable else ""
 
     def draw_notice(self, session: Session) -> Updates:
         """What is said at the button, and the ways on where the same request is there already."""

@@ -176,7 +176,8 @@ class Input:
         told = advice.told(self.name) if advice is not None else ()
         fine = looked and all(f.severity == "unknown" for f in told)
         ready = self.ready if fine else "Format is fine"
-        return {self.card: cards.report(report, *self.fields, ready=ready, sure=looked)}
+        card = cards.report(report, *self.fields, ready=ready, sure=looked, fold_hints=True)
+        return {self.card: card}
 
     def measuring(self, source: str, before: str) -> Updates:
         """The card while another file than ``before`` is checked. The same file again is not checked again."""

@@ -134,6 +134,12 @@ def closable(card: str) -> str:
     return f'<div class="notice-box">{card}{_CLOSE}</div>'
 
 
+def way_line() -> str:
+    """Where a way for the clip has to be chosen first, and its card may be out of sight."""
+    button = _go("ways", "Choose how")
+    return f'<div class="fix-line way-short"><p class="hint">Novita needs to fetch your clip.</p>{button}</div>'
+
+
 def fix_line() -> str:
     """The same way on, before the button was pressed."""
     return f'<p class="hint fix-line"><span>Not ready to send.</span> {_FIX}</p>'

@@ -49,13 +49,14 @@ class Page:
     def __init__(self, client: Client) -> None:
         self._client = client
         self.events = Events(client)
-        gr.HTML(
-            theme.static("header.html"),
-            js_on_load=theme.static("page.js"),
-            apply_default_css=False,
-            elem_id="header",
-        )
-        self.account = Account(client)
+        with gr.Row(elem_id="top"):
+            gr.HTML(
+                theme.static("header.html"),
+                js_on_load=theme.static("page.js"),
+                apply_default_css=False,
+                elem_id="header",
+            )
+            self.account = Account(client)
         with gr.Row(elem_id="desk"):
             with gr.Column(elem_id="inputs", scale=10, min_width=340):
                 with gr.Row(elem_id="files"):
@@ -64,11 +65,11 @@ class Page:
                     with gr.Column(min_width=220, elem_classes="input"):
                         self.video = VideoInput()
                 self.repair = Repair(client, self.image, self.video)
-                self.publishing = PublishingPanel(client)
                 self.options = Options()
                 content_line = gr.HTML("", elem_id="content-line", apply_default_css=False)
                 self.generate = Generate(client)
             with gr.Column(elem_id="results", scale=12, min_width=340):
+                self.publishing = PublishingPanel(client)
                 self.content = Content((self.image, self.video), content_line)
                 self.job_view = JobView(client)
                 self.pairs = Pairs(self.image, self.video, self.job_view.stage)
@@ -179,7 +180,7 @@ class Page:
                 busy=lambda *_: gr.skip(),
                 key=key,
             )
-            events.on(funds.then, account.on_key, [account.line], key=key)
+            events.on(funds.then, account.on_key, account.drawn, key=key)
             making: dict[str, Any] = {"lane": bounds.making, "busy": lambda *_: gr.skip()}
             for each in (self.image, self.video):
                 view = [each.view]

@@ -13,7 +13,7 @@ from kling_utils.errors import KeyRefused, SettingError
 from kling_utils.settings import clean_key
 from kling_utils.show import words
 from kling_utils.studio.visitor import HOME, UNKNOWN
-from kling_utils.values import MotionRequest, Quote
+from kling_utils.values import Money, MotionRequest, Quote
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -143,6 +143,8 @@ class Session:
         """How often a way was chosen. Each time the form is checked again."""
         self.key_panel = False
         """The panel of the key is open."""
+        self.key_folded: int | None = None
+        """The hash of the key for which the panel was folded."""
         self.view = View(first=True)
         self.example = False
         """The stage plays an example."""
@@ -256,6 +258,10 @@ class Session:
     def proven(self, key: SecretStr | None) -> bool:
         """Has the provider answered to this key in this session?"""
         return self._balance is not None and self._balance[1] == hash(key)
+
+    def known_balance(self, key: SecretStr) -> Money | None:
+        """What is left for a key that was proven, as it was asked for last."""
+        return self._balance[2].available if self._balance and self.proven(key) else None
 
     def refused(self, key: SecretStr) -> bool:
         """Did the provider refuse this key when it was asked last?"""

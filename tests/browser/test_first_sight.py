@@ -1,18 +1,33 @@
-"""The first sight of the page: an example plays in step and in silence, and one press puts both of its files into the form."""
+"""The first sight of the page: an example plays in step and in silence, one press puts both of its files into the form, and all that
+decides about the price is in view, with a key and without."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.served import Served, serving, watching
+from helpers.scripted import ScriptedNovita, ServerState
+from helpers.served import Served, serving, type_key, watching
 
 from kling_utils import examples
 
 pytestmark = pytest.mark.browser
 PLAYING = "() => [...document.querySelectorAll('.stage video')].filter(v => v.src && !v.paused && v.currentTime > 0.3).length === 2"
 APART = "() => { const [a, b] = document.querySelectorAll('.stage video'); return Math.abs(a.currentTime - b.currentTime); }"
+KEY = "sk_typed-by-a-visitor-4711"
+PAID = """
+import os, runpy, sys
+os.environ.update(NOVITA_BASE_URL=sys.argv[1], KLING_ALLOW_PRIVATE_HOSTS="127.0.0.1")
+runpy.run_path("app.py", run_name="__main__")
+"""
+HIDDEN = """() => [...document.querySelectorAll('#image, #video, #orientation label, #model label, #generate')].filter((e) => {
+  const r = e.getBoundingClientRect();
+  const over = (x, y) => { const at = document.elementFromPoint(x, y); return !at || !(e.contains(at) || at.contains(e)); };
+  return r.top < 0 || r.bottom > innerHeight || over(r.left + 9, r.top + 9) || over(r.right - 9, r.bottom - 9);
+}).map((e) => e.outerHTML.slice(0, 80))"""
+"""What is out of the window or under something else."""
 HEARD = "() => [...document.querySelectorAll('video')].filter(v => !v.muted && !v.paused).length"
 
 
@@ -81,3 +96,38 @@ def test_the_page_of_a_job_shows_no_example(browser: Any, served: Served) -> Non
         seen.page.wait_for_selector(".pairs")
         assert seen.page.is_visible(".lesson-steps")
         assert not [url for url in asked if name in url]
+
+
+def test_all_that_decides_is_in_view(browser: Any, tmp_path: Path) -> None:
+    with (
+        ScriptedNovita(ServerState(key=KEY)) as novita,
+        serving(tmp_path, "-c", PAID, novita.base_url) as served,
+        watching(browser) as seen,
+    ):
+        page = seen.page
+        page.goto(served.url)
+        page.click(".pairs-use >> nth=0")
+        page.wait_for_selector("#video-report .kc-report-card >> text=The clip is fine")
+        page.wait_for_selector("#image-report .kc-report-card >> text=The picture is fine")
+        assert page.evaluate("scrollY") == 0
+        assert page.evaluate(HIDDEN) == []
+
+        type_key(page, KEY)
+        page.wait_for_selector("#publishing >> text=Novita needs to fetch your clip")
+        page.wait_for_selector("#whose-key >> text=Key from this session, tested, balance")
+        page.wait_for_selector("#key", state="hidden")
+        page.wait_for_selector("#price >> text=Balance")
+        assert page.evaluate("document.activeElement.id") == "open-key", "who uses keys stays there"
+        assert page.locator("#model >> text=USD").count() >= 1
+        assert page.evaluate(HIDDEN) == []
+
+        page.click("#use-link")
+        page.wait_for_selector("#publishing >> text=Your clip goes by a temporary link")
+        assert page.evaluate("scrollY") == 0
+        assert page.evaluate(HIDDEN) == []
+        page.click("#open-key")
+        assert page.input_value("#key input") == KEY
+        page.click("#key input")
+        page.click("#image-report .kc-title")
+        page.wait_for_selector("#key", state="hidden")
+        assert seen.ours == []

@@ -95,7 +95,7 @@ def test_from_two_files_to_a_draft_that_plays(
 
     # A key is typed, looked at, and taken back: nothing may remember it.
     type_key(page, KEY)
-    page.wait_for_selector("text=Your key is not tested yet.")
+    page.wait_for_selector("text=Key from this session, not tested yet.")
     page.fill("#key input", "")
     page.press("#key input", "Tab")
     page.wait_for_selector("text=No key is set")
@@ -224,7 +224,7 @@ def test_a_key_that_paid_for_a_job_stays_nowhere(watched: Watched, tmp_path: Pat
         page.fill("#key input", KEY)
         page.wait_for_selector("#key-result .kc", state="detached")  # it was about another key
         page.press("#key input", "Tab")
-        page.wait_for_selector("text=Your key is not tested yet.")
+        page.wait_for_selector("text=Key from this session, not tested yet.")
         page.click("#test-key")
         page.wait_for_selector("#key-result >> text=The key works")
 
@@ -249,6 +249,8 @@ def test_a_key_that_paid_for_a_job_stays_nowhere(watched: Watched, tmp_path: Pat
         assert sent.headers["authorization"] == f"Bearer {KEY}"
         assert [task] == list(novita.state.tasks)
         assert novita.sent("GET", BALANCE)
+        page.wait_for_selector("#key", state="hidden")
+        page.click("#open-key")
         assert page.input_value("#key input") == KEY, "the box still has it"
 
         # What is looked through is the right place: it holds what may be kept.

@@ -461,7 +461,11 @@ def test_the_numbers_of_the_page_are_those_of_the_table() -> None:
 
 @pytest.mark.parametrize(
     ("key", "says"),
-    [("", "No key is set"), ("sk-mine", "Your key is not tested"), ("sk mine", "cannot be used")],
+    [
+        ("", "No key is set"),
+        ("sk-mine", "Key from this session, not tested"),
+        ("sk mine", "cannot be used"),
+    ],
 )
 def test_the_line_says_whose_key_is_used(key: str, says: str, stand_in: Make, built: Make) -> None:
     line = built(lambda: Account(stand_in())).says(key, Session())
@@ -515,11 +519,37 @@ def test_a_key_counts_as_used_only_when_the_provider_answered_to_it(
     runner.refuses = None
     said, line = tested("sk-mine")
     assert "The key works" in said
-    assert "Your key is used" in line
+    assert "Key from this session, tested, balance 12.50 USD" in line
     assert "not tested yet" in account.says("sk-another", desk)
     emptied = account.on_forget(desk)
     assert (emptied[account.box], emptied[account.result]) == ("", "")
     assert "No key is set" in emptied[account.line]
+
+
+def test_the_panel_of_the_key_folds_when_the_key_works_and_opens_when_it_does_not(
+    tmp_path: Path, built: Make
+) -> None:
+    runner, desk = Banker(tmp_path), Session()
+    account = built(lambda: Account(runner))
+
+    def told(key: str) -> bool | None:
+        """Whether the panel is shown by it; None where it stays as it is."""
+        panel = account.on_key(desk, key).get(account.panel)
+        return None if panel is None else panel["visible"]
+
+    opened = account.on_open(desk, "")
+    assert (opened[account.panel]["visible"], opened[account.opener]["value"]) == (True, "Close")
+    assert told("sk-mine") is None, "not asked for yet: it can be tested there"
+    desk.balance(runner, typed_key("sk-mine"))
+    folded = account.on_key(desk, "sk-mine")
+    assert (folded[account.panel]["visible"], folded[account.opener]["value"]) == (False, "Change")
+    assert account.on_open(desk, "sk-mine")[account.panel]["visible"] is True
+    assert told("sk-mine") is None, "who opens it again finds it open"
+    assert told("sk mine") is True
+    runner.refuses = KeyRefused("The API key was refused.")
+    with pytest.raises(KeyRefused):
+        desk.balance(runner, typed_key("sk-another"))
+    assert told("sk-another") is True
 
 
 def test_what_is_said_at_the_button_goes_when_it_is_about_something_else(

@@ -13,6 +13,7 @@ function go(name) {
   const place = $(PLACES[name]) || (name === 'ways' && $('#video')), opener = name === 'key' && !$('#key') ? $('#open-key') : null;
   if (!place) return;
   opener?.click();
+  if (name === 'address') $('#inputs')?.setAttribute('data-address', '');  // the box is there although a clip is
   unfold(place);
   bring(place, true);                                                      // at the top: a notice may cover the bottom
   const inside = place.querySelector('textarea, input:checked, input:not([type=file]):not([type=hidden]), button, [tabindex="0"]');
@@ -46,6 +47,13 @@ document.addEventListener('click', (e) => {                                // a 
   player.pause();
   player.currentTime = Number(place.dataset.seek);
 });
+document.addEventListener('focusout', (e) => {                             // who leaves the panel with a key in it sees one line of it
+  const panel = near(e, '#key-panel');
+  if (panel && $('#key input')?.value) setTimeout(() => {
+    const here = panel.isConnected && (panel.contains(document.activeElement) || panel.matches(':has(:active)'));
+    if (panel.isConnected && !here && !$('.whose-error')) $('#open-key')?.click();
+  }, 300);
+});
 document.addEventListener('keydown', (e) => {                              // Escape closes the panel of the key
   const opener = $('#open-key');
   if (e.key === 'Escape' && opener && near(e, '#key-panel')) { opener.click(); opener.focus(); }
@@ -65,7 +73,10 @@ document.addEventListener('studio:show', (e) => bring(typeof e.detail === 'strin
 let watched = null;
 const mark = (on) => $('#inputs')?.toggleAttribute('data-fix-in-sight', on);
 const sight = new IntersectionObserver((seen) => mark(seen[seen.length - 1].isIntersecting), { rootMargin: '0px 0px -110px 0px' });
+let inKey = false;                                                         // the panel of the key had the focus when it folded: the line has it then
+document.addEventListener('focusin', (e) => { inKey = !!near(e, '#key-panel'); });
 new MutationObserver(() => {
+  if (inKey && !$('#key') && document.activeElement === document.body) { inKey = false; $('#open-key')?.focus({ preventScroll: true }); }
   const button = $('#fix-all');
   if (button === watched) return;
   watched = button; sight.disconnect();
