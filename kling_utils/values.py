@@ -77,6 +77,11 @@ def printable(text: str) -> str:
     return text.translate(_CONTROLS)
 
 
+def storable(text: str) -> str:
+    """The text without halves of characters, which browsers may send and no database takes."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def is_url(source: str | Path) -> bool:
     """True for an http(s) address, False for a file's path."""
     return isinstance(source, str) and source.lower().startswith(("http://", "https://"))

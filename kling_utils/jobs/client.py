@@ -107,6 +107,7 @@ from kling_utils.values import (
     Vote,
     parameters,
     printable,
+    storable,
 )
 
 if TYPE_CHECKING:
@@ -740,8 +741,8 @@ class Client:
         """
         self._store.get(job_id, owner=owner)
         _known_rating(rating)
-        name = None if name is None else " ".join(printable(name).split())
-        note = None if note is None else printable(note.replace("\r\n", "\n")).strip()
+        name = None if name is None else " ".join(printable(storable(name)).split())
+        note = None if note is None else printable(storable(note).replace("\r\n", "\n")).strip()
         for what, text, most in (("name", name, NAME_LENGTH), ("note", note, NOTE_LENGTH)):
             if text is not None and len(text) > most:
                 told = f"The {what} has {len(text)} characters; at most {most} are kept."

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, case, func
 
 from kling_utils.jobs import database
 from kling_utils.show import words
-from kling_utils.values import Rating
+from kling_utils.values import Rating, storable
 
 Group = Literal["done", "going", "stopped", "draft", "kling"]
 """Finished; under way; failed, in doubt or waiting for somebody; by who makes it."""
@@ -37,7 +37,7 @@ def about(
         found.append(_jobs.c.owner == owner)
     if rating is not None:
         found.append(_jobs.c.rating == rating)
-    if words_ := text.split():
+    if words_ := storable(text).split():
         told = func.casefold(_told())
         found += [told.contains(word.casefold(), autoescape=True) for word in words_]
     return found

@@ -6,7 +6,7 @@ const acts = {
   image: () => { pinned(!root.classList.contains('is-pinned')); say(root.classList.contains('is-pinned') ? 'Image shown' : has(pin.firstElementChild) ? 'Image hidden' : 'There is no image'); }, corner,
   still, link: copyLink, tools: () => tools(!root.classList.contains('has-tools')), full, help: tell, close: () => help.close(),
 };
-const PAIR = new Set(['less', 'more', 'even', 'swap']);
+const PAIR = new Set(['less', 'more', 'even', 'swap']), NOT_AGAINST = new Set(['swap', 'link']);
 const keys = {
   ' ': acts.play, k: acts.play, ',': acts.prev, '.': acts.next, Home: () => seekTo(begin()), End: () => seekTo(end()),
   ArrowLeft: () => seekTo(s.clock - 1), ArrowRight: () => seekTo(s.clock + 1),
@@ -74,6 +74,7 @@ root.addEventListener('keydown', (e) => {
   const act = frames ? () => step(frames) : keys[e.key];
   const names = Object.keys(acts).filter((name) => acts[name] === act);
   if (!act || (root.dataset.fill !== 'both' && names.some((name) => PAIR.has(name)))) return;
+  if (given.against && names.some((name) => NOT_AGAINST.has(name))) return;
   e.preventDefault(); e.stopPropagation();
   act();
 });
@@ -111,6 +112,7 @@ function apply() {
   const stay = moved || v.take !== asked ? [] : [of(s.take)];
   const changed = choose([wish ? of(wish.get('take')) : -1, ...stay, of(v.take), of(s.take), 0].find((i) => i >= 0));
   $('.stage-later p').textContent = v.later || '';
+  against(!!v.against);
   const img = pin.firstElementChild, url = (v.image && v.image.url) || null;
   if (url !== img.getAttribute('src')) { if (url) img.src = url; else img.removeAttribute('src'); }
   $('[data-act=image]').hidden = !url;

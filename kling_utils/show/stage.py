@@ -105,6 +105,8 @@ class Value(TypedDict):
     fps: float | None
     """Frames a second of the reference, by which one steps; measured while it plays where it is not given."""
     autoplay: bool
+    against: NotRequired[bool]
+    """Two results: ``a`` is no reference, and the sides stay as they are."""
     takes: NotRequired[Sequence[Take]]
     """Several results of the one reference; ``b`` and ``label_b`` are not read then."""
     take: NotRequired[str | None]
@@ -195,6 +197,24 @@ def of(
         value["judge"] = judge
     if save is not None:
         value["save"] = save
+    return value
+
+
+def against(
+    left: File | None,
+    right: File | None,
+    labels: Sequence[str],
+    *,
+    fps: float | None = None,
+    motion: Motions | None = None,
+) -> Value:
+    """Two results in step, of the same reference or of different ones. ``fps``: of the left one."""
+    value = Value(
+        a=left, b=right, label_a=labels[0], label_b=labels[1], later="", fps=fps, autoplay=True
+    )
+    value["against"] = True
+    if motion is not None:
+        value["motion"] = motion
     return value
 
 

@@ -176,7 +176,7 @@ function mind(v) {
   for (const name of ['loadeddata', 'seeked']) v.addEventListener(name, () => { show(); lookCloser(true); });
   v.addEventListener('error', () => {
     if (!has(v) || (v !== va && v !== vb)) return;
-    fault.textContent = 'This browser cannot play the ' + (v === va ? 'reference' : 'result') + '. The file itself is saved.';
+    fault.textContent = 'This browser cannot play the ' + called(v === va ? 'a' : 'b') + '. The file itself is saved.';
     fault.hidden = false;
     show();
   });

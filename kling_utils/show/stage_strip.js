@@ -62,7 +62,7 @@ function strip() {
   $('.stage-key-cut').hidden = ![motion.a, motion.b].some((m) => m && m.cuts && m.cuts.length);
   $('.stage-legend').hidden = root.dataset.fill === 'empty'; $('.stage-key-a').hidden = !has(va); $('.stage-key-b').hidden = !has(vb);
   const less = early ? d - b[1] : first ? d - a[1] : 0;
-  $('.stage-ends').textContent = less ? (early ? 'The result' : 'The reference') + ' ends ' + less.toFixed(1) + ' s early, at ' + (d - less).toFixed(1) + ' s' : '';
+  $('.stage-ends').textContent = less ? 'The ' + called(early ? 'b' : 'a') + ' ends ' + less.toFixed(1) + ' s early, at ' + (d - less).toFixed(1) + ' s' : '';
 }
 function lengths() {
   const uneven = known(va) && known(vb) && Math.abs(va.duration - vb.duration) > 0.25;
@@ -96,5 +96,6 @@ function setOffset(frames) {
   $('[data-act=even]').setAttribute('aria-label', 'Offset ' + s.offset + ' frames, set to none');
   seekTo(s.clock);
   strip();
-  say(s.offset ? 'Result ' + Math.abs(s.offset) + (Math.abs(s.offset) === 1 ? ' frame ' : ' frames ') + (s.offset > 0 ? 'later' : 'earlier') : 'No offset');
+  const name = called('b');
+  say(s.offset ? name[0].toUpperCase() + name.slice(1) + ' ' + Math.abs(s.offset) + (Math.abs(s.offset) === 1 ? ' frame ' : ' frames ') + (s.offset > 0 ? 'later' : 'earlier') : 'No offset');
 }

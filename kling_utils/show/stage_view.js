@@ -35,6 +35,16 @@ function full() {
   else if (root.requestFullscreen && document.fullscreenEnabled) root.requestFullscreen().catch(() => root.classList.add('is-full'));
   else root.classList.toggle('is-full');                                  // phones that know full screen for videos only
 }
+function called(side) { return given.against ? (side === 'a' ? 'left take' : 'right take') : side === 'a' ? 'reference' : 'result'; }
+function against(on) {                                                    // two results: what is said, and no sides to swap
+  root.classList.toggle('is-against', on);
+  if (on && s.swapped) swap(false);
+  for (const side of ['a', 'b']) {
+    const name = called(side);
+    $('.stage-hear option[value=' + side + ']').textContent = 'Hear ' + name.replace(' take', '');
+    $('.stage-key-' + side).textContent = name[0].toUpperCase() + name.slice(1);
+  }
+}
 function speed(by) {
   const select = $('.stage-rate');
   select.selectedIndex = Math.max(0, Math.min(select.options.length - 1, select.selectedIndex + by));
@@ -43,7 +53,7 @@ function speed(by) {
 function nextSound() {
   const order = ['none', ...(has(vb) ? ['b'] : []), ...(has(va) ? ['a'] : [])];
   hear(order[(order.indexOf(s.heard) + 1) % order.length]);
-  say({ none: 'Sound off', a: 'Sound of the reference', b: 'Sound of the result' }[s.heard]);
+  say(s.heard === 'none' ? 'Sound off' : 'Sound of the ' + called(s.heard));
 }
 function tell() {
   if (help.open) help.close(); else help.showModal();

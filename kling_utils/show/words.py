@@ -157,6 +157,13 @@ def takes(jobs: Sequence[Job]) -> list[str]:
     ]
 
 
+def pair(left: Job, right: Job) -> list[str]:
+    """Names of two takes beside each other: those that people read, or what tells them apart where these are the same."""
+    if left.subject == right.subject:
+        return takes([left, right])
+    return [job.subject + (", draft" if job.draft else "") for job in (left, right)]
+
+
 def line(job: Job, now: float) -> str:
     """A job in one line of text: what one needs to find it again, and its result or what stands in the way."""
     end = f"  {job.video}" if job.video else f"  {job.trouble.message}" if job.trouble else ""

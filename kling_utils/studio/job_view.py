@@ -20,8 +20,9 @@ from kling_utils.show import advice, cards, stage, words
 from kling_utils.studio import events as lanes
 from kling_utils.studio import files, notices, results, routes
 from kling_utils.studio.actions import Actions
+from kling_utils.studio.comparison import Comparison
 from kling_utils.studio.events import Events, Updates
-from kling_utils.studio.gallery import SHOWN, Gallery
+from kling_utils.studio.gallery import Gallery
 from kling_utils.studio.recovery import Recovery
 from kling_utils.studio.results import Exports, ResultAnalyses, ResultAnalysis
 from kling_utils.studio.session import Session, View, key_or_none
@@ -39,6 +40,8 @@ GALLERY_EVERY = 4.0
 """Seconds between two reads of the visitor's jobs while none of them is watched."""
 STANDING = 3.0
 """Seconds between two reads of a job that waits for somebody."""
+TAKES_AMONG = 48
+"""The newest jobs, among which takes of the same request are looked for."""
 PAST = 300
 """Past jobs from which the wait is learned."""
 PATIENCE = 240
@@ -100,6 +103,7 @@ class JobView:
             )
             self.trouble = gr.HTML("", elem_id="trouble", apply_default_css=False, visible=False)
             self.recovery = Recovery(client)
+            self.comparison = Comparison(client, self._analyses)
             self.stage = gr.HTML(
                 stage.nothing(),
                 html_template=stage.template(static("lesson.html")),
@@ -119,6 +123,7 @@ class JobView:
     def bind(self, events: Events, gallery: Gallery) -> None:
         self.gallery = gallery
         self.drawn = [self.panel, self.trouble, self.stage, self.reuse, self.stop]
+        self.drawn += [self.comparison.panel]
         self.drawn += [self.audit, self.actions.panel, self.exports.panel, *self.recovery.drawn]
         deleted = [self.actions.answer, gallery.panel]
         for trigger in (self.actions.panel.discard, gallery.panel.discard):
@@ -128,6 +133,7 @@ class JobView:
     def on_delete(self, event: gr.EventData, session: Session) -> Updates:
         """A job is to be removed, for good."""
         said = self.actions.delete(event, session)
+        self.comparison.check(session)
         return {self.actions.answer: said, self.gallery.panel: self.gallery.value(session)}
 
     def on_stop(self, session: Session) -> Updates:
@@ -157,6 +163,10 @@ class JobView:
         yield {self.stop: gr.skip()}
 
     async def _follow(self, session: Session, view: View, key: Any) -> AsyncIterator[Updates]:
+        if self.comparison.jobs(session) is not None:
+            async for updates in self._follow_pair(session, view):
+                yield updates
+            return
         if not view.job_id:
             if not view.first:
                 yield self.draw(None)
@@ -215,17 +225,34 @@ class JobView:
             finished_reads += job.done
             await asyncio.sleep(STANDING if shown.standing else EVERY)
 
+    async def _follow_pair(self, session: Session, view: View) -> AsyncIterator[Updates]:
+        """Two takes: at once, and once more when the motion of both is measured."""
+        measured = False
+        for reads in range(PATIENCE):
+            if session.view is not view or measured:
+                return
+            measured = await lanes.run(bounds.showing, session, self.comparison.measured, session)
+            if measured or not reads:
+                updates = await lanes.run(bounds.showing, session, self._compared, session)
+                if session.view is view:
+                    yield updates
+            await asyncio.sleep(EVERY)
+
     async def _refresh_gallery(self, session: Session, view: View) -> AsyncIterator[Updates]:
         """While a job of this visitor is under way that nobody watches here."""
         drawn = None
         while session.view is view:
             now = await lanes.run(bounds.showing, session, self.gallery.value, session)
-            if now != drawn and session.view is view:
+            if not _same(drawn, now) and session.view is view:
                 drawn = now
                 yield {self.gallery.panel: now}
-            if not any(item["group"] == "going" for item in now["items"]):
+            if not now["going"]:
                 return
             await asyncio.sleep(GALLERY_EVERY)
+
+    def _compared(self, session: Session) -> Updates:
+        about = self.comparison.draw(session, self.stage)
+        return {**self.draw(None), self.panel: {"mode": "pair", "job_id": session.job_id}, **about}
 
     def _doubt(self, job: Job, key: Any) -> str:
         return self._client.doubt(job.job_id, key=key)
@@ -257,7 +284,8 @@ class JobView:
         if moved:
             shown.offers = self.actions.value(job, key_or_none(key), session.publishing)
             owner = session.visitor.sees
-            jobs = self._client.jobs(owner=owner, limit=SHOWN) if job.video is not None else []
+            among = self._client.jobs(owner=owner, limit=TAKES_AMONG)
+            jobs = among if job.video is not None else []
             shown.takes = results.takes(job, jobs, self._analyses.of)
 
     # -- what is drawn
@@ -270,6 +298,7 @@ class JobView:
                 self.panel: {"mode": "idle"},
                 self.trouble: gr.update(value="", visible=False),
                 self.stage: stage.nothing(),
+                self.comparison.panel: self.comparison.none,
                 self.reuse: hidden,
                 self.stop: hidden,
                 self.audit: "",
@@ -302,6 +331,7 @@ class JobView:
                 judge=judge,
                 save=results.save(job),
             ),
+            self.comparison.panel: self.comparison.none,
             self.reuse: gr.update(visible=True),
             self.stop: gr.update(visible=running),
             self.audit: audit,

@@ -114,6 +114,9 @@ class Page:
         self.job_view.actions.bind(events, key, self.image, self.video, self.job_view.reuse)
         self.job_view.exports.bind(events)
         self.gallery.bind(events, self.generate.notice)
+        self.job_view.comparison.bind(
+            events, self.job_view.stage, self.gallery, self.generate.notice
+        )
         self.lookup.bind(events, key)
         self.spending.bind(events, key)
         self.health.bind(events, key)

@@ -13,12 +13,13 @@ from kling_utils.errors import KeyRefused, SettingError
 from kling_utils.settings import clean_key
 from kling_utils.show import words
 from kling_utils.studio.visitor import HOME, UNKNOWN
-from kling_utils.values import Money, MotionRequest, Quote
+from kling_utils.values import Money, MotionRequest, Quote, Rating, Vote
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from kling_utils.jobs.client import Client
+    from kling_utils.jobs.listing import Group
     from kling_utils.preflight.advice import Advice
     from kling_utils.preflight.preflight import Preflight
     from kling_utils.providers.base import Balance
@@ -95,6 +96,26 @@ class Confirm:
     twice: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Which jobs the gallery shows: what was searched for, and the page of it, from 0."""
+
+    text: str = ""
+    rating: Rating | None = None
+    group: Group | None = None
+    page: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two takes that stand on the stage instead of a job, as job ids. ``blind``: their names are hidden until the vote."""
+
+    left: str
+    right: str
+    blind: bool = False
+    vote: Vote | None = None
+
+
 @dataclass(eq=False, slots=True)
 class View:
     """One showing of a job. Opening a job makes another one, and the watcher of the one before ends."""
@@ -148,6 +169,9 @@ class Session:
         self.view = View(first=True)
         self.example = False
         """The stage plays an example."""
+        self.pair: Pair | None = None
+        """While two takes are compared; the job that was open stays the open one."""
+        self.listing = Listing()
         self.asked_about = ""
         """The job in doubt of which the page has asked whether it shall be sent again."""
         self._balance: tuple[float, int, Balance] | None = None
@@ -165,7 +189,11 @@ class Session:
 
     def open(self, job_id: str) -> None:
         """Show another job, or none."""
-        self.view = View(job_id)
+        self.view, self.pair = View(job_id), None
+
+    def compare(self, pair: Pair) -> None:
+        """Show two takes instead of the open job."""
+        self.view, self.pair, self.example = View(self.job_id), pair, False
 
     def shows(self, view: View) -> bool:
         """Is the view still the open one, and its job followed?"""

@@ -561,7 +561,7 @@ def test_the_gallery_shows_only_what_is_chosen(watched: Watched, tmp_path: Path)
         page.hover(".gallery-card:visible")
         page.click(".gallery-delete:visible")
         page.click(".gallery-yes:visible")
-        page.wait_for_function("document.querySelectorAll('.gallery-card').length === 1")
+        page.wait_for_selector(".gallery-state[data-state=succeeded]")
         assert seen() == ["succeeded"]
         assert page.is_hidden(".gallery-filters")
     assert watched.elsewhere == []

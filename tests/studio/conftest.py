@@ -19,6 +19,7 @@ from kling_utils.errors import NoSuchJob
 from kling_utils.events import Event
 from kling_utils.jobs.budget import Allowance, Limits
 from kling_utils.jobs.home import Home
+from kling_utils.jobs.listing import Group, Tally
 from kling_utils.media import ffmpeg
 from kling_utils.settings import load
 from kling_utils.studio.page import Page
@@ -104,8 +105,25 @@ class StandIn:
     def as_given(self, job: Job) -> MotionRequest:
         return replace(job.request, **self.addresses)
 
-    def jobs(self, *, owner: str | None = None, limit: int = 50) -> list[Job]:
-        return [j for j in self.kept.values() if owner is None or j.owner == owner][:limit]
+    def jobs(
+        self, *, owner: str | None = None, limit: int = 50, offset: int = 0, **_: Any
+    ) -> list[Job]:
+        mine = [j for j in self.kept.values() if owner is None or j.owner == owner]
+        return mine[offset : offset + limit]
+
+    def tally(self, *, owner: str | None = None, **_: Any) -> Tally:
+        mine = self.jobs(owner=owner)
+        stands = [j for j in mine if j.state in ("failed", "unconfirmed") or j.waits_for]
+        done = sum(j.state == "succeeded" for j in mine)
+        drafts = sum(j.draft for j in mine)
+        groups: dict[Group, int] = {
+            "done": done,
+            "stopped": len(stands),
+            "going": len(mine) - done - len(stands),
+            "draft": drafts,
+            "kling": len(mine) - drafts,
+        }
+        return Tally(len(mine), groups)
 
     def reference(self, job: Job) -> Path:
         return Path(job.request.video)
