@@ -565,6 +565,12 @@ def review_(
             "--image", help="The character's picture, to compare with.", metavar="PICTURE"
         ),
     ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            "--seconds", min=0.1, help="Length that was asked for: 5 in image orientation."
+        ),
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="List also what passed.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -574,12 +580,13 @@ def review_(
 
     if image is not None:
         probe_image(image)
-    seconds = probe_video(reference).duration
+    whole = probe_video(reference).duration
+    expected = whole if seconds is None else min(seconds, whole)
     # without a picture the reference stands for it: it is no picture, so nothing is compared with it
     asked = MotionRequest(image or reference, reference)
     if not as_json:
         say("Looking at both clips.", err=True)
-    found = audit(result, reference, request=asked, expected_seconds=seconds)
+    found = audit(result, reference, request=asked, expected_seconds=expected)
     if as_json:
         print_json(
             {

@@ -266,12 +266,20 @@ def told_advice(advice: Advice, *, every: bool = False) -> str:
 def usable(advice: Advice, saving: str) -> str:
     """Which part of the clip is worth paying for."""
     if saving:
-        return f"{saving} With run: --span clean."
+        return f"{saving} With run: --span clean.{_starts(advice)}"
     if advice.use is not None:
-        return "All of the clip is usable."
+        return f"All of the clip is usable.{_starts(advice)}"
     if advice.video is None:
         return "Which part of the clip is usable cannot be told."
     return "No part of 3 s or more shows one person from head to hips without a cut: another clip follows better."
+
+
+def _starts(advice: Advice) -> str:
+    """The moments to begin at, where the poses match clearly better."""
+    if not advice.better_starts:
+        return ""
+    options = [f"--span {s.time:.1f}-{s.end:.1f} ({s.match:.0%})" for s in advice.better_starts]
+    return f" The picture's pose matches best with {', then '.join(options)}."
 
 
 def advice_fields(advice: Advice | None) -> dict[str, Any] | None:
@@ -282,7 +290,9 @@ def advice_fields(advice: Advice | None) -> dict[str, Any] | None:
         "findings": advice.findings,
         "clean": advice.clean,
         "use": advice.use,
-        "starts": [(start.time, start.match) for start in advice.starts],
+        "starts": [
+            {"start": start.time, "end": start.end, "match": start.match} for start in advice.starts
+        ],
     }
 
 
@@ -292,7 +302,9 @@ def told(report: Report, *, every: bool = False, but: Finding | None = None) -> 
     ``but``: a finding that is told elsewhere.
     """
     shown: list[Severity] = (
-        ["pass", "advice", "warning", "error"] if every else ["advice", "warning", "error"]
+        ["pass", "unknown", "advice", "warning", "error"]
+        if every
+        else ["unknown", "advice", "warning", "error"]
     )
     lines = [
         str(each)

@@ -394,7 +394,7 @@ class Trait:
     """Something that a viewer sees besides motion."""
 
     name: str
-    """``face``, ``clothes``, ``colour``, ``hands`` or ``flicker``."""
+    """``face``, ``clothes``, ``colour``, ``hands``, ``flicker`` or ``sharp``."""
     value: float | None
     """0..1, 1 is best; None where ``why`` says so."""
     why: str = ""

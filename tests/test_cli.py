@@ -1113,6 +1113,19 @@ def test_review_compares_any_two_clips(shell: Shell, shared_media: Path, tmp_pat
     assert {limb["name"] for limb in said["fidelity"]["limbs"]} >= {"left arm", "right arm"}
     found = {f["code"]: f["severity"] for f in said["findings"]}
     assert found["result.motion"] == found["result.sound"] == "warning"
+    plain = shell("review", str(dance), str(result))
+    assert "[unknown] Motion in step: cannot be told" in plain.stdout
+    titles = {f["code"]: f["title"] for f in said["findings"]}
+    assert titles["result.person"] == "Person through the result", "no picture was given"
+    short = tmp_path / "short.mp4"
+    ffmpeg.run(
+        [*ffmpeg.source(dance), "-t", "2", "-c", "copy", f"file:{short}"],
+        timeout=60,
+    )
+    cut = shell("review", str(dance), str(short))
+    assert "[warning] Length of the result" in cut.stdout
+    asked = shell("review", str(dance), str(short), "--seconds", "2")
+    assert "Length of the result" not in asked.stdout
     nothing = shell("review", str(dance), str(tmp_path / "none.mp4"))
     assert nothing.returncode == 1
     assert "is not there" in nothing.stderr

@@ -10,7 +10,7 @@ import contextvars
 import math
 import queue
 import threading
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -69,8 +69,13 @@ THRESHOLDS: dict[str, Threshold] = {
         3.0, "torso lengths a second", "a dance has up to 2.2, the same three times as fast 3.8"
     ),
     "still": Threshold(0.15, "torso lengths a second", MEASURED),
-    "frozen": Threshold(0.12, "grey levels", "the calmest real clip has 0.22"),
+    "frozen": Threshold(0.12, "grey levels", "the steadyest real clip has 0.22"),
     "still face": Threshold(1.0, "grey levels", MEASURED),
+    # of a part of a clip
+    "camera part": Threshold(1.5, "s", "a face that fills the frame hides the ground for 1.3 s"),
+    "part": Threshold(1.0, "s", "clean clips have 0.5 s at most that are dark, blurred or frozen"),
+    "side": Threshold(0.75, "of a full turn of the head", "one example clip"),
+    "put together": Threshold(0.8, "of the moments", MEASURED),
     # of a pair
     "pose": Threshold(0.55, "likeness of the pose", MEASURED),
     "child": Threshold(0.2, "difference of head to height", "assumed"),
@@ -80,8 +85,8 @@ LEAST = 3.0
 """Seconds of a clip, at least."""
 IMAGE_SECONDS = 5.0
 """Seconds of a result in image orientation."""
-STARTS = 10
-"""Starts that are ranked at most."""
+STARTS, _TOLD_STARTS = 10, 3
+"""Starts that are ranked, and told, at most."""
 
 TURN_EYES, EXPRESSION_EYES = (25.0, 40.0), (40.0, 70.0)
 """Pixels between the outer corners of the eyes, from which the turn of a face and its expression begin to count, and from
@@ -109,6 +114,13 @@ class Start:
     time: float
     match: float
     """Likeness of the picture's pose, facing and framing to the clip's at that moment, 0..1."""
+    end: float = 0.0
+    """Where the clean take ends, or the 5 s of image orientation."""
+
+    @property
+    def span(self) -> Span:
+        """The part of the clip from here on: what ``client.submit(request, span=...)`` takes."""
+        return self.time, self.end
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -137,6 +149,12 @@ class Advice(Shown):
         """The same with the findings of these codes alone, without what passed, and without a part to use."""
         kept = tuple(f for f in self.findings if f.code in codes and f.severity != "pass")
         return replace(self, findings=kept, clean=None, use=None)
+
+    @property
+    def better_starts(self) -> tuple[Start, ...]:
+        """Up to three moments at which the poses match clearly better than at the clip's own start."""
+        told = {at for f in self.findings if f.code == "pair.start" for at, _ in f.spans}
+        return tuple(start for start in self.starts[:_TOLD_STARTS] if start.time in told)
 
     def told(self, *fields: str) -> tuple[Finding, ...]:
         """The same without what passed."""
@@ -181,8 +199,8 @@ def advise(
     if clean is not None:
         use = clean
         if character_orientation == "image":
-            begin = starts[0].time if starts else clean[0]
-            use = (begin, round(min(clean[1], begin + IMAGE_SECONDS), 3))
+            first = Start(clean[0], 0.0, min(clean[1], clean[0] + IMAGE_SECONDS))
+            use = (starts[0] if starts else first).span
     seconds = video.seconds if video is not None else None
     return Advice(tuple(findings), seconds, clean, tuple(starts), use, image, video)
 
@@ -367,10 +385,19 @@ def _spans(times: Floats, on: Bools, step: float, end: float) -> tuple[Span, ...
     )
 
 
+def _spans_of(stills: Sequence[Still], on: Bools, seconds: float) -> tuple[Span, ...]:
+    times = np.array([s.time for s in stills])
+    step = float(times[1] - times[0]) if len(times) > 1 else seconds
+    return _spans(times, on, step, seconds)
+
+
 def _still_spans(track: PoseTrack, on: Bools) -> tuple[Span, ...]:
-    times = np.array([s.time for s in track.stills])
-    step = float(times[1] - times[0]) if len(times) > 1 else track.seconds
-    return _spans(times, on, step, track.seconds)
+    return _spans_of(track.stills, on, track.seconds)
+
+
+def _lasting(spans: Iterable[Span], least: str = "part") -> tuple[Span, ...]:
+    """Those that are long enough to be told of a part of a clip."""
+    return tuple(s for s in spans if s[1] - s[0] >= THRESHOLDS[least].value - 0.05)
 
 
 def _look_spans(track: PoseTrack, on: Bools) -> tuple[Span, ...]:
@@ -567,39 +594,46 @@ def _area(
     )
 
 
-def _quality(where: str, stills: list[Still], name: str) -> Iterable[Finding]:
-    """Sharpness, light and noise of the person, the median of the stills in which one was found."""
-    seen = [s for s in stills if len(s.boxes)]
-    if not seen:
+def _quality(where: str, stills: list[Still], name: str, seconds: float = 0.0) -> Iterable[Finding]:
+    """Sharpness, light and noise of the person: of most stills in which one was found, or of a part of a clip."""
+    there = np.array([len(s.boxes) > 0 for s in stills], np.bool_)
+    if not there.any():
         return
+
+    def told(what: str, on: Bools, text: str, fix: str) -> Iterable[Finding]:
+        most = float(np.mean(on[there])) > 0.5
+        spans = _lasting(_spans_of(stills, on & there, seconds)) if seconds else ()
+        if not (most or spans):
+            return
+        when = f" {told_spans(spans)}" if spans and not on[there].all() else ""
+        title = {"sharp": "Sharpness", "light": "Light", "noise": "Noise"}[what]
+        yield _finding(
+            f"{where}.{what}", "advice", title, f"{text}{when}.", fix, spans=spans if when else ()
+        )
+
     sharp, light, noise = (
-        float(np.median([getattr(s, what) for s in seen]))
-        for what in ("sharpness", "light", "noise")
+        np.array([getattr(s, what) for s in stills]) for what in ("sharpness", "light", "noise")
     )
-    if sharp < THRESHOLDS["sharp"].value:
-        yield _finding(
-            f"{where}.sharp",
-            "advice",
-            "Sharpness",
-            f"The person in {name} is blurred.",
-            "Use a sharper one: blurred faces and hands come out blurred.",
-        )
-    if light < THRESHOLDS["light"].value:
-        yield _finding(
-            f"{where}.light",
-            "advice",
-            "Light",
-            f"The person in {name} is very dark.",
-            "Brighten it before it is sent.",
-        )
-    if _over("noise", noise):
-        yield _finding(
-            f"{where}.noise",
-            "advice",
-            "Noise",
-            f"{name[0].upper()}{name[1:]} is noisy or grainy.",
-            "Use a cleaner one, or remove the noise first.",
-        )
+    yield from told(
+        "sharp",
+        sharp < THRESHOLDS["sharp"].value,
+        f"The person in {name} is blurred",
+        "Use a sharper one: blurred faces and hands come out blurred.",
+    )
+    yield from told(
+        "light",
+        light < THRESHOLDS["light"].value,
+        f"The person in {name} is very dark",
+        "Brighten it before it is sent."
+        if not seconds
+        else "Brighten it, or use a part with light.",
+    )
+    yield from told(
+        "noise",
+        noise > THRESHOLDS["noise"].value,
+        f"{name[0].upper()}{name[1:]} is noisy or grainy",
+        "Use a cleaner one, or remove the noise first.",
+    )
 
 
 # -- the clip
@@ -642,6 +676,7 @@ def _clip(track: PoseTrack) -> Iterable[Finding]:
     yield from _camera(track)
     yield from _first_picture(track)
     yield from _back(track)
+    yield from _side(track)
     yield from _arms(track)
     yield from _speed(track)
     areas = [s.area for s in track.stills if len(s.boxes)]
@@ -653,7 +688,8 @@ def _clip(track: PoseTrack) -> Iterable[Finding]:
     )
     if small is not None:
         yield small
-    yield from _quality("video", list(track.stills), "the clip")
+    yield from _quality("video", list(track.stills), "the clip", track.seconds)
+    yield from _made_of(track)
 
 
 def _people(track: PoseTrack) -> Iterable[Finding]:
@@ -713,6 +749,22 @@ def _shots(track: PoseTrack) -> Iterable[Finding]:
         yield _finding("video.cuts", "pass", "One shot", "no cut was found")
 
 
+def frozen(track: PoseTrack) -> tuple[Span, ...]:
+    """Spans in which the very picture stands still: a freeze, a title card, an empty room."""
+    energy = track.scan.energy
+    if not len(energy):
+        return ()
+    step = 1 / track.scan.energy_rate
+    on = np.asarray(energy < _frozen_energy(track))
+    return _lasting(_spans(track.scan.energy_times - step, on, step, track.seconds))
+
+
+def _frozen_energy(track: PoseTrack) -> float:
+    """Change in grey levels below which a picture stands still. A small person changes less of it."""
+    area = float(np.median([s.area for s in track.stills])) if track.stills else 1.0
+    return THRESHOLDS["frozen"].value * min(1.0, area / 0.2)
+
+
 def _leaving(track: PoseTrack) -> Iterable[Finding]:
     whole = _whole(track)
     if whole.mean() >= THRESHOLDS["torso"].value:
@@ -743,23 +795,67 @@ def _camera(track: PoseTrack) -> Iterable[Finding]:
     shift = float(np.median(np.hypot(*track.camera[known, 1:3].T)))
     zoom = float(np.median(track.camera[known, 3]))
     moves, zooms = _over("camera", shift), _over("zoom", abs(zoom))
-    if not (moves or zooms):
-        yield _finding("video.camera", "pass", "Camera", "it stands still", source=UPSTREAM)
-        return
-    fast = np.zeros(len(known), np.bool_)
-    fast[known] = (np.hypot(*track.camera[known, 1:3].T) > THRESHOLDS["camera"].value) | (
-        abs(track.camera[known, 3]) > THRESHOLDS["zoom"].value
-    )
+    with np.errstate(invalid="ignore"):
+        fast = np.hypot(*track.camera[:, 1:3].T) > THRESHOLDS["camera"].value
+        fast |= abs(track.camera[:, 3]) > THRESHOLDS["zoom"].value
     step = float(np.median(np.diff(track.camera[:, 0])))
+    spans = _spans(track.camera[:, 0] - step, fast, step, track.seconds)
+    if moves or zooms:
+        told = f"zooms {'in' if zoom > 0 else 'out'}" if zooms else "moves"
+    else:  # one look alone may err
+        steady = fast.copy()
+        steady[1:-1] = fast[:-2].astype(int) + fast[1:-1] + fast[2:] >= 2
+        spans = _lasting(
+            _spans(track.camera[:, 0] - step, steady, step, track.seconds), "camera part"
+        )
+        if not spans:
+            yield _finding("video.camera", "pass", "Camera", "it stands still", source=UPSTREAM)
+            return
+        told = f"moves {told_spans(spans)}"
     yield _finding(
         "video.camera",
-        "warning",
+        "warning" if moves or zooms else "advice",
         "Camera",
-        "The camera moves." if not zooms else f"The camera zooms {'in' if zoom > 0 else 'out'}.",
-        "A camera that stands still is followed best.",
-        spans=_spans(track.camera[:, 0] - step, fast, step, track.seconds),
+        f"The camera {told}.",
+        "A camera that stands still is followed best."
+        if moves or zooms
+        else "Use a part in which it stands still: that is followed best.",
+        spans=spans,
         source=UPSTREAM,
     )
+
+
+def _made_of(track: PoseTrack) -> Iterable[Finding]:
+    """Lines of text in the clip, and straight edges between several pictures."""
+    stills = [still for still in track.stills if still.jpeg]
+    frames = [still.pixels() for still in stills]
+    # grain looks like small letters
+    text = [
+        not _over("noise", still.noise) and layout.letters(frame) >= layout.LETTERS
+        for still, frame in zip(stills, frames, strict=True)
+    ]
+    spans = _lasting(_spans_of(stills, np.array(text, np.bool_), track.seconds))
+    if spans:
+        yield _finding(
+            "video.text",
+            "advice",
+            "Text in the clip",
+            f"A line of text seems to be in the clip {told_spans(spans)}: what is behind it is not seen.",
+            "Crop it away, or use a part without text.",
+            spans=spans,
+            source=UPSTREAM,
+        )
+    parts = [layout.pictures(frame) > 1 for frame in frames[::4]]  # 30 ms each
+    if parts and _over("put together", float(np.mean(parts))):
+        yield _finding(
+            "video.collage",
+            "advice",
+            "Split screen",
+            "Straight edges run through the clip: it seems to be put together of several pictures, "
+            "or to have blurred sides.",
+            "Crop it to the part that shows the person.",
+            source=UPSTREAM,
+        )
 
 
 def _first_picture(track: PoseTrack) -> Iterable[Finding]:
@@ -823,6 +919,21 @@ def _back(track: PoseTrack) -> Iterable[Finding]:
     )
 
 
+def _side(track: PoseTrack) -> Iterable[Finding]:
+    turned = np.nan_to_num(np.abs(facing(track))) > THRESHOLDS["side"].value
+    spans = _lasting(_look_spans(track, turned & track.seen))
+    if spans:
+        yield _finding(
+            "video.side",
+            "advice",
+            "Facing the camera",
+            f"The person is seen from the side {told_spans(spans)}.",
+            "Use a part in which the face is turned to the camera: a hidden side is invented.",
+            spans=spans,
+            source=UPSTREAM,
+        )
+
+
 def _face_near(track: PoseTrack, time: float) -> bool:
     """Whether a face was found within half a second."""
     near = abs(track.times - time) <= 0.5
@@ -876,10 +987,8 @@ def _speed(track: PoseTrack) -> Iterable[Finding]:
         )
     quiet = len(speed) < 4 or float(np.percentile(speed, 90)) < THRESHOLDS["still"].value
     energy = float(np.percentile(track.scan.energy, 90)) if len(track.scan.energy) else 0.0
-    # landmarks tremble on a still picture; a small person changes less of it
-    area = float(np.median([s.area for s in track.stills])) if track.stills else 1.0
-    frozen = energy < THRESHOLDS["frozen"].value * min(1.0, area / 0.2)
-    if frozen or (quiet and not _over("still face", energy)):
+    # landmarks tremble on a still picture
+    if energy < _frozen_energy(track) or (quiet and not _over("still face", energy)):
         yield _finding(
             "video.still",
             "warning",
@@ -887,10 +996,19 @@ def _speed(track: PoseTrack) -> Iterable[Finding]:
             "The person hardly moves in the clip.",
             "Choose a clip with the motion that the result should have.",
         )
+    elif spans := frozen(track):
+        yield _finding(
+            "video.still",
+            "advice",
+            "Motion",
+            f"The picture stands still {told_spans(spans)}.",
+            "Use a part in which the person moves: each second is paid for.",
+            spans=spans,
+        )
 
 
 def clean_take(track: PoseTrack, least: float = LEAST) -> Span | None:
-    """The longest stretch, seconds, with one person, no cut, head and torso in the frame, and light.
+    """The longest stretch, seconds, with one person who moves, no cut, head and torso in the frame, and light.
 
     Rounded inwards to a tenth of a second; None when it is shorter than ``least``.
     """
@@ -903,7 +1021,7 @@ def clean_take(track: PoseTrack, least: float = LEAST) -> Span | None:
         times = np.array([s.time for s in track.stills])
         light = _of_stills(track, lambda s: s.light) >= THRESHOLDS["light"].value
         good &= _at(times, (_count(track) == 1) & light, grid)
-    for a, b in (*track.changes, *track.flashes):
+    for a, b in (*track.changes, *track.flashes, *frozen(track)):
         good &= ~((grid >= a) & (grid <= b))
     for cut in track.cuts:
         good[max(0, math.ceil(cut / step - 1e-6) - 1)] = False
@@ -947,6 +1065,8 @@ _BONES = (
 _SCALES = np.array([10.0, 10.0, 8.0, 0.1, 0.16, 0.2, 0.1, 0.08])
 _MOST_APART, _MOST_OF_FACE = 9.0, 16.0
 _WITH_BODY, _ALONE = 24.0, 12.0
+_UNLIKE_BODY, _UNLIKE_FACE = 0.85, 4.0
+"""Likeness of the bones below which, and squared difference of the face from which, the text names the part. Assumed."""
 _SHORT_BONE = 0.35
 """Torsos below which the direction of a bone counts less: seen from its end, it has none."""
 
@@ -960,8 +1080,25 @@ def facing(track: PoseTrack) -> Floats:
         return np.asarray(np.clip(turn / 1.5, -1, 1))
 
 
-def likeness(image: PoseTrack, video: PoseTrack) -> Floats:
-    """(n,): how much the person in the picture stands and looks as the person in the clip does at each look, 0..1.
+class _Likeness(NamedTuple):
+    value: Floats
+    """(n,): 0..1; NaN where neither a body nor a face is seen well enough in both."""
+    pose: Bools
+    """(n,): whether the pose differs."""
+    facing: Bools
+    """(n,): whether the head is turned another way."""
+    expression: Bools
+    """(n,): whether the expression differs."""
+
+    def differs(self, i: int) -> str:
+        """What differs most at one look: ``with another pose and expression``."""
+        parts = [part for part in ("pose", "facing", "expression") if getattr(self, part)[i]]
+        names = [{"facing": "turn of the head"}.get(part, part) for part in parts]
+        return f"with another {' and '.join(names) or 'pose'} than the picture's"
+
+
+def likeness(image: PoseTrack, video: PoseTrack) -> _Likeness:
+    """How much the person in the picture stands and looks as the person in the clip does at each look.
 
     Of bodies: mean of exp(-(angle / 40 degrees)^2) over the bones that both show, times what the difference of the
     heads leaves. Where fewer than four bones are seen, of faces alone. NaN where neither is seen well enough.
@@ -971,15 +1108,22 @@ def likeness(image: PoseTrack, video: PoseTrack) -> Floats:
     apart = ((_expression(video.faces) - _expression(image.faces[:1])) / _SCALES) ** 2
     apart = np.minimum(apart, _MOST_APART)
     turned, said = _grows(eyes, *TURN_EYES), _grows(eyes, *EXPRESSION_EYES)
-    face = turned * apart[:, :3].sum(1) + said * apart[:, 3:].sum(1)
+    view, look = turned * apart[:, :3].sum(1), said * apart[:, 3:].sum(1)
+    face = view + look
     known = np.isfinite(face)
     # a face that is too small for its mesh is turned by the points of the body's head
     turn = np.nan_to_num(np.abs(facing(video) - facing(image)[0]))
-    rough = 1 - 0.5 * np.clip(turn, 0, 1) * (1 - np.where(known, turned, 0.0))
-    head = np.exp(-np.where(known, np.minimum(face, _MOST_OF_FACE), 0.0) / _WITH_BODY) * rough
+    rough = np.clip(turn, 0, 1) * (1 - np.where(known, turned, 0.0))
+    head = np.exp(-np.where(known, np.minimum(face, _MOST_OF_FACE), 0.0) / _WITH_BODY)
+    head *= 1 - 0.5 * rough
     with np.errstate(invalid="ignore"):
         alone = np.where(known & (said > 0), np.exp(-face / _ALONE), np.nan)
-    return np.asarray(np.where(bones >= 4, body * head, alone))
+    return _Likeness(
+        np.asarray(np.where(bones >= 4, body * head, alone)),
+        np.asarray((bones >= 4) & (body < _UNLIKE_BODY)),
+        (np.nan_to_num(view) > _UNLIKE_FACE) | (rough > 0.5),
+        np.nan_to_num(look) > _UNLIKE_FACE,
+    )
 
 
 def _body_likeness(one: Floats, other: Floats) -> tuple[Floats, Floats]:
@@ -1055,12 +1199,16 @@ def rank_starts(
 
     A start leaves 3 s (5 s in image orientation, where the clip has them) and lies in the clean take, if there is one.
     """
-    match = likeness(image, video)
+    match = likeness(image, video).value
     wanted = LEAST if character_orientation == "video" else IMAGE_SECONDS
     low, high = clean_take(video) or (0.0, video.seconds)
     last = max(low, high - min(wanted, high - low))
+
+    def end(begin: float) -> float:
+        return round(min(high, begin + wanted) if character_orientation == "image" else high, 3)
+
     starts = [
-        Start(round(float(t), 2), round(float(m), 4))
+        Start(round(float(t), 2), round(float(m), 4), end(round(float(t), 2)))
         for t, m in zip(video.times, match, strict=True)
         if math.isfinite(m) and low - 1e-6 <= t <= last + 1e-6
     ]
@@ -1115,9 +1263,9 @@ def _pose_at_start(
     starts: list[Start],
     character_orientation: CharacterOrientation,
 ) -> Iterable[Finding]:
-    match = likeness(image, video)
-    known = np.isfinite(match)
-    if not known.any() or not starts:
+    alike = likeness(image, video)
+    known = np.isfinite(alike.value)
+    if not known.any():
         yield _finding(
             "pair.start",
             "unknown",
@@ -1126,10 +1274,10 @@ def _pose_at_start(
             source=UPSTREAM,
         )
         return
-    first = float(match[known][0])
-    best = starts[0]
+    at = int(np.argmax(known))
+    first = float(alike.value[at])
+    better = [s for s in starts[:_TOLD_STARTS] if s.match > first + 0.15 and s.time > 0.3]
     poor = first < THRESHOLDS["pose"].value
-    better = best.match > first + 0.15 and best.time > 0.3
     if not (poor or better):
         yield _finding(
             "pair.start",
@@ -1139,24 +1287,21 @@ def _pose_at_start(
             source=UPSTREAM,
         )
         return
-    until = (
-        f", and use {best.time:.1f} to {min(video.seconds, best.time + IMAGE_SECONDS):.1f} s"
-        if character_orientation == "image"
-        else ""
-    )
+    told = f"The clip begins {alike.differs(at)} ({100 * first:.0f} % alike)"
+    fix = "A picture in the pose of the clip's start gives a steadier result."
+    if better:
+        best, *rest = better
+        told += f"; at {best.time:.1f} s they match best ({100 * best.match:.0f} %)"
+        told += f", then at {' and '.join(f'{s.time:.1f} s' for s in rest)}" if rest else ""
+        until = f", and use {best.time:.1f} to {best.end:.1f} s"
+        fix = f"Start at {best.time:.1f} s{until if character_orientation == 'image' else ''}: the pose matches best there."
     yield _finding(
         "pair.start",
         "warning" if poor and better else "advice",
         "Pose at the start",
-        f"The clip begins in another pose or expression than the picture's "
-        f"({100 * first:.0f} % alike)"
-        + (
-            f"; at {best.time:.1f} s they match best ({100 * best.match:.0f} %)." if better else "."
-        ),
-        f"Start at {best.time:.1f} s{until}: the pose matches best there."
-        if better
-        else "A picture in the pose of the clip's start gives a steadier result.",
-        spans=[(best.time, best.time)] if better else (),
+        f"{told}.",
+        fix,
+        spans=[(s.time, s.time) for s in better],
         source=UPSTREAM,
     )
 

@@ -69,6 +69,7 @@ WHY: dict[str, str] = {
     "hands unseen": "the hands are too small or out of sight in the result",
     "only a face": "the reference shows a moving body and the result only a face",
     "only a body": "the reference shows a face from near and the result a whole moving body",
+    "blurred reference": "the reference is blurred itself",
     "failed": "the result could not be looked at",
 }
 """Why something cannot be told."""
@@ -87,6 +88,7 @@ HOW: dict[str, str] = {
     "hands": "How often a hand is recognised at a wrist that is in sight, compared with the "
     "reference. Fingers are not counted.",
     "flicker": "Brightness of the whole picture from frame to frame. Flicker of small parts is not seen.",
+    "sharp": "Fine detail on the person, in two pictures a second. Smooth drawings have little of it.",
     "people": "Persons found in two pictures a second. Small ones at a distance may be missed.",
 }
 """How each part is measured, and how far it can be trusted."""
@@ -99,7 +101,10 @@ TITLES: dict[str, str] = {
     "result.people": "Number of people",
     "result.hands": "Hands",
     "result.flicker": "Flicker",
+    "result.sharp": "Sharpness",
 }
+_THROUGH = "Person through the result"
+"""Title where there is no picture to compare with."""
 
 _ALLOWED = {
     "motion": f"{WELL:.0f} of 100 or more",
@@ -111,6 +116,7 @@ _ALLOWED = {
     "people": "one, as in the reference",
     "hands": "as often as in the reference",
     "flicker": f"at most {looks.FLICKERS} levels of 256",
+    "sharp": f"{looks.BLURRED} or more",
 }
 
 _FIX = {
@@ -136,6 +142,7 @@ _FIX = {
     "people": "Use a clip and a picture with one person, or crop to one.",
     "hands": "A picture that shows both hands, and calmer hands in the clip, give better ones.",
     "flicker": "A deflicker filter of an editor helps.",
+    "sharp": "A larger, sharper picture gives more detail; an upscaler helps little with faces and hands.",
 }
 _MEASURED_ON = "measured on clips with known faults"
 
@@ -172,6 +179,7 @@ def fidelity(
         if grey or flat
         else looks.hands_trait(result, reference),
         looks.flicker_trait(result, reference),
+        looks.sharp_trait(result, reference),
     )
     wanted = min(reference.seconds, asked or reference.seconds)
     score = main.score
@@ -379,6 +387,8 @@ def _look_parts(found: Fidelity) -> Iterator[str]:
         yield f"the hands are {'hardly' if hands.value < NO_HANDS else 'often not'} recognisable"
     if _flickers(found):
         yield "the picture flickers"
+    if _blurred(found):
+        yield "the person is blurred"
 
 
 def _several(found: Fidelity) -> bool:
@@ -393,6 +403,11 @@ def _flickers(found: Fidelity) -> bool:
         and flicker.value < 1.0
         and (flicker.detail or 0.0) > looks.FLICKERS
     )
+
+
+def _blurred(found: Fidelity) -> bool:
+    sharp = found.trait("sharp")
+    return sharp is not None and sharp.value is not None and (sharp.detail or 0.0) < looks.BLURRED
 
 
 def _person(
@@ -434,6 +449,7 @@ def findings(found: Fidelity, *, sound_late: float | None = None) -> tuple[Findi
         _people(found),
         _hands_finding(found),
         _flicker_finding(found),
+        _sharp_finding(found),
     )
 
 
@@ -507,6 +523,12 @@ def _timing(found: Fidelity, sound_late: float | None) -> Finding:
 
 
 def _person_finding(found: Fidelity) -> Finding:
+    made = _person_judged(found)
+    compared = any(t.against == "picture" for t in found.traits)
+    return made if compared else replace(made, title=_THROUGH)
+
+
+def _person_judged(found: Fidelity) -> Finding:
     person, since = _person(found)
     allowed = _ALLOWED["person" if person else "start"]
     traits = [t for t in (found.trait("face"), found.trait("clothes")) if t is not None]
@@ -573,6 +595,16 @@ def _flicker_finding(found: Fidelity) -> Finding:
     bad = _flickers(found)
     severity: Severity = "pass" if not bad else "advice" if flicker.value > 0.3 else "warning"
     return _finding("flicker", severity, told, allowed, "flicker" if bad else "")
+
+
+def _sharp_finding(found: Fidelity) -> Finding:
+    sharp, allowed = found.trait("sharp"), _ALLOWED["sharp"]
+    if sharp is None or sharp.value is None:
+        why = WHY.get(sharp.why, "") if sharp is not None else ""
+        return _finding("sharp", "unknown", f"cannot be told, because {why}", allowed)
+    bad = _blurred(found)
+    told = f"{'the person is blurred: ' if bad else ''}{sharp.detail:.1f}"
+    return _finding("sharp", "advice" if bad else "pass", told, allowed, "sharp" if bad else "")
 
 
 def _finding(

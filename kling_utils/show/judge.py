@@ -341,6 +341,7 @@ def _how(found: Fidelity) -> list[tuple[str, str]]:
         "colour": "Colours",
         "hands": "Hands",
         "flicker": "Flicker",
+        "sharp": "Sharpness",
         "people": "People",
     }
     left_out = {"face"} if found.face.value is None and found.body.value is not None else set()

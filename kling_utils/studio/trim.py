@@ -46,6 +46,10 @@ class Trim:
             "most": float(rule.high or clip.duration),
             "film": advice.film(known.video) if known is not None else [],
             "clean": list(known.use) if known is not None and known.use is not None else None,
+            "starts": [
+                {"start": s.time, "end": s.end, "match": round(100 * s.match)}
+                for s in (known.better_starts if known is not None else ())
+            ],
             "rate": float(quote.rate.amount) if quote is not None and paid else 0,
             "currency": quote.rate.currency if quote is not None else "",
             "image": not session.video_orientation,

@@ -168,7 +168,7 @@ def starts(media: truth.Media, folder: Path, half: Half) -> bool:
         for at in places:
             frame = s.frames[round(at * s.fps)]
             seen = track_image(_altered(s, frame, folder / "start.png"))
-            match = np.nan_to_num(likeness(seen, video))
+            match = np.nan_to_num(likeness(seen, video).value)
             near = [match[np.argmin(abs(video.times - p))] for p in places]
             rank = int(np.sum(np.array(near) > near[list(places).index(at)]))
             best = rank_starts(seen, video)[:3]

@@ -574,6 +574,7 @@ def known(media: Media) -> Iterator[Recipe]:
             lambda s: Shot([s.frames[10]] * int(5 * s.fps), s.fps),
             planted=["still"],
             without=["camera"],
+            unusable=((0.0, 60.0),),
         )
     for name in ("D1", "D2"):
         # Three times as fast; the short one forth, back and forth again.
@@ -603,7 +604,7 @@ def known(media: Media) -> Iterator[Recipe]:
             name,
             _leaving,
             planted=["leaves|nobody"],
-            open=["camera", "change", "nobody", "leaves", "hidden"],
+            open=["camera", "change", "nobody", "leaves", "hidden", "still"],
             unusable=((2.6, 60.0),),
         )
         yield recipe(
@@ -756,6 +757,7 @@ def unknown(media: Media) -> Iterator[Recipe]:
         yield recipe("disco", name, _disco, open=["dark"])
         yield recipe("lowerthird", name, _lower_third)
         yield recipe("sticker", name, _sticker)
+        yield from _parts(name)
         yield recipe(
             "endcard",
             name,
@@ -763,7 +765,7 @@ def unknown(media: Media) -> Iterator[Recipe]:
                 Shot([_card(s.size)] * round(1.4 * s.fps), s.fps)
             ),
             cuts=(round(_length(name) - 1.4, 3),),
-            open=["nobody", "leaves", "hidden"],
+            open=["nobody", "leaves", "hidden", "still"],
             unusable=((_length(name) - 1.4, 60.0),),
         )
         yield recipe(
@@ -775,7 +777,8 @@ def unknown(media: Media) -> Iterator[Recipe]:
                     for i in range(len(s.frames))
                 ]
             ),
-            open=["still"],
+            planted=["still"],
+            unusable=((1.5, 3.0),),
         )
         yield recipe(
             "zoomout",
@@ -976,6 +979,54 @@ def _blended(s: Shot) -> Shot:
         k = min(int(x), len(s.frames) - 2)
         frames.append(blend(s.frames[k], s.frames[k + 1], x - k))
     return Shot(frames, 50)
+
+
+def _parts(name: str) -> Iterator[Recipe]:
+    """Faults of 1.8 s, less than half of the clip: of the median there is nothing to be seen."""
+
+    def on(t: float) -> bool:
+        return 1.0 <= t < 2.8
+
+    def panned(f: Frame, t: float) -> Frame:
+        return window(f, 0.5 + 0.06 * (ramp(t, 1.0, 2.8) - 0.5), 0.45, 0.85)
+
+    if "camera" not in TAKES[name].planted:
+        framed = ["leaves", "framing", "hidden"]
+        yield recipe("panpart", name, lambda s: s.map(panned), planted=["camera"], open=framed)
+    yield recipe(
+        "darkpart",
+        name,
+        lambda s: s.map(lambda f, t: light(f, 0.15) if on(t) else f),
+        planted=["dark"],
+        open=[
+            "change",
+            "hidden",
+            "blurred",
+            "noisy",
+            "nobody",
+            "leaves",
+            "back",
+            "people",
+            "still",
+        ],
+        unusable=((1.0, 2.8),),
+    )
+    yield recipe(
+        "blurpart",
+        name,
+        lambda s: s.map(lambda f, t: u8(cv2.GaussianBlur(f, (0, 0), 5.0)) if on(t) else f),
+        planted=["blurred"],
+        open=["change", "hidden"],
+    )
+    yield recipe(
+        "noisepart",
+        name,
+        lambda s: Shot(
+            [noisy(f, 25, i) if on(i / s.fps) else f for i, f in enumerate(s.frames)], s.fps
+        ),
+        planted=["noisy"],
+        open=["change", "hidden", "leaves"],
+    )
 
 
 def _leaving(s: Shot) -> Shot:

@@ -197,6 +197,69 @@ def test_dark_blurred_noisy_and_small_people_are_told(fields: dict[str, float], 
     assert code in told(clip(stills=stills))
 
 
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [({"light": 30.0}, "light"), ({"sharpness": 0.5}, "sharp"), ({"noise": 9.0}, "noise")],
+)
+def test_a_fault_of_less_than_half_of_the_clip_is_told_with_its_time(
+    fields: dict[str, float], code: str
+) -> None:
+    stills = tuple(still(t, **(fields if 3 <= t < 5 else {})) for t in np.arange(0, 8, 0.5))
+    found = told(clip(stills=stills))[f"video.{code}"]
+    assert found.spans == ((3.0, 5.0),)
+    assert found.measured.endswith("at 3.0 to 5.0 s.")
+    once = tuple(still(t, **(fields if t == 3 else {})) for t in np.arange(0, 8, 0.5))
+    assert told(clip(stills=once)) == {}, "half a second is no more than a fast movement"
+
+
+def test_a_camera_that_moves_for_a_while_is_told_with_the_time() -> None:
+    track = clip()
+    camera = track.camera.copy()
+    camera[12:20, 1] = 0.05
+    found = told(replace(track, camera=camera))["video.camera"]
+    assert (found.severity, found.measured) == ("advice", "The camera moves at 2.8 to 4.8 s.")
+    camera[12:20, 1] = 0.0
+    camera[[12, 16], 1] = 0.05
+    assert told(replace(track, camera=camera)) == {}, "single looks err"
+
+
+def test_a_picture_that_stands_still_meanwhile_is_told_and_not_paid_for() -> None:
+    track = clip()
+    energy = track.scan.energy.copy()
+    energy[36:60] = 0.0  # 3 to 5 s
+    frozen = replace(track, scan=replace(track.scan, energy=energy))
+    found = told(frozen)["video.still"]
+    assert (found.severity, found.spans) == ("advice", ((3.0, 5.0),))
+    assert clean_take(frozen) in ((0.0, 3.0), (5.0, 8.0))
+
+
+def test_a_person_who_is_seen_from_the_side_for_a_while_is_told() -> None:
+    track = clip()
+    bodies = track.bodies.copy()
+    bodies[8:16, 0, 0] += 40  # the nose beside the ears
+    found = told(replace(track, bodies=bodies))["video.side"]
+    assert found.spans == ((2.0, 4.0),)
+
+
+def test_a_line_of_text_in_the_clip_is_told_with_its_time() -> None:
+    plain = np.full((854, 480, 3), 90, np.uint8)
+    words = cv2.putText(plain.copy(), "Subscribe now", (40, 700), 0, 1.2, (255, 255, 255), 3)
+    bare, named = (cv2.imencode(".png", each)[1].tobytes() for each in (plain, words))
+    stills = tuple(still(t, jpeg=named if 2 <= t < 6 else bare) for t in np.arange(0, 8, 0.5))
+    assert told(clip(stills=stills))["video.text"].spans == ((2.0, 6.0),)
+    assert told(clip(stills=tuple(replace(each, jpeg=bare) for each in stills))) == {}
+
+
+def test_a_split_screen_is_told() -> None:
+    halves = np.full((854, 480, 3), 90, np.uint8)
+    halves[:, 240:] = 200
+    for x, colour in ((120, (255, 255, 255)), (360, (0, 0, 0))):
+        cv2.circle(halves, (x, 300), 100, colour, -1)
+    png = cv2.imencode(".png", halves)[1].tobytes()
+    stills = tuple(still(t, jpeg=png) for t in np.arange(0, 8, 0.5))
+    assert "video.collage" in told(clip(stills=stills))
+
+
 def test_a_bad_first_picture_says_where_to_begin() -> None:
     stills = tuple(still(t, 0 if t < 1 else 1) for t in np.arange(0, 8, 0.5))
     assert "1.0 s" in told(clip(stills=stills))["video.first"].fix
@@ -273,6 +336,32 @@ def test_the_best_start_is_where_the_pose_is_the_pictures() -> None:
     assert starts[0].match > 0.95
     found = told(clip(10.0), image=picture(wanted))["pair.start"]
     assert f"Start at {starts[0].time:.1f} s" in found.fix
+    assert found.measured.startswith("The clip begins with another pose than the picture's")
+    made = advise(picture(wanted), clip(10.0))
+    assert [s.time for s in made.better_starts] == [at for at, _ in found.spans]
+    assert [s.end for s in made.better_starts] == [10.0] * 3, "from there to the end of the take"
+    five = advise(picture(wanted), clip(10.0), "image").better_starts[0]
+    assert five.span == (five.time, five.time + 5)
+    assert advise(picture(), clip(10.0)).better_starts == (), "they match at the start already"
+
+
+def test_a_clip_too_short_for_another_start_has_its_own_judged() -> None:
+    other = standing(3.0)
+    other[[14, 16], :2] = (100, 150), (60, 60)
+    other[[25, 26, 27, 28], :2] = (400, 480), (90, 480), (400, 400), (90, 400)
+    apart = told(clip(2.5), image=picture(other))["pair.start"]
+    assert apart.severity == "advice"
+    assert "% alike" in apart.measured
+
+
+def test_what_differs_at_the_start_is_named() -> None:
+    one = replace(picture(), faces=face(0.0)[None])
+    turned = replace(picture(), faces=face(0.0, turn=0.6)[None])
+    laughs = replace(picture(), faces=face(40.0)[None])
+    lifted = replace(picture(standing(3.0)), faces=face(40.0)[None])
+    assert likeness(one, turned).differs(0) == "with another turn of the head than the picture's"
+    assert likeness(one, laughs).differs(0) == "with another expression than the picture's"
+    assert likeness(one, lifted).differs(0) == "with another pose and expression than the picture's"
 
 
 def test_of_a_talking_head_the_mouth_and_the_turn_decide_the_start() -> None:
@@ -293,7 +382,7 @@ def test_a_small_face_says_nothing_about_its_expression() -> None:
     track = clip(10.0)
     small = np.stack([0.3 * face(30 * (t > 5)) for t in track.times])
     talking = replace(track, bodies=np.repeat(standing()[None], len(small), 0), faces=small)
-    match = likeness(replace(picture(), faces=0.3 * face(30.0)[None]), talking)
+    match = likeness(replace(picture(), faces=0.3 * face(30.0)[None]), talking).value
     assert np.ptp(match) == 0
 
 
@@ -302,7 +391,7 @@ def test_a_bone_seen_from_its_end_has_no_direction() -> None:
     ahead[15, :2] = ahead[13, :2] + (2, 0)
     other[15, :2] = other[13, :2] - (2, 0)
     track = replace(clip(4.0), bodies=np.repeat(other[None], 16, 0))
-    assert likeness(picture(ahead), track).min() > 0.95
+    assert likeness(picture(ahead), track).value.min() > 0.95
 
 
 def test_a_start_leaves_the_seconds_that_the_orientation_needs() -> None:

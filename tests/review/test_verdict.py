@@ -305,6 +305,31 @@ def test_every_reason_has_words() -> None:
     assert {f.code for f in verdict.findings(found[0])} == set(verdict.TITLES)
 
 
+def test_a_blurred_person_is_named_unless_the_reference_is_blurred() -> None:
+    def soft(track: PoseTrack) -> PoseTrack:
+        return replace(track, stills=tuple(replace(s, sharpness=0.6) for s in track.stills))
+
+    found = verdict.fidelity(reference(), soft(clip(1)))
+    assert "the person is blurred" in found.sentence
+    assert set(faults(found)) == {"sharp"}
+    found = verdict.fidelity(soft(reference()), soft(clip(1)))
+    assert "sharp" not in faults(found)
+    assert "blurred" not in found.sentence
+
+
+def test_hands_of_a_smaller_result_are_not_called_worse() -> None:
+    def small(track: PoseTrack) -> PoseTrack:
+        stills = (
+            replace(s, hands=np.where([True, True, False], 0.55 * s.hands, s.hands))
+            for s in track.stills
+        )
+        return replace(track, stills=tuple(stills))
+
+    found = looks.hands_trait(small(clip(1, hands=0.1)), reference())
+    assert (found.value, found.why) == (None, "hands unseen")
+    assert looks.hands_trait(clip(1, hands=0.1), reference()).value == 0
+
+
 def test_another_part_of_the_clothes_is_not_compared() -> None:
     """A result that shows head and chest of a picture of the whole dress."""
     (whole, *_) = looks.looks(reference())

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +61,15 @@ class Dead:
 
     def __init__(self) -> None:
         self.over, self.now, self.most = threading.Event(), 0, 0
+        self.full = threading.Event()
         self._lock = threading.Lock()
 
     def __call__(self, host: str, port: int, **_: Any) -> list[Any]:
         with self._lock:
             self.now += 1
             self.most = max(self.most, self.now)
+            if self.now == bounds.FETCHES:
+                self.full.set()
         self.over.wait(60)
         with self._lock:
             self.now -= 1
@@ -135,6 +139,8 @@ def test_checks_of_dead_addresses_hold_nobody(runner: Client, dead: Dead, tmp_pa
             for n in range(45)
         ]
         neighbour = await ask(desk_of("neighbour"), picture, "")  # nothing was let go so far
+        with ThreadPoolExecutor(1, "full") as pool:  # a loaded machine is slow to start threads
+            await asyncio.get_running_loop().run_in_executor(pool, dead.full.wait, 60)
         assert dead.now == dead.most == bounds.FETCHES
         names = [each.name for each in threading.enumerate() if each not in before]
         assert sum(name.startswith("kling-fetch") for name in names) == bounds.FETCHES

@@ -1,4 +1,4 @@
-// The part of the clip that is sent. value: {clip, seconds, least, most, film: [{src, time, width, height, lines, boxes}], clean: [start, end],
+// The part of the clip that is sent. value: {clip, seconds, least, most, film: [{src, time, width, height, lines, boxes}], clean: [start, end], starts: [{start, end, match}],
 // rate, currency, image, cut}. Data reaches the page through properties and textContent only.
 const root = element.querySelector('.trim'), SVG = 'http://www.w3.org/2000/svg';
 const $ = (selector) => root.querySelector(selector);
@@ -24,6 +24,12 @@ function picture(p) {
   for (const [x, y, width, height] of p.boxes) shape(over, 'rect', { x, y, width, height });
   for (const [x1, y1, x2, y2] of p.lines) shape(over, 'line', { x1, y1, x2, y2 });
   still.append(img, over); button.append(still);
+  return button;
+}
+function begin(s) {
+  const button = document.createElement('button');
+  Object.assign(button, { type: 'button', className: 'kc-act', textContent: `${s.start.toFixed(1)} s (${s.match} %)` });
+  button.addEventListener('click', () => { put(s.start, s.end); show(s.start); });
   return button;
 }
 const part = () => Number(to.value) - Number(from.value);
@@ -61,6 +67,8 @@ function apply() {
   if (v.clip !== clip) { clip = v.clip; put(0, v.seconds); } else says();
   $('.trim-clean').hidden = !v.clean || (v.clean[0] < 0.1 && v.clean[1] > v.seconds - 0.5);
   $('.trim-whole').hidden = !v.cut;
+  $('.trim-starts').hidden = !v.starts.length;
+  $('.trim-starts').replaceChildren($('.trim-starts span'), ...v.starts.map(begin));
 }
 from.addEventListener('input', () => { put(Math.min(Number(from.value), Number(to.value) - 0.1), Number(to.value)); show(Number(from.value)); });
 to.addEventListener('input', () => { put(Number(from.value), Math.max(Number(to.value), Number(from.value) + 0.1)); show(Number(to.value)); });
