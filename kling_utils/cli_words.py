@@ -115,6 +115,14 @@ Crop = Annotated[
         "--crop", help="Repair: cut a picture around the person, instead of adding ground."
     ),
 ]
+CropTo = Annotated[
+    str | None,
+    typer.Option(
+        "--crop-to",
+        metavar="L,T,R,B",
+        help="Repair: keep this part of the picture: left, top, right, bottom in pixels.",
+    ),
+]
 Ground = Annotated[
     str,
     typer.Option(
@@ -188,6 +196,7 @@ def chosen(
     length: Length = None,
     slow: Slow = False,
     crop: Crop = False,
+    crop_to: CropTo = None,
     ground: Ground = "blur",
     behind: Behind = "white",
 ) -> dict[str, Any]:
@@ -197,6 +206,7 @@ def chosen(
         "length": length,
         "slow": slow,
         "shape": "crop" if crop else "pad",
+        "crop": None if crop_to is None else as_box(crop_to),
         "ground": ground,
         "behind": behind,
     }
@@ -252,6 +262,19 @@ def as_span(text: str) -> Literal["clean"] | Span:
             field="video",
         ) from None
     return span
+
+
+def as_box(text: str) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom in pixels. Raises ``InvalidRequest`` for anything else."""
+    parts = text.split(",")
+    if len(parts) != 4 or not all(each.strip().isdecimal() for each in parts):
+        raise InvalidRequest(
+            f"--crop-to {text} is no part of a picture.",
+            hint="Give left, top, right and bottom in pixels, such as 100,0,900,1200.",
+            field="image",
+        )
+    left, top, right, bottom = map(int, parts)
+    return left, top, right, bottom
 
 
 # -- what is said of a report

@@ -710,6 +710,18 @@ def test_a_start_and_a_length_that_cannot_be_are_said(
     assert fine.stderr == ""
 
 
+def test_a_part_of_a_picture_is_kept(shell: Shell, tmp_path: Path) -> None:
+    picture, out = tmp_path / "a.png", tmp_path / "b.png"
+    Image.new("RGB", (800, 1000), "teal").save(picture)
+    done = shell("fit", picture, "--out", out, "--crop-to", "100,0,700,900")
+    assert done.returncode == 0
+    with Image.open(out) as kept:
+        assert kept.size == (600, 900)
+    wrong = shell("fit", picture, "--out", tmp_path / "c.png", "--crop-to", "100,0,700")
+    assert wrong.returncode != 0
+    assert "--crop-to 100,0,700 is no part of a picture." in wrong.stderr
+
+
 def test_run_repairs_first_when_asked_and_says_how_far_it_is(
     shell: Shell, novita: ScriptedNovita, small: Path, address: str, tmp_path: Path
 ) -> None:

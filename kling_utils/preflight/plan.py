@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias, overload
 
 from PIL import Image, ImageColor
 
@@ -37,6 +37,8 @@ from kling_utils.values import (
 
 Field = Literal["image", "video"]
 FIELDS: tuple[Field, ...] = ("image", "video")
+Box: TypeAlias = tuple[int, int, int, int]
+"""Left, top, right, bottom."""
 NOTHING = "Nothing has to be changed."
 CANNOT = "Cannot be repaired"
 
@@ -57,6 +59,10 @@ STEPS: dict[str, tuple[str, str]] = {
     "image.reduce": (
         "Made smaller, from {from_} to {to}: with its ground it would take too much memory to open",
         "Fine detail",
+    ),
+    "image.part": (
+        "Cropped to the chosen part: {from_} becomes {to}",
+        "What lies outside of it is gone",
     ),
     "image.crop": (
         "Cut around the person: {from_} becomes {to}",
@@ -156,6 +162,8 @@ class FitChoices:
     """What is added: ``blur`` (the picture itself, blurred) or a colour, by name or ``#rrggbb``."""
     behind: str = "white"
     """The colour behind what is see-through."""
+    crop: Box | None = None
+    """The part of the picture that is kept: left, top, right, bottom, in pixels of the upright picture. None for the whole."""
     start: float = 0.0
     """Where the clip begins, seconds."""
     length: float | None = None
@@ -175,6 +183,14 @@ class FitChoices:
         return f"FitChoices({cut(', '.join(chosen), 86)})"
 
     def __post_init__(self) -> None:
+        if self.crop is not None:
+            left, top, right, bottom = self.crop
+            if not (0 <= left < right and 0 <= top < bottom):
+                raise InvalidRequest(
+                    f"{self.crop} is no part of a picture.",
+                    hint="Give left, top, right and bottom in pixels, from the upper left corner on.",
+                    field="image",
+                )
         if not self.start >= 0:
             raise InvalidRequest(
                 "A clip cannot begin before its start.",
@@ -256,8 +272,8 @@ class ImagePlan:
     info: ImageInfo
     steps: tuple[Step, ...]
     kind: Literal["JPEG", "PNG"]
-    crop: tuple[int, int, int, int] | None
-    """Left, top, right, bottom in the upright picture."""
+    crop: Box | None
+    """In the upright picture."""
     padded: Size | None
     size: Size
     max_bytes: int
@@ -379,7 +395,8 @@ def plan_fit(
 def left_in_place(
     choices: FitChoices, report: Report, *, image: str | Path, video: str | Path
 ) -> FitChoices:
-    """The choices without what is at an address and would not be refused: the provider can fetch it, and a copy would have to be published.
+    """The choices without what is at an address, would not be refused and is not cropped: the provider can fetch it, and a copy would have
+    to be published.
 
     ``image`` and ``video`` as they were given; the report tells what would be refused.
     """
@@ -387,7 +404,9 @@ def left_in_place(
     return replace(
         choices,
         fields=tuple(
-            field for field in choices.fields if field in wrong or not is_url(given[field])
+            field
+            for field in choices.fields
+            if field in wrong or not is_url(given[field]) or (field == "image" and choices.crop)
         ),
     )
 
@@ -471,12 +490,16 @@ def plan_image(
     found: dict[str, Severity] = {
         f.code: f.severity for f in findings if f.severity != "pass" and f.code in _IMAGE_ANSWERED
     }
-    if not any(severity == "error" or choices.careful for severity in found.values()):
+    part = _chosen_part(info, choices)
+    if part is None and not any(s == "error" or choices.careful for s in found.values()):
         return None
     most, least = _bound("image.bytes"), _bound("image.side.kling", "low")
-    steps, size, crop, padded = _Steps(found), info.size, None, None
-    fill = "image.bytes" in found
-    kind: Literal["PNG", "JPEG"] = "PNG" if _as_png(info, most, fill=fill) else "JPEG"
+    steps, size, crop, padded = _Steps(found), _size_of(part) or info.size, part, None
+    kept = info.size_bytes * size.width * size.height / (info.size.width * info.size.height)
+    fill = "image.bytes" in found and kept > most
+    low, high = _aspects()
+    slim = not low <= size.aspect <= high if part else "image.aspect" in found
+    kind: Literal["PNG", "JPEG"] = "PNG" if _as_png(info, size, most, fill=fill) else "JPEG"
     if "image.format" in found:
         steps.add("image.format", "image.format", from_=name(info.format), to=kind)
     if "image.frames" in found:
@@ -492,11 +515,14 @@ def plan_image(
         steps.add("image.srgb", "image.profile", from_=info.profile)
     if "image.tags" in found:
         steps.add("image.untagged", "image.tags")
-    if "image.aspect" in found:
-        crop = _around_person(info, choices) if choices.shape == "crop" else None
-        if crop is not None:
-            code, before, ground = "image.crop", size, ""
-            size = Size(crop[2] - crop[0], crop[3] - crop[1])
+    if part is not None:
+        answers = [*([] if slim else ["image.aspect"]), *([] if fill else ["image.bytes"])]
+        steps.add("image.part", *answers, from_=info.size, to=size)
+    if slim:
+        person = _around_person(info, choices, part) if choices.shape == "crop" else None
+        if person is not None:
+            code, before, ground, crop = "image.crop", size, "", person
+            size = _size_of(person)
         else:
             code, before = "image.pad", inner_size(size)
             if before != size:
@@ -509,11 +535,11 @@ def plan_image(
         before, size = size, _enlarged(size, least)
         steps.add("image.enlarge", "image.side", "image.side.kling", from_=before, to=size)
     if fill:
-        ratio = most / info.size_bytes
+        ratio = most / kept
         steps.add(
             "image.shrink",
             "image.bytes",
-            from_=show(info.size_bytes, "bytes"),
+            from_=show(kept, "bytes"),
             to=show(most, "bytes"),
             cost=_cost_of(ratio if info.format == "JPEG" else min(1.0, 4 * ratio)),
         )
@@ -533,11 +559,33 @@ def plan_image(
     )
 
 
-def _as_png(info: ImageInfo, most: int, *, fill: bool) -> bool:
-    """Whether a lossless picture stays one: only where that surely fits."""
+def _chosen_part(info: ImageInfo, choices: FitChoices) -> Box | None:
+    """The part that was chosen; None for the whole picture. Raises ``InvalidRequest`` where it is not in the picture."""
+    part = choices.crop
+    if part is None or part == (0, 0, *info.size):
+        return None
+    if part[2] > info.size.width or part[3] > info.size.height:
+        raise InvalidRequest(
+            f"The part {part} reaches beyond the picture, which has {info.size} pixels.",
+            hint="Give left, top, right and bottom inside of it.",
+            field="image",
+        )
+    return part
+
+
+@overload
+def _size_of(part: Box) -> Size: ...
+@overload
+def _size_of(part: None) -> None: ...
+def _size_of(part: Box | None) -> Size | None:
+    return None if part is None else Size(part[2] - part[0], part[3] - part[1])
+
+
+def _as_png(info: ImageInfo, size: Size, most: int, *, fill: bool) -> bool:
+    """Whether a lossless picture stays one at that size: only where that surely fits."""
     if info.format not in _LOSSLESS or fill:
         return False
-    return 3 * info.size.width * info.size.height < most or (
+    return 3 * size.width * size.height < most or (
         info.format == "PNG" and 2 * info.size_bytes < most
     )
 
@@ -570,25 +618,28 @@ def _enlarged(size: Size, least: int) -> Size:
     return Size(size.width * least // size.height, least)
 
 
-def _around_person(info: ImageInfo, choices: FitChoices) -> tuple[int, int, int, int] | None:
-    """The cut of the allowed aspect that has the person in its middle; None when nobody is found or would be cut."""
+def _around_person(info: ImageInfo, choices: FitChoices, part: Box | None) -> Box | None:
+    """The cut of the allowed aspect, in ``part`` of the picture, that has the person in its middle; None when nobody is found or would be
+    cut."""
     picture = images.plain(info.path, choices.behind)
+    x, y, right_end, bottom_end = part or (0, 0, *picture.size)
+    picture = picture.crop(part) if part else picture
     found = _person(picture)
     if found is None:
         return None
     left, top, right, bottom = found
     low, high = _aspects()
-    if info.size.aspect > high:
+    if picture.width / picture.height > high:
         width = math.floor(picture.height * high)
         if right - left > width:
             return None
-        at = min(max(0, round((left + right - width) / 2)), picture.width - width)
-        return (at, 0, at + width, picture.height)
+        x += min(max(0, round((left + right - width) / 2)), picture.width - width)
+        return (x, y, x + width, bottom_end)
     height = math.floor(picture.width / low)
     if bottom - top > height:
         return None
-    at = min(max(0, round((top + bottom - height) / 2)), picture.height - height)
-    return (0, at, picture.width, at + height)
+    y += min(max(0, round((top + bottom - height) / 2)), picture.height - height)
+    return (x, y, right_end, y + height)
 
 
 def _person(picture: Image.Image) -> tuple[float, float, float, float] | None:

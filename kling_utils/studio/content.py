@@ -11,6 +11,7 @@ from kling_utils.media import bounds
 from kling_utils.preflight.quote import for_part
 from kling_utils.show import advice as card
 from kling_utils.studio import notices
+from kling_utils.studio.crop import Crop
 from kling_utils.studio.events import Events, Updates
 from kling_utils.studio.inputs import Input
 from kling_utils.studio.session import Session
@@ -30,9 +31,11 @@ class Content:
         self._inputs, self.line = inputs, line
         with gr.Column(visible=False, elem_id="advice") as self.panel:
             self.trim = Trim()
+            self.crop = Crop()
             self.card = gr.HTML("", elem_id="advice-card", apply_default_css=False)
             self.use = gr.Button("", visible=False, elem_id="use-part")
-        self.drawn = [self.panel, self.card, self.use, self.line, *self.trim.drawn]
+        self.drawn = [self.panel, self.card, self.use, self.line]
+        self.drawn += [*self.trim.drawn, *self.crop.drawn]
 
     def bind(self, events: Events, checked: Any) -> None:
         """Look after each check of the form, behind it: nothing waits for it."""
@@ -60,6 +63,7 @@ class Content:
                 self.use: gr.update(visible=False),
                 self.line: notices.content_line(LOOKING_ALSO, "unknown"),
                 **self.trim.draw(session),
+                **self.crop.draw(session),
             }
         looking = "" if known.done else LOOKING_ALSO
         return {
@@ -70,6 +74,7 @@ class Content:
             self.use: self._button(session),
             self.line: notices.content_line(*card.headline(known, looking=looking)),
             **self.trim.draw(session),
+            **self.crop.draw(session),
         }
 
     def _button(self, session: Session) -> Any:

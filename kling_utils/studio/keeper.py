@@ -186,6 +186,7 @@ class Keeper:
         }
         if old is not None:
             session.choices, session.repaired = old.choices, dict(old.repaired)
+            session.cropped = set(old.cropped)
             for name, component in self._repair.choices.items():
                 updates[component] = getattr(old.choices, name)
         sent = [name for name in missing if name in held]

@@ -70,6 +70,7 @@ class Page:
                 self.generate = Generate(client)
             with gr.Column(elem_id="results", scale=12, min_width=340):
                 self.publishing = PublishingPanel(client)
+                self.repair.done.render()  # type: ignore[no-untyped-call]
                 self.content = Content((self.image, self.video), content_line)
                 self.job_view = JobView(client)
                 self.pairs = Pairs(self.image, self.video, self.job_view.stage)

@@ -69,7 +69,7 @@ class Pairs:
     def on_watch(self, event: gr.EventData, session: Session) -> Any:
         """The comparison of a pair, where no job is open."""
         pair = self._asked(event)
-        return gr.skip() if pair is None or session.job_id else self._play(session, pair)
+        return gr.skip() if pair is None or _used(session) else self._play(session, pair)
 
     def on_stop(self, session: Session) -> Any:
         return self.stop(session) or gr.skip()
@@ -81,7 +81,7 @@ class Pairs:
     def stop(self, session: Session) -> Updates:
         """The stage is for what is the visitor's own."""
         plays, session.example = session.example, False
-        return {self._board: stage.nothing()} if plays and not session.job_id else {}
+        return {self._board: stage.nothing()} if plays and not _used(session) else {}
 
     def _play(self, session: Session, pair: Pair) -> Updates:
         """Reference and result in step, without sound. Who asks for less motion gets a still and the player's button."""
@@ -102,3 +102,8 @@ class Pairs:
         number = str(getattr(event, "id", ""))
         known = number.isdigit() and len(number) < 4 and int(number) < len(self._pairs)
         return self._pairs[int(number)] if known else None
+
+
+def _used(session: Session) -> bool:
+    """Does the stage show a job, or two takes?"""
+    return bool(session.job_id) or session.pair is not None

@@ -19,8 +19,8 @@ from kling_utils.media.encode import thumbnails
 from kling_utils.preflight.plan import FitChoices, Plan, left_in_place, plan_fit
 from kling_utils.preflight.repair import Fitted
 from kling_utils.show import cards
+from kling_utils.studio import crop, files, trim
 from kling_utils.studio import events as lanes
-from kling_utils.studio import files, trim
 from kling_utils.studio.content import Content
 from kling_utils.studio.events import Events, Updates
 from kling_utils.studio.inputs import ImageInput, VideoInput
@@ -96,7 +96,10 @@ class Repair:
             with gr.Row(elem_id="fit-buttons"):
                 self.button = gr.Button("Fix all", variant="primary", elem_id="fix-all")
                 self.stop = gr.Button("Stop", visible=False, elem_id="fix-stop")
-        self.done = gr.HTML("", elem_id="fit-done", apply_default_css=False, visible=False)
+        self.done = gr.HTML(
+            "", elem_id="fit-done", apply_default_css=False, visible=False, render=False
+        )
+        """What was done. The page places it where it pushes nothing."""
         self.choices: dict[str, Any] = {
             "start": self.start,
             "shape": self.shape,
@@ -114,14 +117,19 @@ class Repair:
         events.on(self.button.click, self.on_fix, fixed, **form, **choices)
         events.on(content.use.click, self.on_use, [*fixed, self.panel], **form)
         events.on(content.trim.panel.cut, self.on_cut, [*fixed, self.panel], **form)
-        events.on(
-            content.trim.panel.whole,
-            self.on_whole,
-            [video.source, video.view],
-            lane=bounds.making,
-            busy=lambda *_: gr.skip(),
-            source=video.source,
-        )
+        events.on(content.crop.panel.crop, self.on_crop, [*fixed, self.panel], **form)
+        for whole, back, each in (
+            (content.trim.panel.whole, self.on_whole, video),
+            (content.crop.panel.whole, self.on_whole_picture, image),
+        ):
+            events.on(
+                whole,
+                back,
+                [each.source, each.view],
+                lane=bounds.making,
+                busy=lambda *_: gr.skip(),
+                source=each.source,
+            )
         events.on(self.stop.click, self.on_stop)
         for triggers, handler in (
             (
@@ -293,13 +301,39 @@ class Repair:
         async for updates in self._repaired(session, form):
             yield updates
 
+    async def on_crop(
+        self, event: gr.EventData, session: Session, **fields: Any
+    ) -> AsyncIterator[Any]:
+        """Keep only the part in the frame, repaired in the same step. The original stays."""
+        picture = session.preflight.report.image if session.preflight is not None else None
+        asked = crop.part(event, picture.size) if picture is not None else None
+        if asked is None:
+            yield gr.skip()
+            return
+        form = Form(**fields)
+        session.choices = replace(session.choices.about(form), crop=asked)
+        yield {self.panel: gr.update(visible=True)}
+        async for updates in self._repaired(session, form):
+            if (path := updates.get(self._image.source)) is not None:
+                session.cropped.add(path)
+            yield updates
+        session.choices = replace(session.choices, crop=None)  # also where it was stopped
+
     def on_whole(self, session: Session, source: str) -> Any:
         """The clip that the form's was made from comes back."""
+        return self._original(session, self._video, source)
+
+    def on_whole_picture(self, session: Session, source: str) -> Any:
+        """The picture that the form's was made from comes back."""
+        return self._original(session, self._image, source)
+
+    @staticmethod
+    def _original(session: Session, place: ImageInput | VideoInput, source: str) -> Any:
         original = session.repaired.get(source)
         if original is None:
             return gr.skip()
         shown = None if is_url(original) else files.handed(Path(original))
-        return {self._video.source: original, self._video.view: gr.update(value=shown)}
+        return {place.source: original, place.view: gr.update(value=shown)}
 
     async def _repaired(self, session: Session, form: Form) -> AsyncIterator[Updates]:
         """Repair in a thread, telling how far it is."""
@@ -386,6 +420,7 @@ def _plan(report: Report, form: Form, chosen: RepairChoices, *, whole: bool = Fa
         shape="crop" if chosen.shape == CROP else "pad",
         slow=bool(chosen.slow),
         length=chosen.length,
+        crop=chosen.crop,
     )
     if chosen.colour in {value for _, value in _COLOURS}:
         choices = replace(choices, ground=chosen.colour, behind=chosen.colour)

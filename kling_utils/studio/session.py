@@ -51,7 +51,7 @@ class Form:
 class RepairChoices:
     """How the files are to be repaired.
 
-    ``start``, ``length`` and ``slow`` are about ``video``, ``shape`` and ``colour`` about ``image``.
+    ``start``, ``length`` and ``slow`` are about ``video``, ``shape``, ``colour`` and ``crop`` about ``image``.
     """
 
     image: str = ""
@@ -61,6 +61,7 @@ class RepairChoices:
     slow: bool = False
     colour: str = USUAL
     length: float | None = None
+    crop: tuple[int, int, int, int] | None = None
 
     def about(self, form: Form) -> RepairChoices:
         """The choices for the files of the form: for another file than before, also a repaired one, the usual ones."""
@@ -68,7 +69,7 @@ class RepairChoices:
         if form.video != self.video:
             made = replace(made, start=usual.start, slow=usual.slow, length=None)
         if form.image != self.image:
-            made = replace(made, shape=usual.shape, colour=usual.colour)
+            made = replace(made, shape=usual.shape, colour=usual.colour, crop=None)
         return made
 
 
@@ -147,6 +148,8 @@ class Session:
         self.choices = RepairChoices()
         self.repaired: dict[str, str] = {}
         """Files that a repair made in this session, and the file that each was made from."""
+        self.cropped: set[str] = set()
+        """Those of them that are a part of a picture."""
         self.stop_repair = threading.Event()
         self.stop_export: threading.Event | None = None
         """While a file is being exported."""

@@ -11,7 +11,7 @@ from helpers.served import Served, Watched, serving, watching
 
 from kling_utils import examples
 from kling_utils.media import ffmpeg
-from kling_utils.media.probe import probe_video
+from kling_utils.media.probe import probe_image, probe_video
 
 pytestmark = pytest.mark.browser
 
@@ -111,4 +111,52 @@ def test_a_part_is_cut_by_its_handles_and_the_whole_comes_back(
     page.click(".trim-whole")
     page.wait_for_selector(f"#video-report >> text={whole:.1f}".removesuffix(".0"), timeout=60_000)
     page.wait_for_selector(".trim-whole", state="hidden")
+    assert watched.ours == []
+
+
+def test_a_picture_is_cropped_by_its_frame_and_the_whole_comes_back(
+    watched: Watched, served: Served
+) -> None:
+    page = watched.page
+    page.goto(served.url)
+    page.wait_for_selector("#history .gallery-label")
+    page.set_input_files("#image input[type=file]", str(DANCER))
+    page.wait_for_selector("#image-report >> text=900 × 1200")
+    page.click(".crop-open")
+    assert "300 px a side" in page.inner_text(".crop-rule")
+    assert page.is_hidden(".crop-cut"), "nothing is left out yet"
+
+    box = page.locator(".crop-frame [data-edge=se]").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - 900, y - 900, steps=5)
+    assert page.inner_text(".crop-says") == "300 × 300 px", "no handle leads below the limit"
+    page.mouse.move(x - 40, y, steps=5)
+    page.mouse.up()
+    width = int(page.input_value(".crop-width"))
+    assert 700 < width < 890
+    page.keyboard.press("ArrowRight")
+    assert page.input_value(".crop-left") == "12", "a hundredth of the longer side"
+    page.keyboard.press("Shift+ArrowUp")
+    assert page.input_value(".crop-height") == "1188"
+    page.fill(".crop-height", "250")
+    page.press(".crop-height", "Tab")
+    assert "at least 300 px a side are needed" in page.inner_text(".crop-says")
+    assert page.is_hidden(".crop-cut")
+    page.fill(".crop-height", "1100")
+    page.fill(".crop-width", "400")
+    page.press(".crop-width", "Tab")
+    assert "too tall" in page.inner_text(".crop-says")
+    page.fill(".crop-width", "600")
+    page.press(".crop-width", "Tab")
+    page.click(".crop-cut")
+    page.wait_for_selector("#image-report >> text=600 × 1100", timeout=60_000)
+    page.wait_for_selector("#fit-done >> text=Cropped to the chosen part")
+    page.wait_for_selector("#advice >> text=Looking", state="hidden", timeout=60_000)
+    (fitted,) = (served.home / "fitted").glob("*/dancer*.jpg")
+    assert tuple(probe_image(fitted).size) == (600, 1100)
+    page.click(".crop-whole")
+    page.wait_for_selector("#image-report >> text=900 × 1200", timeout=60_000)
+    page.wait_for_selector(".crop-whole", state="hidden")
     assert watched.ours == []

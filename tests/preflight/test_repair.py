@@ -202,6 +202,52 @@ def test_ground_is_added_around_or_the_rest_is_cut(shared_media: Path, tmp_path:
     assert fit_checks.wrong(fit(cropped, tmp_path).image or source) == []
 
 
+def test_a_chosen_part_is_kept_to_the_pixel_and_repaired_in_the_same_step(tmp_path: Path) -> None:
+    drawn = Image.new("RGB", (1600, 1000), "red")
+    drawn.paste("blue", (200, 100, 700, 900))
+    source = fit_zoo.saved(drawn, tmp_path / "a.webp", lossless=True)
+    plan = plan_file(source, choices=FitChoices(crop=(200, 100, 700, 900)))
+    assert codes(plan.steps) == ["image.format", "image.part", "image.save"]
+    assert "1600x1000 becomes 500x800" in str(plan)
+    made = fit(plan, tmp_path).image
+    assert made is not None
+    with Image.open(made) as picture:
+        assert picture.size == (500, 800)
+        assert picture.getcolors() == [(400_000, (0, 0, 254))], "the part, and nothing else"
+    with Image.open(source) as original:
+        assert original.size == (1600, 1000)
+
+    legal = fit_zoo.saved(drawn, tmp_path / "b.png")
+    assert not plan_file(legal, choices=FitChoices(crop=(0, 0, 1600, 1000))).needed
+    for part, more in (((0, 0, 1600, 400), "image.pad"), ((0, 0, 200, 310), "image.enlarge")):
+        plan = plan_file(legal, choices=FitChoices(crop=part))
+        assert codes(plan.steps) == ["image.part", more, "image.save"]
+        assert fit_checks.wrong(fit(plan, tmp_path).image or legal) == []
+    wide = fit_zoo.saved(drawn.resize((3000, 600)), tmp_path / "wide.png")
+    assert "image.pad" in codes(plan_file(wide).steps)
+    assert codes(plan_file(wide, choices=FitChoices(crop=(9, 0, 809, 600))).steps) == [
+        "image.part",
+        "image.save",
+    ], "a part of a legal shape needs no ground"
+
+
+def test_a_picture_at_an_address_is_cropped_although_it_is_legal(tmp_path: Path) -> None:
+    source = fit_zoo.saved(Image.new("RGB", (1600, 1000)), tmp_path / "a.png")
+    report, there = plan_file(source).report, "https://a.example/a.png"
+    assert report is not None
+    for part, changed in ((None, ()), ((0, 0, 900, 900), ("image",))):
+        choices = FitChoices(crop=part)
+        kept = planning.left_in_place(choices, report, image=there, video="https://a.example/b.mp4")
+        assert kept.fields == changed
+
+
+@pytest.mark.parametrize("part", [(0, 0, 1601, 9), (-1, 0, 9, 9), (9, 0, 9, 9), (0, 9, 9, 8)])
+def test_a_part_outside_the_picture_is_refused(tmp_path: Path, part: Any) -> None:
+    source = fit_zoo.saved(Image.new("RGB", (1600, 1000)), tmp_path / "a.png")
+    with pytest.raises(InvalidRequest, match="part"):
+        plan_file(source, choices=FitChoices(crop=part))
+
+
 def test_without_a_person_nothing_is_cut(tmp_path: Path) -> None:
     source = fit_zoo.saved(fit_zoo.drawing((1600, 400)), tmp_path / "a.jpg")
     assert "image.pad" in codes(plan_file(source, choices=FitChoices(shape="crop")).steps)

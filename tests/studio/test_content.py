@@ -9,9 +9,10 @@ from typing import Any
 import gradio as gr
 
 from kling_utils import Client, examples
-from kling_utils.studio import trim
+from kling_utils.studio import crop, trim
 from kling_utils.studio.content import Content
 from kling_utils.studio.session import Form, Session
+from kling_utils.values import Size
 
 DANCER, GROOVE = examples.IMAGES[0].path, examples.VIDEOS[0].path
 
@@ -69,3 +70,15 @@ def test_a_part_outside_the_clip_is_no_part() -> None:
     assert span(start=0.0, end=12.05) == (0.0, 12.0)
     for start, end in ((-1, 5), (5, 5), (6, 5), (0, 13), ("0", 5), (True, 5), (None, 5), (0, None)):
         assert span(start=start, end=end) is None
+
+
+def test_a_part_outside_the_picture_is_no_part() -> None:
+    def part(*asked: Any) -> Any:
+        told = dict(zip(("left", "top", "right", "bottom"), asked, strict=True))
+        return crop.part(type("Event", (), told)(), Size(600, 900))  # type: ignore[arg-type]
+
+    assert part(0, 0.4, 600.2, 900) == (0, 0, 600, 900)
+    assert part(10, 20, 400, 500) == (10, 20, 400, 500)
+    for wrong in ((-1, 0, 9, 9), (9, 0, 9, 9), (0, 0, 601, 9), (0, 0, 9, 901), ("0", 0, 9, 9)):
+        assert part(*wrong) is None
+    assert part(True, 0, 9, 9) is part(None, 0, 9, 9) is None
