@@ -103,6 +103,7 @@ function filled() {
 }
 function apply() {
   const v = props.value || {}, before = root.dataset.fill, asked = given.take;
+  if (v.round !== given.round) { setSource(va, null); setSource(vb, null); pool.clear(); }
   given = v;
   if (v.fps > 0) s.fps = v.fps;
   const moved = setSource(va, (v.a && v.a.url) || null);

@@ -107,6 +107,8 @@ class Value(TypedDict):
     autoplay: bool
     against: NotRequired[bool]
     """Two results: ``a`` is no reference, and the sides stay as they are."""
+    round: NotRequired[int]
+    """Another number loads both anew: what stays loaded would tell which side it stood on before."""
     takes: NotRequired[Sequence[Take]]
     """Several results of the one reference; ``b`` and ``label_b`` are not read then."""
     take: NotRequired[str | None]
@@ -205,6 +207,7 @@ def against(
     right: File | None,
     labels: Sequence[str],
     *,
+    round_: int = 1,
     fps: float | None = None,
     motion: Motions | None = None,
 ) -> Value:
@@ -212,7 +215,7 @@ def against(
     value = Value(
         a=left, b=right, label_a=labels[0], label_b=labels[1], later="", fps=fps, autoplay=True
     )
-    value["against"] = True
+    value["against"], value["round"] = True, round_
     if motion is not None:
         value["motion"] = motion
     return value

@@ -62,7 +62,7 @@ class Comparison:
         except ValueError:
             return notices.closable(notices.gone())
         blind = getattr(event, "blind", None) is True
-        session.compare(self._pair(*sides, blind=blind))
+        session.compare(self._pair(session, *sides, blind=blind))
         return ""
 
     @staticmethod
@@ -73,7 +73,7 @@ class Comparison:
     def on_blind(self, session: Session) -> Updates:
         """The same two once more, without their names."""
         if session.pair is not None:
-            session.pair = self._pair(session.pair.left, session.pair.right, blind=True)
+            session.pair = self._pair(session, session.pair.left, session.pair.right, blind=True)
         return self._news(session)
 
     def on_vote(self, event: gr.EventData, session: Session) -> Updates:
@@ -94,9 +94,10 @@ class Comparison:
         if session.pair is not None and self.jobs(session) is None:
             session.open(session.job_id)
 
-    def _pair(self, left: str, right: str, *, blind: bool) -> Pair:
+    def _pair(self, session: Session, left: str, right: str, *, blind: bool) -> Pair:
         swap = blind and self._rng.random() < 0.5
-        return Pair(*((right, left) if swap else (left, right)), blind=blind)
+        number = 1 if session.pair is None else session.pair.round + 1
+        return Pair(*((right, left) if swap else (left, right)), blind=blind, round=number)
 
     def jobs(self, session: Session) -> tuple[Job, Job] | None:
         """The two takes; None while none are compared, or where one is gone."""
@@ -125,16 +126,18 @@ class Comparison:
             return {self.panel: self.none, stage_panel: stage.nothing()}
         hidden = pair.blind and pair.vote is None
         labels = list(SIDES.values()) if hidden else words.pair(*jobs)
-        return {self.panel: _value(pair, jobs, labels), stage_panel: self._on_stage(jobs, labels)}
+        return {
+            self.panel: _value(pair, jobs, labels),
+            stage_panel: self._on_stage(pair, jobs, labels),
+        }
 
-    def _on_stage(self, jobs: tuple[Job, Job], labels: list[str]) -> stage.Value:
+    def _on_stage(self, pair: Pair, jobs: tuple[Job, Job], labels: list[str]) -> stage.Value:
         left, right = (routes.data(job, job.video) for job in jobs)
         known = [self._analyses.of(job) for job in jobs]
         strips = [found.motion.get("b") if found and found.motion else None for found in known]
         fps = float(probe_video(jobs[0].video).frame_rate) if jobs[0].video else None
-        return stage.against(
-            left, right, labels, fps=fps, motion=stage.Motions(a=strips[0], b=strips[1])
-        )
+        motion = stage.Motions(a=strips[0], b=strips[1])
+        return stage.against(left, right, labels, round_=pair.round, fps=fps, motion=motion)
 
 
 def _value(pair: Pair, jobs: tuple[Job, Job], labels: list[str]) -> dict[str, Any]:

@@ -115,6 +115,8 @@ class Pair:
     right: str
     blind: bool = False
     vote: Vote | None = None
+    round: int = 1
+    """Counts up when the same two are compared anew."""
 
 
 @dataclass(eq=False, slots=True)

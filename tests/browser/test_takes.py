@@ -170,10 +170,19 @@ def test_two_takes_are_compared_and_voted_on_blind(served: Served, watched: Watc
     page.wait_for_function("Math.abs(Number(document.querySelector('.stage').dataset.drift)) < 0.2")
 
     # Without them: neither the panel nor the stage says which is which until the vote.
+    page.evaluate(
+        """() => {
+          for (const v of document.querySelectorAll('.stage-a video, .stage-b video.is-on'))
+            v.addEventListener('emptied', () => { v.dataset.emptied = 'yes'; });
+        }"""
+    )
     page.focus(".versus-blind")
     page.keyboard.press("Enter")
     page.wait_for_selector(".versus[data-mode=blind]")
     page.wait_for_selector(".stage-b figcaption >> text=Right")
+    page.wait_for_function(  # also where chance left both where they were: a side that plays on is known
+        "document.querySelectorAll('.stage-pane video[data-emptied][src]').length === 2"
+    )
     told = page.inner_text("#comparison") + page.inner_text("#stage")
     assert "number" not in told
     all_large_enough(page)
