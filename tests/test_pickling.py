@@ -57,7 +57,9 @@ VALUES: list[Any] = [
     Size(3, 4),
     Result(JOB, Path("r.mp4"), Path("d.mp4"), Path("h.png"), REPORT),
     FitChoices(),
-    FitChoices(("image",), False, "crop", "#123456", "#654321", 2.5, 10.5, True, 1280),
+    FitChoices(
+        ("image",), False, "crop", "#123456", "#654321", (0, 0, 9, 9), 2.5, 10.5, True, 1280
+    ),
     image_info(path=Path("hero.png")),
     video_info(path=Path("dance.mp4")),
     load(home="h" * 200, novita_api_key="sk_secret", publish="s3://key:secret@bucket"),
