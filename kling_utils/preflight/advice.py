@@ -1208,7 +1208,7 @@ def rank_starts(
         return round(min(high, begin + wanted) if character_orientation == "image" else high, 3)
 
     starts = [
-        Start(round(float(t), 2), round(float(m), 4), end(round(float(t), 2)))
+        Start(round(float(t), 1), round(float(m), 4), end(round(float(t), 1)))
         for t, m in zip(video.times, match, strict=True)
         if math.isfinite(m) and low - 1e-6 <= t <= last + 1e-6
     ]

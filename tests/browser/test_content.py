@@ -116,6 +116,10 @@ def test_a_part_is_cut_by_its_handles_and_the_whole_comes_back(
 
 def test_a_picture_is_cropped_by_its_frame_and_the_whole_comes_back(
     watched: Watched, served: Served
+
+
+def test_a_better_start_is_taken_by_one_press(
+    watched: Watched, served: Served, shared_media: Path
 ) -> None:
     page = watched.page
     page.goto(served.url)
@@ -159,4 +163,19 @@ def test_a_picture_is_cropped_by_its_frame_and_the_whole_comes_back(
     page.click(".crop-whole")
     page.wait_for_selector("#image-report >> text=900 × 1200", timeout=60_000)
     page.wait_for_selector(".crop-whole", state="hidden")
+
+
+page.set_input_files("#image input[type=file]", str(shared_media / "image/fullbody_man.png"))
+    dance = shared_media / "video/dance_fullbody_12s.mp4"
+    page.set_input_files("#video input[type=file]", str(dance))
+    page.wait_for_selector(".trim-starts button", timeout=90_000)
+    assert page.locator(".trim-starts button").count() == 3
+    best = page.inner_text(".trim-starts button >> nth=0")
+    page.click(".trim-starts button >> nth=0")
+    assert best.startswith(f"{float(page.input_value('.trim-start')):.1f} s (")
+    assert page.input_value(".trim-end") == "12.0"
+    assert f"at {float(page.input_value('.trim-start')):.1f} s they match best" in page.inner_text(
+        "#advice"
+    )
+    page.wait_for_selector(".trim-cut >> visible=true")
     assert watched.ours == []
