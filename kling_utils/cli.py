@@ -58,6 +58,7 @@ from kling_utils.values import (
     State,
     counted,
     iso,
+    megabytes,
     record,
 )
 
@@ -394,6 +395,24 @@ def evidence(
             print_json({"job_id": job_id, "file": path, "bytes": path.stat().st_size})
         else:
             say(path)
+
+
+@command(app)
+def backup(
+    out: Annotated[Path, typer.Argument(metavar="FILE.zip")],
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Write a ZIP of all ended jobs with their files. Unpacked into a home, it brings them back there. No key is in it."""
+    cli_words.writable(out, of=(), endings=(".zip",), force=force)
+    with _client() as client:
+        count = client.backup(out)
+        size, home = out.stat().st_size, client.home.root
+    if as_json:
+        print_json({"file": out, "jobs": count, "bytes": size})
+    else:
+        say(f"{counted(count, 'job')}, {megabytes(size)}: {out}")
+        say(f"To bring them back: unzip it into {home}, or another home.", err=True)
 
 
 @command(app)

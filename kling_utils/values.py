@@ -305,6 +305,25 @@ def counted(number: int, what: str) -> str:
 _ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "advice": 2, "unknown": 3, "pass": 4}
 
 
+def megabytes(count: int) -> str:
+    """``84.0 MB``, ``1.2 GB``, ``12 kB``."""
+    if count >= 1_000_000_000:
+        return f"{count / 1e9:.1f} GB"
+    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{max(1, round(count / 1000))} kB"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What kept jobs take of the disk."""
+
+    jobs: int
+    size_bytes: int
+    """Of an input that several jobs use, each has its share."""
+
+    def __str__(self) -> str:
+        return f"{counted(self.jobs, 'job')}, {megabytes(self.size_bytes)}"
+
+
 @dataclass(frozen=True, slots=True)
 class MotionScore:
     """How well a body or a face follows the reference's: one number, and what it is made of."""

@@ -34,7 +34,7 @@ from kling_utils.errors import (
     StillRunning,
 )
 from kling_utils.events import Event
-from kling_utils.jobs import budget, database, evidence, ledger, publishing
+from kling_utils.jobs import backup, budget, database, evidence, ledger, publishing
 from kling_utils.jobs.audits import audit_of, explanation_of
 from kling_utils.jobs.budget import Allowance, Limits
 from kling_utils.jobs.credentials import Credentials
@@ -103,6 +103,7 @@ from kling_utils.values import (
     Span,
     State,
     Trouble,
+    Usage,
     VideoInfo,
     Vote,
     parameters,
@@ -655,6 +656,28 @@ class Client:
         self._credentials.forget(job_id)
         for each in looks:
             track_files.forget(each)
+
+    def usage(self, *, owner: str | None = None) -> Usage:
+        """How many jobs are kept, of all owners when none is named, and how many bytes their files take."""
+        jobs = self.jobs(owner=owner, limit=None)
+        return Usage(len(jobs), sum(self.home.size(job.job_id) for job in jobs))
+
+    def backup(self, out: str | Path, *, owner: str | None = None) -> int:
+        """Write a ZIP of all ended jobs and their files; the number of jobs. Unpacked into a home, it brings them back.
+
+        No key is in it. Raises ``OSError``.
+        """
+        ended = [job for job in self.jobs(owner=owner, limit=None) if job.done]
+        backup.write(ended, Path(out))
+        return len(ended)
+
+    def delete_all(self, *, owner: str | None = None) -> Jobs:
+        """Remove all jobs and their files; those that stay, because they are on their way or in doubt."""
+        for job in self.jobs(owner=owner, limit=None):
+            with contextlib.suppress(StillRunning, errors.NoSuchJob):
+                self.delete(job.job_id, owner=owner)
+        self.home.release()
+        return self.jobs(owner=owner, limit=None)
 
     def follow(
         self,

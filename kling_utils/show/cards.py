@@ -31,6 +31,7 @@ from kling_utils.values import (
     Trouble,
     VideoInfo,
     counted,
+    megabytes,
 )
 
 if TYPE_CHECKING:
@@ -437,13 +438,9 @@ def _faults(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def _image_facts(info: ImageInfo) -> str:
-    return f"{info.size.width} × {info.size.height}, {info.format}, {_megabytes(info.size_bytes)}"
+    return f"{info.size.width} × {info.size.height}, {info.format}, {megabytes(info.size_bytes)}"
 
 
 def _video_facts(info: VideoInfo) -> str:
     rate = f"{float(info.frame_rate):.2f}".rstrip("0").rstrip(".")
-    return f"{words.seconds(info.duration)}, {info.size.width} × {info.size.height}, {rate} fps, {_megabytes(info.size_bytes)}"
-
-
-def _megabytes(count: int) -> str:
-    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{max(1, round(count / 1000))} kB"
+    return f"{words.seconds(info.duration)}, {info.size.width} × {info.size.height}, {rate} fps, {megabytes(info.size_bytes)}"

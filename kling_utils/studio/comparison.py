@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from kling_utils.errors import KlingError
+from kling_utils.media import bounds
 from kling_utils.media.probe import probe_video
 from kling_utils.show import cards, stage, words
 from kling_utils.studio import notices, routes
@@ -49,8 +50,12 @@ class Comparison:
         drawn = [self.panel, stage_panel, gallery.panel, notice]
         events.on(gallery.panel.compare, self.on_compare, [notice], opens=True)
         events.on(self.panel.back, self.on_back, opens=True)
-        events.on(self.panel.blind, self.on_blind, drawn)
-        events.on(self.panel.vote, self.on_vote, drawn)
+        how: dict[str, Any] = {  # the clips on the stage are measured
+            "lane": bounds.checking,
+            "busy": lambda error, _: {notice: notices.closable(cards.error(error))},
+        }
+        events.on(self.panel.blind, self.on_blind, drawn, **how)
+        events.on(self.panel.vote, self.on_vote, drawn, **how)
 
     def on_compare(self, event: gr.EventData, session: Session) -> str:
         """Two takes were chosen in the gallery, the first of them for the left; ``blind`` shuffles them."""

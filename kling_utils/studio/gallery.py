@@ -15,6 +15,7 @@ import gradio as gr
 
 from kling_utils.errors import KlingError
 from kling_utils.jobs.listing import Group
+from kling_utils.media import bounds
 from kling_utils.show import cards, words
 from kling_utils.studio import files, notices, results, routes
 from kling_utils.studio.events import Events, Updates
@@ -61,10 +62,14 @@ class Gallery:
         self._notice = notice
         events.on(self.panel.pick, self.on_pick, [notice], opens=True)
         events.on(self.panel.leave, self.on_leave, opens=True)
+        how: dict[str, Any] = {  # posters are made
+            "lane": bounds.checking,
+            "busy": lambda error, _: {notice: notices.closable(cards.error(error))},
+        }
         newest = {"trigger_mode": "always_last"}
-        events.on(self.panel.list, self.on_list, [self.panel], options=newest)
+        events.on(self.panel.list, self.on_list, [self.panel, notice], options=newest, **how)
         each = {"trigger_mode": "multiple"}  # several in a row, and none of them is dropped
-        events.on(self.panel.annotate, self.on_annotate, [self.panel, notice], options=each)
+        events.on(self.panel.annotate, self.on_annotate, [self.panel, notice], options=each, **how)
 
     def on_pick(self, event: gr.EventData, session: Session) -> str:
         """A poster was clicked, or the browser went back to a job. The id must be one of this visitor's jobs."""
@@ -80,7 +85,7 @@ class Gallery:
         """The browser went back to where no job was open."""
         session.open("")
 
-    def on_list(self, event: gr.EventData, session: Session) -> dict[str, Any]:
+    def on_list(self, event: gr.EventData, session: Session) -> Updates:
         """Another search, filter or page."""
         rating, group = getattr(event, "rating", None), getattr(event, "group", None)
         page = getattr(event, "page", 0)
@@ -90,7 +95,7 @@ class Gallery:
             group if group in tuple(_GROUPS) else None,
             page if isinstance(page, int) and page > 0 else 0,
         )
-        return self.value(session)
+        return {self.panel: self.value(session)}
 
     def on_annotate(self, event: gr.EventData, session: Session) -> Updates:
         """A job gets a name, a rating or a note."""

@@ -28,6 +28,7 @@ from kling_utils.studio.gate import Gate
 from kling_utils.studio.generate import Generate
 from kling_utils.studio.inputs import ImageInput, Options, VideoInput
 from kling_utils.studio.job_view import JobView
+from kling_utils.studio.kept import KeptPanel
 from kling_utils.studio.pairs import Pairs
 from kling_utils.studio.publishing import PublishingPanel
 from kling_utils.studio.recovery import TaskLookup
@@ -77,6 +78,7 @@ class Page:
         self.gallery = Gallery(client)
         self.lookup = TaskLookup(client)
         self.spending = SpendingPanel(client)
+        self.kept = KeptPanel(client)
         self.health = Health(client)
         self.keeper = self.generate.keeper
         self.about_form: list[Panel] = [
@@ -120,6 +122,7 @@ class Page:
         )
         self.lookup.bind(events, key)
         self.spending.bind(events, key)
+        self.kept.bind(events, self.gallery)
         self.health.bind(events, key)
         self._bind_check(key)
         self._bind_load(blocks)

@@ -40,8 +40,9 @@ QUICK = {
     *("JobView.on_stop", "Recovery.on_resend", "Actions.on_dismiss", "Actions.on_moved"),
     *("Page.on_opened", "Page.on_load", "PublishingPanel.on_change", "PublishingPanel.on_link"),
     *("PublishingPanel.on_hub", "PublishingPanel.on_press", "PublishingPanel.on_store"),
-    *("Pairs.on_pick", "Pairs.on_watch", "Pairs.on_stop", "Gallery.on_list", "Gallery.on_annotate"),
-    *("Comparison.on_compare", "Comparison.on_back", "Comparison.on_blind", "Comparison.on_vote"),
+    *("Comparison.on_compare", "Comparison.on_back"),
+    *("KeptPanel.on_ask", "KeptPanel.on_keep"),
+    *("Pairs.on_pick", "Pairs.on_watch", "Pairs.on_stop"),
 }
 """Handlers that only read the store or change the page: they measure, decode and fetch nothing, and ask no provider or object store."""
 
