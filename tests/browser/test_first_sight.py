@@ -86,6 +86,23 @@ def test_who_asks_for_less_motion_gets_a_still_and_a_button(browser: Any, served
         assert seen.ours == []
 
 
+def test_on_a_phone_the_example_is_one_press_away(browser: Any, served: Served) -> None:
+    with watching(browser, viewport={"width": 390, "height": 844}) as seen:
+        page = seen.page
+        page.goto(served.url)
+        page.click(".brand-look")
+        page.wait_for_function(
+            "(r => r.top >= 0 && r.bottom <= innerHeight)(document.querySelector('.stage-screen').getBoundingClientRect())"
+        )
+        if page.get_attribute(".stage-play", "aria-label") == "Play":  # it rests out of sight
+            page.click(".stage-play")
+        page.wait_for_function(PLAYING)
+        assert page.evaluate(HEARD) == 0
+        page.set_input_files("#image input[type=file]", str(examples.IMAGES[0].path))
+        page.wait_for_selector(".brand-look", state="hidden")
+        assert seen.ours == []
+
+
 def test_the_page_of_a_job_shows_no_example(browser: Any, served: Served) -> None:
     name = examples.PAIRS[0].result.name
     with watching(browser) as seen:
