@@ -294,7 +294,10 @@ def usable(advice: Advice, saving: str) -> str:
         return f"All of the clip is usable.{_starts(advice)}"
     if advice.video is None:
         return "Which part of the clip is usable cannot be told."
-    return "No part of 3 s or more shows one person from head to hips without a cut: another clip follows better."
+    return (
+        "No part of 3 s or more is free of all that stands above (cuts, other people, darkness, a body that is cut off): "
+        "another clip follows better."
+    )
 
 
 def _starts(advice: Advice) -> str:
@@ -352,7 +355,9 @@ def followed(found: Fidelity) -> str:
         if score.value is None:
             lines.append(f"{name}: not judged, because {WHY.get(score.why, score.why)}.")
             continue
-        parts = ("motion", "pose", "amplitude", "timing", "coverage")
+        parts = ["motion", "pose", "amplitude", "timing", "coverage"]
+        if name == "Face":
+            parts.remove("pose")  # a face has none
         shares = ", ".join(f"{part} {getattr(score, part):.0%}" for part in parts)
         lines.append(f"{name}: {score.value:.0f} of 100 ({shares}).")
     if any(limb.judged for limb in found.limbs):

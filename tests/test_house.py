@@ -137,3 +137,13 @@ def test_every_room_says_what_it_is() -> None:
         if not ast.get_docstring(ast.parse(p.read_text("utf-8")))
     ]
     assert silent == []
+
+
+def test_no_file_holds_both_sides_of_a_merge() -> None:
+    top = ROOT.parent
+    kinds = ("*.py", "*.css", "*.js", "*.html", "*.md", "*.ipynb")
+    places = (ROOT, top / "docs", top / "tests", top / "notebooks")
+    files = [path for place in places for kind in kinds for path in place.rglob(kind)]
+    marks = re.compile(rb"^(<{7}|>{7}) ", re.M)
+    assert len(files) > 100
+    assert [path.name for path in files if marks.search(path.read_bytes())] == []

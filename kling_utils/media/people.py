@@ -161,12 +161,13 @@ def track(
 def track_image(path: Path, *, info: ImageInfo | None = None) -> PoseTrack:
     """Look at a picture: a track of one moment. Raises ``UnreadableMedia``."""
     info = info or probe_image(path)
-    with _lock(info.sha256):
-        kept = _known(info.sha256)
+    key = f"{info.sha256}{track_files.PICTURE}"  # an animation may be looked at as a clip, too
+    with _lock(key):
+        kept = _known(key)
         if kept is None:
             kept = _look_at_picture(path)
-            _keep(info.sha256, kept)
-            track_files.write(info.sha256, kept)
+            _keep(key, kept)
+            track_files.write(key, kept)
     return kept
 
 

@@ -20,8 +20,10 @@ from kling_utils.values import Size
 if TYPE_CHECKING:
     from kling_utils.media.people import PoseTrack
 
-VERSION = 2
+VERSION = 3
 """Counts up when what is measured changes: an older file is looked at again."""
+PICTURE = "-picture"
+"""Ends the key of a file that was looked at as a picture."""
 MOST, AGE = 48, 86400.0
 """Files that are kept, the newest, and seconds without use: pictures of a clip stay no longer than that."""
 
@@ -105,8 +107,9 @@ def read(sha256: str) -> PoseTrack | None:
 def forget(sha256: str) -> None:
     """Remove what is kept of a file."""
     if _folder is not None:
-        with contextlib.suppress(OSError):
-            _path(_folder, sha256).unlink(missing_ok=True)
+        for key in (sha256, f"{sha256}{PICTURE}"):
+            with contextlib.suppress(OSError):
+                _path(_folder, key).unlink(missing_ok=True)
 
 
 def sweep() -> None:

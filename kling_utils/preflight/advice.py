@@ -7,6 +7,7 @@ Advice is never an error: the provider decides. What cannot be told is said with
 from __future__ import annotations
 
 import contextvars
+import itertools
 import math
 import queue
 import threading
@@ -23,6 +24,7 @@ from kling_utils.media.people import PoseTrack, Still, track, track_image
 from kling_utils.media.pose import ANKLES, EARS, ELBOWS, HIPS, KNEES, NOSE, SHOULDERS, WRISTS
 from kling_utils.media.shots import runs
 from kling_utils.preflight import layout
+from kling_utils.preflight.limits import limit
 from kling_utils.preflight.quote import for_part
 from kling_utils.values import (
     CharacterOrientation,
@@ -78,6 +80,7 @@ THRESHOLDS: dict[str, Threshold] = {
     "put together": Threshold(0.8, "of the moments", MEASURED),
     # of a pair
     "pose": Threshold(0.55, "likeness of the pose", MEASURED),
+    "pose apart": Threshold(0.25, "likeness of the pose", "assumed"),
     "child": Threshold(0.2, "difference of head to height", "assumed"),
 }
 
@@ -197,7 +200,8 @@ def advise(
         starts = rank_starts(image, video, character_orientation)
         findings += _pair(image, video, starts, character_orientation)
     if clean is not None:
-        use = clean
+        longest = float(limit("video.duration").high or clean[1])
+        use = (clean[0], min(clean[1], clean[0] + longest))
         if character_orientation == "image":
             first = Start(clean[0], 0.0, min(clean[1], clean[0] + IMAGE_SECONDS))
             use = (starts[0] if starts else first).span
@@ -279,7 +283,8 @@ def saving(
     start, end = advice.use
     if end - start > advice.seconds - 0.5:
         return ""
-    usable = f"{end - start:.1f} of {advice.seconds:.1f} s are usable: start at {start:.1f} s"
+    word = "needed" if character_orientation == "image" else "usable"
+    usable = f"{end - start:.1f} of {advice.seconds:.1f} s are {word}: start at {start:.1f} s"
     part = for_part(quote, end - start, character_orientation) if quote is not None else None
     if quote is None or part is None or part.amount == quote.amount:
         return f"{usable}."
@@ -600,28 +605,27 @@ def _quality(where: str, stills: list[Still], name: str, seconds: float = 0.0) -
     if not there.any():
         return
 
-    def told(what: str, on: Bools, text: str, fix: str) -> Iterable[Finding]:
+    def told(code: str, title: str, on: Bools, text: str, fix: str) -> Iterable[Finding]:
         most = float(np.mean(on[there])) > 0.5
         spans = _lasting(_spans_of(stills, on & there, seconds)) if seconds else ()
         if not (most or spans):
             return
         when = f" {told_spans(spans)}" if spans and not on[there].all() else ""
-        title = {"sharp": "Sharpness", "light": "Light", "noise": "Noise"}[what]
-        yield _finding(
-            f"{where}.{what}", "advice", title, f"{text}{when}.", fix, spans=spans if when else ()
-        )
+        yield _finding(code, "advice", title, f"{text}{when}.", fix, spans=spans if when else ())
 
     sharp, light, noise = (
         np.array([getattr(s, what) for s in stills]) for what in ("sharpness", "light", "noise")
     )
     yield from told(
-        "sharp",
+        f"{where}.sharp",
+        "Sharpness",
         sharp < THRESHOLDS["sharp"].value,
         f"The person in {name} is blurred",
         "Use a sharper one: blurred faces and hands come out blurred.",
     )
     yield from told(
-        "light",
+        f"{where}.light",
+        "Light",
         light < THRESHOLDS["light"].value,
         f"The person in {name} is very dark",
         "Brighten it before it is sent."
@@ -629,7 +633,8 @@ def _quality(where: str, stills: list[Still], name: str, seconds: float = 0.0) -
         else "Brighten it, or use a part with light.",
     )
     yield from told(
-        "noise",
+        f"{where}.noise",
+        "Noise",
         noise > THRESHOLDS["noise"].value,
         f"{name[0].upper()}{name[1:]} is noisy or grainy",
         "Use a cleaner one, or remove the noise first.",
@@ -657,7 +662,7 @@ def _clip(track: PoseTrack) -> Iterable[Finding]:
             "video.person",
             "warning",
             "Person in the clip",
-            "Nobody was found in most of the clip."
+            f"Nobody was found {told_spans(_still_spans(track, nobody))}."
             if not nobody.all()
             else "Nobody was found in the clip.",
             "Choose a clip of one person whose head and upper body are seen.",
@@ -802,6 +807,9 @@ def _camera(track: PoseTrack) -> Iterable[Finding]:
     spans = _spans(track.camera[:, 0] - step, fast, step, track.seconds)
     if moves or zooms:
         told = f"zooms {'in' if zoom > 0 else 'out'}" if zooms else "moves"
+        parts = _lasting(spans)
+        if parts and sum(b - a for a, b in parts) < 0.8 * track.seconds:
+            told += f" {told_spans(parts)}"
     else:  # one look alone may err
         steady = fast.copy()
         steady[1:-1] = fast[:-2].astype(int) + fast[1:-1] + fast[2:] >= 2
@@ -887,21 +895,25 @@ def _first_picture(track: PoseTrack) -> Iterable[Finding]:
     )
 
 
-def _back(track: PoseTrack) -> Iterable[Finding]:
-    """No face although the person is large enough for one, and the shoulders are the wrong way round or too narrow."""
-    seen = track.seen
-    if not seen.any():
-        return
+def _backs(track: PoseTrack) -> Bools:
+    """(n,): no face although the person is large enough for one, and the shoulders are the wrong way round or too narrow."""
     wide = np.ptp(track.bodies[:, list(SHOULDERS), 0], axis=1)
     order = track.bodies[:, SHOULDERS[0], 0] < track.bodies[:, SHOULDERS[1], 0]
     # a face that was looked for and not found is the better sign: the landmarks of a back are turned round
-    lost = np.array([_face_near(track, t) for t in track.times])
-    back = (
-        seen
-        & ~lost
+    near = np.array([_face_near(track, t) for t in track.times], np.bool_)
+    return np.asarray(
+        track.seen
+        & ~near
         & (track.bodies[:, NOSE, 1] > 0.03 * track.size.height)
         & ((order & (wide > 12)) | (wide > 40))
     )
+
+
+def _back(track: PoseTrack) -> Iterable[Finding]:
+    seen = track.seen
+    if not seen.any():
+        return
+    back = _backs(track)
     share = float(np.mean(back[seen]))
     if share < 0.15:
         return
@@ -926,7 +938,7 @@ def _side(track: PoseTrack) -> Iterable[Finding]:
         yield _finding(
             "video.side",
             "advice",
-            "Facing the camera",
+            "Side view",
             f"The person is seen from the side {told_spans(spans)}.",
             "Use a part in which the face is turned to the camera: a hidden side is invented.",
             spans=spans,
@@ -1065,6 +1077,8 @@ _BONES = (
 _SCALES = np.array([10.0, 10.0, 8.0, 0.1, 0.16, 0.2, 0.1, 0.08])
 _MOST_APART, _MOST_OF_FACE = 9.0, 16.0
 _WITH_BODY, _ALONE = 24.0, 12.0
+_FROM_BEHIND = 0.4
+"""What is left of the likeness of a person who is seen from behind to one who is not. Assumed."""
 _UNLIKE_BODY, _UNLIKE_FACE = 0.85, 4.0
 """Likeness of the bones below which, and squared difference of the face from which, the text names the part. Assumed."""
 _SHORT_BONE = 0.35
@@ -1118,10 +1132,13 @@ def likeness(image: PoseTrack, video: PoseTrack) -> _Likeness:
     head *= 1 - 0.5 * rough
     with np.errstate(invalid="ignore"):
         alone = np.where(known & (said > 0), np.exp(-face / _ALONE), np.nan)
+    # bones look the same from behind
+    turned_away = _backs(video) & ~_backs(image)[0]
+    head = np.where(turned_away, _FROM_BEHIND * head, head)
     return _Likeness(
         np.asarray(np.where(bones >= 4, body * head, alone)),
         np.asarray((bones >= 4) & (body < _UNLIKE_BODY)),
-        (np.nan_to_num(view) > _UNLIKE_FACE) | (rough > 0.5),
+        (np.nan_to_num(view) > _UNLIKE_FACE) | (rough > 0.5) | turned_away,
         np.nan_to_num(look) > _UNLIKE_FACE,
     )
 
@@ -1201,7 +1218,7 @@ def rank_starts(
     """
     match = likeness(image, video).value
     wanted = LEAST if character_orientation == "video" else IMAGE_SECONDS
-    low, high = clean_take(video) or (0.0, video.seconds)
+    low, high = clean_take(video) or _longest_shot(video)
     last = max(low, high - min(wanted, high - low))
 
     def end(begin: float) -> float:
@@ -1219,6 +1236,14 @@ def rank_starts(
         if len(best) == STARTS:
             break
     return best
+
+
+def _longest_shot(track: PoseTrack) -> Span:
+    """The longest part without a cut or a gradual change."""
+    edges = sorted([(0.0, 0.0), *((t, t) for t in track.cuts), *track.changes])
+    edges.append((track.seconds, track.seconds))
+    parts = [(a[1], b[0]) for a, b in itertools.pairwise(edges)]
+    return max(parts, key=lambda part: part[1] - part[0])
 
 
 def _pair(
@@ -1288,7 +1313,7 @@ def _pose_at_start(
         )
         return
     told = f"The clip begins {alike.differs(at)} ({100 * first:.0f} % alike)"
-    fix = "A picture in the pose of the clip's start gives a steadier result."
+    fix = "A picture that is like the clip's start gives a steadier result."
     if better:
         best, *rest = better
         told += f"; at {best.time:.1f} s they match best ({100 * best.match:.0f} %)"
@@ -1297,7 +1322,7 @@ def _pose_at_start(
         fix = f"Start at {best.time:.1f} s{until if character_orientation == 'image' else ''}: the pose matches best there."
     yield _finding(
         "pair.start",
-        "warning" if poor and better else "advice",
+        "warning" if poor and (better or first < THRESHOLDS["pose apart"].value) else "advice",
         "Pose at the start",
         f"{told}.",
         fix,

@@ -152,13 +152,15 @@ STATUSES: dict[int, Refusal[ProviderError]] = {
 
 _OF_THE_IMAGE = (
     *("image.person", "image.people", "image.torso", "image.view", "image.area", "image.hands"),
-    *("image.sharp", "image.light", "image.collage"),
+    *("image.sharp", "image.light", "image.collage", "image.text"),
 )
 _OF_THE_VIDEO = (
     *("video.person", "video.people", "video.torso", "video.area", "video.leaving"),
-    *("video.arms", "video.light"),
+    *("video.arms", "video.light", "video.collage", "video.text"),
 )
-_OF_THE_TAKE = ("video.cuts", "video.changes", "video.back", "video.first", "video.still")
+_OF_THE_TAKE = (
+    *("video.cuts", "video.changes", "video.back", "video.side", "video.first", "video.still"),
+)
 
 # Of a failed task, wherever the text is wrapped. The first that is found counts: the more precise ones stand above.
 TEXTS: dict[str, Refusal[KlingError]] = {

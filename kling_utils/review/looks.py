@@ -180,8 +180,10 @@ FLICKERS = 0.8
 _FLICKER = (0.5, 2.5)
 _FLICKER_TIMES = 3.0
 """Times the reference's, which may flicker itself."""
-_DROP = 0.3
-"""By how much a likeness must fall for good to be called a change."""
+_DROP, _UNLIKE = 0.3, 0.5
+"""By how much a likeness must fall for good to be called a change, and what it must fall below."""
+_FIRST_LOOKS = 5
+"""Looks at the start, of which the one that is turned least is what the rest is compared with."""
 _LEAST_LOOKS = 3
 _HAND, _HAND_PIXELS, _HAND_LOOKS = 0.5, 10.0, 6
 """Presence of a hand, pixels from its wrist to the middle knuckle, and looks that are needed."""
@@ -375,7 +377,10 @@ def _base(ours: tuple[Look, ...], picture: Look | None, what: str) -> tuple[Look
 
     if picture is not None:
         return (picture, "picture") if shows(picture) else (None, "")
-    return next(((look, "start") for look in ours if shows(look)), (None, ""))
+    first = [look for look in ours if shows(look)][:_FIRST_LOOKS]
+    if not first:
+        return None, ""
+    return min(first, key=lambda look: abs(look.yaw) if np.isfinite(look.yaw) else 9.0), "start"
 
 
 def _over_time(
@@ -404,7 +409,12 @@ def _changes(times: tuple[float, ...], values: list[float | None]) -> float | No
     for i in range(2, len(series) - 2):
         before, after = series[:i], series[i:]
         fall = float(np.median(before) - np.median(after))
-        if fall > best and float(np.percentile(after, 90)) < float(np.median(before)) - 0.5 * fall:
+        unlike = float(np.median(after)) < _UNLIKE
+        if (
+            unlike
+            and fall > best
+            and float(np.percentile(after, 90)) < float(np.median(before)) - 0.5 * fall
+        ):
             best, at = fall, known[i][0]
     return None if at is None else round(at, 1)
 

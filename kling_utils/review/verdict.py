@@ -103,6 +103,7 @@ TITLES: dict[str, str] = {
     "result.flicker": "Flicker",
     "result.sharp": "Sharpness",
 }
+_NO_TIMING = "the motion itself is another one"
 _THROUGH = "Person through the result"
 """Title where there is no picture to compare with."""
 
@@ -140,6 +141,7 @@ _FIX = {
     "grey": "Try another take: the colours are lost.",
     "flat": "Try another take: nothing can be seen.",
     "people": "Use a clip and a picture with one person, or crop to one.",
+    "nobody": "Look at the result: drawn figures are sometimes missed. Try another take where nobody is in it.",
     "hands": "A picture that shows both hands, and calmer hands in the clip, give better ones.",
     "flicker": "A deflicker filter of an editor helps.",
     "sharp": "A larger, sharper picture gives more detail; an upscaler helps little with faces and hands.",
@@ -461,6 +463,8 @@ def _motion(found: Fidelity) -> Finding:
             return _finding("motion", "warning", told, _ALLOWED["motion"], "framing")
         return _finding("motion", "unknown", told, _ALLOWED["motion"])
     measured = f"{score.value:.0f} of 100: {told}"
+    if score.aligned >= WELL > score.value and not found.reading:
+        measured = f"{score.aligned:.0f} of 100 once in step, {score.value:.0f} as it is: {told}"
     parts = [part for part in _time_parts(found) if not part.startswith("it is ")]
     if parts:
         measured += "; " + "; ".join(parts)
@@ -500,7 +504,8 @@ def _timing(found: Fidelity, sound_late: float | None) -> Finding:
             "mirrored",
         )
     ):
-        return _finding("timing", "unknown", "cannot be told", _ALLOWED["timing"])
+        why = "how well the motion is followed is not known" if score.value is None else _NO_TIMING
+        return _finding("timing", "unknown", f"cannot be told, because {why}", _ALLOWED["timing"])
     lag = score.lag if found.reading != "shifted" else -score.begins
     if sound_late is not None:
         apart = lag - sound_late
@@ -557,7 +562,8 @@ def _colours(found: Fidelity) -> Finding:
         return _finding("colours", "warning", "no colours left", allowed, "grey")
     colour = found.trait("colour")
     if colour is None or colour.value is None:
-        return _finding("colours", "unknown", "cannot be told", allowed)
+        why = WHY.get(colour.why, "too little is seen") if colour is not None else "it is too short"
+        return _finding("colours", "unknown", f"cannot be told, because {why}", allowed)
     if colour.since is not None:
         told = f"they drift from {_s(colour.since)} on, by {colour.detail:.0f} at the end"
         spans = ((colour.since, found.seconds),)
@@ -567,6 +573,9 @@ def _colours(found: Fidelity) -> Finding:
 
 def _people(found: Fidelity) -> Finding:
     allowed = _ALLOWED["people"]
+    if found.body.why == "nobody":
+        told = "nobody was found in the result, though somebody moves in the reference"
+        return _finding("people", "warning", told, allowed, "nobody")
     if _several(found):
         told = f"more than one person in {found.people:.0%} of the pictures"
         return _finding("people", "warning", told, allowed, "people")
@@ -590,7 +599,9 @@ def _hands_finding(found: Fidelity) -> Finding:
 def _flicker_finding(found: Fidelity) -> Finding:
     flicker, allowed = found.trait("flicker"), _ALLOWED["flicker"]
     if flicker is None or flicker.value is None:
-        return _finding("flicker", "unknown", "cannot be told", allowed)
+        return _finding(
+            "flicker", "unknown", f"cannot be told, because {WHY['too short']}", allowed
+        )
     told = f"{flicker.detail:.1f} levels of 256 from frame to frame"
     bad = _flickers(found)
     severity: Severity = "pass" if not bad else "advice" if flicker.value > 0.3 else "warning"

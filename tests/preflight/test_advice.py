@@ -350,7 +350,7 @@ def test_a_clip_too_short_for_another_start_has_its_own_judged() -> None:
     other[[14, 16], :2] = (100, 150), (60, 60)
     other[[25, 26, 27, 28], :2] = (400, 480), (90, 480), (400, 400), (90, 400)
     apart = told(clip(2.5), image=picture(other))["pair.start"]
-    assert apart.severity == "advice"
+    assert apart.severity == "warning"
     assert "% alike" in apart.measured
 
 
