@@ -34,7 +34,7 @@ from kling_utils.errors import (
     StillRunning,
 )
 from kling_utils.events import Event
-from kling_utils.jobs import backup, budget, database, evidence, ledger, publishing
+from kling_utils.jobs import budget, database, evidence, ledger, publishing
 from kling_utils.jobs.audits import audit_of, explanation_of
 from kling_utils.jobs.budget import Allowance, Limits
 from kling_utils.jobs.credentials import Credentials
@@ -665,10 +665,10 @@ class Client:
     def backup(self, out: str | Path, *, owner: str | None = None) -> int:
         """Write a ZIP of all ended jobs and their files; the number of jobs. Unpacked into a home, it brings them back.
 
-        No key is in it. Raises ``OSError``.
+        Jobs under way stay out: two homes that know the same unsent job would both send it. No key is in it. Raises ``OSError``.
         """
-        ended = [job for job in self.jobs(owner=owner, limit=None) if job.done]
-        backup.write(ended, Path(out))
+        ended = [job.job_id for job in self.jobs(owner=owner, limit=None) if job.done]
+        self.home.pack(ended, Path(out))
         return len(ended)
 
     def delete_all(self, *, owner: str | None = None) -> Jobs:
@@ -676,7 +676,6 @@ class Client:
         for job in self.jobs(owner=owner, limit=None):
             with contextlib.suppress(StillRunning, errors.NoSuchJob):
                 self.delete(job.job_id, owner=owner)
-        self.home.release()
         return self.jobs(owner=owner, limit=None)
 
     def follow(

@@ -15,7 +15,8 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from filelock import FileLock, Timeout
 from ulid import ULID
 
 from kling_utils.errors import SettingError
-from kling_utils.media.files import sha256, sweep
+from kling_utils.media.files import atomic_write, sha256, sweep
 
 LOG = logging.getLogger(__name__)
 DESCRIPTION = "job.json"
@@ -135,6 +136,14 @@ class Home:
                 stat = path.stat()
                 total += stat.st_size // max(1, stat.st_nlink - 1)  # one link is the pool's
         return total
+
+    def pack(self, job_ids: Iterable[str], out: Path) -> None:
+        """Write a ZIP of the folders of jobs. Unpacked into another home, they are its jobs. Raises ``OSError``."""
+        with atomic_write(out) as part, zipfile.ZipFile(part, "w") as pack:
+            for folder in map(self.folder, job_ids):
+                for path in sorted(folder.iterdir()):
+                    if path.is_file() and not path.name.startswith("."):
+                        pack.write(path, path.relative_to(self.root))  # stored: packed already
 
     def remove(self, job_id: str) -> None:
         """Remove a job's folder. Its name changes first, so that what a kill leaves behind is no job's any more."""

@@ -7,6 +7,7 @@ Advice is never an error: the provider decides. What cannot be told is said with
 from __future__ import annotations
 
 import contextvars
+import functools
 import itertools
 import math
 import queue
@@ -478,8 +479,7 @@ def _picture(track: PoseTrack) -> Iterable[Finding]:
 def _together(still: Still) -> Iterable[Finding]:
     """Several people, several pictures, and text in one picture."""
     people = len(still.boxes)
-    frame = still.pixels() if still.jpeg else None
-    parts = layout.pictures(frame) if frame is not None else 1
+    parts = _pictures(still)
     if people > 1:
         same = f"{people} people of about the same size stand in the picture"
         yield _finding(
@@ -503,8 +503,7 @@ def _together(still: Still) -> Iterable[Finding]:
             "Crop it to the one that shows the person.",
             source=UPSTREAM,
         )
-    # grain looks like small letters
-    if frame is None or _over("noise", still.noise) or layout.letters(frame) < layout.LETTERS:
+    if not _lettered(still):
         return
     yield _finding(
         "image.text",
@@ -514,6 +513,20 @@ def _together(still: Still) -> Iterable[Finding]:
         "Crop it away, or use a picture without text.",
         source=UPSTREAM,
     )
+
+
+@functools.lru_cache(maxsize=256)  # a change of the form advises anew about the same stills
+def _pictures(still: Still) -> int:
+    """How many pictures a still is put together from. About 30 ms."""
+    return layout.pictures(still.pixels()) if still.jpeg else 1
+
+
+@functools.lru_cache(maxsize=256)
+def _lettered(still: Still) -> bool:
+    """Whether a line of text is seen in a still. Grain looks like small letters. About 10 ms."""
+    if not still.jpeg or _over("noise", still.noise):
+        return False
+    return layout.letters(still.pixels()) >= layout.LETTERS
 
 
 def _alike(still: Still) -> bool:
@@ -835,14 +848,8 @@ def _camera(track: PoseTrack) -> Iterable[Finding]:
 
 def _made_of(track: PoseTrack) -> Iterable[Finding]:
     """Lines of text in the clip, and straight edges between several pictures."""
-    stills = [still for still in track.stills if still.jpeg]
-    frames = [still.pixels() for still in stills]
-    # grain looks like small letters
-    text = [
-        not _over("noise", still.noise) and layout.letters(frame) >= layout.LETTERS
-        for still, frame in zip(stills, frames, strict=True)
-    ]
-    spans = _lasting(_spans_of(stills, np.array(text, np.bool_), track.seconds))
+    text = np.array([_lettered(still) for still in track.stills], np.bool_)
+    spans = _lasting(_still_spans(track, text))
     if spans:
         yield _finding(
             "video.text",
@@ -853,7 +860,7 @@ def _made_of(track: PoseTrack) -> Iterable[Finding]:
             spans=spans,
             source=UPSTREAM,
         )
-    parts = [layout.pictures(frame) > 1 for frame in frames[::4]]  # 30 ms each
+    parts = [_pictures(still) > 1 for still in track.stills[::4]]
     if parts and _over("put together", float(np.mean(parts))):
         yield _finding(
             "video.collage",

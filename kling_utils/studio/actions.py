@@ -259,18 +259,13 @@ class Actions:
 
     def delete(self, event: gr.EventData, session: Session) -> str:
         """Remove a job and its files; the page has asked whether that is meant."""
-        sees, form = session.visitor.sees, session.form
+        job_id = str(getattr(event, "id", ""))
         try:
-            job = self._client.record(str(getattr(event, "id", "")), owner=sees)
-            copies = files.copies_of(job)
-            self._client.delete(job.job_id, owner=sees)
+            remove(self._client, session, self._client.record(job_id, owner=session.visitor.sees))
         except KlingError as error:
             return cards.error(error)
         except ValueError:
             return notices.gone()
-        files.forget(copies, job.owner, keep=(form.image, form.video) if form else ())
-        if session.job_id == job.job_id:
-            session.open("")
         return ""
 
     def on_trim(self, event: gr.EventData, session: Session) -> Iterator[Updates]:
@@ -358,6 +353,15 @@ class Actions:
     ) -> Preflight:
         fields = asdict(self._request(name, job, key)) | publishing
         return self._client.preflight(**fields, key=key, draft=name == "draft", owner=job.owner)
+
+
+def remove(client: Client, session: Session, job: Job) -> None:
+    """Remove a job with its files, and what the page holds of them. Raises as ``Client.delete`` does."""
+    copies, form = files.copies_of(job), session.form
+    client.delete(job.job_id, owner=session.visitor.sees)
+    files.forget(copies, job.owner, keep=(form.image, form.video) if form else ())
+    if session.job_id == job.job_id:
+        session.open("")
 
 
 def trimmed(job: Job, begin: float, end: float) -> Path:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from kling_utils.errors import NoSuchJob, StillRunning
 from kling_utils.media import bounds
 from kling_utils.show import cards
-from kling_utils.studio import files
+from kling_utils.studio.actions import remove
 from kling_utils.studio.events import Events, Updates
 from kling_utils.studio.gallery import Gallery
 from kling_utils.studio.session import Session
@@ -93,18 +94,17 @@ class KeptPanel:
 
     def on_delete(self, session: Session) -> Updates:
         """Remove the jobs, and what was uploaded for them."""
-        sees, form = session.visitor.sees, session.form
-        before = self._client.jobs(owner=sees, limit=None)
-        copies = [(job.owner, files.copies_of(job)) for job in before]
-        left = self._client.delete_all(owner=sees)
-        stays = {job.job_id for job in left}
-        for job, (owner, found) in zip(before, copies, strict=True):
-            if job.job_id not in stays:
-                files.forget(found, owner, keep=(form.image, form.video) if form else ())
-        if session.job_id and session.job_id not in stays:
-            session.open("")
-        gone = f"{counted(len(before) - len(left), 'video')} deleted"
-        said = cards.note(gone, self._kept(len(left)) if left else "", severity="pass")
+        gone, left = 0, 0
+        for job in self._client.jobs(owner=session.visitor.sees, limit=None):
+            try:
+                remove(self._client, session, job)
+                gone += 1
+            except StillRunning:
+                left += 1
+            except NoSuchJob:  # deleted meanwhile
+                continue
+        told = f"{counted(gone, 'video')} deleted"
+        said = cards.note(told, self._kept(left) if left else "", severity="pass")
         return {
             **self.on_open(session),
             self.answer: said,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -13,13 +13,16 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from helpers.scripted import ScriptedNovita
 from PIL import Image
 
 from kling_utils.errors import NoSuchJob
 from kling_utils.events import Event
 from kling_utils.jobs.budget import Allowance, Limits
+from kling_utils.jobs.client import Client
 from kling_utils.jobs.home import Home
 from kling_utils.jobs.listing import Group, Tally
+from kling_utils.jobs.timing import Pace
 from kling_utils.media import ffmpeg
 from kling_utils.settings import load
 from kling_utils.studio.page import Page
@@ -204,6 +207,24 @@ def job(tmp_path: Path, picture: Path, clip: Path) -> Callable[..., Job]:
 @pytest.fixture(autouse=True)
 def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def novita() -> Iterator[ScriptedNovita]:
+    with ScriptedNovita() as server:
+        yield server
+
+
+@pytest.fixture
+def client(novita: ScriptedNovita, tmp_path: Path) -> Iterator[Client]:
+    """A client whose provider is ``novita``."""
+    settings = load(
+        home=tmp_path / "home",
+        novita_base_url=novita.base_url,
+        private_hosts=frozenset({"127.0.0.1"}),
+    )
+    with Client(settings, pace=Pace(interval=0.01, adopt_every=0.05)) as made:
+        yield made
 
 
 @pytest.fixture

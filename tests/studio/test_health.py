@@ -17,12 +17,6 @@ from kling_utils.studio.session import Session
 
 
 @pytest.fixture
-def novita() -> Iterator[ScriptedNovita]:
-    with ScriptedNovita() as server:
-        yield server
-
-
-@pytest.fixture
 def runner(novita: ScriptedNovita, tmp_path: Path) -> Iterator[Any]:
     made: list[Client] = []
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from helpers.scripted import File, ScriptedNovita
 from pydantic import SecretStr
 
 from kling_utils.jobs.client import Client
-from kling_utils.jobs.timing import Pace
 from kling_utils.settings import load
 from kling_utils.studio.gallery import Gallery
 from kling_utils.studio.kept import KeptPanel
@@ -22,23 +21,6 @@ from kling_utils.studio.visitor import Visitor
 from kling_utils.values import MotionRequest
 
 Built = Callable[[Callable[[], Any]], Any]
-
-
-@pytest.fixture
-def novita() -> Iterator[ScriptedNovita]:
-    with ScriptedNovita() as server:
-        yield server
-
-
-@pytest.fixture
-def client(novita: ScriptedNovita, tmp_path: Path) -> Iterator[Client]:
-    settings = load(
-        home=tmp_path / "home",
-        novita_base_url=novita.base_url,
-        private_hosts=frozenset({"127.0.0.1"}),
-    )
-    with Client(settings, pace=Pace(interval=0.01, adopt_every=0.05)) as made:
-        yield made
 
 
 @pytest.fixture

@@ -25,12 +25,6 @@ from kling_utils.studio.visitor import Visitor
 Build = Callable[[Callable[[], Any]], Any]
 
 
-@pytest.fixture
-def novita() -> Iterator[ScriptedNovita]:
-    with ScriptedNovita() as server:
-        yield server
-
-
 class Desk:
     """The card of one session, on a home of its own."""
 

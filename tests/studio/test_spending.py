@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +17,6 @@ from sqlalchemy import text
 from kling_utils.jobs.budget import Limits
 from kling_utils.jobs.client import Client
 from kling_utils.jobs.ledger import Settled
-from kling_utils.jobs.timing import Pace
 from kling_utils.settings import clean_key, load
 from kling_utils.studio import spending
 from kling_utils.studio.actions import Actions
@@ -28,23 +27,6 @@ from kling_utils.studio.visitor import Visitor
 from kling_utils.values import Money
 
 Built = Callable[[Callable[[], Any]], Any]
-
-
-@pytest.fixture
-def novita() -> Iterator[ScriptedNovita]:
-    with ScriptedNovita() as server:
-        yield server
-
-
-@pytest.fixture
-def client(novita: ScriptedNovita, tmp_path: Path) -> Iterator[Client]:
-    settings = load(
-        home=tmp_path / "home",
-        novita_base_url=novita.base_url,
-        private_hosts=frozenset({"127.0.0.1"}),
-    )
-    with Client(settings, pace=Pace(interval=0.01, adopt_every=0.05)) as made:
-        yield made
 
 
 @pytest.fixture
