@@ -3,7 +3,7 @@
     python scripts/vendor_models.py            # compare only
     python scripts/vendor_models.py --write    # and put the files into kling_utils/media/models
 
-Needs npm. A file that does not match is never written. The files lie unpacked in a package, or in a ``*_packed_assets.data``, which
+Needs npm and pip. A file that does not match is never written. The files lie unpacked in a package, or in a ``*_packed_assets.data``, which
 is a plain concatenation whose offsets stand in the ``*_packed_assets_loader.js`` beside it.
 """
 
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ def main() -> int:
         for row in table:
             spec = f"{row['package']}@{row['version']}"
             if spec not in unpacked:
-                unpacked[spec] = fetch(spec, Path(folder) / str(len(unpacked)))
+                get = fetch_wheel if row.get("registry") == "pypi" else fetch
+                unpacked[spec] = get(spec, Path(folder) / str(len(unpacked)))
             data = take(unpacked[spec], row["inside"], row["file"])
             same = hashlib.sha256(data).hexdigest() == row["sha256"]
             bad += not same
@@ -67,6 +69,25 @@ def fetch(spec: str, folder: Path) -> Path:
     with tarfile.open(folder / packed.stdout.split()[-1]) as archive:
         archive.extractall(folder, filter="data")
     return folder / "package"
+
+
+def fetch_wheel(spec: str, folder: Path) -> Path:
+    """Download one wheel from PyPI by name and version, without what it needs, and unpack it."""
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--only-binary=:all:",
+    ]
+    subprocess.run(
+        [*command, "--dest", str(folder), spec.replace("@", "==")], check=True, timeout=300
+    )
+    with zipfile.ZipFile(next(folder.glob("*.whl"))) as archive:
+        archive.extractall(folder)  # noqa: S202 - zipfile drops what leads out of the folder
+    return folder
 
 
 def take(package: Path, inside: str, name: str) -> bytes:

@@ -76,7 +76,7 @@ def test_the_wheel_has_what_it_needs_and_nothing_else(wheel: Path) -> None:
         names = archive.namelist()
         metadata = archive.read(next(n for n in names if n.endswith("METADATA"))).decode()
     assert {n.split("/")[0] for n in names if ".dist-info" not in n} == {"kling_utils"}
-    assert sum(n.endswith(".tflite") for n in names) == 8
+    assert sum(n.endswith((".tflite", ".onnx")) for n in names) == 9
     assert any(n.endswith("NOTICE") for n in names)
     assert "Requires-Dist: gradio==6.31.0" in metadata
     assert not [n for n in names if "test" in n.lower()]

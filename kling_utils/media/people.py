@@ -60,6 +60,8 @@ SPEED_RATE = 12.0
 LARGE_FACE, BESIDE_FACE = 0.3, 0.75
 """Part of the shorter side from which a face hides small people from the detector of bodies, and the least score of one who
 is found when such a face is painted over: 0.98 and 0.99 for people, up to 0.54 for what is none."""
+LIES, LIES_SHARE = 55.0, 0.6
+"""Degrees from upright from which a trunk lies, and the share of the looks in which it does. Measured: 12 at most in dances."""
 LONGEST_PICTURE = 1600
 GROUND = "#f4f4f2"
 """Colour behind what is see-through in a picture."""
@@ -121,6 +123,8 @@ class PoseTrack:
     camera: Floats
     """(m, 4): seconds, x and y in widths a second, zoom in log a second; NaN where the background does not tell."""
     scan: Scan
+    turned: int = 0
+    """Degrees, clockwise, by which the frames must be turned for a person to stand upright in them: 0, 90, 180 or 270."""
 
     @property
     def seen(self) -> Bools:
@@ -310,9 +314,13 @@ def _study(
                 stills.append(eye.still(frame, time, boxes, faces))
                 if on_still is not None:
                     on_still(stills[-1])
+        times, bodies, points, speed = eye.followed([len(still.boxes) > 0 for still in stills])
+        turned = _lies(bodies)
+        someone = np.isfinite(bodies[:, 0, 0]) | np.isfinite(points[:, 0, 0])
+        if not turned and someone.sum() < 0.5 * len(someone):
+            turned = eye.turned(stills)
     scan = scanner.scan()
     found = shots(scan)
-    times, bodies, points, speed = eye.followed([len(still.boxes) > 0 for still in stills])
     return PoseTrack(
         size,
         seconds or scan.seconds,
@@ -327,7 +335,22 @@ def _study(
         found.flashes,
         np.array(camera, np.float64).reshape(-1, 4),
         scan,
+        turned,
     )
+
+
+def _lies(bodies: Floats) -> int:
+    """Degrees, clockwise, that bring most of the bodies (n, 33, 4) upright; 0 where most are, or none was found."""
+    trunk = bodies[:, list(SHOULDERS), :2].mean(1) - bodies[:, list(HIPS), :2].mean(1)
+    trunk = trunk[np.isfinite(trunk[:, 0])]
+    if not len(trunk):
+        return 0
+    lean = np.degrees(np.arctan2(trunk[:, 0], -trunk[:, 1]))  # of the head, clockwise from upwards
+    over = abs(lean) > 180 - LIES / 2
+    for turn, lies in ((180, over), (270, (lean > LIES) & ~over), (90, (lean < -LIES) & ~over)):
+        if lies.mean() > LIES_SHARE:
+            return turn
+    return 0
 
 
 def _look_closer(
@@ -470,6 +493,16 @@ class _Eye:
         everyone = people + [s for s in self._small if not any(p.covers(s.box) for p in people)]
         boxes = sorted((p.box for p in everyone), key=lambda box: -float(box[2] * box[3]))
         return np.array(boxes, np.float64).reshape(-1, 5), len(faces)
+
+    def turned(self, stills: list[Still]) -> int:
+        """Degrees, clockwise, by which some stills must be turned to show a face upright; 0 where no turn does."""
+        some = [stills[i * (len(stills) - 1) // 2].pixels() for i in range(min(3, len(stills)))]
+        for turn, how in _TURNS.items():
+            frames = [u8(cv2.rotate(frame, how)) for frame in some]
+            found = [_faces(self._nets.faces, frame) for frame in frames]
+            if sum(any(map(_upright_face, faces)) for faces in found) > len(frames) / 2:
+                return turn
+        return 0
 
     def _in_parts(
         self, frame: Frame, people: list[_Person], faces: list[Detection]
@@ -628,6 +661,11 @@ class _Eye:
 
 
 _CAMERA_WIDTH = 290
+_TURNS = {
+    180: cv2.ROTATE_180,
+    90: cv2.ROTATE_90_CLOCKWISE,
+    270: cv2.ROTATE_90_COUNTERCLOCKWISE,
+}
 
 
 def _similarity(before: Frame, ground: Frame, after: Frame) -> tuple[float, float, float] | None:
@@ -671,6 +709,12 @@ def _bodies(net: Net, frame: Frame, *, least: float = BODY) -> list[Detection]:
 
 def _faces(net: Net, frame: Frame) -> list[Detection]:
     return detect(net, frame, strides=(4,), points=6, per_cell=1, threshold=FACE)
+
+
+def _upright_face(face: Detection) -> bool:
+    """Whether the mouth is below the eyes: a face that lies is found as well."""
+    x, y = face.points[3] - face.points[:2].mean(0)
+    return bool(y > abs(x))
 
 
 def _radius(body: Detection) -> float:

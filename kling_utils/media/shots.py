@@ -5,6 +5,8 @@ Owns the pass's features and the cut rules. Nothing here looks at people.
 
 from __future__ import annotations
 
+import itertools
+from collections import deque
 from dataclasses import dataclass
 
 import cv2
@@ -42,6 +44,8 @@ class Scan:
     """(n, 32, 32): luma."""
     energy_rate: float
     """Samples a second of ``energy``: the nearest to 12 that are whole frames apart."""
+    jumps: Floats
+    """(n - 1,): how much more of a change motion cannot explain than of those near it; 0 where it does not stand out."""
     energy: Floats
     """Mean absolute change of luma in a twelfth of a second, in grey levels: the same at any rate."""
 
@@ -64,6 +68,9 @@ class Scanner:
 
     def __init__(self, rate: float) -> None:
         self._rate = rate
+        self._reach = max(3, round(_WINDOW * rate))
+        self._lights: deque[Frame] = deque(maxlen=2 * self._reach + 2)
+        self._jumps: list[float] = []
         self._step = max(1, round(rate / ENERGY_RATE))
         self._before: tuple[Frame, Frame] | None = None
         self._sample: Frame | None = None
@@ -94,14 +101,30 @@ class Scanner:
                 self._energy.append(_difference(light, self._sample) * scale)
             self._sample = light
         self._before = hsv, yuv
+        self._lights.append(light)
+        if len(self._changes) > self._reach:
+            self._jumps.append(self._jump(len(self._jumps)))
         self._dark.append(float(np.count_nonzero(light < DARK)) / light.size)
         self._colour.append(np.asarray(yuv.reshape(-1, 3).mean(0), np.float64))
         bins = [np.bincount(yuv[..., k].ravel() >> 3, minlength=32) for k in range(3)]
         self._histograms.append(np.concatenate(bins) / light.size)
         self._thumbs.append(u8(cv2.resize(light, (_THUMB, _THUMB), interpolation=cv2.INTER_AREA)))
 
+    def _jump(self, at: int) -> float:
+        """How much the change number ``at`` stands out by what motion leaves of it. Its neighbours have come."""
+        change = np.array(self._changes, np.float64)[:, 1]
+        near = _beside(change, at, self._reach)
+        if not len(near) or change[at] < max(_JUMP, _JUMP_CHANGE * near.max()):
+            return 0.0
+        first = len(self._changes) - len(self._lights) + 1
+        left = np.array([_unexplained(a, b) for a, b in itertools.pairwise(self._lights)])
+        near = _beside(left, at - first, self._reach)
+        return float(left[at - first] / max(near.max(), 0.1 * _JUMP))
+
     def scan(self) -> Scan:
         n = len(self._dark)
+        while len(self._jumps) < len(self._changes):
+            self._jumps.append(self._jump(len(self._jumps)))
         return Scan(
             self._rate,
             np.array(self._changes, np.float64).reshape(-1, 2),
@@ -110,8 +133,25 @@ class Scanner:
             np.array(self._histograms, np.float64).reshape(n, 96),
             np.array(self._thumbs, np.uint8).reshape(n, _THUMB, _THUMB),
             self._rate / self._step,
+            np.array(self._jumps, np.float64),
             np.array(self._energy, np.float64),
         )
+
+
+def _beside(values: Floats, at: int, reach: int) -> Floats:
+    """Those up to ``reach`` before and after one."""
+    return np.concatenate([values[max(0, at - reach) : at], values[at + 1 : at + 1 + reach]])
+
+
+def _unexplained(before: Frame, after: Frame) -> float:
+    """Mean grey levels between a frame and the next one whose points were moved back. About 1 ms."""
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(before, after, None)  # type: ignore[call-overload]
+    height, width = before.shape
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    back = cv2.remap(
+        after, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return _difference(before, u8(back))
 
 
 def _difference(a: Frame, b: Frame) -> float:
@@ -130,11 +170,14 @@ class Shots:
     """Flashes and light leaks after which the same shot goes on, start and end."""
 
 
-# Two rules on the change from one distinct frame to the next. Either the change of hue, saturation and value stands out among its
+# Rules on the change from one distinct frame to the next. The change of hue, saturation and value stands out among its
 # four neighbours, or the change of YUV does within 0.4 s to both sides. Measured: 6 of 6 hard and jump cuts, none false on 58 clips.
 _CONTENT_RATIO, _CONTENT = 3.0, 15.0
 _CHANGE_RATIO, _CHANGE, _CHANGE_FLOOR = 2.5, 1.5, 0.5
 _WINDOW = 0.4
+_JUMP, _JUMP_CHANGE, _JUMP_LEFT = 1.0, 1.5, 1.8
+"""A third rule, for jump cuts within a fast motion: least change of YUV, and of it and of what motion leaves of it, how much more
+than in any frame within 0.4 s. Measured: both are 1.64 and 1.68 at most on clean clips, 1.7 to 11 at five of six jump cuts."""
 _SAME = 0.12
 """A frame that differs by less than this part of the usual change repeats the one before it."""
 _FLASH = 1.2
@@ -229,7 +272,8 @@ def _spikes(scan: Scan) -> list[int]:
         four = content[[own[k] for k in (j - 2, j - 1, j + 1, j + 2) if 0 <= k < len(own)]]
         hue = len(four) == 4 and content[i] >= max(_CONTENT, _CONTENT_RATIO * float(four.mean()))
         usually = max(_strongest(change[near]), _CHANGE_FLOOR)
-        if hue or change[i] >= max(_CHANGE, _CHANGE_RATIO * usually):
+        jump = scan.jumps[i] >= _JUMP_LEFT
+        if hue or jump or change[i] >= max(_CHANGE, _CHANGE_RATIO * usually):
             found.append(int(i) + 1)
     return found
 

@@ -20,7 +20,7 @@ from kling_utils.values import Size
 if TYPE_CHECKING:
     from kling_utils.media.people import PoseTrack
 
-VERSION = 3
+VERSION = 4
 """Counts up when what is measured changes: an older file is looked at again."""
 PICTURE = "-picture"
 """Ends the key of a file that was looked at as a picture."""

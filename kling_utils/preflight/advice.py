@@ -74,9 +74,12 @@ THRESHOLDS: dict[str, Threshold] = {
     "still": Threshold(0.15, "torso lengths a second", MEASURED),
     "frozen": Threshold(0.12, "grey levels", "the steadyest real clip has 0.22"),
     "still face": Threshold(1.0, "grey levels", MEASURED),
+    "rigid face": Threshold(0.02, "of its size", "moved stills have 0.015, a quiet talker 0.026"),
+    "rigid body": Threshold(0.05, "of its size", "moved stills have 0.046, most clips 0.1"),
     # of a part of a clip
     "camera part": Threshold(1.5, "s", "a face that fills the frame hides the ground for 1.3 s"),
     "part": Threshold(1.0, "s", "clean clips have 0.5 s at most that are dark, blurred or frozen"),
+    "text": Threshold(2.0, "s", "two looks, a second apart"),
     "side": Threshold(0.75, "of a full turn of the head", "one example clip"),
     "put together": Threshold(0.8, "of the moments", MEASURED),
     # of a pair
@@ -196,8 +199,8 @@ def advise(
         findings += _picture(image)
     if video is not None:
         findings += _clip(video)
-        clean = clean_take(video)
-    if image is not None and video is not None:
+        clean = clean_take(video) if not video.turned else None
+    if image is not None and video is not None and not (image.turned or video.turned):
         starts = rank_starts(image, video, character_orientation)
         findings += _pair(image, video, starts, character_orientation)
     if clean is not None:
@@ -321,9 +324,9 @@ def _first_still(still: Still) -> Iterable[Finding]:
         "video.first",
         "warning",
         "First picture",
-        f"{people} people are in the first picture of the clip."
+        f"{_counted(people)} are in the first picture of the clip."
         if people
-        else "Nobody is in the first picture of the clip.",
+        else "Nobody is clearly seen in the first picture of the clip.",
         "Begin where one person is clearly seen.",
         spans=[(0.0, 0.0)],
         source=UPSTREAM,
@@ -415,12 +418,18 @@ def _of_stills(track: PoseTrack, what: Callable[[Still], float]) -> Floats:
 
 
 def _count(track: PoseTrack) -> Floats:
-    """(m,): people in each still. One still alone between two others that agree is not believed."""
-    count = _of_stills(track, lambda s: len(s.boxes))
+    """(m,): people in each still. One still alone between two others that agree is not believed, unless several are seen elsewhere."""
+    found = _of_stills(track, lambda s: len(s.boxes))
+    count = found.copy()
     for i in range(1, len(count) - 1):
         if count[i - 1] == count[i + 1] != count[i]:
             count[i] = count[i - 1]
-    return count
+    return np.where(found >= 2, found, count) if (count >= 2).any() else count
+
+
+def _counted(people: int) -> str:
+    """In a crowd some are too small or hidden to be found."""
+    return f"{'At least ' if people > 2 else ''}{people} people"
 
 
 def told_spans(spans: Iterable[Span], most: int = 3) -> str:
@@ -440,6 +449,9 @@ def told_spans(spans: Iterable[Span], most: int = 3) -> str:
 def _picture(track: PoseTrack) -> Iterable[Finding]:
     still = track.stills[0]
     people = len(still.boxes)
+    if track.turned:
+        yield from _turned(track, "image", "picture")
+        return
     if not people:
         yield _finding(
             "image.person",
@@ -490,7 +502,7 @@ def _together(still: Still) -> Iterable[Finding]:
             if parts > 1
             else f"{same}: it may be a collage."
             if _alike(still)
-            else f"{people} people are in the picture.",
+            else f"{_counted(people)} are in the picture.",
             "Crop it to the one who should move.",
             source=UPSTREAM,
         )
@@ -523,10 +535,8 @@ def _pictures(still: Still) -> int:
 
 @functools.lru_cache(maxsize=256)
 def _lettered(still: Still) -> bool:
-    """Whether a line of text is seen in a still. Grain looks like small letters. About 10 ms."""
-    if not still.jpeg or _over("noise", still.noise):
-        return False
-    return layout.letters(still.pixels()) >= layout.LETTERS
+    """Whether a line of text is seen in a still. About 50 ms."""
+    return bool(still.jpeg) and layout.lines(still.pixels()) > 0
 
 
 def _alike(still: Still) -> bool:
@@ -567,6 +577,30 @@ def _torso(track: PoseTrack, where: str, name: str) -> Iterable[Finding]:
         )
     else:
         yield _finding(f"{where}.torso", "pass", told, FRAMINGS[kind])
+
+
+_TURNS = {
+    90: "a quarter turn to the right",
+    180: "a half turn",
+    270: "a quarter turn to the left",
+}
+
+
+def _turned(track: PoseTrack, where: str, name: str) -> Iterable[Finding]:
+    """Whether the person is upside down or lies."""
+    if not track.turned:
+        return
+    over = track.turned == 180
+    yield _finding(
+        f"{where}.turned",
+        "warning",
+        f"Way up of the {name}",
+        f"The {name} is upside down."
+        if over
+        else f"The person in the {name} lies, or the {name} is turned on its side.",
+        f"{'Give' if over else 'If it is turned, give'} it {_TURNS[track.turned]} before you choose it.",
+        source=UPSTREAM,
+    )
 
 
 def _picture_view(track: PoseTrack) -> Iterable[Finding]:
@@ -659,6 +693,10 @@ def _quality(where: str, stills: list[Still], name: str, seconds: float = 0.0) -
 
 def _clip(track: PoseTrack) -> Iterable[Finding]:
     nobody = _of_stills(track, lambda s: len(s.boxes)) == 0
+    if track.turned:  # nothing else of the person can be told
+        yield from _turned(track, "video", "clip")
+        yield from _shots(track)
+        return
     if not (track.seen.any() or track.faced.any()) and nobody.mean() <= THRESHOLDS["nobody"].value:
         yield _finding(
             "video.area",
@@ -722,7 +760,7 @@ def _people(track: PoseTrack) -> Iterable[Finding]:
         "video.people",
         "warning" if several.mean() > THRESHOLDS["people"].value else "advice",
         "People in the clip",
-        f"{int(count.max())} people are in the clip"
+        f"{_counted(int(count.max()))} are in the clip"
         + (", all the time." if throughout else f" {told_spans(spans)}."),
         "Crop the clip to the one who should be followed, or use a part with one person: "
         "the largest is followed.",
@@ -775,6 +813,32 @@ def frozen(track: PoseTrack) -> tuple[Span, ...]:
     step = 1 / track.scan.energy_rate
     on = np.asarray(energy < _frozen_energy(track))
     return _lasting(_spans(track.scan.energy_times - step, on, step, track.seconds))
+
+
+_RIGID = (NOSE, *SHOULDERS, *ELBOWS, *WRISTS, *HIPS, *KNEES, *ANKLES)
+
+
+def rigid(track: PoseTrack) -> bool:
+    """Whether face and body keep their shape, as in a still picture that is moved or zoomed. Not told without a face."""
+    face = _bends(np.insert(track.faces[track.faced], 3, 1.0, axis=2))
+    body = _bends(track.bodies[track.seen][:, list(_RIGID)])
+    return face <= THRESHOLDS["rigid face"].value and not _over("rigid body", body)
+
+
+def _bends(points: Floats) -> float:
+    """How far points (n, k, 4) move within their own shape, 80th percentile in parts of its size; NaN where too few are seen."""
+    kept = (points[..., 3] > 0.5).mean(0) > 0.8 if len(points) >= 4 else np.zeros(0, np.bool_)
+    if kept.sum() < 4:
+        return math.nan
+    flat = points[:, kept, 0] + 1j * points[:, kept, 1]
+    flat -= flat.mean(1, keepdims=True)
+    shape = flat[0]
+    for _ in range(3):  # turned and scaled onto the median shape
+        onto = (flat.conj() * shape).sum(1) / (np.abs(flat) ** 2).sum(1)
+        fitted = flat * onto[:, None]
+        shape = np.median(fitted.real, 0) + 1j * np.median(fitted.imag, 0)
+    size = math.sqrt(float((np.abs(shape) ** 2).mean()))
+    return float(np.percentile(np.abs(fitted - shape), 80)) / max(size, 1e-6)
 
 
 def _frozen_energy(track: PoseTrack) -> float:
@@ -848,8 +912,9 @@ def _camera(track: PoseTrack) -> Iterable[Finding]:
 
 def _made_of(track: PoseTrack) -> Iterable[Finding]:
     """Lines of text in the clip, and straight edges between several pictures."""
-    text = np.array([_lettered(still) for still in track.stills], np.bool_)
-    spans = _lasting(_still_spans(track, text))
+    some = track.stills[::2]  # captions stay, and each look costs
+    text = np.array([_lettered(still) for still in some], np.bool_)
+    spans = _lasting(_spans_of(some, text, track.seconds), "text")
     if spans:
         yield _finding(
             "video.text",
@@ -891,7 +956,7 @@ def _first_picture(track: PoseTrack) -> Iterable[Finding]:
         "video.first",
         "warning",
         "First picture",
-        "Nobody is in the first picture of the clip."
+        "Nobody is clearly seen in the first picture of the clip."
         if not len(first.boxes)
         else f"The first picture of the clip is {'dark' if dark(first) else 'blurred'}.",
         f"Begin at {good:.1f} s."
@@ -1013,6 +1078,14 @@ def _speed(track: PoseTrack) -> Iterable[Finding]:
             "warning",
             "Motion",
             "The person hardly moves in the clip.",
+            "Choose a clip with the motion that the result should have.",
+        )
+    elif rigid(track):
+        yield _finding(
+            "video.still",
+            "warning",
+            "Motion",
+            "The person in the clip does not move: the clip seems to be a still picture under a camera that moves.",
             "Choose a clip with the motion that the result should have.",
         )
     elif spans := frozen(track):

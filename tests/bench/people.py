@@ -129,6 +129,8 @@ CODES = {
     "image.noise": "noisy",
     "image.hands": "hidden",
     "image.view": "back",
+    "image.turned": "turned",
+    "image.text": "text",
     "video.person": "nobody",
     "video.people": "people",
     "video.cuts": "change",
@@ -145,6 +147,8 @@ CODES = {
     "video.sharp": "blurred",
     "video.light": "dark",
     "video.noise": "noisy",
+    "video.turned": "turned",
+    "video.text": "text",
 }
 """Rules by the codes of the product's findings; those of flashes and of the pair are not counted."""
 

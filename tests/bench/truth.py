@@ -70,6 +70,8 @@ RULES = (
     "still",  # hardly any motion
     "framing",  # head only: no upper body
     "collage",  # pictures: the same person several times
+    "turned",  # on its side or upside down
+    "text",
 )
 
 
@@ -179,9 +181,9 @@ _SEATED = {"planted": ("camera",), "open": ("people", "hidden", "leaves", "frami
 TAKES = {
     t.name: t
     for t in (
-        Take("D1a", "dance_fullbody_12s.mp4", "dev", 0.0, 6.0, 24),
-        Take("D1b", "dance_fullbody_12s.mp4", "dev", 6.0, 6.0, 24),
-        Take("D1", "dance_fullbody_12s.mp4", "dev", 0.0, 12.0, 24),
+        Take("D1a", "dance_fullbody_12s.mp4", "dev", 0.0, 6.0, 24, open=("text",)),
+        Take("D1b", "dance_fullbody_12s.mp4", "dev", 6.0, 6.0, 24, open=("text",)),
+        Take("D1", "dance_fullbody_12s.mp4", "dev", 0.0, 12.0, 24, open=("text",)),
         Take(
             "T",
             "talking_man_portrait.mp4",
@@ -755,7 +757,8 @@ def unknown(media: Media) -> Iterator[Recipe]:
             "pulse", name, lambda s: s.map(lambda f, t: light(f, 1 + 0.25 * math.sin(9.4 * t)))
         )
         yield recipe("disco", name, _disco, open=["dark"])
-        yield recipe("lowerthird", name, _lower_third)
+        yield recipe("lowerthird", name, _lower_third, planted=["text"])
+        yield from _on_its_side(name)
         yield recipe("sticker", name, _sticker)
         yield from _parts(name)
         yield recipe(
@@ -979,6 +982,41 @@ def _blended(s: Shot) -> Shot:
         k = min(int(x), len(s.frames) - 2)
         frames.append(blend(s.frames[k], s.frames[k + 1], x - k))
     return Shot(frames, 50)
+
+
+def _on_its_side(name: str) -> Iterator[Recipe]:
+    """Turned, as phones hand clips over; and a still that is zoomed and moved, with grain."""
+    anything = [rule for rule in RULES if rule not in ("turned", "change")]
+    for kind, turns in (("onside", 1), ("upsidedown", 2)):
+        yield recipe(
+            kind,
+            name,
+            lambda s, turns=turns: s.map(
+                lambda f, _t: u8(np.ascontiguousarray(np.rot90(f, turns)))
+            ),
+            planted=["turned"],
+            open=anything,
+        )
+    for kind, x, zoom in (("stillzoomed", 0.0, 0.05), ("stillpanned", 0.02, 0.0)):
+        yield recipe(
+            kind,
+            name,
+            lambda s, x=x, zoom=zoom: Shot(
+                [
+                    noisy(
+                        window(
+                            s.frames[0], 0.47 + x * i / s.fps, 0.45, 0.85 - zoom * i / s.fps / 2
+                        ),
+                        8,
+                        i,
+                    )
+                    for i in range(len(s.frames))
+                ],
+                s.fps,
+            ),
+            planted=["still"],
+            open=["camera", "leaves", "framing", "hidden", "noisy"],
+        )
 
 
 def _parts(name: str) -> Iterator[Recipe]:
@@ -1239,6 +1277,7 @@ def pictures(media: Media) -> Iterator[tuple[Truth, Callable[[], Frame]]]:
         )
         return truth, lambda: change(media.picture(name))
 
+    anything = " ".join(rule for rule in RULES if rule != "turned")
     for name in facts:
         yield made("plain", name, lambda f: f)
     for name in ("fullbody_man", "portrait_woman", "fullbody_woman", "standing_woman"):
@@ -1251,6 +1290,7 @@ def pictures(media: Media) -> Iterator[tuple[Truth, Callable[[], Frame]]]:
         yield made("noise", name, lambda f: noisy(f, 25, 1), "noisy", "hidden")
         yield made("grey", name, grey)
         yield made("mirror", name, lambda f: u8(f[:, ::-1]))
+        yield made("onside", name, lambda f: u8(np.rot90(f)), "turned", anything)
         yield made("tilt", name, lambda f: _turned(f, 10), "", "leaves framing hidden")
         yield made(
             "bystander",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -84,6 +85,7 @@ def scan(n: int, energy: float = 5.0) -> Scan:
         np.zeros((n, 96)),
         np.zeros((n, 32, 32), np.uint8),
         12.0,
+        np.zeros(n - 1),
         np.full(n // 2, energy),
     )
 
@@ -428,7 +430,7 @@ def test_real_clips(shared_media: Path) -> None:
     def codes(name: str) -> set[str]:
         return set(told(people.track(shared_media / "video" / name)))
 
-    assert codes("dance_fullbody_12s.mp4") == set()
+    assert codes("dance_fullbody_12s.mp4") == {"video.text"}  # subtitles
     assert codes("dance_woman_4s.mp4") == {"video.camera"}  # cannot be told: a plain ground
     assert codes("sitting_woman_5s.mp4") == {"video.camera"}  # hand-held
     assert {"video.people", "video.camera"} <= codes("crowd_50fps.avi")
@@ -440,6 +442,58 @@ def test_a_second_person_in_the_picture_is_told(shared_media: Path, tmp_path: Pa
     cv2.imwrite(str(tmp_path / "two.jpg"), np.hstack([one, one]))
     found = told(None, image=people.track_image(tmp_path / "two.jpg"))["image.people"]
     assert "collage" in found.measured
+
+
+def test_a_clip_on_its_side_is_told_and_nothing_else_is_told_of_the_person() -> None:
+    stills = tuple(still(t, 0) for t in np.arange(0, 8, 0.5))
+    over = clip(stills=stills, turned=180)
+    assert set(told(over)) == {"video.turned"}
+    assert "upside down" in told(over)["video.turned"].measured
+    lying = clip(turned=270)
+    assert "quarter turn to the left" in told(lying)["video.turned"].fix
+    assert advise(None, lying).use is None
+    assert set(told(clip(), image=replace(picture(), turned=90))) == {"image.turned"}
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_real_clip_that_was_turned_is_seen(
+    shared_media: Path, tmp_path: Path, turns: int
+) -> None:
+    source = cv2.VideoCapture(str(shared_media / "video/dance_woman_4s.mp4"))
+    frame = cv2.resize(source.read()[1], (480, 720))
+    cv2.imwrite(str(tmp_path / "turned.png"), np.rot90(frame, turns))
+    assert people.track_image(tmp_path / "turned.png").turned == 90 * turns
+
+
+def test_a_still_picture_under_a_moving_camera_is_no_motion() -> None:
+    track = clip()
+    shift = np.arange(len(track.times))[:, None, None] * np.array([3.0, 1.0, 0.0])
+    grown = 1 + 0.01 * np.arange(len(track.times))[:, None, None]
+    faces = np.stack([face(4.0) for _ in track.times]) * grown + shift
+    bodies = np.stack([standing() for _ in track.times])
+    bodies[..., :3] = bodies[..., :3] * grown + shift
+    found = told(replace(track, bodies=bodies, faces=faces))["video.still"]
+    assert "still picture" in found.measured
+    faces[len(faces) // 2 :, 200:, 1] += 20
+    assert "video.still" not in told(replace(track, bodies=bodies, faces=faces))
+
+
+def test_a_crowd_is_not_counted_to_the_last_one() -> None:
+    counts = [0, 1, 1, 3, 1, 1, 3, 3, 3]
+    stills = tuple(still(0.5 * i, n) for i, n in enumerate(counts))
+    found = told(clip(4.5, stills=stills))
+    assert "At least 3 people" in found["video.people"].measured
+    assert found["video.people"].spans == ((1.5, 2.0), (3.0, 4.5))
+    assert "clearly" in found["video.first"].measured
+
+
+def test_every_rule_of_the_content_is_documented() -> None:
+    root = Path(__file__).resolve().parents[2]
+    code = (root / "kling_utils/preflight/advice.py").read_text("utf-8")
+    rules = set(re.findall(r'^ +f?"((?:image|video|pair|\{where\})\.[a-z]+)",', code, re.M))
+    each = {rule.replace("{where}", where) for rule in rules for where in ("image", "video")}
+    page = (root / "docs/checks.md").read_text("utf-8")
+    assert set(re.findall(r"`((?:image|video|pair)\.[a-z]+)`", page)) == each
 
 
 # with a client: the part that is worth paying for

@@ -11,7 +11,7 @@ import pytest
 from kling_utils.media import people
 from kling_utils.media.arrays import Frame, u8
 from kling_utils.preflight.advice import advise
-from kling_utils.preflight.layout import LETTERS, letters, pictures
+from kling_utils.preflight.layout import lines, pictures
 
 
 def drawn(seed: int, width: int = 300, height: int = 480) -> Frame:
@@ -42,12 +42,13 @@ def test_a_gutter_is_one_edge_and_a_border_is_none() -> None:
 
 
 def test_a_line_of_text_is_found_and_a_row_of_equal_posts_is_none() -> None:
-    assert letters(written(drawn(0), "FOLLOW FOR MORE")) >= LETTERS
+    assert lines(written(drawn(0), "FOLLOW FOR MORE")) == 1
+    assert lines(written(drawn(0), "Hi", 0.6)) == 0, "too short to tell"
     fence = drawn(0)
     for x in range(20, 280, 20):
         cv2.rectangle(fence, (x, 200), (x + 8, 225), (255, 255, 255), -1)
-    assert letters(fence) < LETTERS
-    assert letters(drawn(0)) < LETTERS
+    assert lines(fence) == 0
+    assert lines(drawn(0)) == 0
 
 
 def test_no_real_picture_is_a_collage_or_has_text(shared_media: Path) -> None:
