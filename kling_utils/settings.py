@@ -227,6 +227,11 @@ class Settings(BaseSettings):
         validation_alias="SPACE_ID",
         description="Set by Hugging Face: the page is hosted and ignores the owner's key.",
     )
+    password: SecretStr | None = Field(
+        None,
+        validation_alias="KLING_PASSWORD",
+        description="The page asks for a name and this password, and keeps people apart by name; counts as hosted.",
+    )
     server_name: str = Field(
         "",
         validation_alias="GRADIO_SERVER_NAME",
@@ -264,6 +269,11 @@ class Settings(BaseSettings):
         if isinstance(value, SecretStr):
             value = value.get_secret_value()
         return clean_token(value) if isinstance(value, str) and value.strip() else None
+
+    @field_validator("password")
+    @classmethod
+    def _blank(cls, value: SecretStr | None) -> SecretStr | None:
+        return value if value is not None and value.get_secret_value().strip() else None
 
     @field_validator("budget", "budget_visitor", "confirm_above", mode="before")
     @classmethod
@@ -337,7 +347,8 @@ class Settings(BaseSettings):
         """True when strangers can reach the page: then it ignores the owner's key and shows each visitor only their own jobs."""
         reachable = self.server_name not in ("", "127.0.0.1", "localhost", "::1")
         proxied = bool(self.root_path.strip("/")) and not self.own_proxy
-        return bool(self.space_id or self.share or self.public_base_url or reachable or proxied)
+        open_to_others = self.space_id or self.share or self.public_base_url or self.password
+        return bool(open_to_others or reachable or proxied)
 
     @property
     def frame_hosts(self) -> tuple[str, ...]:

@@ -99,6 +99,7 @@ def test_a_wrong_setting_is_named_and_its_value_is_not_shown(
         ({"space_id": "me/studio"}, True),
         ({"share": True}, True),
         ({"public_base_url": "https://studio.example"}, True),
+        ({"password": "secret"}, True),
         ({"server_name": "0.0.0.0"}, True),  # noqa: S104 - the case that is tested
     ],
 )

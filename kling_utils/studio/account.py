@@ -16,6 +16,7 @@ from kling_utils.errors import KeyRefused, KlingError, SettingError
 from kling_utils.jobs.doctor import examine
 from kling_utils.media import bounds
 from kling_utils.show import cards
+from kling_utils.studio import sign_in
 from kling_utils.studio.events import Events, Updates
 from kling_utils.studio.session import Session, typed_key
 from kling_utils.values import Report, Severity
@@ -60,6 +61,9 @@ class Account:
                 self.opener = gr.Button(
                     "Use a Novita key", size="sm", elem_id="open-key", scale=0, min_width=150
                 )
+            self.signed_in = gr.HTML(
+                "", visible=False, elem_id="signed-in", apply_default_css=False
+            )
             with gr.Column(visible=False, elem_id="key-panel") as self.panel:
                 with gr.Row(equal_height=True):
                     self.box = key_box(
@@ -138,6 +142,12 @@ class Account:
             text = f"Balance: {balance.available}."
             said = cards.note("The key works", text, severity="pass")
         return {self.result: said, self.line: self.says(key, session)}
+
+    @staticmethod
+    def who(session: Session) -> Any:
+        """Who is signed in; nothing where no password is asked for."""
+        name = session.visitor.name
+        return gr.update(value=sign_in.line(name), visible=True) if name else gr.skip()
 
     def says(self, key: str | None, session: Session) -> str:
         """The line: who pays, and what comes out."""

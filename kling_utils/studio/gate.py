@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kling_utils.media import bounds
 from kling_utils.settings import Settings
-from kling_utils.studio import visitor
+from kling_utils.studio import sign_in, visitor
 from kling_utils.studio.files import uploads
 from kling_utils.studio.theme import static
 from kling_utils.studio.visitor import COOKIE, LOOPBACK, Tokens, Visitor
@@ -36,6 +36,13 @@ ROUTES = re.compile(
     r"|heartbeat/|cancel\Z|reset/?\Z|app_id\Z|file=(?!https?:)|media/))"
 )
 """What the page, gradio_client and the provider use. Gradio has more: deep links, a proxy, monitoring, its own fetching of addresses."""
+SIGN_IN = re.compile(r"/log(in|out)/?\Z")
+"""Routes of the page that asks for a password."""
+OPEN = re.compile(
+    r"/(\Z|(assets|static|svelte)/|theme\.css\Z|favicon\.ico\Z|manifest\.json\Z|robots\.txt\Z|login/?\Z|logout/?\Z"
+    r"|gradio_api/(startup-events/?\Z|theme\.css\Z|app_id\Z|media/(?!job/)))"
+)
+"""What such a page answers before a sign-in: itself, and clips to the provider. ``/`` is then the form of the sign-in."""
 QUERIES = frozenset({"deep_link", "page"})
 """Names in a query by which Gradio shows something that this page does not have."""
 EVENT_BYTES = 2_000_000
@@ -78,7 +85,10 @@ class Gate:
         if refusal is not None or scope["type"] == "websocket":  # the page uses none
             await PlainTextResponse(refusal or "There is nothing here.", 403)(scope, receive, send)
             return
-        who, token = self._visitor(headers)
+        who, token = self._visitor(scope, headers)
+        if not who.id and not OPEN.match(self._path(scope)):
+            await _told(sign_in.SIGNED_OUT, 401)(scope, receive, send)
+            return
         if not self._same(asked.get("session_hash", [""])[0], who, token):
             await PlainTextResponse(_ANOTHER, 403)(scope, receive, send)
             return
@@ -86,7 +96,8 @@ class Gate:
         if path == "/gradio_api/upload":
             await self._upload(who, scope, receive, marked)
         elif path == "/":
-            await self._app(scope, receive, _with_script(marked))
+            scripts = static("parts.js") if who.id else static("parts.js") + sign_in.script()
+            await self._app(scope, receive, _with_script(marked, scripts))
         elif path == "/gradio_api/queue/join" and scope["method"] == "POST":
             await self._join(who, token, scope, receive, marked)
         else:
@@ -112,11 +123,13 @@ class Gate:
         if not self._settings.hosted and (not same or embedded):
             return "Another page asked for this, and this page answers to itself only."
         changes = scope["type"] == "websocket" or scope["method"] not in _READS
-        credentials = "cookie" in headers or "authorization" in headers
+        signing = SIGN_IN.match(self._path(scope)) is not None
+        credentials = signing or "cookie" in headers or "authorization" in headers
         if changes and credentials and (not same or (embedded and origin is None)):
             return "Another page asked for a change in the name of a visitor. Nothing was changed."
         path = self._path(scope)
-        if not ROUTES.match(path) or not path.isprintable() or not asked.keys().isdisjoint(QUERIES):
+        known = ROUTES.match(path) or (self._settings.password and SIGN_IN.match(path))
+        if not known or not path.isprintable() or not asked.keys().isdisjoint(QUERIES):
             return "There is nothing here."
         return None
 
@@ -124,10 +137,13 @@ class Gate:
         path: str = scope["path"]
         return path.removeprefix(self._root) or "/" if self._root else path
 
-    def _visitor(self, headers: Headers) -> tuple[Visitor, str]:
-        """The visitor, and the token to set where the browser has none yet."""
+    def _visitor(self, scope: Scope, headers: Headers) -> tuple[Visitor, str]:
+        """The visitor, and the token to set where the browser has none yet. Who has not signed in has no id."""
         if not visitor.hosted(self._settings, headers):
             return visitor.HOME, ""
+        if self._settings.password is not None:
+            name = sign_in.name_in(scope)
+            return visitor.of(self._settings, self._tokens, headers, name), ""
         known = visitor.known(self._tokens, headers)
         if known is not None:
             return Visitor(known, hosted=True), ""
@@ -275,12 +291,12 @@ def _names_file(disposition: bytes) -> bool:
     return b"filename" in parse_options_header(disposition)[1]
 
 
-def _with_script(send: Send) -> Send:
+def _with_script(send: Send, script: str) -> Send:
     """Puts the page's first script into its head: it tells when the rest of the page cannot be loaded."""
     start: Message | None = None
     page = bytearray()
 
-    async def added(message: Message) -> None:
+    async def whole_page(message: Message) -> None:
         nonlocal start
         if message["type"] == "http.response.start":
             start = message
@@ -291,13 +307,13 @@ def _with_script(send: Send) -> Send:
         headers = MutableHeaders(scope=start)
         whole = bytes(page)
         if headers.get("content-type", "").startswith("text/html") and whole:
-            script = f"<script>{static('parts.js')}</script>".encode()
-            whole = whole.replace(b"<head>", b"<head>" + script, 1)
+            added = f"<head><script>{script}</script>".encode()
+            whole = whole.replace(b"<head>", added, 1)
             headers["content-length"] = str(len(whole))
         await send(start)
         await send({"type": "http.response.body", "body": whole})
 
-    return added
+    return whole_page
 
 
 def _told(text: str, status: int) -> JSONResponse:

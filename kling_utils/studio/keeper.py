@@ -96,6 +96,8 @@ class Keeper:
         session.arrived, session.secret = True, secrets.token_urlsafe(24)
         self._remember(session)
         visitor = session.visitor
+        if visitor.name:  # the tab drops the form of somebody else, and needs no token
+            return self.value(session) | {"lost": lost, "visitor": "", "who": visitor.id}
         token = self.tokens.sign(visitor.id) if visitor.hosted else ""
         return self.value(session) | {"lost": lost, "visitor": token}
 
@@ -107,7 +109,8 @@ class Keeper:
 
     def visitor(self, request: gr.Request) -> Visitor:
         """Who sent a request."""
-        return of(self._client.settings, self.tokens, Headers(dict(request.headers)))
+        settings, headers = self._client.settings, Headers(dict(request.headers))
+        return of(settings, self.tokens, headers, request.username)
 
     def on_ask(self, session: Session, request: gr.Request) -> Any:
         """The tab was left alone for a while: is its session still there?"""

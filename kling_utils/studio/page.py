@@ -18,7 +18,7 @@ from kling_utils.errors import KlingError
 from kling_utils.media import bounds
 from kling_utils.providers.media_route import MediaRoute
 from kling_utils.show import cards
-from kling_utils.studio import notices, routes, theme
+from kling_utils.studio import notices, routes, sign_in, theme
 from kling_utils.studio.account import Account, Health
 from kling_utils.studio.content import Content
 from kling_utils.studio.entry import CheckedBlocks
@@ -259,6 +259,7 @@ class Page:
             self.video.strip,
             self.keeper.panel,
             self.account.line,
+            self.account.signed_in,
             self.generate.button,
         ]
         script = {"js": theme.static("visitor.js")}
@@ -291,6 +292,7 @@ class Page:
             self.video.strip: self.video.strip_value(),
             self.keeper.panel: self.keeper.hello(session),
             self.account.line: self.account.says(None, session),
+            self.account.signed_in: self.account.who(session),
             self.generate.button: gr.update(value=self.generate.label(session)),
         }
 
@@ -311,7 +313,10 @@ def launch_options(
     """What the page is launched with: everything from this machine, nothing recorded, nothing offered to strangers."""
     gate = Middleware(Gate, settings=settings, tokens=tokens, root_path=settings.root_path)
     own = [routes.job_files(), *([media.route()] if media is not None else [])]
+    password = settings.password
     return {
+        "auth": sign_in.Door(password) if password is not None else None,
+        "auth_message": sign_in.ASKS,
         "theme": theme.theme(),
         "css": theme.css(),
         "footer_links": ["settings"],

@@ -1,16 +1,19 @@
 """Visitors of the page, and the tokens that name them.
 
 A visitor is a random id that a secret of the home has signed: it survives a reload and a restart, and cannot be made up. The browser keeps
-it in a cookie, and in its storage for frames that allow no cookies. On one's own machine nobody is told apart: the visitor is the home.
+it in a cookie, and in its storage for frames that allow no cookies. Where a password is asked for, the id is made from the name with which
+somebody signed in. On one's own machine nobody is told apart: the visitor is the home.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import os
 import re
 import secrets
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
@@ -37,6 +40,8 @@ class Visitor:
 
     id: str
     hosted: bool
+    name: str = ""
+    """With which somebody has signed in."""
 
     @property
     def owner(self) -> str:
@@ -69,6 +74,13 @@ class Tokens:
         """The token of an id."""
         mark = hmac.new(self._secret, visitor_id.encode(), hashlib.sha256).hexdigest()
         return f"{visitor_id}.{mark}"
+
+    def named(self, name: str) -> Visitor:
+        """Who signed in with this name: the same one from every browser, and however the name's letters are written."""
+        same = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+        mark = hmac.new(self._secret, f"name {same}".encode(), hashlib.sha256).digest()[:24]
+        made = base64.urlsafe_b64encode(mark).decode()
+        return Visitor(f"v2_{made}", hosted=True, name=name.strip())
 
     def read(self, token: object) -> str | None:
         """The id in a token; None for one that was not signed here."""
@@ -106,10 +118,14 @@ def known(tokens: Tokens, headers: Mapping[str, str]) -> str | None:
     return given or tokens.read(headers.get(HEADER))
 
 
-def of(settings: Settings, tokens: Tokens, headers: Mapping[str, str]) -> Visitor:
-    """The visitor of a request; a new one when it names none."""
+def of(
+    settings: Settings, tokens: Tokens, headers: Mapping[str, str], name: str | None = None
+) -> Visitor:
+    """The visitor of a request, who may have signed in with a ``name``; a new one when it names none."""
     if not hosted(settings, headers):
         return HOME
+    if settings.password is not None:
+        return tokens.named(name) if name else UNKNOWN
     visitor_id = known(tokens, headers)
     return Visitor(visitor_id, hosted=True) if visitor_id is not None else fresh()
 

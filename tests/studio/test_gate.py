@@ -213,6 +213,8 @@ def test_an_embed_without_a_cookie_works_and_gets_none(ask: Ask) -> None:
         "/gradio_api/stream/x",
         "/gradio_api/component_server",
         "/login_check",
+        "/login",
+        "/logout",
         "/docs",
         "/?deep_link=abc",
         "/?deep%5Flink=abc",

@@ -1,5 +1,5 @@
 // Keeps the form over a reload, in this tab alone, and gives it back to a server that does not know it (any more).
-// value: {session, lost, visitor, form: {orientation, model, sound, image, video}, send: [field]}. The key is never read here.
+// value: {session, lost, visitor, who, form: {orientation, model, sound, image, video}, send: [field]}. The key is never read here.
 const KEY = 'motion-control-studio.form.v1';
 const BOXES = { prompt: '#prompt', negative: '#negative' };
 const FIELDS = ['image', 'video'];
@@ -74,11 +74,20 @@ function send(field, tries) {                                              // th
   input.files = all.files;
   input.dispatchEvent(new Event('change', { bubbles: true }));
 }
+async function owned(who) {                                                // somebody else signed in here: nothing of the one before is shown
+  await loaded;
+  if (kept.who && kept.who !== who) {
+    for (const field of FIELDS) { delete held[field]; await drop(field); }
+    kept = { tab: kept.tab };
+  }
+  kept.who = who; save();
+}
 async function apply() {
   const v = props.value || {};
   if (!v.session) return;
   if (v.session !== seen) {
     const lost = !!v.lost && !!seen;
+    if (v.who) await owned(v.who);
     if (v.visitor) document.dispatchEvent(new CustomEvent('visitor', { detail: v.visitor }));
     if (v.visitor && forgets && !seen) trigger('forgets', {});
     seen = v.session;
