@@ -97,7 +97,7 @@ def test_a_session_that_has_no_page_is_one_that_was_lost(page: tuple[Any, Page])
     _, it = page
     lost = copy.deepcopy(Session())
     assert lost.arrived is False
-    local = SimpleNamespace(headers={"host": "localhost:7860"}, cookies={})
+    local = SimpleNamespace(headers={"host": "localhost:7860"}, cookies={}, username=None)
     told = it.keeper.on_ask(lost, local)
     assert (lost.visitor, told["lost"]) == (visitor.HOME, True)
     assert lost.arrived is True

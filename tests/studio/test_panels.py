@@ -32,6 +32,7 @@ from .conftest import StandIn, bound_page
 Make = Callable[..., Any]
 FORM = Form("a.png", "b.mp4", "video", "kling-v3-0-std", "", "", True)
 EMPTY = replace(FORM, image="", video="")
+LOCAL = {"host": "localhost:7860"}
 
 
 def of(who: visitor.Visitor) -> Session:
@@ -608,7 +609,7 @@ def test_an_unfinished_job_is_found_again(stand_in: Make, job: Make, built: Make
     page = built(lambda: bound_page(runner))
     for asked, opened in (({}, "A"), ({"job": "B"}, "B"), ({"job": "nothing"}, "A")):
         desk = Session()
-        request = SimpleNamespace(query_params=asked, headers={"host": "localhost:7860"})
+        request = SimpleNamespace(query_params=asked, headers=LOCAL, username=None)
         page.on_load(desk, request)
         assert desk.job_id == opened
 
@@ -622,7 +623,7 @@ def test_an_example_plays_on_an_empty_page_and_nowhere_else(
 
     def arrive(job_id: str = "") -> tuple[Session, Any]:
         session, asked = Session(), {"job": job_id} if job_id else {}
-        request = SimpleNamespace(query_params=asked, headers={"host": "localhost:7860"})
+        request = SimpleNamespace(query_params=asked, headers=LOCAL, username=None)
         return session, page.on_load(session, request).get(board)
 
     session, shown = arrive()
