@@ -20,7 +20,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from kling_utils.errors import SettingError
-from kling_utils.values import LIST_PRO, LIST_STD
+from kling_utils.values import HUB_OWNER, LIST_PRO, LIST_STD
 
 NOVITA = "https://api.novita.ai"
 HUGGING_FACE = "https://huggingface.co"
@@ -113,6 +113,20 @@ class Settings(BaseSettings):
             raise SettingError(
                 f"{name} cannot be used: {reason}", hint=f"Correct or unset {name}."
             ) from None
+        if self.lend_key and (lacking := self._lending_lacks()):
+            raise SettingError(
+                f"KLING_LEND_KEY lends your key to visitors. Nothing was started, because this is missing: {', '.join(lacking)}.",
+                hint="Set what is missing, or unset KLING_LEND_KEY.",
+            )
+
+    def _lending_lacks(self) -> list[str]:
+        """What has to be there before a key is lent: without it a stranger could spend without a bound, or be anyone."""
+        named = ("novita_api_key", "budget", "budget_visitor")
+        lacking = [variable(name) for name in named if getattr(self, name) is None]
+        if not self.signs_in:
+            where = "hf_oauth: true in the README of a Space, and no KLING_PASSWORD"
+            lacking.append(f"the sign-in with Hugging Face ({where})")
+        return lacking
 
     novita_api_key: SecretStr | None = Field(
         None,
@@ -221,6 +235,26 @@ class Settings(BaseSettings):
         None,
         validation_alias="REQUESTS_CA_BUNDLE",
         description="File of certificates to trust instead of the packaged ones, as networks that inspect traffic need.",
+    )
+    lend_key: bool = Field(
+        False,
+        validation_alias="KLING_LEND_KEY",
+        description="On a Space, visitors who signed in with Hugging Face use your key; needs `KLING_BUDGET` and `KLING_BUDGET_VISITOR`.",
+    )
+    lend_to: Annotated[frozenset[str], NoDecode] = Field(
+        frozenset(),
+        validation_alias="KLING_LEND_TO",
+        description="Names of Hugging Face accounts, comma separated, that the key is lent to; unset, to all who signed in.",
+    )
+    oauth_client_id: str = Field(
+        "",
+        validation_alias="OAUTH_CLIENT_ID",
+        description="Set by Hugging Face for a Space with `hf_oauth: true`: visitors can sign in.",
+    )
+    system: str = Field(
+        "",
+        validation_alias="SYSTEM",
+        description="Set by Hugging Face: `spaces` on a Space.",
     )
     space_id: str = Field(
         "",
@@ -333,7 +367,7 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
 
-    @field_validator("private_hosts", "allowed_hosts", mode="before")
+    @field_validator("private_hosts", "allowed_hosts", "lend_to", mode="before")
     @classmethod
     def _hosts(cls, value: Any) -> Any:
         return (
@@ -349,6 +383,18 @@ class Settings(BaseSettings):
         proxied = bool(self.root_path.strip("/")) and not self.own_proxy
         open_to_others = self.space_id or self.share or self.public_base_url or self.password
         return bool(open_to_others or reachable or proxied)
+
+    @property
+    def signs_in(self) -> bool:
+        """Can visitors sign in with Hugging Face? Only on a Space: elsewhere gradio signs everybody in as the owner of the machine."""
+        space = self.system == "spaces" and bool(self.space_id)  # as gradio asks
+        return space and bool(self.oauth_client_id) and self.password is None
+
+    def lends(self, owner: str) -> bool:
+        """Is this home's key lent to that visitor?"""
+        name = owner.removeprefix(HUB_OWNER)
+        known = self.signs_in and owner.startswith(HUB_OWNER)
+        return self.lend_key and known and (not self.lend_to or name in self.lend_to)
 
     @property
     def frame_hosts(self) -> tuple[str, ...]:

@@ -175,10 +175,12 @@ def _check(db: Connection, entry: dict[str, Any], limits: Limits, day: Day) -> N
             continue
         gone = _sum(db, _paid_by(owner, home=home), day)
         if price is None or gone + price.amount > most:
-            raise _over(Allowance(Money(gone), Money(most), day.end), price, visitor=not home)
+            left = Allowance(Money(gone), Money(most), day.end)
+            raise _over(left, price, visitor=not home, owned=owner == HOME_OWNER)
 
 
-def _over(allowance: Allowance, price: Money | None, *, visitor: bool) -> OverBudget:
+def _over(allowance: Allowance, price: Money | None, *, visitor: bool, owned: bool) -> OverBudget:
+    """``owned``: it is told to the owner of this home, who can raise the budget."""
     costs = f"may cost up to {price}" if price else "has no known price"
     whose = "a visitor's budget" if visitor else "the budget"
     resets = moment_of(allowance.resets_at, None)
@@ -189,7 +191,7 @@ def _over(allowance: Allowance, price: Money | None, *, visitor: bool) -> OverBu
         hint=f"The budget starts anew at {when}. Wait until then, or {less}."
         + (
             ""
-            if visitor
+            if not owned
             else " You can also raise the budget: on the page under Spending and budget, or by KLING_BUDGET."
         ),
     )

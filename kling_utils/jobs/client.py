@@ -994,6 +994,8 @@ class Client:
 
     def _keep_balance(self, job: Job, *, before: bool) -> None:
         """Note the account's balance around a send, where it can be read: nothing depends on it."""
+        if self.settings.lends(job.owner) and self._credentials.held(job.job_id) is None:
+            return  # the account is none of the visitor's business
         with contextlib.suppress(KlingError):
             amount = self._credentials.paid_for(job).balance().available.amount
             self._store.note_balance(job.job_id, amount, self._clock(), before=before)

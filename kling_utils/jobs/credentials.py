@@ -46,9 +46,17 @@ class Credentials:
         mine = owner == HOME_OWNER and not self._settings.hosted
         return self._settings.novita_api_key if mine else None
 
+    def key_for_jobs(self, owner: str = HOME_OWNER) -> SecretStr | None:
+        """The key that pays for jobs of those who gave none: this home's, also where it is lent.
+
+        A visitor whom it is lent to makes jobs with it, and learns nothing else of the account.
+        """
+        lent = self._settings.lends(owner)
+        return self._settings.novita_api_key if lent else self.own_key(owner)
+
     def provider_for(self, key: SecretStr | None, owner: str = HOME_OWNER) -> ProviderName:
         """Novita with a key, else this machine."""
-        return "novita" if key is not None or self.own_key(owner) is not None else "local"
+        return "novita" if key is not None or self.key_for_jobs(owner) is not None else "local"
 
     def remember(
         self, job_id: str, key: SecretStr | None, hf_token: SecretStr | None = None
@@ -123,7 +131,7 @@ class Credentials:
             told = f"The job is at {job.base_url}, but NOVITA_BASE_URL says {wanted}."
             raise _waits(job, "host", told, "Set it back, then resume the job.")
         mine = self._store.private(job.job_id).key_from == "settings"
-        key = self._keys.get(job.job_id) or (self.own_key(job.owner) if mine else None)
+        key = self._keys.get(job.job_id) or (self.key_for_jobs(job.owner) if mine else None)
         if key is None:
             told = "The job waits for its API key, which is not kept on disk."
             how = "Set NOVITA_API_KEY" if mine else "Give the key again"

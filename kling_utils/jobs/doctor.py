@@ -170,8 +170,12 @@ def _key(client: Client, key: SecretStr | None, owner: str) -> Iterator[Finding]
     mine = owner == HOME_OWNER and not client.settings.hosted
     if key is None and not mine and client.settings.novita_api_key is not None:
         told, fix = (
-            "set, and ignored: this page is hosted",
-            "Visitors use their own key, or drafts.",
+            ("set, and lent to you", "Your budget is in the part Spending and budget.")
+            if client.settings.lends(owner)
+            else (
+                "set, and ignored: this page is hosted",
+                "Visitors use their own key, or drafts.",
+            )
         )
         yield _answer("key", "advice", told, fix=fix)
     elif client.provider_for(key, owner=owner) == "local":

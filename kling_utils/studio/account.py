@@ -19,7 +19,7 @@ from kling_utils.show import cards
 from kling_utils.studio import sign_in
 from kling_utils.studio.events import Events, Updates
 from kling_utils.studio.session import Session, typed_key
-from kling_utils.values import Report, Severity
+from kling_utils.values import HUB_OWNER, Report, Severity
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -64,6 +64,13 @@ class Account:
             self.signed_in = gr.HTML(
                 "", visible=False, elem_id="signed-in", apply_default_css=False
             )
+            if client.settings.signs_in:
+                gr.LoginButton(
+                    "Sign in with Hugging Face",
+                    "Sign out ({})",
+                    size="sm",
+                    elem_id="hf-sign-in",
+                )
             with gr.Column(visible=False, elem_id="key-panel") as self.panel:
                 with gr.Row(equal_height=True):
                     self.box = key_box(
@@ -145,9 +152,11 @@ class Account:
 
     @staticmethod
     def who(session: Session) -> Any:
-        """Who is signed in; nothing where no password is asked for."""
+        """Who is signed in with a password; with Hugging Face the button says it."""
         name = session.visitor.name
-        return gr.update(value=sign_in.line(name), visible=True) if name else gr.skip()
+        if not name or session.visitor.id.startswith(HUB_OWNER):
+            return gr.skip()
+        return gr.update(value=sign_in.line(name), visible=True)
 
     def says(self, key: str | None, session: Session) -> str:
         """The line: who pays, and what comes out."""
@@ -163,7 +172,19 @@ class Account:
             if balance is None:
                 return _line("key", "Key from this session, not tested yet.", _COSTS)
             return _line("key", f"Key from this session, tested, balance {balance}.")
-        if self._client.provider_for(None, owner=session.visitor.owner) == "novita":
+        owner, lends = session.visitor.owner, self._client.settings.lend_key
+        if lends and self._client.settings.lends(owner):
+            allowance = self._client.allowance(owner)
+            left = (
+                f"{allowance.left} of {allowance.budget} are left for you today."
+                if allowance
+                else ""
+            )
+            return _line("key", "The owner of this page pays.", left)
+        if lends and not session.visitor.name:
+            text = "Sign in with Hugging Face to use the key of this page's owner, or use your own."
+            return _line("draft", "No key is set, so results are local drafts.", text)
+        if self._client.provider_for(None, owner=owner) == "novita":
             return _line("key", "This machine's key is used.", _COSTS)
         where = "this page's server" if session.visitor.hosted else "this computer"
         text = f"They are free, made on {where}, and marked as drafts."

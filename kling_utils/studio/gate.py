@@ -38,6 +38,8 @@ ROUTES = re.compile(
 """What the page, gradio_client and the provider use. Gradio has more: deep links, a proxy, monitoring, its own fetching of addresses."""
 SIGN_IN = re.compile(r"/log(in|out)/?\Z")
 """Routes of the page that asks for a password."""
+HUB_SIGN_IN = re.compile(r"/(login/(huggingface|callback)|logout)\Z")
+"""Routes of the sign-in with Hugging Face."""
 OPEN = re.compile(
     r"/(\Z|(assets|static|svelte)/|theme\.css\Z|favicon\.ico\Z|manifest\.json\Z|robots\.txt\Z|login/?\Z|logout/?\Z"
     r"|gradio_api/(startup-events/?\Z|theme\.css\Z|app_id\Z|media/(?!job/)))"
@@ -128,8 +130,16 @@ class Gate:
         if changes and credentials and (not same or (embedded and origin is None)):
             return "Another page asked for a change in the name of a visitor. Nothing was changed."
         path = self._path(scope)
-        known = ROUTES.match(path) or (self._settings.password and SIGN_IN.match(path))
-        if not known or not path.isprintable() or not asked.keys().isdisjoint(QUERIES):
+        routes = [ROUTES]
+        if self._settings.password is not None:
+            routes.append(SIGN_IN)
+        if self._settings.signs_in:
+            routes.append(HUB_SIGN_IN)
+        if (
+            not any(route.match(path) for route in routes)
+            or not path.isprintable()
+            or not asked.keys().isdisjoint(QUERIES)
+        ):
             return "There is nothing here."
         return None
 
@@ -143,7 +153,9 @@ class Gate:
             return visitor.HOME, ""
         if self._settings.password is not None:
             name = sign_in.name_in(scope)
-            return visitor.of(self._settings, self._tokens, headers, name), ""
+            return visitor.of(self._settings, self._tokens, headers, name=name), ""
+        if self._settings.signs_in and (by := sign_in.account(scope.get("session"))) is not None:
+            return visitor.of(self._settings, self._tokens, headers, account=by.name), ""
         known = visitor.known(self._tokens, headers)
         if known is not None:
             return Visitor(known, hosted=True), ""

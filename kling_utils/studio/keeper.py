@@ -25,6 +25,7 @@ from kling_utils.studio.events import Events, Updates
 from kling_utils.studio.inputs import ImageInput, Input, Options, VideoInput
 from kling_utils.studio.repair import Repair
 from kling_utils.studio.session import Session
+from kling_utils.studio.sign_in import Account, account
 from kling_utils.studio.theme import static
 from kling_utils.studio.visitor import Tokens, Visitor, of
 from kling_utils.values import CHARACTER_ORIENTATIONS, MODEL_NAMES, is_url
@@ -96,10 +97,10 @@ class Keeper:
         session.arrived, session.secret = True, secrets.token_urlsafe(24)
         self._remember(session)
         visitor = session.visitor
-        if visitor.name:  # the tab drops the form of somebody else, and needs no token
-            return self.value(session) | {"lost": lost, "visitor": "", "who": visitor.id}
-        token = self.tokens.sign(visitor.id) if visitor.hosted else ""
-        return self.value(session) | {"lost": lost, "visitor": token}
+        # who has signed in needs no token; a tab drops the form of who was signed in before
+        who = visitor.id if visitor.name else ""
+        token = self.tokens.sign(visitor.id) if visitor.hosted and not who else ""
+        return self.value(session) | {"lost": lost, "visitor": token, "who": who}
 
     def _remember(self, session: Session) -> None:
         with self._lock:
@@ -110,7 +111,16 @@ class Keeper:
     def visitor(self, request: gr.Request) -> Visitor:
         """Who sent a request."""
         settings, headers = self._client.settings, Headers(dict(request.headers))
-        return of(settings, self.tokens, headers, request.username)
+        name: str | None = request.username
+        known = self.account(request)
+        account = known.name if known is not None else None
+        return of(settings, self.tokens, headers, name=name, account=account)
+
+    def account(self, request: gr.Request) -> Account | None:
+        """With which Hugging Face account the sender has signed in."""
+        if not self._client.settings.signs_in or request.request is None:
+            return None
+        return account(request.request.session)
 
     def on_ask(self, session: Session, request: gr.Request) -> Any:
         """The tab was left alone for a while: is its session still there?"""

@@ -1,6 +1,6 @@
-"""Sign-in with a name and the showcase's password (``KLING_PASSWORD``). Gradio asks, and keeps in memory who is signed in.
+"""Sign-in with a name and the showcase's password (``KLING_PASSWORD``), or on a Space with Hugging Face. Gradio does both.
 
-The password proves that somebody may come in, not that the name is theirs.
+The password proves that somebody may come in, not that the name is theirs. A Hugging Face account is proved.
 """
 
 from __future__ import annotations
@@ -8,18 +8,18 @@ from __future__ import annotations
 import collections
 import hmac
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
+from pydantic import SecretStr
 from starlette.requests import HTTPConnection
 
 from kling_utils.show import cards
 from kling_utils.studio import routes
 from kling_utils.studio.theme import static
-
-if TYPE_CHECKING:
-    from pydantic import SecretStr
 
 NAME = 40
 """Characters of a name at most."""
@@ -62,6 +62,24 @@ def name_in(scope: Mapping[str, Any]) -> str | None:
         if isinstance(name, str):
             return name
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A Hugging Face account that somebody has signed in with."""
+
+    name: str
+    token: SecretStr
+    scopes: frozenset[str]
+
+
+def account(session: Any) -> Account | None:
+    """Of the session that gradio's sign-in keeps in a signed cookie; None before a sign-in, and once it has expired."""
+    info = session.get("oauth_info") if isinstance(session, Mapping) else None
+    if not info or (info.get("expires_at") or math.inf) < time.time():
+        return None
+    name, token = info["userinfo"]["preferred_username"], SecretStr(info["access_token"])
+    return Account(name, token, frozenset(str(info.get("scope") or "").split()))
 
 
 def script() -> str:

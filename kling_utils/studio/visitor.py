@@ -2,7 +2,8 @@
 
 A visitor is a random id that a secret of the home has signed: it survives a reload and a restart, and cannot be made up. The browser keeps
 it in a cookie, and in its storage for frames that allow no cookies. Where a password is asked for, the id is made from the name with which
-somebody signed in. On one's own machine nobody is told apart: the visitor is the home.
+somebody signed in; who signed in with Hugging Face is known by the account. On one's own machine nobody is told apart: the visitor is the
+home.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from kling_utils.settings import Settings
-from kling_utils.values import HOME_OWNER
+from kling_utils.values import HOME_OWNER, HUB_OWNER
 
 COOKIE, HEADER = "motion-control-studio", "x-studio-visitor"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -119,13 +120,23 @@ def known(tokens: Tokens, headers: Mapping[str, str]) -> str | None:
 
 
 def of(
-    settings: Settings, tokens: Tokens, headers: Mapping[str, str], name: str | None = None
+    settings: Settings,
+    tokens: Tokens,
+    headers: Mapping[str, str],
+    *,
+    name: str | None = None,
+    account: str | None = None,
 ) -> Visitor:
-    """The visitor of a request, who may have signed in with a ``name``; a new one when it names none."""
+    """The visitor of a request; a new one when it names none.
+
+    ``name`` is the one of a sign-in with a password, ``account`` that of one with Hugging Face.
+    """
     if not hosted(settings, headers):
         return HOME
     if settings.password is not None:
         return tokens.named(name) if name else UNKNOWN
+    if account and settings.signs_in:
+        return Visitor(f"{HUB_OWNER}{account.lower()}", hosted=True, name=account)
     visitor_id = known(tokens, headers)
     return Visitor(visitor_id, hosted=True) if visitor_id is not None else fresh()
 

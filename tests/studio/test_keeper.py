@@ -50,8 +50,8 @@ class Page:
             **self.repair.choices,
         }
 
-    def restored(self, desk: Session, who: Any = visitor.HOME, **sent: Any) -> dict[str, Any]:
-        desk.visitor = who
+    def restored(self, desk: Session, sender: Any = visitor.HOME, **sent: Any) -> dict[str, Any]:
+        desk.visitor = sender
         updates = self.keeper.on_restore(SimpleNamespace(**sent), desk, None)
         return {name: updates[each] for name, each in self._names.items() if each in updates}
 

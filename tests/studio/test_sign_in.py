@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import requests
 from helpers.served import Served, serving
 from pydantic import SecretStr
 
+from kling_utils.errors import SettingError
 from kling_utils.settings import load
-from kling_utils.studio.sign_in import MINUTE, TRIES, Door
+from kling_utils.studio.sign_in import MINUTE, TRIES, Door, account
 from kling_utils.studio.visitor import UNKNOWN, Tokens, of
 
 SHOWCASE = """
@@ -137,10 +139,78 @@ def test_a_name_is_the_same_person_however_it_is_written(tmp_path: Path) -> None
     assert tokens.read(tokens.sign(tokens.named("Anna").id)) == tokens.named("Anna").id
     assert Tokens(tmp_path / "other").named("Anna").id != tokens.named("Anna").id
     settings = load(home=tmp_path, password="secret")
-    assert of(settings, tokens, {}, None) == UNKNOWN
+    assert of(settings, tokens, {}) == UNKNOWN
 
 
 def test_without_the_variable_there_is_no_sign_in(tmp_path: Path) -> None:
     assert load(home=tmp_path).password is None
     assert load(home=tmp_path, password="  ").password is None
     assert not load(home=tmp_path, password="").hosted
+
+
+# -- with Hugging Face, on a Space
+
+SPACE = {"system": "spaces", "space_id": "me/studio", "oauth_client_id": "client"}
+LENDING = SPACE | {
+    "novita_api_key": "sk-of-the-owner",
+    "budget": "2",
+    "budget_visitor": "1",
+    "lend_key": True,
+}
+
+
+def test_the_key_is_lent_to_accounts_only() -> None:
+    assert load(**LENDING).lends("hf:anna")
+    for owner in ("home", "v2_" + "a" * 32, "", "anna"):
+        assert not load(**LENDING).lends(owner), owner
+    listed = load(**LENDING, lend_to="Anna, ben")
+    assert listed.lends("hf:anna")
+    assert listed.lends("hf:ben")
+    assert not listed.lends("hf:carla")
+    assert not load(**(LENDING | {"lend_key": False})).lends("hf:anna"), "off unless asked for"
+
+
+@pytest.mark.parametrize(
+    ("without", "told"),
+    [
+        ("budget", "KLING_BUDGET."),
+        ("budget_visitor", "KLING_BUDGET_VISITOR."),
+        ("novita_api_key", "NOVITA_API_KEY."),
+        ("oauth_client_id", "the sign-in with Hugging Face"),
+        ("space_id", "the sign-in with Hugging Face"),
+        ("system", "the sign-in with Hugging Face"),
+    ],
+)
+def test_lending_without_a_bound_does_not_start(without: str, told: str) -> None:
+    given = {name: value for name, value in LENDING.items() if name != without}
+    with pytest.raises(SettingError, match="KLING_LEND_KEY") as caught:
+        load(**given)
+    assert told in caught.value.message
+
+
+def test_a_password_proves_no_account() -> None:
+    with pytest.raises(SettingError, match="no KLING_PASSWORD"):
+        load(**LENDING, password="secret")
+
+
+def test_an_account_is_one_visitor_in_every_browser(tmp_path: Path) -> None:
+    settings, tokens = load(home=tmp_path, **SPACE), Tokens(tmp_path)
+    assert of(settings, tokens, {}, account="Anna").owner == "hf:anna"
+    assert of(settings, tokens, {}, account="anna").owner == "hf:anna"
+    elsewhere = load(home=tmp_path, server_name="0.0.0.0")  # noqa: S104 - hosted, and no Space
+    assert of(elsewhere, tokens, {}, account="anna").owner.startswith("v2_")
+
+
+def test_a_sign_in_expires() -> None:
+    info = {
+        "access_token": "hf_oauth_token",
+        "scope": "openid profile",
+        "userinfo": {"preferred_username": "anna"},
+    }
+    known = account({"oauth_info": info | {"expires_at": time.time() + 60}})
+    assert known is not None
+    assert (known.name, known.scopes) == ("anna", {"openid", "profile"})
+    assert "hf_oauth_token" not in repr(known)
+    assert account({"oauth_info": info | {"expires_at": time.time() - 1}}) is None
+    assert account({}) is None
+    assert account(None) is None

@@ -74,11 +74,10 @@ function send(field, tries) {                                              // th
   input.files = all.files;
   input.dispatchEvent(new Event('change', { bubbles: true }));
 }
-async function owned(who) {                                                // somebody else signed in here: nothing of the one before is shown
-  await loaded;
+function owned(who) {                                                      // somebody else is signed in now: nothing of the one before is shown
   if (kept.who && kept.who !== who) {
-    for (const field of FIELDS) { delete held[field]; await drop(field); }
     kept = { tab: kept.tab };
+    loaded.then(() => FIELDS.forEach((field) => { delete held[field]; drop(field); }));
   }
   kept.who = who; save();
 }
@@ -87,7 +86,7 @@ async function apply() {
   if (!v.session) return;
   if (v.session !== seen) {
     const lost = !!v.lost && !!seen;
-    if (v.who) await owned(v.who);
+    if ('who' in v) owned(v.who);
     if (v.visitor) document.dispatchEvent(new CustomEvent('visitor', { detail: v.visitor }));
     if (v.visitor && forgets && !seen) trigger('forgets', {});
     seen = v.session;
