@@ -416,6 +416,29 @@ def backup(
 
 
 @command(app)
+def pause(
+    end: Annotated[bool, typer.Option("--end", help="Send again what waits.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Send nothing more that is paid, from any program of this home, until ``pause --end``. What was sent goes on."""
+    with _client() as client:
+        if end:
+            client.go_on()
+        else:
+            client.pause()
+        waits = [job for job in client.jobs(state="checked", limit=None) if not job.draft]
+    if as_json:
+        print_json({"paused": not end, "not_sent": [job.job_id for job in waits]})
+        return
+    say("Sending goes on." if end else "Sending is paused: nothing more is sent or spent.")
+    if waits and end:
+        hint = "A program that waits sends its own; else: python -m kling_utils resume --all"
+        say(f"{counted(len(waits), 'job')} not sent yet. {hint}", err=True)
+    elif waits:
+        say(f"{counted(len(waits), 'job')} not sent yet.", err=True)
+
+
+@command(app)
 def cost(
     by: Annotated[
         By | None, typer.Option("--by", help="A sum for each; of jobs, all that is known of each.")

@@ -898,7 +898,23 @@ class Client:
         self._store.get(job_id)
         return self._store.log(job_id)
 
-    def pause(self, seconds: float) -> None:
+    def pause(self, owner: str = HOME_OWNER) -> None:
+        """Send nothing more that is paid: from here on no request leaves, from no process of this home, until ``go_on``.
+
+        What was sent goes on, and so do drafts. Jobs may be submitted meanwhile; they wait. It outlives this program. Of this home, or of
+        a visitor.
+        """
+        self._store.pause(owner, self._clock())
+
+    def go_on(self, owner: str = HOME_OWNER) -> None:
+        """Send again what waits. A job whose program has ended since is sent by ``resume``, as always."""
+        self._store.go_on(owner)
+
+    def paused(self, owner: str = HOME_OWNER) -> float | None:
+        """Since when sending is paused, Unix time; None when it is not."""
+        return self._store.paused(owner)
+
+    def wait_for_change(self, seconds: float) -> None:
         """Until a job of this process changes, at most ``seconds``."""
         self._store.wait(seconds)
 

@@ -135,6 +135,14 @@ ledger = Table(
 )
 
 
+pauses = Table(
+    "pauses",  # whose jobs are not sent at the moment
+    metadata,
+    Column("owner", String(64), primary_key=True),
+    Column("at", Float, nullable=False),
+)
+
+
 TICK = 1e-3
 """Seconds by which a job's last change grows at least: folder and database are told apart by it, also when a clock is set back."""
 
@@ -189,6 +197,11 @@ def _ledger(db: Connection) -> None:
 def _charged(db: Connection) -> None:
     """The ledger knows what was charged."""
     _add_columns(db, ledger)
+
+
+def _pauses(db: Connection) -> None:
+    """Sending can be paused."""
+    pauses.create(db, checkfirst=True)
 
 
 _LATER = {"overdue": False} | dict.fromkeys(("waits_for", "publish", "name", "rating", "note"), "")
@@ -262,6 +275,7 @@ MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     _ledger,
     _charged,
     _jobs_as_now,
+    _pauses,
 )
 
 BUSY_SECONDS = 30.0

@@ -170,7 +170,7 @@ class LiveJob(Shown):
         before = self._shown()
         with contextlib.suppress(Exception):  # it could not be shown anywhere
             while not (self.done or self.waits_for or self.state == "unconfirmed"):
-                self._client.pause(1.0)
+                self._client.wait_for_change(1.0)
                 if (now := self._shown()) != before:
                     shown.update(before := now, raw=True)
 

@@ -72,6 +72,7 @@ _QUOTE = TypeAdapter(Quote)
 _TROUBLE = TypeAdapter(Trouble)
 _VOTES = TypeAdapter(tuple[Vote, ...])
 _jobs, _events, _ledger = database.jobs, database.events, database.ledger
+_pauses = database.pauses
 _PLAIN = tuple(
     each.name
     for each in fields(Job)
@@ -471,12 +472,14 @@ class Store:
         states: Collection[State] | None = None,
         unleased: bool = False,
         limits: Limits | None = None,
+        unpaused: bool = False,
         **columns: Any,
     ) -> bool:
         """Change a job and tell of it, or do nothing and return False.
 
-        False when it is not in ``states``; with ``leased``, when it is not leased to this worker; with ``unleased``, when a live process
-        holds it. With ``limits``, what it may cost is reserved for today; raises ``OverBudget``, and then nothing is changed.
+        False when it is not in ``states``; with ``unpaused``, when its owner has paused sending; with ``leased``, when it is not leased to
+        this worker; with ``unleased``, when a live process holds it. With ``limits``, what it may cost is reserved for today; raises
+        ``OverBudget``, and then nothing is changed.
         Raises ``DuplicateRequest`` when it would be the second unfinished one of the same request.
         """
         for name, adapter in (("quote", _QUOTE), ("trouble", _TROUBLE)):
@@ -487,6 +490,8 @@ class Store:
             where &= _jobs.c.lease_by == self.worker
         if states is not None:
             where &= _jobs.c.state.in_(list(states))
+        if unpaused:
+            where &= _jobs.c.owner.not_in(select(_pauses.c.owner))
         try:
             with self._write.begin() as db:
                 if unleased:
@@ -508,6 +513,24 @@ class Store:
             raise DuplicateRequest from error
         self._tell()
         return True
+
+    def pause(self, owner: str, now: float) -> None:
+        """From here on no paid job of the owner leaves ``checked``, in no process."""
+        if self.paused(owner) is None:
+            with self._write.begin() as db:
+                db.execute(insert(_pauses).prefix_with("OR IGNORE").values(owner=owner, at=now))
+            self._tell()
+
+    def go_on(self, owner: str) -> None:
+        """Jobs of the owner are sent again."""
+        with self._write.begin() as db:
+            db.execute(delete(_pauses).where(_pauses.c.owner == owner))
+        self._tell()
+
+    def paused(self, owner: str) -> float | None:
+        """Since when jobs of the owner are not sent, Unix time; None when they are."""
+        with self._read.connect() as db:
+            return db.scalar(select(_pauses.c.at).where(_pauses.c.owner == owner))
 
     def vote(self, vote: Vote) -> None:
         """Keep a vote with both of its jobs. Raises ``NoSuchJob``, and then nothing is kept."""

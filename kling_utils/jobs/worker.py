@@ -54,6 +54,11 @@ LINK_ENDED = (
     "then, the job goes on as usual. If not, the task fails at the provider, and whether that is charged is not known. Wait for its end "
     "before you send it again."
 )
+PAUSED = (
+    "Sending is paused: the job is not sent, and nothing is spent for it, until sending goes on."
+)
+PAUSED_LOOK = 2.0
+"""Seconds between two looks at whether sending goes on, which another process may have asked for."""
 READ_AGAIN = "The state can be read again."
 
 
@@ -159,6 +164,9 @@ class Worker:
     def _send(self, job: Job) -> float | None:
         private = self._store.private(job.job_id)
         memory = self._memory_of(job.job_id)
+        if not job.draft and self._store.paused(job.owner) is not None:
+            self._say(job, PAUSED)
+            return PAUSED_LOOK
         try:
             provider = self._provider(job)
             if wait := provider.ready():
@@ -186,14 +194,21 @@ class Worker:
             job,
             states=("checked",),
             limits=self._limits(),  # what was reserved on another day does not count today
+            unpaused=not job.draft,  # it may have been paused while the files were published
             state="submitting",
             base_url=provider.base_url,
             trouble=None,
         ):
             if not self._store.exists(job.job_id):  # deleted meanwhile
                 list(self._withdrawn(job, private, unsent=True))
+            elif not job.draft and self._store.paused(job.owner) is not None:
+                self._say(job, PAUSED)
+                return PAUSED_LOOK
             return None  # or another process was faster: it is not sent twice
         self._after("submitting")
+        if not job.draft and self._store.paused(job.owner) is not None:  # at the last moment
+            self._change(job, states=("submitting",), state="checked")
+            return 0.0
         try:
             task_id = provider.submit(job, image=image, video=video)
         except (NoContact, RateLimited) as error:
@@ -532,6 +547,7 @@ class Worker:
         *events: ev.Event,
         states: tuple[State, ...] | None = None,
         limits: Limits | None = None,
+        unpaused: bool = False,
         **columns: Any,
     ) -> bool:
         """Write columns and events. False when the job is not in one of ``states`` (any more), or another process holds it by now."""
@@ -541,6 +557,7 @@ class Worker:
             now=self._clock(),
             leased=True,
             states=states,
+            unpaused=unpaused,
             limits=limits,
             **columns,
         )

@@ -30,6 +30,7 @@ from kling_utils.studio.inputs import ImageInput, Options, VideoInput
 from kling_utils.studio.job_view import JobView
 from kling_utils.studio.kept import KeptPanel
 from kling_utils.studio.pairs import Pairs
+from kling_utils.studio.pausing import PausePanel
 from kling_utils.studio.publishing import PublishingPanel
 from kling_utils.studio.recovery import TaskLookup
 from kling_utils.studio.repair import Repair
@@ -75,6 +76,7 @@ class Page:
                 self.content = Content((self.image, self.video), content_line)
                 self.job_view = JobView(client)
                 self.pairs = Pairs(self.image, self.video, self.job_view.stage)
+        self.pausing = PausePanel(client)
         self.gallery = Gallery(client)
         self.lookup = TaskLookup(client)
         self.spending = SpendingPanel(client)
@@ -116,6 +118,7 @@ class Page:
         self.job_view.recovery.bind(events, key)
         self.job_view.actions.bind(events, key, self.image, self.video, self.job_view.reuse)
         self.job_view.exports.bind(events)
+        self.pausing.bind(events)
         self.gallery.bind(events, self.generate.notice)
         self.job_view.comparison.bind(
             events, self.job_view.stage, self.gallery, self.generate.notice
@@ -136,7 +139,8 @@ class Page:
                 options={"trigger_mode": "multiple"},  # the session tells the older one to stop
                 key=key,
             )
-            for after in (opening, watched):  # what is reserved, and what was spent
+            for after in (opening, watched):  # what is reserved, what was spent, and what waits
+                events.on(after.then, self.pausing.on_look, self.pausing.drawn)
                 events.on(
                     after.then,
                     generate.funds,
@@ -261,6 +265,7 @@ class Page:
             self.account.line,
             self.account.signed_in,
             self.generate.button,
+            *self.pausing.drawn,
         ]
         script = {"js": theme.static("visitor.js")}
         self.events.on(blocks.load, self.on_load, outputs, opens=True, options=script)
@@ -294,6 +299,7 @@ class Page:
             self.account.line: self.account.says(None, session),
             self.account.signed_in: self.account.who(session),
             self.generate.button: gr.update(value=self.generate.label(session)),
+            **self.pausing.draw(session),
         }
 
 

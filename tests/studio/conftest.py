@@ -49,6 +49,9 @@ class StandIn:
     def allowance(self, owner: str = "home") -> Allowance | None:
         return None
 
+    def paused(self, owner: str = "home") -> float | None:
+        return None
+
     def periods(self, owner: str = "home") -> tuple[list[Any], list[Any]]:
         return [], []
 
@@ -109,10 +112,17 @@ class StandIn:
         return replace(job.request, **self.addresses)
 
     def jobs(
-        self, *, owner: str | None = None, limit: int = 50, offset: int = 0, **_: Any
+        self,
+        *,
+        owner: str | None = None,
+        state: str | None = None,
+        limit: int | None = 50,
+        offset: int = 0,
+        **_: Any,
     ) -> list[Job]:
         mine = [j for j in self.kept.values() if owner is None or j.owner == owner]
-        return mine[offset : offset + limit]
+        mine = [j for j in mine if state in (None, j.state)]
+        return mine[offset:] if limit is None else mine[offset : offset + limit]
 
     def tally(self, *, owner: str | None = None, **_: Any) -> Tally:
         mine = self.jobs(owner=owner)
