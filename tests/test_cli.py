@@ -1141,3 +1141,19 @@ def test_review_compares_any_two_clips(shell: Shell, shared_media: Path, tmp_pat
     nothing = shell("review", str(dance), str(tmp_path / "none.mp4"))
     assert nothing.returncode == 1
     assert "is not there" in nothing.stderr
+
+
+def test_sending_is_paused_and_goes_on(
+    shell: Shell, novita: ScriptedNovita, picture: Path, address: str
+) -> None:
+    assert "Sending is paused: nothing more is sent or spent." in shell("pause").stdout
+    code, _, told = interrupted(novita, picture, address, at="Sending is paused")
+    assert code == 130
+    assert novita.state.submit_count == 0, told
+    again = json.loads(shell("pause", "--json").stdout)
+    assert again["paused"] is True
+    assert len(again["not_sent"]) == 1
+    ended = shell("pause", "--end")
+    assert "Sending goes on." in ended.stdout
+    assert "1 job not sent yet." in ended.stderr
+    assert novita.state.submit_count == 0, "its program has ended: only resume sends it"

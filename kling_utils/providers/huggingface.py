@@ -30,6 +30,8 @@ RECORD = "huggingface.json"
 TOKENS = "huggingface.co, Settings, Access Tokens"
 RIGHT = "Write access to contents/settings of all repos under your personal namespace"
 """The narrowest right of a fine-grained token that makes and deletes repositories, in the site's own words."""
+SCOPES = frozenset({"contribute-repos", "manage-repos"})
+"""Scopes of a sign-in, either of which makes repositories. The first, and narrowest, reaches no others than those that the app made."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from starlette.datastructures import Headers
 
 from kling_utils.errors import KlingError
 from kling_utils.media import bounds
+from kling_utils.providers.huggingface import SCOPES
 from kling_utils.show import cards
 from kling_utils.studio import notices
 from kling_utils.studio.events import Events, Updates
@@ -108,6 +109,12 @@ class Keeper:
             while len(self._known) > SESSIONS:
                 self._known.popitem(last=False)
 
+    def identify(self, session: Session, request: gr.Request) -> None:
+        """Write into the session who has sent a request."""
+        session.visitor, known = self.visitor(request), self.account(request)
+        may = known is not None and not SCOPES.isdisjoint(known.scopes)
+        session.signed_token = known.token if known is not None and may else None
+
     def visitor(self, request: gr.Request) -> Visitor:
         """Who sent a request."""
         settings, headers = self._client.settings, Headers(dict(request.headers))
@@ -126,7 +133,7 @@ class Keeper:
         """The tab was left alone for a while: is its session still there?"""
         if session.arrived:
             return gr.skip()
-        session.visitor = self.visitor(request)
+        self.identify(session, request)
         return self.hello(session, lost=True)
 
     def draw(self, session: Session) -> Updates:
@@ -165,7 +172,7 @@ class Keeper:
     def on_restore(self, event: gr.EventData, session: Session, request: gr.Request) -> Updates:
         """Fill the form as it was. What is not known is left as it is."""
         if not session.visitor.id:  # of a session that was lost
-            session.visitor = self.visitor(request)
+            self.identify(session, request)
             self._remember(session)
         form, texts = _object(event, "form"), _object(event, "texts")
         held = getattr(event, "held", None)

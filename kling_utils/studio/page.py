@@ -272,7 +272,7 @@ class Page:
 
     def on_load(self, session: Session, request: gr.Request) -> Updates:
         """Who it is, and which job to go on showing: the one in the address, else the newest one that is still under way."""
-        session.visitor = self.keeper.visitor(request)
+        self.keeper.identify(session, request)
         sees, asked = session.visitor.sees, str(request.query_params.get("job", ""))
         drawn: Updates = {}
         if asked:

@@ -120,6 +120,9 @@ class PublishingPanel:
                                 scale=1,
                             )
                             self.hub = gr.Button("Use Hugging Face", elem_id="use-hub", **small)
+                        self.account = gr.Button(
+                            "Use my sign-in", visible=False, elem_id="use-sign-in", **small
+                        )
                     with gr.Column(
                         visible=False, elem_classes="way-row way-form"
                     ) as self.store_row:
@@ -158,7 +161,7 @@ class PublishingPanel:
         self.chosen = gr.State(0)
         """Changes when a way was chosen: the form is then checked again."""
         self.drawn = [self.panel, self.head, self.change, self.ways, self.link_row, self.link_card]
-        self.drawn += [self.store_row, self.store, self.others]
+        self.drawn += [self.store_row, self.store, self.others, self.account]
 
     def bind(self, events: Events) -> None:
         """The draft's button is bound where drafts are made."""
@@ -173,6 +176,7 @@ class PublishingPanel:
         events.on(
             [self.hub.click, self.token.submit], self.on_hub, [*said, self.token], token=self.token
         )
+        events.on(self.account.click, self.on_account, said)
         asked = events.on(self.test.click, self.on_press, [self.answer])
         events.on(asked.then, self.on_test, [self.answer], **trying, **store)
         events.on([self.use_store.click, self.store.submit], self.on_store, said, **store)
@@ -204,6 +208,7 @@ class PublishingPanel:
             self.link_card: LINK.card("" if tunnel.downloaded() else _DOWNLOADS),
             self.store_row: gr.update(visible=not hosted),
             self.store: self._store() or gr.skip(),
+            self.account: gr.update(visible=session.signed_token is not None),
             # where it is the only thing to see, it is not folded
             self.others: gr.update(open=True, label=_HOSTED if hosted else _OTHERS)
             if hosted or used is LINK
@@ -253,6 +258,13 @@ class PublishingPanel:
         except KlingError as error:
             return {self.answer: cards.error(error)}
         return {**self._choose(session, Publishing("huggingface"), keeps=True), self.token: ""}
+
+    def on_account(self, session: Session) -> Updates:
+        """The token of the sign-in with Hugging Face, where it may make a dataset."""
+        session.hf_token = session.signed_token
+        if session.hf_token is None:
+            return {self.answer: ""}
+        return self._choose(session, Publishing("huggingface"), keeps=True)
 
     def on_store(self, session: Session, store: str, delete: bool) -> Updates:
         """An object store, kept for this home."""

@@ -163,6 +163,8 @@ class Session:
         """What was pressed, while the page asks about its price."""
         self.hf_token: SecretStr | None = None
         """By which clips of this session go to Hugging Face."""
+        self.signed_token: SecretStr | None = None
+        """Of the sign-in with Hugging Face, where it may make a dataset; offered, and not used unasked."""
         self.choosing_way = False
         """The ways by which a clip gets to the provider are shown, although one is chosen."""
         self.ways_chosen = 0

@@ -39,7 +39,12 @@ QUICK = {
     ),
     *("JobView.on_stop", "Recovery.on_resend", "Actions.on_dismiss", "Actions.on_moved"),
     *("Page.on_opened", "Page.on_load", "PublishingPanel.on_change", "PublishingPanel.on_link"),
-    *("PublishingPanel.on_hub", "PublishingPanel.on_press", "PublishingPanel.on_store"),
+    *(
+        "PublishingPanel.on_account",
+        "PublishingPanel.on_hub",
+        "PublishingPanel.on_press",
+        "PublishingPanel.on_store",
+    ),
     *("Comparison.on_compare", "Comparison.on_back"),
     *("KeptPanel.on_ask", "KeptPanel.on_keep"),
     *("PausePanel.on_look", "PausePanel.on_pause", "PausePanel.on_go_on"),

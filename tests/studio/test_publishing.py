@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -13,11 +14,13 @@ from helpers import zoo
 from helpers.hub import TOKEN
 from helpers.scripted import ScriptedNovita
 from moto.server import ThreadedMotoServer
+from pydantic import SecretStr
 
 from kling_utils.jobs import publishing
 from kling_utils.jobs.client import Client
 from kling_utils.jobs.publishing import Publishing
 from kling_utils.settings import clean_key, load
+from kling_utils.studio.keeper import Keeper
 from kling_utils.studio.publishing import HEAD, PublishingPanel
 from kling_utils.studio.session import Form, Session
 from kling_utils.studio.visitor import Visitor
@@ -111,6 +114,56 @@ def test_a_visitor_of_a_hosted_page_chooses_for_the_session_and_opens_nothing_on
     assert not (tmp_path / "home" / publishing.FILE).exists()
     held = [path.read_bytes() for path in (tmp_path / "home").rglob("*") if path.is_file()]
     assert all(TOKEN.encode() not in each for each in held)
+
+
+def test_a_sign_in_is_a_token_that_needs_no_typing_and_is_not_used_unasked(
+    desk: Callable[..., Desk], tmp_path: Path
+) -> None:
+    made = desk(server_name="0.0.0.0")  # noqa: S104 - the case that is tested
+    panel, session = made.panel, made.session
+    session.visitor = Visitor("hf:anna", hosted=True, name="anna")
+    made.drawn()
+    assert panel.draw(session)[panel.account]["visible"] is False
+    panel.on_account(session)
+    assert session.publishing == {}, "a forged press without a sign-in"
+    session.signed_token = SecretStr(TOKEN)
+    assert panel.draw(session)[panel.account]["visible"] is True
+    assert session.publishing == {}
+    panel.on_account(session)
+    assert session.publishing["hf_token"].get_secret_value() == TOKEN
+    assert "Your clip goes by Hugging Face" in made.drawn()["head"]
+    held = [path.read_bytes() for path in (tmp_path / "home").rglob("*") if path.is_file()]
+    assert all(TOKEN.encode() not in each for each in held)
+
+
+@pytest.mark.parametrize(
+    ("scope", "offered"),
+    [
+        ("openid profile", False),
+        ("openid profile read-repos write-repos", False),
+        ("openid profile contribute-repos", True),
+        ("openid profile manage-repos", True),
+    ],
+)
+def test_only_a_sign_in_that_may_make_a_dataset_is_offered(
+    scope: str, offered: bool, built: Build, tmp_path: Path
+) -> None:
+    info = {
+        "access_token": TOKEN,
+        "scope": scope,
+        "userinfo": {"preferred_username": "anna"},
+    }
+    request: Any = SimpleNamespace(
+        headers={}, username=None, request=SimpleNamespace(session={"oauth_info": info})
+    )
+    with Client(
+        load(home=tmp_path / "home", system="spaces", space_id="me/s", oauth_client_id="x")
+    ) as client:
+        keeper, session = built(lambda: Keeper(client)), Session()
+        keeper.identify(session, request)
+    assert session.visitor.owner == "hf:anna"
+    assert (session.signed_token is not None) is offered
+    assert session.hf_token is None
 
 
 def test_a_token_that_no_header_can_carry_is_refused_without_being_shown(
