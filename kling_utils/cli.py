@@ -398,6 +398,28 @@ def evidence(
 
 
 @command(app)
+def retake(
+    job_id: Annotated[str, typer.Argument(metavar="JOB_ID")],
+    until: Annotated[float, typer.Option("--until", help="Score, 0 to 100, that is enough.")] = 70,
+    takes: Annotated[int, typer.Option("--takes", help="Tries, at most.")] = 3,
+    budget: Annotated[
+        str, typer.Option("--budget", help="USD that all tries may cost together.", metavar="USD")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Try an ended job again, each time with another change that advice suggests, until its result follows well enough."""
+    with _client() as client:
+        series = client.retake(job_id, until=until, takes=takes, budget=budget or None)
+        for number, each in enumerate(series.ended(), 1):
+            say(f"Try {number}, {each.told}: {each.ended}", err=as_json)
+        if as_json:
+            print_json({"tries": series.tries, "over": series.over, "best": series.best})
+        else:
+            best = f" The best is {series.best.job_id}." if series.best is not None else ""
+            say(f"{series.over}{best}")
+
+
+@command(app)
 def backup(
     out: Annotated[Path, typer.Argument(metavar="FILE.zip")],
     force: Force = False,

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -34,7 +35,7 @@ from kling_utils.errors import (
     StillRunning,
 )
 from kling_utils.events import Event
-from kling_utils.jobs import budget, database, evidence, ledger, publishing
+from kling_utils.jobs import budget, database, evidence, ledger, publishing, retakes
 from kling_utils.jobs.audits import audit_of, explanation_of
 from kling_utils.jobs.budget import Allowance, Limits
 from kling_utils.jobs.credentials import Credentials
@@ -54,6 +55,7 @@ from kling_utils.jobs.ledger import By, Entry, Spending
 from kling_utils.jobs.listing import Group, Tally
 from kling_utils.jobs.live import LiveJob
 from kling_utils.jobs.publishing import Publishing
+from kling_utils.jobs.retakes import Retakes
 from kling_utils.jobs.store import DraftLimitReached, DuplicateRequest, JobSecrets, KeyFrom, Store
 from kling_utils.jobs.timing import Pace, moment
 from kling_utils.jobs.watcher import Lane, Watcher
@@ -80,7 +82,7 @@ from kling_utils.providers.publish import (
     not_public,
     store_target,
 )
-from kling_utils.settings import WAYS, Settings, load, unknown_variables
+from kling_utils.settings import WAYS, Settings, clean_amount, load, unknown_variables
 from kling_utils.values import (
     HOME_OWNER,
     LIST_CURRENCY,
@@ -133,6 +135,8 @@ HERE = "The other process does not work on the job any more."
 DOUBT: tuple[State, ...] = ("unconfirmed",)
 _FRESH = 60.0
 """Seconds for which a balance is not asked for again for a job in doubt."""
+_SERIES = 64
+"""Series of tries that are remembered, the newest."""
 _CHARGES = 60
 """Charges from which rates are learned, the newest."""
 
@@ -206,6 +210,7 @@ class Client:
             bounds.BALANCES, bounds.BALANCES_EACH, bounds.BALANCES_SECONDS, "other keys"
         )
         self._rates = RateCard(settings.rate_std, settings.rate_pro, LIST_CURRENCY)
+        self._retakes: list[Retakes] = []
         self._bill_lock, self._bill_read = threading.Lock(), 0.0
         self._credentials = Credentials(
             settings,
@@ -246,6 +251,8 @@ class Client:
     def close(self) -> None:
         """Stop watching. Jobs stay as they are; the next client of this home goes on with them."""
         self._closing.set()
+        for series in self._retakes:
+            series.stop()
         self._watcher.close()
         self._credentials.local.close()
         if self._link is not None:
@@ -633,6 +640,70 @@ class Client:
                 return replace(self.result(job.job_id), cached=True)
             job_id = self.resume(job.job_id, key=key).job_id
         return self.follow(job_id, progress=progress)
+
+    def retake(
+        self,
+        job_id: str,
+        *,
+        until: float = 70.0,
+        takes: int = 3,
+        budget: str | float | Decimal | None = None,
+        key: SecretStr | None = None,
+        hf_token: SecretStr | None = None,
+        owner: str | None = None,
+    ) -> Retakes:
+        """Try an ended job again, each time with another change that advice suggests, until a result scores ``until`` of 100.
+
+        At most ``takes`` tries, which together cost ``budget`` USD at most; a sum is needed where they are paid for. Returns at once;
+        ``wait()`` waits, ``stop()`` sends no other. Raises ``InvalidRequest`` where nothing is to be tried: the job is under way or in
+        doubt, follows well enough, or has a series already.
+        """
+        job = self._store.get(job_id, owner=owner)
+        most = None if budget is None else clean_amount(budget)
+        told, hint = "", "Nothing was sent."
+        if not 1 <= takes <= retakes.MOST:
+            told = f"{takes} tries cannot be made; 1 to {retakes.MOST} can."
+        elif not 0 < until <= 100:
+            told = f"{until:g} is no score: it goes from 0 to 100."
+        elif not job.done:
+            told, hint = (
+                f"The job is {job.state}.",
+                "Try again when it has ended. Nothing was sent.",
+            )
+        elif job.state == "failed" and job.money == "unknown":
+            told = "It is not known whether the job was paid for."
+            hint = f"{WAYS_OUT} Nothing was sent."
+        elif most is None and self.provider_for(key, draft=job.draft, owner=job.owner) != "local":
+            told, hint = (
+                "The tries are paid for.",
+                'Give the most that they may cost: budget="2 USD".',
+            )
+        elif (score := self._score(job)) is not None and score >= until:
+            told = f"The result follows already: {score:.0f} of 100."
+        elif any(_same_series(each.first, job) and not each.over for each in self._retakes):
+            whose = "The job is" if job.owner == HOME_OWNER else "A job of yours is"
+            told, hint = f"{whose} being tried again already.", "Wait for that, or stop it."
+        if told:
+            raise named(InvalidRequest(told, hint=hint), job)
+        series = Retakes(
+            self, job, until=until, takes=takes, budget=most, key=key, hf_token=hf_token
+        )
+        self._retakes.append(series)
+        del self._retakes[:-_SERIES]
+        return series.start()
+
+    def retakes_of(self, job_id: str) -> Retakes | None:
+        """The newest series of tries that a job began or belongs to, in this process."""
+        for series in reversed(self._retakes):
+            if job_id in (series.first.job_id, *(each.job_id for each in series.tries)):
+                return series
+        return None
+
+    def _score(self, job: Job) -> float | None:
+        if job.video is None or missing(job):
+            return None
+        audit = audit_of(job)
+        return audit.fidelity.score.value if audit is not None and audit.fidelity else None
 
     def delete(self, job_id: str, *, owner: str | None = None) -> None:
         """Remove a job and its files. Raises ``StillRunning`` for one that is on its way, which may be paid for."""
@@ -1408,6 +1479,11 @@ def _seen(task_id: str, there: PaidProvider, *, money: MoneyState) -> None:
     except KlingError as error:
         error.money = money
         raise
+
+
+def _same_series(one: Job, other: Job) -> bool:
+    """Whether only one of two jobs may be tried again at a time: of a visitor any, of this home the same job."""
+    return one.owner == other.owner != HOME_OWNER or one.job_id == other.job_id
 
 
 def _known_rating(rating: Rating | None) -> None:

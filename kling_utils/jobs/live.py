@@ -15,6 +15,7 @@ from kling_utils.values import Job, Quote, Rating, Result, Shown, State
 if TYPE_CHECKING:
     from kling_utils.jobs.client import Client
     from kling_utils.jobs.ledger import Entry
+    from kling_utils.jobs.retakes import Retakes
     from kling_utils.preflight.advice import Advice
 
 
@@ -99,6 +100,12 @@ class LiveJob(Shown):
         """Go on with a job that stopped; never sends twice."""
         self._client.resume(self.job_id)
         return self
+
+    def retake(
+        self, *, until: float = 70.0, takes: int = 3, budget: str | float | None = None
+    ) -> Retakes:
+        """Try it again until a result scores ``until`` of 100, at most ``takes`` times and for ``budget`` USD: as ``Client.retake``."""
+        return self._client.retake(self.job_id, until=until, takes=takes, budget=budget)
 
     def rate(self, rating: Rating | None) -> LiveJob:
         """``good``, ``bad``, ``favourite``, or None for no rating."""

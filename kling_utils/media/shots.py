@@ -191,10 +191,10 @@ _SAME_SHOT, _SAME_LIT, _OTHER = 0.9, 0.6, 0.5
 0.42 at most between a frame of one source and a frame of another."""
 _NEAR = 0.5
 _PLAIN_CHANGE, _OVERLAY = 8.0, 0.15
-_STILL_PART, _STILL_SHARE = 0.25, 0.8
+_STILL_PART, _STILL_SHARE = 0.25, 0.6
 """What is laid over a shot: seconds of it that are looked at to both sides, grey levels that count as a change of a point, the part
-of the picture that changes at most, how little it moves otherwise, and how much of the change is there. Measured: 86 to 100 % of the
-change for stickers and somebody pasted in; 9 to 75 % at jump cuts; other cuts change 70 % of the picture or more."""
+of the picture that changes at most, how little it moves otherwise, and how much of the change is there. Measured: 65 to 100 % of the
+change for stickers and somebody pasted in; up to 41 % at jump cuts that change so little; other cuts change more of the picture."""
 _PICTURE = 6.0
 """Standard deviation of luma below which there is no picture."""
 _MIX_SECONDS = (0.6, 0.9)

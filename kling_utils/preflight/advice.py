@@ -75,7 +75,11 @@ THRESHOLDS: dict[str, Threshold] = {
     "frozen": Threshold(0.12, "grey levels", "the steadyest real clip has 0.22"),
     "still face": Threshold(1.0, "grey levels", MEASURED),
     "rigid face": Threshold(0.02, "of its size", "moved stills have 0.015, a quiet talker 0.026"),
-    "rigid body": Threshold(0.05, "of its size", "moved stills have 0.046, most clips 0.1"),
+    "moved": Threshold(
+        0.9,
+        "of the corners on the person",
+        "moved stills have 0.93, other clips with such a face none",
+    ),
     # of a part of a clip
     "camera part": Threshold(1.5, "s", "a face that fills the frame hides the ground for 1.3 s"),
     "part": Threshold(1.0, "s", "clean clips have 0.5 s at most that are dark, blurred or frozen"),
@@ -696,6 +700,7 @@ def _clip(track: PoseTrack) -> Iterable[Finding]:
     if track.turned:  # nothing else of the person can be told
         yield from _turned(track, "video", "clip")
         yield from _shots(track)
+        yield from _camera(track)
         return
     if not (track.seen.any() or track.faced.any()) and nobody.mean() <= THRESHOLDS["nobody"].value:
         yield _finding(
@@ -815,22 +820,27 @@ def frozen(track: PoseTrack) -> tuple[Span, ...]:
     return _lasting(_spans(track.scan.energy_times - step, on, step, track.seconds))
 
 
-_RIGID = (NOSE, *SHOULDERS, *ELBOWS, *WRISTS, *HIPS, *KNEES, *ANKLES)
-
-
 def rigid(track: PoseTrack) -> bool:
-    """Whether face and body keep their shape, as in a still picture that is moved or zoomed. Not told without a face."""
-    face = _bends(np.insert(track.faces[track.faced], 3, 1.0, axis=2))
-    body = _bends(track.bodies[track.seen][:, list(_RIGID)])
-    return face <= THRESHOLDS["rigid face"].value and not _over("rigid body", body)
+    """Whether it is a still picture that is moved or zoomed: the face keeps its shape, and one motion explains all of the person."""
+    if not _bends(track.faces[track.faced]) <= THRESHOLDS["rigid face"].value:
+        return False
+    shares = [_moved(a, b) for a, b in itertools.pairwise(track.stills)]
+    known = [share for share in shares if math.isfinite(share)]
+    return bool(known) and _over("moved", float(np.percentile(known, 10)))
+
+
+@functools.lru_cache(maxsize=256)
+def _moved(before: Still, after: Still) -> float:
+    if not (len(before.boxes) and before.jpeg and after.jpeg):
+        return math.nan
+    return layout.moved(before.pixels(), after.pixels(), before.boxes[0])
 
 
 def _bends(points: Floats) -> float:
-    """How far points (n, k, 4) move within their own shape, 80th percentile in parts of its size; NaN where too few are seen."""
-    kept = (points[..., 3] > 0.5).mean(0) > 0.8 if len(points) >= 4 else np.zeros(0, np.bool_)
-    if kept.sum() < 4:
+    """How far points (n, k, 3) move within their own shape, 80th percentile in parts of its size; NaN for less than four moments."""
+    if len(points) < 4:
         return math.nan
-    flat = points[:, kept, 0] + 1j * points[:, kept, 1]
+    flat = points[..., 0] + 1j * points[..., 1]
     flat -= flat.mean(1, keepdims=True)
     shape = flat[0]
     for _ in range(3):  # turned and scaled onto the median shape

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 SHORTEST = float(limit("video.duration").low or 0)
 """Seconds of the shortest clip that is worth trimming to. The checks say what is really allowed."""
+UNTIL, TAKES = 70, 3
+"""Score and tries that the form of a series begins with."""
 _OTHER_MODEL: dict[ModelName, ModelName] = {
     "kling-v3-0-std": "kling-v3-0-pro",
     "kling-v3-0-pro": "kling-v3-0-std",
@@ -94,6 +97,9 @@ class Actions:
         events.on(self.panel.refill, self.on_refill, filled, **checking)
         events.on([key.blur, key.submit], self.on_key, [self.panel], **checking)
         events.on(self.panel.act, self.on_act, [self.panel, self.answer], opens=True, **checking)
+        events.on(self.panel.retake, self.on_retake, [self.answer], opens=True, **checking)
+        events.on(self.panel.halt, self.on_halt, [self.panel])
+        events.on(self.panel.show, self.on_show, [self.answer], opens=True)
 
     # -- what is offered
 
@@ -111,7 +117,7 @@ class Actions:
             {"id": "cell", "label": "Copy as notebook cell", "text": as_cell(job)},
             {"id": "curl", "label": "Copy as curl", "text": as_curl(job)},
         ]
-        shown = {"job_id": job.job_id, "copies": copies, "items": []}
+        shown = {"job_id": job.job_id, "copies": copies, "items": [], "series": self.series(job)}
         if not job.done:
             return shown | {"deletable": job.state == "checked"}
         names, changes = _names(job, key, self._client), _to_change(job)
@@ -131,7 +137,48 @@ class Actions:
             "items": fills + offers,
             "why": list(dict.fromkeys(why)),  # often one reason for all: said once
             "trim": {"length": int(length * 10) / 10, "least": SHORTEST} if trims else None,
+            "retake": self._retake(job, key, sent) if "again" in names else None,
             "deletable": True,
+        }
+
+    def _retake(
+        self, job: Job, key: SecretStr | None, publishing: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        """What the form of a series begins with; None where the job cannot be sent again."""
+        if notices.pays_twice(job):
+            return None
+        try:
+            preflight = self._preflight("again", job, key, publishing)
+        except (KlingError, OSError):
+            return None
+        if preflight.quote is None or preflight.report.errors:
+            return None
+        free = job.draft or preflight.provider == "local"
+        most = float(preflight.quote.high.amount) * TAKES
+        return {
+            "until": UNTIL,
+            "takes": TAKES,
+            "budget": None if free else math.ceil(most * 10) / 10,
+        }
+
+    def series(self, job: Job) -> dict[str, Any] | None:
+        """The tries that a job began or belongs to: a line for each, and what can be done."""
+        series = self._client.retakes_of(job.job_id)
+        if series is None:
+            return None
+        lines = []
+        for number, each in enumerate(series.tries, 1):
+            here = each.job_id == job.job_id
+            came = "under way" if not each.ended else each.ended
+            if each.score is not None:
+                came = f"{each.score:.0f} of 100"
+            text = f"Try {number} of {series.takes}, {each.told}: {came}"
+            lines.append({"text": text, "id": "" if here else each.job_id})
+        return {
+            "lines": lines,
+            "over": series.over,
+            "goal": f"Until {series.until:g} of 100 is reached"
+            + (f", for {series.budget} at most." if series.budget is not None else "."),
         }
 
     def _clip_length(self, job: Job) -> float:
@@ -256,6 +303,45 @@ class Actions:
         )
         session.open(made.job_id)
         return ""
+
+    def on_retake(self, event: gr.EventData, session: Session, key: str) -> str:
+        """Try the open job again until it follows. The numbers are those of the form."""
+        job = self._job(session)
+        if job is None or not job.done:
+            return _no_job(session)
+        typed = typed_key(key)
+        budget = None if job.draft else f"{_number(event, 'budget'):g}"
+        try:
+            self._client.retake(
+                job.job_id,
+                until=_number(event, "until"),
+                takes=int(_number(event, "takes")),
+                budget=budget,
+                key=None if job.draft else typed,
+                owner=session.visitor.sees,
+                **({} if job.draft else session.publishing),
+            )
+        except KlingError as error:
+            return cards.error(error)
+        session.open(job.job_id)  # it is followed again
+        return ""
+
+    def on_halt(self, session: Session) -> Any:
+        """Send no other try."""
+        job = self._job(session)
+        series = self._client.retakes_of(job.job_id) if job is not None else None
+        if series is not None:
+            series.stop()
+        return gr.skip()
+
+    def on_show(self, event: gr.EventData, session: Session) -> Any:
+        """Open another try of the series."""
+        try:
+            found = self._client.record(str(getattr(event, "id", "")), owner=session.visitor.sees)
+        except (KlingError, ValueError):
+            return notices.gone()
+        session.open(found.job_id)
+        return gr.skip()
 
     def delete(self, event: gr.EventData, session: Session) -> str:
         """Remove a job and its files; the page has asked whether that is meant."""

@@ -221,7 +221,9 @@ class JobView:
                 drawn |= news
                 yield news
             if job.done and (shown.analysis is not None or finished_reads > PATIENCE):
-                return
+                series = shown.offers.get("series")
+                if not series or series["over"]:
+                    return
             finished_reads += job.done
             await asyncio.sleep(STANDING if shown.standing else EVERY)
 
@@ -287,6 +289,8 @@ class JobView:
             among = self._client.jobs(owner=owner, limit=TAKES_AMONG)
             jobs = among if job.video is not None else []
             shown.takes = results.takes(job, jobs, self._analyses.of)
+        elif shown.offers.get("series"):
+            shown.offers = shown.offers | {"series": self.actions.series(job)}
 
     # -- what is drawn
 

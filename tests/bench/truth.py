@@ -864,6 +864,7 @@ def unknown(media: Media) -> Iterator[Recipe]:
             "sideways",
             name,
             lambda s: s.map(lambda f, _t: u8(cv2.rotate(f, cv2.ROTATE_90_CLOCKWISE))),
+            planted=["turned"],
             open=[
                 "nobody",
                 "leaves",

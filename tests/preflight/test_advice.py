@@ -18,6 +18,7 @@ from kling_utils.media.arrays import Floats
 from kling_utils.media.people import PoseTrack, Still
 from kling_utils.media.probe import probe_video
 from kling_utils.media.shots import Scan
+from kling_utils.preflight import layout
 from kling_utils.preflight.advice import (
     Advice,
     advise,
@@ -467,15 +468,28 @@ def test_a_real_clip_that_was_turned_is_seen(
 
 def test_a_still_picture_under_a_moving_camera_is_no_motion() -> None:
     track = clip()
+    spots = np.random.default_rng(1).integers(0, 255, (60, 40, 3)).astype(np.uint8)
+    picture = cv2.resize(spots, (600, 1000), interpolation=cv2.INTER_LINEAR)
+
+    def frame(i: int) -> bytes:
+        return bytes(cv2.imencode(".png", picture[i : i + 854, i : i + 480])[1])
+
+    stills = tuple(still(0.5 * i, jpeg=frame(2 * i)) for i in range(16))
     shift = np.arange(len(track.times))[:, None, None] * np.array([3.0, 1.0, 0.0])
-    grown = 1 + 0.01 * np.arange(len(track.times))[:, None, None]
-    faces = np.stack([face(4.0) for _ in track.times]) * grown + shift
-    bodies = np.stack([standing() for _ in track.times])
-    bodies[..., :3] = bodies[..., :3] * grown + shift
-    found = told(replace(track, bodies=bodies, faces=faces))["video.still"]
-    assert "still picture" in found.measured
-    faces[len(faces) // 2 :, 200:, 1] += 20
-    assert "video.still" not in told(replace(track, bodies=bodies, faces=faces))
+    faces = np.stack([face(4.0) for _ in track.times]) + shift
+    moved = replace(track, faces=faces, stills=stills)
+    assert "still picture" in told(moved)["video.still"].measured
+    talks = faces.copy()
+    talks[len(faces) // 2 :, 200:, 1] += 20
+    assert "video.still" not in told(replace(moved, faces=talks))
+    other = tuple(
+        replace(s, jpeg=frame(0) if i % 2 else stills[9].jpeg) for i, s in enumerate(stills)
+    )
+    assert layout.moved(stills[0].pixels(), stills[1].pixels(), stills[0].boxes[0]) > 0.95
+    assert "video.still" in told(replace(moved, stills=other)), "any shift is one motion"
+    mixed = np.flipud(picture[:854, :480])
+    two = (stills[0], replace(stills[1], jpeg=bytes(cv2.imencode(".png", mixed)[1])))
+    assert "video.still" not in told(replace(moved, stills=two))
 
 
 def test_a_crowd_is_not_counted_to_the_last_one() -> None:

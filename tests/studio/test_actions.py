@@ -14,6 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from kling_utils.errors import AlreadyHave
+from kling_utils.jobs.retakes import Try
 from kling_utils.media import ffmpeg
 from kling_utils.media.probe import probe_video
 from kling_utils.studio import actions as as_code
@@ -421,3 +422,48 @@ def test_a_deleted_job_takes_its_trims_and_the_uploads_behind_it_along(
     assert [path.exists() for path in gone] == [False] * 3
     assert [path.exists() for path in sent[1:]] == [True, True]
     assert not uploads.owns("v2_a", str(sent[0]))
+
+
+def test_a_series_of_tries_begins_with_its_highest_price_and_is_told_line_by_line(at: Make) -> None:
+    runner, actions, desk = at(provider="novita")
+    value = actions.value(runner.kept["A"], KEY)
+    assert value["retake"] == {"until": 70, "takes": 3, "budget": 3.8}
+    assert value["series"] is None
+    draft = replace(runner.kept["A"], provider="local")
+    assert actions.value(draft, KEY)["retake"]["budget"] is None, "drafts are free"
+    form = event(until=80, takes=2, budget=2.5)
+    assert actions.on_retake(form, desk, KEY.get_secret_value()) == ""
+    ((what, job_id, how),) = runner.done
+    assert (what, job_id, how["until"], how["takes"]) == ("retake", "A", 80, 2)
+    assert how["budget"] == "2.5"
+
+    tries = (Try("A", "as it was", 55.0, "55 of 100"), Try("B", "from 3.2 s on"))
+    halted: list[bool] = []
+    runner.series = SimpleNamespace(
+        tries=tries,
+        takes=2,
+        until=80.0,
+        budget="2.50 USD",
+        over="",
+        stop=lambda: halted.append(True),
+    )
+    told = actions.value(runner.kept["A"], KEY)["series"]
+    assert told == {
+        "lines": [
+            {"text": "Try 1 of 2, as it was: 55 of 100", "id": ""},
+            {"text": "Try 2 of 2, from 3.2 s on: under way", "id": "B"},
+        ],
+        "over": "",
+        "goal": "Until 80 of 100 is reached, for 2.50 USD at most.",
+    }
+    actions.on_halt(desk)
+    assert halted == [True]
+
+
+def test_nobody_opens_a_try_of_somebody_else(at: Make) -> None:
+    runner, actions, desk = at()
+    runner.kept["B"] = replace(runner.kept["A"], job_id="B", owner="somebody")
+    opened = desk.view
+    desk.visitor = visitor.Visitor("me", hosted=True)
+    assert "kc" in actions.on_show(event(id="B"), desk)
+    assert desk.view is opened

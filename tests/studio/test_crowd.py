@@ -38,6 +38,7 @@ QUICK = {
         "Gallery.on_leave",
     ),
     *("JobView.on_stop", "Recovery.on_resend", "Actions.on_dismiss", "Actions.on_moved"),
+    *("Actions.on_halt", "Actions.on_show"),
     *("Page.on_opened", "Page.on_load", "PublishingPanel.on_change", "PublishingPanel.on_link"),
     *(
         "PublishingPanel.on_account",

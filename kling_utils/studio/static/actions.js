@@ -1,10 +1,11 @@
 // What next. value: {job_id, items: [{id, label, note, price, blocked, goto, risk: {ask, text, yes} or null}], why: [text], copies: [{id, label, text}], trim: {length, least} or null,
-// deletable}.
+// retake: {until, takes, budget or null} or null, series: {lines: [{text, id}], goal, over} or null, deletable}.
 // Data reaches the page through properties and textContent only.
 const root = element.querySelector('.next');
 const $ = (selector) => root.querySelector(selector);
 const offers = $('.next-offers'), trim = $('.next-trim'), code = $('.next-code'), sure = $('.next-sure'), told = $('.next-told');
-const from = $('[name=from]'), to = $('[name=to]'), rule = $('.next-rule'), why = $('.next-why'), fill = $('[type=submit]');
+const retake = $('.next-retake'), series = $('.next-series'), tries = retake.querySelector('form'), menus = [trim, retake, code];
+const from = $('[name=from]'), to = $('[name=to]'), rule = $('.next-rule'), why = $('.next-why'), fill = trim.querySelector('[type=submit]');
 let job = '', busy = 0, trimming = 0;
 
 function button(parent, className, text) {
@@ -77,11 +78,34 @@ async function copy(item) {
   try { await navigator.clipboard.writeText(item.text); say(item.label.replace('Copy', 'Copied') + '.'); code.open = false; }
   catch { say('This browser does not let the page copy. Mark the text and copy it.'); }
 }
+function numbers() {                                                       // of the form of a series; the button says what may be spent
+  const v = props.value.retake, field = (name) => tries.elements[name], n = Number(field('takes').value), most = Number(field('budget').value);
+  const well = ['until', 'takes', 'budget'].every((name) => (name === 'budget' && v.budget === null) || field(name).checkValidity());
+  tries.querySelector('[type=submit]').textContent = 'Start: up to ' + n + (n === 1 ? ' take' : ' takes') + (v.budget === null ? ', free' : ', ' + most.toFixed(2) + ' USD at most');
+  tries.querySelector('[type=submit]').disabled = !well;
+  return well;
+}
+function told_tries(now) {                                                 // a line for each try, and a way to see it
+  series.hidden = !now;
+  if (!now) return;
+  series.querySelector('.next-goal').textContent = now.goal;
+  series.querySelector('.next-tries').replaceChildren(...now.lines.map((each) => {
+    const li = document.createElement('li');
+    line(li, 'next-try', each.text + ' ');
+    if (each.id) button(li, 'next-show', 'Show').addEventListener('click', () => trigger('show', { id: each.id }));
+    return li;
+  }));
+  series.querySelector('.next-over').textContent = now.over || (now.lines.length ? '' : 'The first try is being prepared.');
+  const halt = series.querySelector('.next-halt');
+  halt.hidden = !!now.over;
+  if (now.over) { halt.disabled = false; halt.textContent = 'Stop after this try'; }
+}
 function apply() {
   const v = props.value || {}, items = v.items || [], copies = v.copies || [];
   root.hidden = !v.job_id;
   if (v.job_id !== job) {
-    job = v.job_id; trim.open = code.open = false; ask(false); work(false); told.textContent = ''; from.value = '0'; to.value = '';
+    job = v.job_id; menus.forEach((m) => { m.open = false; });
+    ask(false); work(false); told.textContent = ''; from.value = '0'; to.value = '';
     if (document.querySelector('#next-answer .kc')) trigger('moved', { id: job });   // what it says was about another one
   }
   offers.hidden = !items.length;
@@ -102,31 +126,47 @@ function apply() {
     if (!to.value || Number(to.value) > v.trim.length) to.value = v.trim.length;
     fits();
   }
+  told_tries(v.series);
+  retake.hidden = !v.retake || (v.series && !v.series.over);
+  if (retake.hidden) retake.open = false;
+  else if (!retake.open) {
+    for (const name of ['until', 'takes', 'budget']) tries.elements[name].value = v.retake[name] ?? '';
+    tries.querySelector('.next-sum').hidden = v.retake.budget === null;
+    numbers();
+  }
   const pop = code.querySelector('.next-pop');
   pop.replaceChildren();
   for (const item of copies) button(pop, 'next-copy', item.label).addEventListener('click', () => copy(item));
   if (sure.hidden) $('.next-delete').hidden = !v.deletable;
   lock(false);
 }
-$('.next-pop').addEventListener('submit', (e) => {
+trim.querySelector('form').addEventListener('submit', (e) => {
   e.preventDefault();
   if (!fits()) { (from.value === '' || Number(from.value) > 0 ? from : to).focus(); return; }
   if (trimming) return;
   work(true);
   trigger('trim', { from: Number(from.value), to: Number(to.value) });
 });
+tries.addEventListener('input', numbers);
+tries.addEventListener('submit', (e) => {
+  e.preventDefault();
+  if (!numbers()) return;
+  retake.open = false;
+  trigger('retake', { until: Number(tries.elements.until.value), takes: Number(tries.elements.takes.value), budget: Number(tries.elements.budget.value) });
+});
+$('.next-halt').addEventListener('click', (e) => { e.target.disabled = true; e.target.textContent = 'Stopping after this try'; trigger('halt', {}); });
 for (const box of [from, to]) box.addEventListener('input', fits);
 $('.next-delete').addEventListener('click', () => ask(true));
 $('.next-no').addEventListener('click', () => { ask(false); $('.next-delete').focus(); });
 $('.next-yes').addEventListener('click', () => { trigger('discard', { id: job }); ask(false); });
-for (const menu of [trim, code]) {
+for (const menu of menus) {
   menu.addEventListener('keydown', (e) => { if (e.key === 'Escape') { menu.open = false; menu.querySelector('summary').focus(); } });
   menu.addEventListener('toggle', () => {
     if (!menu.open) return;
-    [trim, code].forEach((m) => { if (m !== menu) m.open = false; });
+    menus.forEach((m) => { if (m !== menu) m.open = false; });
     menu.querySelector('.next-pop').scrollIntoView({ block: 'nearest' });
   });
 }
-document.addEventListener('click', (e) => { for (const m of [trim, code]) if (m.open && !m.contains(e.target)) m.open = false; });
+document.addEventListener('click', (e) => { for (const m of menus) if (e.isTrusted && m.open && !m.contains(e.target)) m.open = false; });   // the page presses buttons of its own
 watch('value', apply);
 apply();
