@@ -424,11 +424,26 @@ class Trait:
     values: tuple[float | None, ...] = ()
     """The same over time, on the result's time."""
     since: float | None = None
-    """Second of the result from which it stays worse; None where it does not."""
+    """Second of the result from which it is worse; None where it is not."""
     detail: float | None = None
     """What it is judged by, in its own unit: see ``review.verdict.HOW``."""
     against: Literal["", "picture", "start", "reference"] = ""
     """What it is compared with; ``start``: the beginning of the result itself."""
+    until: float | None = None
+    """Second at which it is as before again; None where it stays worse to the end."""
+    outside: float | None = None
+    """``value`` of the rest, where ``since`` is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """A stretch of the result that is worse than the rest."""
+
+    kind: Literal["stray", "blur", "grey", "dark"]
+    """``stray``: its motion is not the reference's."""
+    begin: float
+    end: float
+    """Seconds of the result."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -461,11 +476,16 @@ class Fidelity:
     """``grey``: without colour, unlike the picture or the reference. ``flat``: nothing to be seen."""
     seconds: float = 0.0
     """Of the result."""
+    flaws: tuple[Flaw, ...] = ()
 
     @property
     def score(self) -> MotionScore:
         """The headline: the body's where it can be judged, else the face's."""
         return self.face if self.body.value is None and self.face.value is not None else self.body
+
+    def flaw(self, kind: str) -> Flaw | None:
+        """The first of its kind."""
+        return next((each for each in self.flaws if each.kind == kind), None)
 
     def trait(self, name: str) -> Trait | None:
         return next((each for each in self.traits if each.name == name), None)

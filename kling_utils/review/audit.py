@@ -115,19 +115,22 @@ def audit(
     if theirs.heard is not None and ours.heard is not None and theirs.audible and ours.audible:
         longer = max(0.0, theirs.info.duration - ours.info.duration)
         offset = sound.offset(theirs.heard, ours.heard, most=SEARCHED + longer)
+    followed = _fidelity(*tracks, request, expected_seconds)
+    # what presupposes the right clip is not said of another one
+    other = followed is not None and verdict.wrong_clip(followed)
+    told_late = followed is not None and _told_with_motion(followed)
     findings = [
-        _length(ours, theirs, request, expected_seconds, offset),
+        _length(ours, theirs, request, expected_seconds, offset, other=other),
         _frame_rate(ours.info, theirs.info),
         _size(ours.info, theirs.info),
         _shape(ours.info, theirs.info, request),
         _sound(ours, theirs, request),
-        *_sound_offset(ours, theirs, request, offset),
+        *([] if other or told_late else _sound_offset(ours, theirs, request, offset)),
         _black(ours.seen, theirs.seen),
         _frozen(ours.seen, theirs.seen),
         _cuts(ours.seen, theirs.seen),
         _bit_rate(ours.info),
     ]
-    followed = _fidelity(*tracks, request, expected_seconds)
     if followed is not None:
         late = offset.seconds if offset is not None and offset.sure else None
         findings += verdict.findings(
@@ -193,12 +196,27 @@ def _finding(
     )
 
 
+def _told_with_motion(followed: Fidelity) -> bool:
+    """The picture itself is late: where its sound belongs is then told with that, by one rule."""
+    late = verdict.picture_late(followed)
+    return late is not None and abs(late) >= verdict.LATE
+
+
 def _length(
-    ours: _Side, theirs: _Side, request: MotionRequest, expected: float, offset: sound.Offset | None
+    ours: _Side,
+    theirs: _Side,
+    request: MotionRequest,
+    expected: float,
+    offset: sound.Offset | None,
+    *,
+    other: bool = False,
 ) -> Finding:
+    """``other``: the result is of another clip, and ends nowhere in this one."""
     seconds, allowed = ours.info.duration, f"{_number(expected)} s"
     measured = f"{_number(seconds)} s"
     missing = expected - seconds
+    if other:
+        return _finding("length", f"{measured}, of another clip", allowed, None)
     if missing < -LENGTH_TOLERANCE:
         return _finding(
             "length",
@@ -469,7 +487,9 @@ def _listed(found: list[_Stretch], news: list[_Stretch], seconds: float) -> str:
         return _NOTHING_NEW if found else "none"
     listed = []
     for s in news[:5]:
-        if s.begin < 0.05:
+        if s.begin < 0.05 and seconds - s.end < 0.25:
+            listed.append("all of it")
+        elif s.begin < 0.05:
             listed.append(f"{_number(s.end - s.begin)} s at its start")
         elif seconds - s.end < 0.25:
             listed.append(f"from {_number(s.begin)} s to its end")

@@ -51,6 +51,11 @@ SPEEDS = tuple(float(s) for s in np.geomspace(0.5, 2.0, 25) if abs(s - 1) > 0.08
 """Speeds that are tried, 6 % apart: closer ones cannot be told from a drifting lag."""
 FROZEN = 0.8
 """Seconds without motion while the reference moves."""
+STRAYS, STAYS, STRAY_SECONDS = 0.3, 0.6, 1.5
+"""Likeness of motion and pose in a stretch that shows another motion, and in the rest, which is right:
+made of two real clips one after the other 0.03 to 0.2 and 0.7 to 0.98. The least length of both."""
+LEAST_SECONDS, LEAST_RATE = 0.5, 4.0
+"""Length of a clip, and pictures a second, below which no motion can be compared."""
 LIMB_LAG = 0.15
 """Seconds that a limb lies behind the rest of the body."""
 UNSEEN = 0.5
@@ -221,7 +226,7 @@ def eye_distance(track: PoseTrack) -> float:
 
 def _resampled(track: PoseTrack, points: Floats) -> Floats:
     """Rows at ``RATE``, smoothed over a sample; gaps longer than two looks stay NaN."""
-    flat = points.reshape(len(points), -1)
+    flat = points.reshape(len(points), int(np.prod(points.shape[1:])))
     found = np.isfinite(flat).all(1)
     grid = np.arange(0.0, max(track.seconds, 1 / RATE) - 1e-6, 1 / RATE)
     even = np.full((len(grid), flat.shape[1]), np.nan)
@@ -428,6 +433,8 @@ class Followed:
     unseen: tuple[Span, ...] = ()
     stops: float | None = None
     """Second of the result from which nothing moves to its end, although the reference goes on."""
+    strays: tuple[Span, ...] = ()
+    """Where the motion is not the reference's, although the rest is."""
 
 
 def judge(
@@ -461,6 +468,9 @@ def judge(
         reading, begins, speed = _explained(
             whole, reference, result, match.aligned, stopped=stops is not None
         )
+    strays: tuple[Span, ...] = ()
+    if not (still or reading or stops is not None):
+        strays = _strays(whole, result, one, other, match, offset)
     score = MotionScore(
         value=round(value, 1),
         why="",
@@ -482,11 +492,110 @@ def judge(
         score,
         reading,
         _limbs(reference, result, close) if reference.kind == "body" else (),
-        _curve(match, one, other, offset, max(0, -close.samples) / RATE),
+        _curve_of(whole, result, reading, begins)
+        or _curve(match, one, other, offset, max(0, -close.samples) / RATE),
         frozen,
         _unseen(one, other, offset),
         stops,
+        strays,
     )
+
+
+def _curve_of(whole: Signal, result: Signal, reading: Reading, begins: float) -> MotionCurve | None:
+    """The curve of what explains the result: a mirrored one is compared with the mirrored motion."""
+    if reading == "mirrored":
+        whole = whole.mirrored()
+        shift = _close_lag(whole, result).samples
+    elif reading == "reversed":
+        whole = whole.reversed()
+        least = int(max(LEAST_OVERLAP * RATE, 0.4 * min(len(whole), len(result))))
+        low, high = -(len(whole) - least), len(result) - least
+        shift = _lag(whole, result, low=low, high=high, overlap=least, step=2).samples
+        shift = _lag(whole, result, low=shift - 2, high=shift + 2, overlap=least).samples
+    elif reading == "shifted":
+        shift = -round(begins * RATE)
+    else:
+        return None
+    one, other = _laid_over(whole, result, shift)
+    match = _match(one, other)
+    return _curve(match, one, other, max(0, shift) / RATE, max(0, -shift) / RATE)
+
+
+def _strays(
+    whole: Signal, result: Signal, one: Signal, other: Signal, match: _Match, offset: float
+) -> tuple[Span, ...]:
+    """The longest stretch of another motion, if the rest is right and it is no other part of this one."""
+    at, energy, alike, moved = match.windows.T
+    usual = float(np.median(energy)) if len(energy) else 0.0
+    weight = np.where(energy > max(0.8 * one.floor, 0.25 * usual), np.minimum(energy, 2 * usual), 0)
+    quality = alike * _poses(match, at)
+    begin, end = _heaviest(weight * (0.5 * (STRAYS + STAYS) - quality))
+    inside = np.zeros(len(at), bool)
+    inside[begin:end] = True
+    if weight[inside].sum() <= 0 or weight[~inside].sum() <= 0:
+        return ()
+    length = len(one) / RATE
+    # a second at either end is too short to be told from its neighbour
+    span = (
+        float(at[begin]) if at[begin] >= 1.0 else 0.0,
+        float(at[end - 1]) if length - at[end - 1] >= 1.0 else length,
+    )
+    if min(span[1] - span[0], length - (span[1] - span[0])) < STRAY_SECONDS:
+        return ()
+    inside = (at >= span[0]) & (at <= span[1])
+    if (
+        np.average(quality[inside], weights=weight[inside]) > STRAYS
+        or np.average(quality[~inside], weights=weight[~inside]) < STAYS
+        or moved[inside].sum() < 0.4 * energy[inside].sum()  # it rests or is not seen: told so
+    ):
+        return ()
+    here = slice(round(span[0] * RATE), round(span[1] * RATE))
+    if _bones_follow(one.part(here.start, here.stop), other.part(here.start, here.stop)):
+        return ()
+    first = max(0, round((span[0] + offset) * RATE))
+    part = result.part(first, first + round((span[1] - span[0]) * RATE))
+    if len(part) <= len(whole):
+        found = _lag(whole, part, low=len(part) - len(whole), high=0, overlap=len(part), step=2)
+        elsewhere = _match(*_laid_over(whole, part, found.samples))
+        if elsewhere.aligned > EXPLAINS:
+            return ()
+    seconds = len(result) / RATE
+    stop = span[1] + offset if span[1] < length else seconds
+    return ((round(span[0] + offset if span[0] else 0.0, 1), round(min(stop, seconds), 2)),)
+
+
+def _bones_follow(one: Signal, other: Signal) -> bool:
+    """Half of what moves follows: a limb that goes its own way is no other motion."""
+    m = _moments(one, other)
+    noise = one.floor**2 * m.count
+    moves = m.first > 4 * noise
+    alike = m.both / np.sqrt((m.first + noise) * (m.second + noise) + 1e-12)
+    return bool(moves.any()) and float(np.median(alike[moves])) > 0.5
+
+
+def _poses(match: _Match, at: Floats) -> Floats:
+    """Nearness of the poses, 0..1, in the second around each moment; 1 for a face."""
+    if not match.angles.size:
+        return np.ones(len(at))
+    weights, near = match.moments.weights, np.exp(-((match.angles / 40) ** 2))
+    found = []
+    for middle in at:
+        here = slice(max(0, round((middle - 0.5) * RATE)), round((middle + 0.5) * RATE))
+        total = float(weights[here].sum())
+        found.append(float((weights[here] * near[here]).sum()) / total if total > 0 else 0.0)
+    return np.array(found)
+
+
+def _heaviest(gains: Floats) -> tuple[int, int]:
+    """Begin and end of the row of neighbours with the largest sum; (0, 0) where none is above 0."""
+    best, found, total, begin = 0.0, (0, 0), 0.0, 0
+    for i, gain in enumerate(gains):
+        total += float(gain)
+        if total <= 0:
+            total, begin = 0.0, i + 1
+        elif total > best:
+            best, found = total, (begin, i + 1)
+    return found
 
 
 def _explained(
@@ -657,6 +766,19 @@ def _curve(
         tuple(motion),
         round(offset - reference_offset, 3),
     )
+
+
+def length_gate(reference: PoseTrack, result: PoseTrack) -> str:
+    """Key of the reason why two clips cannot be compared at all; empty if they can."""
+    for track, of in ((reference, "reference"), (result, "result")):
+        if track.seconds < LEAST_SECONDS:
+            return f"short {of}"
+        rare = (
+            len(track.times) < 2 or float(np.median(np.diff(track.times))) > 1 / LEAST_RATE + 0.01
+        )
+        if rare or len(track.times) < 0.75 * LEAST_RATE * LEAST_SECONDS:
+            return f"few in {of}"
+    return ""
 
 
 def body_gate(reference: Signal, result: Signal) -> str:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 import cv2
 import numpy as np
 
-from kling_utils.media.arrays import Floats, Floats32, f32
-from kling_utils.values import Trait
+from kling_utils.media.arrays import Bools, Floats, Floats32, f32
+from kling_utils.media.shots import runs
+from kling_utils.values import Flaw, Trait
 
 if TYPE_CHECKING:
     from kling_utils.media.people import PoseTrack, Still
@@ -55,6 +56,8 @@ class Look:
     """(3,): Lab, mean of the frame."""
     torso_seen: float = 1.0
     """Share of the torso that is in the frame, 0..1."""
+    thumb: Floats | None = None
+    """(256,): lightness of the whole frame in 16 x 16 places, mean 0 and spread 1."""
 
 
 def looks(track: PoseTrack) -> tuple[Look, ...]:
@@ -86,7 +89,14 @@ def _look(still: Still, track: PoseTrack) -> Look:
         float(small[:, 0].std()),
         small.mean(0).astype(np.float64),
         torso_seen,
+        _thumb(lab),
     )
+
+
+def _thumb(lab: Floats32) -> Floats:
+    small = cv2.resize(lab[..., 0], (16, 16), interpolation=cv2.INTER_AREA)
+    thumb = np.asarray(small, np.float64).reshape(-1)
+    return np.asarray((thumb - thumb.mean()) / max(float(thumb.std()), 1e-3), np.float64)
 
 
 def _face(lab: Floats32, mesh: Floats) -> tuple[Floats | None, Floats, Floats, float]:
@@ -171,6 +181,8 @@ _DRIFT = (3.0, 12.0)
 DRIFTS = 6.0
 _FRAME = 4.0
 """The same of the whole frame, whose colours a person hardly changes: clean clips at most 1.4."""
+_SAME_SHOT = 0.6
+"""Correlation of the lightness of two pictures 1.5 s apart below which they show something else."""
 GREY, COLOURFUL = 5.0, 12.0
 """95th percentile of the distance from grey in Lab: clips have 21 to 88, a clip without colour 0."""
 FLAT = 3.0
@@ -189,6 +201,10 @@ _HAND, _HAND_PIXELS, _HAND_LOOKS = 0.5, 10.0, 6
 """Presence of a hand, pixels from its wrist to the middle knuckle, and looks that are needed."""
 _HAND_SMALLER, _HAND_LARGE = 0.7, 20.0
 """A hand that is smaller than that part of the reference's is recognised less often for that reason alone, unless it is so large."""
+_SOFTER, _FLAW_SECONDS = 0.4, 1.0
+"""A stretch is blurred below ``BLURRED`` and that part of the rest; the least length of a flaw."""
+DARK, LIGHT = 60.0, 90.0
+"""95th percentile of grey on the person: darkened clips have 30 to 48, all others 167 or more."""
 BLURRED = 1.5
 """Sharpness as advice has it: real clips have more but for 0.5 s; blurred by 5 pixels of 480 they have less."""
 
@@ -256,9 +272,12 @@ def colour_trait(ours: tuple[Look, ...], theirs: tuple[Look, ...]) -> Trait:
         series.append(np.sqrt((away**2).sum(1)))
     distance = _smooth(_median(np.array(series)))
     end = float(_median(distance[-k:, None])[0])
-    leap = float(np.nanmax(np.diff(distance), initial=0.0))
-    if leap > 0.5 * end and float(np.median(series[0][-k:])) < _FRAME:
-        end = 0.0  # at once, and not the whole picture: the person has changed, not the colours
+    steps = np.nan_to_num(np.diff(distance))
+    leap = int(np.argmax(steps))
+    if steps[leap] > 0.5 * end and (
+        float(np.median(series[0][-k:])) < _FRAME or _other_shot(ours, leap)
+    ):
+        end = 0.0  # at once, and not the whole picture, or another one: no change of colours
     # the reference's own light may change, and the result is right to follow it
     known = colour_trait(theirs, ()).detail if theirs else None
     over = end - (known or 0.0)
@@ -276,6 +295,12 @@ def colour_trait(ours: tuple[Look, ...], theirs: tuple[Look, ...]) -> Trait:
         detail=round(end, 1),
         against="start",
     )
+
+
+def _other_shot(ours: tuple[Look, ...], before: int) -> bool:
+    """After that look the picture shows something else, whatever its colours are."""
+    one, other = ours[max(0, before - 1)].thumb, ours[min(len(ours) - 1, before + 2)].thumb
+    return one is not None and other is not None and float((one * other).mean()) < _SAME_SHOT
 
 
 def colourless(ours: tuple[Look, ...], others: tuple[Look, ...]) -> bool:
@@ -339,8 +364,46 @@ def sharp_trait(result: PoseTrack, reference: PoseTrack) -> Trait:
     return Trait("sharp", round(min(1.0, mine / (2 * BLURRED)), 3), detail=round(mine, 1))
 
 
+def flaws(result: PoseTrack, reference: PoseTrack, ours: tuple[Look, ...]) -> tuple[Flaw, ...]:
+    """Stretches of a second or more that are blurred, grey or dark, unlike the rest and the reference."""
+    stills, there = result.stills, reference.stills
+    if len(stills) < 2 * _LEAST_LOOKS or not there:
+        return ()
+    sharp = np.array([s.sharpness if len(s.boxes) else np.nan for s in stills])
+    light = np.array([s.light for s in stills])
+    chroma = np.array([look.chroma for look in ours])
+    at = np.array([s.time for s in there])
+    near = [there[int(np.argmin(abs(at - s.time)))] for s in stills]
+    blurred = (
+        (sharp < BLURRED)
+        & (sharp < _SOFTER * np.nan_to_num(_upper(sharp)))
+        & (np.array([s.sharpness for s in near]) >= BLURRED)
+    )
+    dark = (light < DARK) & (np.array([s.light for s in near]) >= LIGHT)
+    grey = (chroma < GREY) & (light >= DARK) & (_upper(chroma) > COLOURFUL)
+    found = []
+    kinds: tuple[tuple[Literal["blur", "grey", "dark"], Bools], ...] = (
+        ("blur", blurred & ~dark),
+        ("grey", grey),
+        ("dark", dark),
+    )
+    for kind, bad in kinds:
+        for first, last in runs(bad):
+            begin = stills[first].time if first else 0.0
+            end = stills[last + 1].time if last + 1 < len(stills) else result.seconds
+            if end - begin >= _FLAW_SECONDS and last > first:
+                found.append(Flaw(kind, round(begin, 1), round(end, 2)))
+    return tuple(found)
+
+
+def _upper(values: Floats) -> float:
+    """What the better half of it has: NaN where nothing is known."""
+    known = values[np.isfinite(values)]
+    return float(np.percentile(known, 75)) if len(known) else float("nan")
+
+
 def _sharpness(track: PoseTrack) -> float | None:
-    seen = [still.sharpness for still in track.stills if len(still.boxes)]
+    seen = [s.sharpness for s in track.stills if len(s.boxes) and np.isfinite(s.sharpness)]
     return float(np.median(seen)) if seen else None
 
 
@@ -387,6 +450,7 @@ def _over_time(
     name: str, ours: tuple[Look, ...], values: list[float | None], against: _Against
 ) -> Trait:
     known = [v for v in values if v is not None]
+    since, until, outside = _changes(tuple(look.time for look in ours), values)
     if len(known) < _LEAST_LOOKS:
         return Trait(name, None, f"{'face' if name == 'face' else 'torso'} unseen", against=against)
     return Trait(
@@ -394,29 +458,48 @@ def _over_time(
         round(float(np.median(known)), 3),
         times=tuple(look.time for look in ours),
         values=tuple(None if v is None else round(v, 3) for v in values),
-        since=_changes(tuple(look.time for look in ours), values),
+        since=since,
         against=against,
+        until=until,
+        outside=outside,
     )
 
 
-def _changes(times: tuple[float, ...], values: list[float | None]) -> float | None:
-    """Second from which the value stays clearly lower than before."""
+_Change: TypeAlias = tuple[float | None, float | None, float | None]
+
+
+def _changes(times: tuple[float, ...], values: list[float | None]) -> _Change:
+    """(since, until, outside): where the value is clearly lower than in the rest, and that of the rest.
+
+    ``until`` is None where it stays so to the end; all are None where nothing changes.
+    """
     known = [(t, v) for t, v in zip(times, values, strict=True) if v is not None]
     if len(known) < 2 * _LEAST_LOOKS:
-        return None
+        return None, None, None
     series = _smooth(np.array([v for _, v in known]))
-    best, at = _DROP, None
-    for i in range(2, len(series) - 2):
-        before, after = series[:i], series[i:]
-        fall = float(np.median(before) - np.median(after))
-        unlike = float(np.median(after)) < _UNLIKE
-        if (
-            unlike
-            and fall > best
-            and float(np.percentile(after, 90)) < float(np.median(before)) - 0.5 * fall
-        ):
-            best, at = fall, known[i][0]
-    return None if at is None else round(at, 1)
+    n = len(series)
+    to_the_end = [(i, n) for i in range(2, n - 2)]
+    between = [
+        (i, k) for i in range(n) for k in range(i + _LEAST_LOOKS, n - 1) if n - (k - i) >= (k - i)
+    ]
+    for stretches in (to_the_end, between):
+        best, at = _DROP, None
+        for i, k in stretches:
+            inside, rest = series[i:k], np.concatenate([series[:i], series[k:]])
+            low, usual = float(np.median(inside)), float(np.median(rest))
+            fall = usual - low
+            gain = fall if k == n else fall + 0.01 * (k - i)
+            if low >= _UNLIKE or fall <= _DROP or gain <= best:
+                continue
+            whole = float(np.percentile(inside, 90)) < usual - 0.5 * fall
+            # what comes back must have been as good before: a value that only varies is no change
+            steady = k == n or float(np.percentile(rest, 20)) > usual - 0.5 * fall
+            if whole and steady:
+                best, at = gain, (known[i][0], None if k == n else known[k][0], usual)
+        if at is not None:
+            since, until, outside = at
+            return round(since, 1), None if until is None else round(until, 1), round(outside, 3)
+    return None, None, None
 
 
 def _smooth(series: Floats) -> Floats:

@@ -20,9 +20,10 @@ from kling_utils.review.fidelity import (
     face_signal,
     framing_gate,
     judge,
+    length_gate,
     worst_moments,
 )
-from kling_utils.values import MISSED, Fidelity, Finding, Limb, Moment, Severity, Span, Trait
+from kling_utils.values import MISSED, Fidelity, Finding, Flaw, Limb, Moment, Severity, Span, Trait
 
 if TYPE_CHECKING:
     from kling_utils.media.people import PoseTrack
@@ -46,6 +47,8 @@ PEOPLE = 0.25
 """Share of the looks with more than one person."""
 FEW_HANDS, NO_HANDS = 0.5, 0.1
 """Hands that are recognised, as a share of the reference's."""
+_SAME_MOMENT = 1.0
+"""Seconds within which two changes are one."""
 SEVERAL = "there is more than one person"
 _STILL_PICTURE, _ZOOM = 0.12, 0.04
 """Grey levels of change in a twelfth of a second, as the audit has it; growth of the person."""
@@ -70,6 +73,10 @@ WHY: dict[str, str] = {
     "only a face": "the reference shows a moving body and the result only a face",
     "only a body": "the reference shows a face from near and the result a whole moving body",
     "blurred reference": "the reference is blurred itself",
+    "short reference": "the reference is shorter than half a second",
+    "short result": "the result is shorter than half a second",
+    "few in reference": "the reference has too few pictures a second",
+    "few in result": "the result has too few pictures a second",
     "failed": "the result could not be looked at",
 }
 """Why something cannot be told."""
@@ -128,9 +135,11 @@ _FIX = {
     "framing": "See that this result belongs to this clip, and that picture and clip show the same parts of the body.",
     "part": "Trim the reference to that part to compare, or make it again with the part that you want.",
     "late start": "Cut that much off the start of the result.",
+    "late picture": "Start the picture that much earlier against its sound, in an editor.",
     "begins late": "Let the clip begin with a second of calm, and try again.",
     "speed": "Change the speed of the result in an editor, or try again.",
     "stops": "Trim the result there, or try again with a shorter clip.",
+    "stray": "Cut that part out, or try another take: something else was put there.",
     "ends": "Compare with that part of the reference, or try again with a shorter clip.",
     "hardly": "Try another take; a picture in the pose of the clip's start follows better.",
     "partly": "Look at the worst moments; another take may follow better.",
@@ -144,6 +153,8 @@ _FIX = {
     "nobody": "Look at the result: drawn figures are sometimes missed. Try another take where nobody is in it.",
     "hands": "A picture that shows both hands, and calmer hands in the clip, give better ones.",
     "flicker": "A deflicker filter of an editor helps.",
+    "part blurred": "Cut that part out, or try another take; calmer motion there keeps it sharper.",
+    "part lost": "Cut that part out, correct its light and colours in an editor, or try another take.",
     "sharp": "A larger, sharper picture gives more detail; an upscaler helps little with faces and hands.",
 }
 _MEASURED_ON = "measured on clips with known faults"
@@ -160,10 +171,13 @@ def fidelity(
 
     ``asked``: seconds of the reference that the result should show; None for all of it.
     """
+    if asked is not None and not asked > 0:
+        raise ValueError(f"asked must be above 0 seconds, not {asked}")
     ours, theirs = body_signal(result), body_signal(reference)
     our_face, their_face = face_signal(result), face_signal(reference)
     why_body, why_face = body_gate(theirs, ours), face_gate(reference, result, their_face)
     why_body = framing_gate(result, ours, body=why_body, face=why_face) or why_body
+    why_body, why_face = (length_gate(reference, result) or why for why in (why_body, why_face))
     body = judge(theirs, ours, why_body, asked=asked)
     face = judge(their_face, our_face, why_face, asked=asked)
     main = face if body.score.value is None and face.score.value is not None else body
@@ -210,6 +224,10 @@ def fidelity(
         _moves(result) if score.still else "",
         "flat" if flat else "grey" if grey else "",
         round(result.seconds, 2),
+        (
+            *(Flaw("stray", *span) for span in main.strays),
+            *(() if flat or grey else looks.flaws(result, reference, seen)),
+        ),
     )
     return replace(found, sentence=sentence(found))
 
@@ -217,7 +235,7 @@ def fidelity(
 def _moves(result: PoseTrack) -> Literal["", "grain", "zoom"]:
     """What changes in pictures of a person who stands still."""
     energy = result.scan.energy
-    if not len(energy) or float(np.median(energy)) < _STILL_PICTURE:
+    if not (len(energy) and result.stills) or float(np.median(energy)) < _STILL_PICTURE:
         return ""
     first, last = result.stills[0], result.stills[-1]
     k = _growth(result)
@@ -297,6 +315,9 @@ def _motion_part(found: Fidelity) -> str:
         return _shifted_part(found)
     if found.stops is not None:
         return f"follows {what} until {_s(found.stops)}, and stands still from then on"
+    stray = found.flaw("stray")
+    if stray is not None:
+        return f"follows {what}, but {stray_words(found, stray)}"
     if score.value >= WELL:
         return f"follows {what} well"
     if score.aligned >= WELL and score.coverage > WHOLE:
@@ -308,6 +329,23 @@ def _motion_part(found: Fidelity) -> str:
     if score.value >= HARDLY:
         return f"hardly follows {what}"
     return f"does not follow {what}: it looks like that of another clip"
+
+
+def stray_words(found: Fidelity, stray: Flaw) -> str:
+    """Where the motion is another one: the whole picture is where the person is, too."""
+    where = span_words(stray.begin, stray.end, found.seconds)
+    _, since = _person(found)
+    if since is not None and abs(since[1] - stray.begin) <= _SAME_MOMENT:
+        return f"{where} somebody else moves, and not as in the reference"
+    return f"{where} the motion is not the reference's"
+
+
+def span_words(begin: float, end: float | None, seconds: float) -> str:
+    """``from 5 s on``, ``until 2 s``, ``from 2 s to 4 s``, ``all of the time``."""
+    last = end is None or seconds - end < 0.3
+    if begin < 0.3:
+        return "all of the time" if last else f"until {_s(end)}"
+    return f"from {_s(begin)} on" if last else f"from {_s(begin)} to {_s(end)}"
 
 
 def speed_words(speed: float) -> str:
@@ -337,7 +375,7 @@ def _time_parts(found: Fidelity) -> Iterator[str]:
     score = found.score
     if score.value is None or score.still or score.aligned < PARTLY:
         return
-    plain = found.reading == "" and found.stops is None
+    plain = found.reading == "" and found.stops is None and found.flaw("stray") is None
     if plain and abs(score.lag) >= LATE:
         yield f"it is {_s(abs(score.lag))} {'late' if score.lag > 0 else 'early'}"
     if found.ends is not None and found.reading in ("", "mirrored") and found.stops is None:
@@ -380,8 +418,8 @@ def _look_parts(found: Fidelity) -> Iterator[str]:
     if person == "other":
         yield "it is not the person of the picture"
     elif since is not None:
-        what, time = since
-        yield f"the {what} change{'' if what == 'clothes' else 's'} after {_s(time)}"
+        if not _moves_too(found, since[1]):
+            yield _changed(found, since)
     elif person == "unlike":
         yield "the person looks different from the picture"
     hands = found.trait("hands")
@@ -391,6 +429,61 @@ def _look_parts(found: Fidelity) -> Iterator[str]:
         yield "the picture flickers"
     if _blurred(found):
         yield "the person is blurred"
+    yield from _flaw_parts(found, "blur", "grey", "dark")
+
+
+_FLAWS = {
+    "blur": "the person is blurred",
+    "grey": "the colours are lost",
+    "dark": "it is too dark to see the person",
+}
+
+
+def _flaw_parts(found: Fidelity, *kinds: str) -> Iterator[str]:
+    for each in found.flaws:
+        if each.kind in kinds and not (each.kind == "blur" and _blurred(found)):
+            yield f"{span_words(each.begin, each.end, found.seconds)} {_FLAWS[each.kind]}"
+
+
+def _changed(found: Fidelity, since: tuple[str, float]) -> str:
+    """What of the person changes, from when and until when."""
+    name, time = since
+    trait = found.trait(name)
+    if trait is not None and _somebody_else(trait):
+        where = span_words(time, trait.until, found.seconds)
+        return f"{where} somebody else is in the picture"
+    told = f"the {name} change{'' if name == 'clothes' else 's'}"
+    if trait is not None and trait.until is not None:
+        return f"{told} {span_words(time, trait.until, found.seconds)}"
+    return f"{told} after {_s(time)}"
+
+
+def _somebody_else(trait: Trait) -> bool:
+    """A face that becomes another one: of clothes alone that is not said."""
+    if trait.name != "face" or trait.since is None:
+        return False
+    inside = [
+        v
+        for v, t in zip(trait.values, trait.times, strict=True)
+        if v is not None and trait.since <= t < (trait.until or np.inf)
+    ]
+    return bool(inside) and float(np.median(inside)) < OTHER
+
+
+def _moves_too(found: Fidelity, since: float) -> bool:
+    """The change of the person was told with the motion."""
+    stray = found.flaw("stray")
+    return stray is not None and abs(since - stray.begin) <= _SAME_MOMENT
+
+
+def wrong_clip(found: Fidelity) -> bool:
+    """It is of another motion altogether: what presupposes the right one need not be said."""
+    if found.body.why in FRAMINGS:
+        return True
+    score = found.score
+    if score.value is None or score.still or found.reading or found.stops is not None:
+        return False
+    return score.value < HARDLY and score.aligned < PARTLY and found.flaw("stray") is None
 
 
 def _several(found: Fidelity) -> bool:
@@ -418,6 +511,8 @@ def _person(
     """What the person is beside the picture ("" where it cannot be told), and what changes when."""
     traits = [t for t in (found.trait("face"), found.trait("clothes")) if t is not None]
     since = next(((t.name, t.since) for t in traits if t.since is not None), None)
+    if any((t.outside or 0.0) >= UNLIKE for t in traits if t.since is not None):
+        return "same", since  # the rest is right: what changes, and when, is what matters
     known = [t.value for t in traits if t.value is not None and t.against == "picture"]
     if not known:
         return "", since
@@ -444,7 +539,7 @@ def findings(found: Fidelity, *, sound_late: float | None = None) -> tuple[Findi
     where it cannot be told.
     """
     return (
-        _motion(found),
+        _motion(found, sound_late),
         _timing(found, sound_late),
         _person_finding(found),
         _colours(found),
@@ -455,7 +550,21 @@ def findings(found: Fidelity, *, sound_late: float | None = None) -> tuple[Findi
     )
 
 
-def _motion(found: Fidelity) -> Finding:
+def picture_late(found: Fidelity) -> float | None:
+    """Seconds by which the motion comes later than in the reference; None where it cannot be told."""
+    score = found.score
+    if (
+        score.value is None
+        or score.still
+        or (score.aligned < PARTLY and found.reading != "shifted")
+    ):
+        return None
+    if found.reading == "shifted":
+        return -score.begins
+    return score.lag if found.reading == "" else None
+
+
+def _motion(found: Fidelity, sound_late: float | None) -> Finding:
     score = found.score
     told = _motion_part(found)
     if score.value is None:
@@ -475,10 +584,14 @@ def _motion(found: Fidelity) -> Finding:
     elif found.reading == "shifted":
         begin, _ = _part_of(found)
         fix = "late start" if begin < 0 else "begins late" if found.ends is None else "part"
+        if begin < 0 and sound_late is not None and not _in_step(-begin - sound_late):
+            fix = "late picture"
     elif found.reading:
         fix = str(found.reading)
     elif found.stops is not None:
         fix = "stops"
+    elif found.flaw("stray") is not None:
+        fix = "stray"
     elif score.value >= WELL or (score.aligned >= WELL and score.coverage > WHOLE):
         return _finding("motion", "pass", measured, _ALLOWED["motion"])
     elif score.aligned >= WELL and found.ends is not None:
@@ -487,33 +600,25 @@ def _motion(found: Fidelity) -> Finding:
         severity, fix = "advice", "partly"
     else:
         fix = "hardly" if score.value >= HARDLY else "other"
-    spans = (*found.frozen, *found.unseen)
+    strays = ((f.begin, f.end) for f in found.flaws if f.kind == "stray")
+    spans = (*found.frozen, *found.unseen, *strays)
     return _finding("motion", severity, measured, _ALLOWED["motion"], fix, spans)
 
 
 def _timing(found: Fidelity, sound_late: float | None) -> Finding:
-    score = found.score
-    if (
-        score.value is None
-        or score.still
-        or score.aligned < PARTLY
-        or found.reading
-        in (
-            "speed",
-            "reversed",
-            "mirrored",
-        )
-    ):
+    score, lag = found.score, picture_late(found)
+    if lag is None:
         why = "how well the motion is followed is not known" if score.value is None else _NO_TIMING
         return _finding("timing", "unknown", f"cannot be told, because {why}", _ALLOWED["timing"])
-    lag = score.lag if found.reading != "shifted" else -score.begins
     if sound_late is not None:
         apart = lag - sound_late
         measured = f"the picture is {abs(apart):.2f} s {'later' if apart > 0 else 'earlier'} than its sound"
-        if -PICTURE_EARLY <= apart <= PICTURE_LATE:
+        if _in_step(apart):
             return _finding(
                 "timing", "pass", "the picture is in step with its sound", _ALLOWED["sound"]
             )
+        if found.reading == "shifted":  # what to do is told with the motion
+            return _finding("timing", "pass", measured, _ALLOWED["sound"])
         return _finding("timing", "warning", measured, _ALLOWED["sound"], "shift")
     measured = f"{abs(lag):.2f} s {'late' if lag > 0 else 'early'}"
     if abs(lag) < LATE or found.reading == "shifted":  # that is told with the motion
@@ -525,6 +630,11 @@ def _timing(found: Fidelity, sound_late: float | None) -> Finding:
         _ALLOWED["timing"],
         "trim",
     )
+
+
+def _in_step(apart: float) -> bool:
+    """The picture comes so much later than its sound, and nobody minds."""
+    return -PICTURE_EARLY <= apart <= PICTURE_LATE
 
 
 def _person_finding(found: Fidelity) -> Finding:
@@ -544,9 +654,10 @@ def _person_judged(found: Fidelity) -> Finding:
     if person == "other":
         return _finding("person", "warning", f"another person: {told}", allowed, "person")
     if since is not None:
-        what, time = since
-        told = f"the {what} change{'' if what == 'clothes' else 's'} after {_s(time)}: {told}"
-        return _finding("person", "warning", told, allowed, "person", ((time, found.seconds),))
+        trait = found.trait(since[0])
+        until = found.seconds if trait is None or trait.until is None else trait.until
+        told = f"{_changed(found, since)}: {told}"
+        return _finding("person", "warning", told, allowed, "person", ((since[1], until),))
     if person == "unlike":
         return _finding("person", "advice", f"looks different: {told}", allowed, "person")
     return _finding("person", "pass", told, allowed)
@@ -560,6 +671,10 @@ def _colours(found: Fidelity) -> Finding:
         )
     if found.colours == "grey":
         return _finding("colours", "warning", "no colours left", allowed, "grey")
+    parts = list(_flaw_parts(found, "grey", "dark"))
+    if parts:
+        spans = tuple((f.begin, f.end) for f in found.flaws if f.kind in ("grey", "dark"))
+        return _finding("colours", "warning", "; ".join(parts), allowed, "part lost", spans)
     colour = found.trait("colour")
     if colour is None or colour.value is None:
         why = WHY.get(colour.why, "too little is seen") if colour is not None else "it is too short"
@@ -613,6 +728,10 @@ def _sharp_finding(found: Fidelity) -> Finding:
     if sharp is None or sharp.value is None:
         why = WHY.get(sharp.why, "") if sharp is not None else ""
         return _finding("sharp", "unknown", f"cannot be told, because {why}", allowed)
+    parts = list(_flaw_parts(found, "blur"))
+    if parts:
+        spans = tuple((f.begin, f.end) for f in found.flaws if f.kind == "blur")
+        return _finding("sharp", "advice", "; ".join(parts), allowed, "part blurred", spans)
     bad = _blurred(found)
     told = f"{'the person is blurred: ' if bad else ''}{sharp.detail:.1f}"
     return _finding("sharp", "advice" if bad else "pass", told, allowed, "sharp" if bad else "")

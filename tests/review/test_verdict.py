@@ -160,7 +160,10 @@ def test_each_wrong_result_is_named(fault: str) -> None:
         ({"when": lambda t: min(t, 3.0)}, "stands still from then on"),
         ({"seed": 2}, "another clip"),
         ({"person": ANOTHER}, "not the person of the picture"),
-        ({"person": lambda t: Person() if t < 4 else ANOTHER}, "the face changes after 4 s"),
+        (
+            {"person": lambda t: Person() if t < 4 else ANOTHER},
+            "from 4 s on somebody else is in the picture",
+        ),
     ],
 )
 def test_the_same_of_a_face(made: dict[str, Any], sentence: str) -> None:
@@ -346,3 +349,135 @@ def test_another_part_of_the_clothes_is_not_compared() -> None:
     worn = looks.clothes_trait(tuple(same_part), whole)
     assert worn.value is not None
     assert worn.value < verdict.OTHER, "in the same framing, other colours are other clothes"
+
+
+def joined(at: float, *, back: float | None = None, kind: str = "body", **other: Any) -> Fidelity:
+    """A result that shows another clip from ``at`` on, until ``back`` where that is given."""
+    one, two = clip(1, 8.0, kind=kind), clip(**{"seed": 4, "seconds": 8.0, "kind": kind, **other})
+    until = back or 8.0
+    away = (one.times >= at) & (one.times < until)
+    bodies, faces = one.bodies.copy(), one.faces.copy()
+    bodies[away], faces[away] = two.bodies[away], two.faces[away]
+    stills = tuple(
+        b if at <= a.time < until else a for a, b in zip(one.stills, two.stills, strict=True)
+    )
+    made = replace(one, bodies=bodies, faces=faces, stills=stills)
+    return verdict.fidelity(
+        clip(1, 8.0, kind=kind, person=ANOTHER, noise=2), made, still_of(clip(5, 0.5, kind=kind))
+    )
+
+
+@pytest.mark.parametrize("kind", ["body", "face"])
+def test_another_clip_from_the_middle_on_is_told_with_its_time(kind: str) -> None:
+    found = joined(4.0, kind=kind, person=ANOTHER)
+    stray = found.flaw("stray")
+    assert stray is not None, found.sentence
+    assert (stray.begin, stray.end) == pytest.approx((4.0, 8.0), abs=0.6)
+    assert re.search(r"from [34](\.\d)? s on somebody else moves", found.sentence), found.sentence
+    assert {"motion", "person"} >= set(faults(found)) >= {"motion"}
+    alone = joined(4.0, kind=kind)
+    assert re.search(r"from [34](\.\d)? s on the motion is not the ref", alone.sentence), alone
+
+
+def test_another_motion_for_a_while() -> None:
+    stray = joined(3.0, back=5.5).flaw("stray")
+    assert stray is not None
+    assert (stray.begin, stray.end) == pytest.approx((3.0, 5.5), abs=0.6)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_right_motion_with_a_pause_or_a_jitter_strays_nowhere(seed: int) -> None:
+    found = verdict.fidelity(clip(seed, 8.0), clip(seed, 8.0, noise=seed + 5))
+    assert found.flaws == ()
+    assert verdict.fidelity(clip(seed, 8.0), clip(seed + 5, 8.0)).flaw("stray") is None
+
+
+def test_somebody_else_for_two_seconds() -> None:
+    found = judged("face", person=lambda t: ANOTHER if 2 <= t < 4 else Person())
+    assert "from 2 s to 4 s somebody else is in the picture" in found.sentence
+    finding = next(f for f in verdict.findings(found) if f.code == "result.person")
+    assert finding.severity == "warning"
+    assert finding.spans == ((2.0, 4.0),)
+
+
+@pytest.mark.parametrize(
+    ("change", "words", "code"),
+    [
+        ({"sharpness": 0.5}, "from 3 s on the person is blurred", "sharp"),
+        ({"light": 30.0}, "from 3 s on it is too dark", "colours"),
+    ],
+)
+def test_a_flaw_of_a_part_has_its_time(change: dict[str, Any], words: str, code: str) -> None:
+    good = clip(1, hands=0.9)
+    stills = tuple(replace(s, **change) if s.time >= 3 else s for s in good.stills)
+    found = verdict.fidelity(reference(), replace(good, stills=stills))
+    assert words in found.sentence.lower()
+    assert set(faults(found)) == {code}
+    one = tuple(replace(s, **change) if s.time == 3 else s for s in good.stills)
+    assert verdict.fidelity(reference(), replace(good, stills=one)).flaws == ()
+
+
+def test_a_part_without_colour_has_its_time() -> None:
+    def grey(image: Frame, t: float) -> Frame:
+        return u8(np.repeat(image[..., 1:2], 3, 2)) if 2 <= t < 4 else image
+
+    found = judged(paint=grey)
+    assert "from 2 s to 4 s the colours are lost" in found.sentence.lower(), found.sentence
+
+
+def test_what_cannot_be_compared_says_why() -> None:
+    whole = clip(1)
+    short = clip(1, 0.4)
+    rare = replace(
+        whole, fps=1.0, times=whole.times[::12], bodies=whole.bodies[::12], faces=whole.faces[::12]
+    )
+    empty = replace(
+        whole, times=np.zeros(0), bodies=whole.bodies[:0], faces=whole.faces[:0], stills=()
+    )
+    for track, why in (
+        (short, "shorter than half a second"),
+        (rare, "too few pictures a second"),
+        (empty, "too few pictures a second"),
+        (still_of(whole), "shorter than half a second"),
+    ):
+        found = verdict.fidelity(whole, track)
+        assert found.score.value is None
+        assert why in found.sentence
+        assert verdict.findings(found)
+
+
+def test_measures_that_are_missing_are_left_out() -> None:
+    good = clip(1)
+    unknown = replace(good, stills=tuple(replace(s, sharpness=np.nan) for s in good.stills))
+    found = verdict.fidelity(reference(), unknown)
+    sharp = found.trait("sharp")
+    assert sharp is not None
+    assert sharp.value is None
+    assert verdict.fidelity(reference(), replace(good, stills=())).score.value is not None
+    assert verdict.fidelity(reference(), good, asked=100.0).score.value is not None
+    with pytest.raises(ValueError, match="above 0"):
+        verdict.fidelity(reference(), good, asked=0)
+
+
+@pytest.mark.parametrize("made", [{"mirrored": True}, {"when": lambda t: 6 - t}])
+def test_worst_moments_are_those_of_the_alignment_that_explains_it(made: dict[str, Any]) -> None:
+    found = judged(**made)
+    assert found.reading in ("mirrored", "reversed")
+    assert found.curve is not None
+    assert np.median([e for e in found.curve.error if e is not None]) < 8
+
+
+def test_a_wrong_clip_is_known_as_one() -> None:
+    assert verdict.wrong_clip(judged(seed=4))
+    assert verdict.wrong_clip(verdict.fidelity(clip(1), clip(1, kind="face")))
+    assert not verdict.wrong_clip(judged())
+    assert not verdict.wrong_clip(judged(when=lambda t: 0.0))
+
+
+def test_a_late_picture_gets_one_advice() -> None:
+    late = judged(when=lambda t: max(0.0, t - 1.5))
+    assert verdict.picture_late(late) == pytest.approx(1.5, abs=0.1)
+    for sound, words in ((None, "Cut that"), (1.5, "Cut that"), (0.0, "earlier against its sound")):
+        told = [f for f in verdict.findings(late, sound_late=sound) if f.fix]
+        assert [f.code for f in told] == ["result.motion"], sound
+        assert words in told[0].fix
