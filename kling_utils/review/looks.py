@@ -57,7 +57,7 @@ class Look:
     torso_seen: float = 1.0
     """Share of the torso that is in the frame, 0..1."""
     thumb: Floats | None = None
-    """(256,): lightness of the whole frame in 16 x 16 places, mean 0 and spread 1."""
+    """(256,): edges of the whole frame in 16 x 16 places, mean 0 and spread 1: colours change them little."""
 
 
 def looks(track: PoseTrack) -> tuple[Look, ...]:
@@ -94,7 +94,9 @@ def _look(still: Still, track: PoseTrack) -> Look:
 
 
 def _thumb(lab: Floats32) -> Floats:
-    small = cv2.resize(lab[..., 0], (16, 16), interpolation=cv2.INTER_AREA)
+    light = cv2.GaussianBlur(lab[..., 0], (0, 0), 1.5)
+    edges = np.hypot(cv2.Sobel(light, cv2.CV_32F, 1, 0), cv2.Sobel(light, cv2.CV_32F, 0, 1))
+    small = cv2.resize(edges, (16, 16), interpolation=cv2.INTER_AREA)
     thumb = np.asarray(small, np.float64).reshape(-1)
     return np.asarray((thumb - thumb.mean()) / max(float(thumb.std()), 1e-3), np.float64)
 
@@ -181,8 +183,9 @@ _DRIFT = (3.0, 12.0)
 DRIFTS = 6.0
 _FRAME = 4.0
 """The same of the whole frame, whose colours a person hardly changes: clean clips at most 1.4."""
-_SAME_SHOT = 0.6
-"""Correlation of the lightness of two pictures 1.5 s apart below which they show something else."""
+_SAME_SHOT = 0.45
+"""Likeness of the edges of two pictures 1.5 s apart, relative to those of the same clip, below which
+they show something else."""
 GREY, COLOURFUL = 5.0, 12.0
 """95th percentile of the distance from grey in Lab: clips have 21 to 88, a clip without colour 0."""
 FLAT = 3.0
@@ -299,8 +302,16 @@ def colour_trait(ours: tuple[Look, ...], theirs: tuple[Look, ...]) -> Trait:
 
 def _other_shot(ours: tuple[Look, ...], before: int) -> bool:
     """After that look the picture shows something else, whatever its colours are."""
-    one, other = ours[max(0, before - 1)].thumb, ours[min(len(ours) - 1, before + 2)].thumb
-    return one is not None and other is not None and float((one * other).mean()) < _SAME_SHOT
+    thumbs = [look.thumb for look in ours]
+    alike = [
+        float((one * other).mean())
+        for one, other in zip(thumbs, thumbs[3:], strict=False)
+        if one is not None and other is not None
+    ]
+    if len(alike) != len(ours) - 3:
+        return False
+    across = alike[min(max(0, before - 1), len(alike) - 1)]
+    return across < _SAME_SHOT * float(np.median(alike))
 
 
 def colourless(ours: tuple[Look, ...], others: tuple[Look, ...]) -> bool:

@@ -77,6 +77,7 @@ WHY: dict[str, str] = {
     "short result": "the result is shorter than half a second",
     "few in reference": "the reference has too few pictures a second",
     "few in result": "the result has too few pictures a second",
+    "another clip": "another clip begins in it",
     "failed": "the result could not be looked at",
 }
 """Why something cannot be told."""
@@ -185,6 +186,10 @@ def fidelity(
     own = looks.looks(picture)[0] if picture is not None and picture.stills else None
     grey = looks.colourless(seen, (own,) if own is not None else there)
     colour = looks.colour_trait(seen, there)
+    if colour.since is not None and any(
+        abs(colour.since - begin) <= _SAME_MOMENT for begin, _ in main.strays
+    ):
+        colour = Trait("colour", None, "another clip", against="start")
     flat = looks.flat(seen) and not looks.flat(there)
     known = not (grey or flat) and colour.since is None
     traits = (
