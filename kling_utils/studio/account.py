@@ -18,7 +18,7 @@ from kling_utils.media import bounds
 from kling_utils.show import cards
 from kling_utils.studio import sign_in
 from kling_utils.studio.events import Events, Updates
-from kling_utils.studio.session import Session, typed_key
+from kling_utils.studio.session import Session, key_or_none, typed_key
 from kling_utils.values import HUB_OWNER, Report, Severity
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Account:
             show_progress="hidden",
         )
         self.forgotten = events.on(self.forget.click, self.on_forget, [key, *said])
-        events.on([key.blur, key.submit], self.on_key, self.drawn, key=key)
+        events.on([key.blur, key.submit], self.on_typed, self.drawn, key=key)
 
     def on_open(self, session: Session, key: str) -> Updates:
         """Open or close the panel of the key."""
@@ -115,8 +115,18 @@ class Account:
         label = "Close" if is_open else "Change" if key.strip() else "Use a Novita key"
         return {self.panel: gr.update(visible=is_open), self.opener: gr.update(value=label)}
 
+    def on_typed(self, session: Session, key: str) -> Updates:
+        """Somebody left the box: this key decides from here on."""
+        session.key_typed = hash(key_or_none(key))
+        return self.on_key(session, key)
+
     def on_key(self, session: Session, key: str) -> Updates:
-        """What is known of the key. The panel folds once for each key that works, and is there for one that does not."""
+        """What is known of the key. The panel folds once for each key that works, and is there for one that does not.
+
+        Nothing changes for a key that is not the last one: events of an earlier one may end late.
+        """
+        if not session.last_typed(key_or_none(key)):
+            return {}
         said: Updates = {self.line: self.says(key, session)}
         try:
             typed = typed_key(key)
@@ -133,11 +143,12 @@ class Account:
 
     def on_forget(self, session: Session) -> Updates:
         """Nothing of the key is left on the page."""
-        session.key_folded = None
+        session.key_folded, session.key_typed = None, hash(None)
         return {self.box: "", self.result: "", self.line: self.says(None, session)}
 
     def on_test(self, session: Session, key: str) -> Updates:
         """Ask for the balance: costs nothing, and tells whether the key works."""
+        session.key_typed = hash(key_or_none(key))
         try:
             balance = session.balance(self._client, typed_key(key), anew=True)
         except KlingError as error:

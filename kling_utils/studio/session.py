@@ -171,6 +171,8 @@ class Session:
         """How often a way was chosen. Each time the form is checked again."""
         self.key_panel = False
         """The panel of the key is open."""
+        self.key_typed: int | None = None
+        """Hash of the key that was typed last; None before one was. What ends late about an earlier one changes nothing."""
         self.key_folded: int | None = None
         """The hash of the key for which the panel was folded."""
         self.view = View(first=True)
@@ -281,14 +283,21 @@ class Session:
         mark = hash(key)  # of a secret: salted for each process, and no way back
         known = self._balance if self.proven(key) and not anew else None
         if known is None or client.now() - known[0] > BALANCE_SECONDS:
-            self._balance, self._refused = None, None
+            if self.last_typed(key):
+                self._balance, self._refused = None, None
             try:
                 known = client.now(), mark, client.balance(key, owner=self.visitor.owner)
             except KeyRefused:
-                self._refused = mark
+                if self.last_typed(key):
+                    self._refused = mark
                 raise
-            self._balance = known
+            if self.last_typed(key):
+                self._balance = known
         return known[2]
+
+    def last_typed(self, key: SecretStr | None) -> bool:
+        """Is this the key that was typed last, as far as that is known?"""
+        return self.key_typed in (None, hash(key))
 
     def proven(self, key: SecretStr | None) -> bool:
         """Has the provider answered to this key in this session?"""

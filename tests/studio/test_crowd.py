@@ -27,7 +27,8 @@ from kling_utils.studio.visitor import Tokens, Visitor
 from .conftest import bound_page
 
 QUICK = {
-    *("Account.on_open", "Account.on_key", "Account.on_forget", "Health.on_press"),
+    *("Account.on_open", "Account.on_key", "Account.on_typed", "Account.on_forget"),
+    "Health.on_press",
     *("Input.on_upload", "Input.on_clear", "Input.on_address", "Input.on_example"),
     *("Repair.on_stop", "Generate.on_dismiss", "Generate.on_show", "Exports.on_stop"),
     *(

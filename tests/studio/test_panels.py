@@ -553,6 +553,33 @@ def test_the_panel_of_the_key_folds_when_the_key_works_and_opens_when_it_does_no
     assert told("sk-another") is True
 
 
+def test_the_key_that_was_typed_last_decides_in_whatever_order_events_end(
+    tmp_path: Path, built: Make
+) -> None:
+    runner, desk = Banker(tmp_path), Session()
+    account = built(lambda: Account(runner))
+    account.on_open(desk, "")
+    account.on_typed(desk, "sk-refused")
+    account.on_typed(desk, "sk-good")
+    desk.balance(runner, typed_key("sk-good"))
+    assert account.on_key(desk, "sk-good")[account.panel]["visible"] is False
+    runner.refuses = KeyRefused("The API key was refused.")
+    with pytest.raises(KeyRefused):  # asked for before the good one, and answered after it
+        desk.balance(runner, typed_key("sk-refused"))
+    for late in ("sk-refused", "sk re fused", ""):
+        assert account.on_key(desk, late) == {}
+    good = typed_key("sk-good")
+    assert good is not None
+    assert desk.proven(good)
+    assert "tested, balance" in account.on_key(desk, "sk-good")[account.line]
+    account.on_forget(desk)
+    assert account.on_key(desk, "sk-good") == {}, "it was forgotten meanwhile"
+    account.on_typed(desk, "sk-refused")
+    with pytest.raises(KeyRefused):
+        desk.balance(runner, typed_key("sk-refused"))
+    assert account.on_key(desk, "sk-refused")[account.panel]["visible"] is True
+
+
 def test_what_is_said_at_the_button_goes_when_it_is_about_something_else(
     stand_in: Make, job: Make, built: Make
 ) -> None:
