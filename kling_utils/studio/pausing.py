@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -13,6 +15,9 @@ from kling_utils.values import counted
 
 if TYPE_CHECKING:
     from kling_utils.jobs.client import Client
+
+LOOK = 1.0
+"""Seconds between two looks while jobs wait."""
 
 
 class PausePanel:
@@ -32,13 +37,17 @@ class PausePanel:
         events.on(self.pause.click, self.on_pause, self.drawn)
         events.on(self.go_on.click, self.on_go_on, self.drawn)
 
+    def _waiting(self, session: Session) -> int:
+        """Paid jobs that are not sent yet."""
+        jobs = self._client.jobs(owner=session.visitor.owner, state="checked", limit=None)
+        return sum(not job.draft for job in jobs)
+
     def draw(self, session: Session) -> Updates:
         """Is there something to pause, or to let go on?"""
         owner = session.visitor.owner
         paused = self._client.paused(owner) is not None
-        jobs = self._client.jobs(owner=owner, state="checked", limit=None)
-        waiting = counted(sum(not job.draft for job in jobs), "job")
-        none = waiting.startswith("0 ")
+        number = self._waiting(session)
+        waiting = counted(number, "job")
         if paused:
             text = (
                 f"{waiting} not sent yet. Nothing more is sent or spent until you go on, also after a restart of this program. "
@@ -48,15 +57,23 @@ class PausePanel:
         else:
             said = f'<p class="hint">{waiting} not sent yet.</p>'
         return {
-            self.panel: gr.update(visible=paused or not none),
+            self.panel: gr.update(visible=paused or number > 0),
             self.line: said,
             self.pause: gr.update(visible=not paused),
             self.go_on: gr.update(visible=paused),
         }
 
-    def on_look(self, session: Session) -> Updates:
-        """A job was made, sent, ended or deleted."""
-        return self.draw(session)
+    async def on_look(self, session: Session) -> AsyncIterator[Any]:
+        """A job was made, ended or deleted: drawn anew until nothing waits any more."""
+        before: Updates = {}
+        while True:
+            drawn = await asyncio.to_thread(self.draw, session)
+            if drawn != before:
+                yield (before := drawn)
+            if not self._waiting(session):
+                break
+            await asyncio.sleep(LOOK)
+        yield gr.skip()  # gradio sends the last value again, by then over a newer one
 
     def on_pause(self, session: Session) -> Updates:
         """Nothing more is sent."""

@@ -132,7 +132,7 @@ def test_the_page_tells_that_sending_is_paused(
     assert "Sending is paused" in drawn[panel.line]
     job = runner.submit(request_)
     assert held(job)
-    again = panel.on_look(Session())
+    again = panel.draw(Session())
     assert "1 job not sent yet" in again[panel.line]
     assert (again[panel.go_on]["visible"], again[panel.pause]["visible"]) == (True, False)
     session.visitor = replace(session.visitor, id="v2_x", hosted=True)

@@ -49,7 +49,7 @@ QUICK = {
     ),
     *("Comparison.on_compare", "Comparison.on_back"),
     *("KeptPanel.on_ask", "KeptPanel.on_keep"),
-    *("PausePanel.on_look", "PausePanel.on_pause", "PausePanel.on_go_on"),
+    *("PausePanel.on_pause", "PausePanel.on_go_on"),
     *("Pairs.on_pick", "Pairs.on_watch", "Pairs.on_stop"),
 }
 """Handlers that only read the store or change the page: they measure, decode and fetch nothing, and ask no provider or object store."""
