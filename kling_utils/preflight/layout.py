@@ -57,8 +57,11 @@ _TEXT_SIDE = 256
 """Pixels of the shorter side at which text is looked for: letters are still read at this size, and patterns no longer are."""
 _TEXT, _SURE = 0.3, 0.9
 """Least score of a point of a line, and of all of it. Measured: 0.97 to 1 for captions."""
-_LINE, _LONG = 0.1, 2.0
-"""Least length of a line in shorter sides of the picture, and in its own heights: prints on clothes are less long."""
+_LINE, _THICK = 0.1, 0.12
+"""Length of a line at least, and its height at most, in shorter sides of the picture."""
+_LONG, _LONG_UPRIGHT = 2.0, 4.0
+"""Length of a line across, and of one upright, in its own height at least. Measured: prints on clothes and striped legs are up to
+2.7 times as long as wide, and 0.13 of the shorter side wide; captions are longer and thinner."""
 
 
 def lines(frame: Frame) -> int:
@@ -73,7 +76,8 @@ def lines(frame: Frame) -> int:
     _, labels, found, _ = cv2.connectedComponentsWithStats(u8((score > _TEXT).astype(np.uint8)))
     return sum(
         max(width, height) > _LINE * _TEXT_SIDE
-        and max(width, height) > _LONG * min(width, height)
+        and min(width, height) < _THICK * _TEXT_SIDE
+        and (width > _LONG * height or height > _LONG_UPRIGHT * width)
         and float(score[labels == i].mean()) > _SURE
         for i, (_, _, width, height, _) in enumerate(found[1:].tolist(), 1)
     )

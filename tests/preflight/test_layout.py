@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from kling_utils import examples
 from kling_utils.media import people
 from kling_utils.media.arrays import Frame, u8
 from kling_utils.preflight.advice import advise
@@ -49,6 +50,17 @@ def test_a_line_of_text_is_found_and_a_row_of_equal_posts_is_none() -> None:
         cv2.rectangle(fence, (x, 200), (x + 8, 225), (255, 255, 255), -1)
     assert lines(fence) == 0
     assert lines(drawn(0)) == 0
+
+
+def test_the_examples_have_no_text_in_them() -> None:
+    assert not [each.path for each in examples.IMAGES if told_text(people.track_image(each.path))]
+    for each in examples.VIDEOS:
+        found = {f.code: f for f in advise(None, people.track(each.path)).findings}
+        assert "video.text" not in found, each.path
+
+
+def told_text(track: people.PoseTrack) -> bool:
+    return "image.text" in {f.code for f in advise(track, None).findings}
 
 
 def test_no_real_picture_is_a_collage_or_has_text(shared_media: Path) -> None:
