@@ -205,7 +205,8 @@ _HAND, _HAND_PIXELS, _HAND_LOOKS = 0.5, 10.0, 6
 _HAND_SMALLER, _HAND_LARGE = 0.7, 20.0
 """A hand that is smaller than that part of the reference's is recognised less often for that reason alone, unless it is so large."""
 _SOFTER, _FLAW_SECONDS = 0.4, 1.0
-"""A stretch is blurred below ``BLURRED`` and that part of the rest; the least length of a flaw."""
+"""A stretch is blurred below ``BLURRED`` and that part of the rest; the least length of a flaw.
+Both are assumed."""
 DARK, LIGHT = 60.0, 90.0
 """95th percentile of grey on the person: darkened clips have 30 to 48, all others 167 or more."""
 BLURRED = 1.5

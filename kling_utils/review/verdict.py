@@ -21,6 +21,7 @@ from kling_utils.review.fidelity import (
     framing_gate,
     judge,
     length_gate,
+    other_framing,
     worst_moments,
 )
 from kling_utils.values import MISSED, Fidelity, Finding, Flaw, Limb, Moment, Severity, Span, Trait
@@ -179,8 +180,9 @@ def fidelity(
     why_body, why_face = body_gate(theirs, ours), face_gate(reference, result, their_face)
     why_body = framing_gate(result, ours, body=why_body, face=why_face) or why_body
     why_body, why_face = (length_gate(reference, result) or why for why in (why_body, why_face))
-    body = judge(theirs, ours, why_body, asked=asked)
-    face = judge(their_face, our_face, why_face, asked=asked)
+    near, far = (other_framing(reference, result, body=body) for body in (True, False))
+    body = judge(theirs, ours, why_body, asked=asked, framed=near)
+    face = judge(their_face, our_face, why_face, asked=asked, framed=far)
     main = face if body.score.value is None and face.score.value is not None else body
     seen, there = looks.looks(result), looks.looks(reference)
     own = looks.looks(picture)[0] if picture is not None and picture.stills else None

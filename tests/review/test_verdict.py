@@ -385,6 +385,31 @@ def test_another_motion_for_a_while() -> None:
     assert (stray.begin, stray.end) == pytest.approx((3.0, 5.5), abs=0.6)
 
 
+def test_a_face_from_near_after_half_a_dance_is_told_with_its_time() -> None:
+    """The body is not seen from then on, which alone would be called out of sight."""
+    dance, near = clip(1, 8.0), clip(4, 8.0, kind="face")
+    late = dance.times >= 4
+    bodies, faces = dance.bodies.copy(), dance.faces.copy()
+    bodies[late], faces[late] = np.nan, near.faces[late]
+    found = verdict.fidelity(clip(1, 8.0, noise=2), replace(dance, bodies=bodies, faces=faces))
+    stray = found.flaw("stray")
+    assert stray is not None, found.sentence
+    assert (stray.begin, stray.end) == pytest.approx((4.0, 8.0), abs=0.6)
+    faces[late] = np.nan
+    gone = verdict.fidelity(clip(1, 8.0, noise=2), replace(dance, bodies=bodies, faces=faces))
+    assert gone.flaw("stray") is None
+
+
+def test_a_second_half_hides_no_lag_of_the_first() -> None:
+    """The lag at which all of it fits best is that of chance, if the second half is long and lively."""
+    for kind in ("body", "face"):
+        found = joined(3.0, kind=kind, seed=7)
+        stray = found.flaw("stray")
+        assert stray is not None, found.sentence
+        assert (stray.begin, stray.end) == pytest.approx((3.0, 8.0), abs=0.7)
+        assert not verdict.wrong_clip(found)
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_right_motion_with_a_pause_or_a_jitter_strays_nowhere(seed: int) -> None:
     found = verdict.fidelity(clip(seed, 8.0), clip(seed, 8.0, noise=seed + 5))
