@@ -1,4 +1,4 @@
-"""The ten screens of the page at both widths and in both schemes: axe finds nothing serious, nothing overflows, fingers hit."""
+"""The screens of the page at both widths and in both schemes: axe finds nothing serious, nothing overflows, fingers hit."""
 
 from __future__ import annotations
 
@@ -80,10 +80,11 @@ def jobs(
 def sees(page: Any, axe: str, name: str, width: int, scheme: str) -> None:
     """Look at one screen."""
     if LOOKS:
-        page.screenshot(path=f"{LOOKS}/{name}-{width}-{scheme}.png")
+        page.screenshot(path=f"{LOOKS}/{name.replace(' ', '_')}-{width}-{scheme}.png")
     assert page.evaluate("document.documentElement.scrollWidth") <= width, name
     if width < 500:
-        assert page.evaluate(SMALL) == [], name
+        small = page.evaluate(SMALL)
+        assert small == [], f"{name}: {small}"
     assert serious(page, axe) == [], name
 
 
@@ -96,7 +97,7 @@ def sees(page: Any, axe: str, name: str, width: int, scheme: str) -> None:
         pytest.param(1280, "dark", marks=pytest.mark.matrix),
     ],
 )
-def test_ten_screens(
+def test_the_screens(
     browser: Any,
     novita: ScriptedNovita,
     jobs: tuple[Served, dict[str, str]],
@@ -115,7 +116,7 @@ def test_ten_screens(
 
         page.goto(served.url)
         page.wait_for_selector(f".gallery-card >> nth={len(made)}")
-        look("empty")
+        look("opened again")
 
         type_key(page, KEY)
         page.set_input_files("#image input[type=file]", str(examples.IMAGES[0].path))

@@ -6,14 +6,12 @@ And what is measured on the way: nothing jumps, nothing complains, everything ha
 from __future__ import annotations
 
 import io
-import shutil
-import subprocess
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.axe import serious
 from helpers.fit_zoo import X265
 from helpers.scripted import File, ScriptedNovita
 from helpers.served import Served, Watched, serving, type_key, watching
@@ -38,9 +36,6 @@ MOVED = (
     0.02  # of layout shift after load, all together; a good page may have 0.1 by the usual measure
 )
 QUIET = "() => performance.now() - Math.max(window.since ||= performance.now(), ...window.shifts.map((s) => s[1])) > 700"
-AXE = """async () => (await axe.run(document, { resultTypes: ['violations'] })).violations
-  .filter((v) => ['serious', 'critical'].includes(v.impact))
-  .map((v) => [v.id, ...v.nodes.map((n) => n.target.join(' ') + ' ' + n.failureSummary)])"""
 SEEN = "(e) => e.checkVisibility({ visibilityProperty: true }) && e.type !== 'file'"
 NAMES = f"""() => [...document.querySelectorAll('button, input, textarea, select, summary, a[href], [tabindex="0"]')].filter({SEEN})
   .filter((e) => !['aria-label', 'aria-labelledby', 'title'].some((a) => e.getAttribute(a)) && !e.textContent.trim() && !e.labels?.length)
@@ -78,46 +73,6 @@ def watched(browser: Any) -> Iterator[Watched]:
     ) as seen:
         seen.page.add_init_script(SHIFTS)
         yield seen
-
-
-@pytest.fixture(scope="session")
-def fetched(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    """(the script of axe-core, fetched by npm; or why it is not there)."""
-    npm = shutil.which("npm")
-    if npm is None:
-        return "", "needs npm, to fetch axe-core"
-    folder = tmp_path_factory.mktemp("axe")
-    got = subprocess.run(
-        [npm, "pack", "axe-core@4.10.3", "--silent", "--cache", str(folder / "cache")],
-        cwd=folder,
-        capture_output=True,
-        timeout=120,
-        check=False,
-    )
-    packed = next(folder.glob("*.tgz"), None)
-    if packed is None:
-        return "", f"npm could not fetch axe-core: {got.stderr.decode(errors='replace')[-200:]}"
-    with tarfile.open(packed) as archive:
-        member = archive.extractfile("package/axe.min.js")
-        assert member is not None
-        return member.read().decode("utf-8"), ""
-
-
-@pytest.fixture
-def axe(fetched: tuple[str, str]) -> str:
-    """The script of axe-core; skips where it cannot be had."""
-    script, missing = fetched
-    if not script:
-        pytest.skip(missing)
-    return script
-
-
-def serious(page: Any, script: str) -> list[Any]:
-    """What axe finds that is serious; nothing where there is no axe."""
-    if not script:
-        return []
-    page.evaluate(script)
-    return list(page.evaluate(AXE))
 
 
 def made(page: Any) -> str:
