@@ -289,7 +289,7 @@ def test_any_size_of_picture_has_a_legal_plan(width: int, height: int) -> None:
 # -- clips ---------------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seconds", [3.2, 9.0])
+@pytest.mark.parametrize("seconds", [3.2, pytest.param(9.0, marks=pytest.mark.matrix)])
 def test_a_heavy_clip_fills_its_size(tmp_path: Path, seconds: float) -> None:
     source = fit_zoo.heavy(tmp_path, seconds=seconds, size="360x480", grain=60)
     plan = plan_file(source)
@@ -330,7 +330,10 @@ def test_a_cut_at_a_key_picture_keeps_the_packets(tmp_path: Path, preset: str) -
     assert between.video.way == "encode"
 
 
-@pytest.mark.parametrize("rate", ["24", "25", "30000/1001", "30", "60"])
+@pytest.mark.parametrize(
+    "rate",
+    ["24", "30000/1001", *(pytest.param(r, marks=pytest.mark.matrix) for r in ("25", "30", "60"))],
+)
 def test_a_chosen_length_is_kept_to_the_picture(tmp_path: Path, rate: str) -> None:
     """Also at a key picture, and where the pictures, which lean on later ones, cannot be parted at that length without encoding."""
     gop = round(Fraction(rate))
