@@ -415,7 +415,7 @@ class Trait:
     """Something that a viewer sees besides motion."""
 
     name: str
-    """``face``, ``clothes``, ``colour``, ``hands``, ``flicker`` or ``sharp``."""
+    """``face``, ``clothes``, ``colour``, ``cast``, ``hands``, ``flicker`` or ``sharp``."""
     value: float | None
     """0..1, 1 is best; None where ``why`` says so."""
     why: str = ""
@@ -472,8 +472,9 @@ class Fidelity:
     """The same of the reference."""
     moves: Literal["", "grain", "zoom"] = ""
     """What changes in the result although the person stands still."""
-    colours: Literal["", "grey", "flat"] = ""
-    """``grey``: without colour, unlike the picture or the reference. ``flat``: nothing to be seen."""
+    colours: Literal["", "grey", "flat", "blue", "warm", "green", "pink", "hues"] = ""
+    """``grey``: without colour, unlike the picture or the reference. ``flat``: nothing to be seen. The
+    others are a cast, of all of it or where the trait ``cast`` says; ``hues``: all hues are turned."""
     seconds: float = 0.0
     """Of the result."""
     flaws: tuple[Flaw, ...] = ()

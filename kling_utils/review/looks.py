@@ -58,6 +58,10 @@ class Look:
     """Share of the torso that is in the frame, 0..1."""
     thumb: Floats | None = None
     """(256,): edges of the whole frame in 16 x 16 places, mean 0 and spread 1: colours change them little."""
+    tiles: Floats | None = None
+    """(256, 3): Lab of 16 x 16 places of the frame."""
+    ground: Bools | None = None
+    """(256,): places where nobody is."""
 
 
 def looks(track: PoseTrack) -> tuple[Look, ...]:
@@ -90,7 +94,19 @@ def _look(still: Still, track: PoseTrack) -> Look:
         small.mean(0).astype(np.float64),
         torso_seen,
         _thumb(lab),
+        np.asarray(cv2.resize(lab, (16, 16), interpolation=cv2.INTER_AREA), np.float64).reshape(
+            -1, 3
+        ),
+        _ground(still, lab.shape[0], lab.shape[1]),
     )
+
+
+def _ground(still: Still, height: int, width: int) -> Bools:
+    clear = np.ones((16, 16), bool)
+    for x, y, w, h in still.boxes[:, :4] / [width, height, width, height] * 16:
+        left, top = max(0, int(np.floor(x))), max(0, int(np.floor(y)))
+        clear[top : max(0, int(np.ceil(y + h))), left : max(0, int(np.ceil(x + w)))] = False
+    return np.asarray(clear.reshape(-1), np.bool_)
 
 
 def _thumb(lab: Floats32) -> Floats:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from kling_utils.review import looks
+from kling_utils.review import cast, looks
 from kling_utils.review.fidelity import (
     body_gate,
     body_signal,
@@ -48,6 +48,9 @@ PEOPLE = 0.25
 """Share of the looks with more than one person."""
 FEW_HANDS, NO_HANDS = 0.5, 0.1
 """Hands that are recognised, as a share of the reference's."""
+_WORSE = 0.3
+"""By how much less face and clothes together are like the picture's when a cast is taken off that
+only the ground has. Assumed."""
 _SAME_MOMENT = 1.0
 """Seconds within which two changes are one."""
 SEVERAL = "there is more than one person"
@@ -79,6 +82,9 @@ WHY: dict[str, str] = {
     "few in reference": "the reference has too few pictures a second",
     "few in result": "the result has too few pictures a second",
     "another clip": "another clip begins in it",
+    "cast": "a colour cast begins or ends in it",
+    "other ground": "the ground is like neither the picture's nor the reference's",
+    "person apart": "the ground's colours are shifted and the person's are not",
     "failed": "the result could not be looked at",
 }
 """Why something cannot be told."""
@@ -93,7 +99,9 @@ HOW: dict[str, str] = {
     "fifth of the picture's width; drawn faces move less for the detector.",
     "look": "Colours of skin, hair and clothes, and the face's light and dark when it is turned alike, "
     "compared with the picture. A look-alike in the same clothes passes; strange light does not.",
-    "colour": "Colours of face, clothes and the whole picture at the end, compared with the start.",
+    "colour": "Colours of face, clothes and the whole picture at the end, compared with the start. A "
+    "cast is told by the ground, where it is the picture's or the reference's; hues that are turned "
+    "by less than 20 degrees are not told.",
     "hands": "How often a hand is recognised at a wrist that is in sight, compared with the "
     "reference. Fingers are not counted.",
     "flicker": "Brightness of the whole picture from frame to frame. Flicker of small parts is not seen.",
@@ -150,6 +158,7 @@ _FIX = {
     "person": "Try another take; a picture with a larger, sharp face keeps it better.",
     "colour": "Correct the colours over time in an editor, or use the part before.",
     "grey": "Try another take: the colours are lost.",
+    "cast": "Correct the white balance or the hue in an editor, or try another take.",
     "flat": "Try another take: nothing can be seen.",
     "people": "Use a clip and a picture with one person, or crop to one.",
     "nobody": "Look at the result: drawn figures are sometimes missed. Try another take where nobody is in it.",
@@ -193,11 +202,18 @@ def fidelity(
     ):
         colour = Trait("colour", None, "another clip", against="start")
     flat = looks.flat(seen) and not looks.flat(there)
+    tint = cast.Cast(Trait("cast", None, "colours off"))
+    if not (grey or flat):
+        tint = cast.measured(seen, there, own)
+    if tint.kind is not None and tint.trait.since is not None and colour.since is not None:
+        colour = Trait("colour", None, "cast", against="start")  # it comes at once: no drift
     known = not (grey or flat) and colour.since is None
+    face_like, clothes_like, tint = _without_cast(seen, own, tint, known=known)
     traits = (
-        looks.face_trait(seen, own, colours=known),
-        looks.clothes_trait(seen, own, colours=known),
+        face_like,
+        clothes_like,
         colour,
+        tint.trait,
         Trait("hands", None, "colours off")
         if grey or flat
         else looks.hands_trait(result, reference),
@@ -229,7 +245,7 @@ def fidelity(
         round(looks.several(result), 2),
         round(looks.several(reference), 2),
         _moves(result) if score.still else "",
-        "flat" if flat else "grey" if grey else "",
+        "flat" if flat else "grey" if grey else tint.kind or "",
         round(result.seconds, 2),
         (
             *(Flaw("stray", *span) for span in main.strays),
@@ -237,6 +253,36 @@ def fidelity(
         ),
     )
     return replace(found, sentence=sentence(found))
+
+
+def _without_cast(
+    seen: tuple[looks.Look, ...], own: looks.Look | None, tint: cast.Cast, *, known: bool
+) -> tuple[Trait, Trait, cast.Cast]:
+    """Face and clothes, and the cast: it moves person and ground alike, or it is none."""
+    plain = tuple(
+        trait(seen, own, colours=known) for trait in (looks.face_trait, looks.clothes_trait)
+    )
+    if tint.kind is None or not known:
+        return plain[0], plain[1], tint
+    bare = tint.off(seen)
+    without = tuple(trait(bare, own) for trait in (looks.face_trait, looks.clothes_trait))
+    gains = [
+        b.value - a.value
+        for a, b in zip(plain, without, strict=True)
+        if a.value is not None and b.value is not None and b.against == "picture"
+    ]
+    if sum(gains) < -_WORSE:
+        none = replace(tint.trait, value=None, why="person apart", since=None, until=None)
+        return plain[0], plain[1], cast.Cast(none)
+    face, clothes = (_better(a, b) for a, b in zip(plain, without, strict=True))
+    return face, clothes, tint
+
+
+def _better(plain: Trait, without: Trait) -> Trait:
+    """A cast that is taken off may excuse a person, and accuses none."""
+    if (plain.since is None) != (without.since is None):
+        return plain if plain.since is None else without
+    return without if (without.value or 0.0) >= (plain.value or 0.0) else plain
 
 
 def _moves(result: PoseTrack) -> Literal["", "grain", "zoom"]:
@@ -416,6 +462,8 @@ def _look_parts(found: Fidelity) -> Iterator[str]:
         yield "nothing can be seen in most pictures"
     elif found.colours == "grey":
         yield "the picture has lost its colours"
+    elif found.colours:
+        yield _cast_words(found)
     colour = found.trait("colour")
     if colour is not None and colour.since is not None:
         yield f"the colours drift from {_s(colour.since)} on"
@@ -444,6 +492,27 @@ _FLAWS = {
     "grey": "the colours are lost",
     "dark": "it is too dark to see the person",
 }
+
+
+_CASTS = {
+    "blue": "has a blue cast",
+    "warm": "has a warm cast",
+    "green": "has a green cast",
+    "pink": "has a pink cast",
+    "hues": "has other hues",
+}
+
+
+def _cast_words(found: Fidelity) -> str:
+    tint = found.trait("cast")
+    where = ""
+    if tint is not None and tint.since is not None:
+        where = f"{span_words(tint.since, tint.until, found.seconds)} "
+    beside = tint.against if tint is not None and tint.against else "reference"
+    return f"{where}the whole picture {_CASTS[found.colours]}, unlike the {_BESIDE[beside]}"
+
+
+_BESIDE = {"picture": "picture of the character", "reference": "reference"}
 
 
 def _flaw_parts(found: Fidelity, *kinds: str) -> Iterator[str]:
@@ -528,7 +597,9 @@ def _person(
     worst, mean = (face if face is not None else min(known)), float(np.mean(known))
     if mean < OTHER or (worst < OTHER and mean < OTHER + 0.15):
         return "other", since
-    return ("unlike" if min(known) < OTHER or worst < UNLIKE else "same"), since
+    unlike = min(known) < OTHER or worst < UNLIKE
+    # a strong cast cannot be taken off without loss
+    return ("unlike" if unlike and found.colours not in _CASTS else "same"), since
 
 
 def _s(seconds: float | None) -> str:
@@ -678,7 +749,15 @@ def _colours(found: Fidelity) -> Finding:
         )
     if found.colours == "grey":
         return _finding("colours", "warning", "no colours left", allowed, "grey")
+    tint = found.trait("cast")
     parts = list(_flaw_parts(found, "grey", "dark"))
+    if found.colours and tint is not None:
+        told = "; ".join([_cast_words(found), *parts])
+        severity: Severity = "warning" if (tint.detail or 0.0) >= cast.PLAIN_CAST else "advice"
+        spans: tuple[Span, ...] = ()
+        if tint.since is not None:
+            spans = ((tint.since, found.seconds if tint.until is None else tint.until),)
+        return _finding("colours", severity, told, allowed, "cast", spans)
     if parts:
         spans = tuple((f.begin, f.end) for f in found.flaws if f.kind in ("grey", "dark"))
         return _finding("colours", "warning", "; ".join(parts), allowed, "part lost", spans)
@@ -690,7 +769,10 @@ def _colours(found: Fidelity) -> Finding:
         told = f"they drift from {_s(colour.since)} on, by {colour.detail:.0f} at the end"
         spans = ((colour.since, found.seconds),)
         return _finding("colours", "warning", told, allowed, "colour", spans)
-    return _finding("colours", "pass", "as at the start", allowed)
+    told = "as at the start"
+    if tint is not None and tint.why == "other ground":
+        told += f"; a cast of all of it cannot be told, because {WHY[tint.why]}"
+    return _finding("colours", "pass", told, allowed)
 
 
 def _people(found: Fidelity) -> Finding:

@@ -506,3 +506,53 @@ def test_a_late_picture_gets_one_advice() -> None:
         told = [f for f in verdict.findings(late, sound_late=sound) if f.fix]
         assert [f.code for f in told] == ["result.motion"], sound
         assert words in told[0].fix
+
+
+BLUE, WARM = (1.25, 1.0, 0.75), (0.7, 1.0, 1.15)
+"""Gains of blue, green and red."""
+
+
+def gained(image: Frame, gains: tuple[float, float, float]) -> Frame:
+    return u8(np.clip(image * np.array(gains), 0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("paint", "words"),
+    [
+        (lambda image, t: gained(image, BLUE), "; the whole picture has a blue cast, unlike the"),
+        (lambda image, t: gained(image, WARM), "; the whole picture has a warm cast, unlike the"),
+        (lambda image, t: hue(image, 30), "; the whole picture has other hues, unlike the"),
+        (lambda image, t: hue(image, 60), "; the whole picture has other hues, unlike the"),
+        (
+            lambda image, t: gained(image, BLUE) if t >= 3 else image,
+            "; from 3 s on the whole picture has a blue cast",
+        ),
+    ],
+)
+def test_a_colour_cast_is_no_other_person(paint: Any, words: str) -> None:
+    found = judged(paint=paint)
+    assert words in found.sentence
+    assert set(faults(found)) == {"colours"}
+    beside = verdict.fidelity(reference(), clip(1, hands=0.9, person=ANOTHER, paint=paint))
+    assert words in beside.sentence, "without a picture, too"
+
+
+def test_what_is_no_cast() -> None:
+    assert faults(judged(paint=lambda image, t: hue(image, 12))) == {}
+    other = judged(person=ANOTHER, paint=lambda image, t: gained(image, BLUE))
+    assert {"person", "colours"} <= set(faults(other)), "another person in blue is another person"
+
+
+def test_on_another_ground_a_cast_cannot_be_told() -> None:
+    light = 120 + 60 * np.sin(np.arange(480) / 20)
+    stripes = (light[None, :, None] * np.array([1.0, 0.8, 0.5])).astype(np.uint8)
+
+    def elsewhere(image: Frame, t: float) -> Frame:
+        return u8(np.where(image == image[:, :1], stripes, image))
+
+    found = judged(paint=elsewhere)
+    colours = next(f for f in verdict.findings(found) if f.code == "result.colours")
+    assert colours.severity == "pass"
+    assert (
+        "a cast of all of it cannot be told, because the ground is like neither" in colours.measured
+    )
