@@ -330,3 +330,76 @@ def test_another_clip_with_the_right_sound(shared_media: Path, dance: Path, tmp_
     report = judged(result, dance, fidelity=True)
     assert "another clip" in faults(report)["motion"].measured
     assert "sound_offset" not in faults(report)
+
+
+def test_a_late_picture_over_its_own_sound_is_told_once(dance: Path, tmp_path: Path) -> None:
+    late = "tpad=start_mode=clone:start_duration=0.6"
+    result = spoiled(dance, tmp_path / "a.mp4", video=late, extra=("-t", "4.12"))
+    report = judged(result, dance, fidelity=True)
+    found = faults(report)
+    assert "later than its sound" in found["timing"].measured
+    assert "sound_offset" not in {f.code.removeprefix("result.") for f in report.findings}
+    assert "length" not in found
+
+
+@pytest.mark.parametrize(
+    ("extra", "reason"),
+    [
+        (("-frames:v", "1", "-an"), "shorter than half a second"),
+        (("-t", "0.4"), "shorter than half a second"),
+        (("-r", "1", "-t", "4.12"), "too few pictures a second"),
+    ],
+)
+def test_too_little_to_compare_has_a_reason(
+    dance: Path, tmp_path: Path, extra: tuple[str, ...], reason: str
+) -> None:
+    result = spoiled(dance, tmp_path / "a.mp4", extra=extra)
+    found = judged(result, dance, fidelity=True).fidelity
+    assert found is not None
+    assert found.score.value is None
+    assert found.sentence.startswith("Cannot tell")
+    assert reason in found.sentence
+
+
+def test_all_black(dance: Path, tmp_path: Path) -> None:
+    result = spoiled(dance, tmp_path / "a.mp4", video="drawbox=color=black:t=fill")
+    report = judged(result, dance, fidelity=True)
+    found = faults(report)
+    assert found["black"].measured == "all of it"
+    assert found["colours"].measured == "nothing to be seen in most pictures"
+    assert report.fidelity is not None
+    assert report.fidelity.score.value is None
+
+
+def test_a_blue_cast_through_files(dance: Path, tmp_path: Path) -> None:
+    blue = "colorchannelmixer=rr=0.75:bb=1.25"
+    report = judged(spoiled(dance, tmp_path / "a.mp4", video=blue), dance, fidelity=True)
+    assert report.fidelity is not None
+    assert "the whole picture has a blue cast, unlike the reference" in report.fidelity.sentence
+    assert set(faults(report)) & {"colours", "person", "motion"} == {"colours"}
+
+
+def test_another_clip_from_the_middle_on(shared_media: Path, tmp_path: Path) -> None:
+    """The second half is livelier, and would fit best at another lag than the first."""
+    video = shared_media / "video"
+    man, other, result = (
+        video / "talking_man_portrait.mp4",
+        video / "face_expressions_7s.mp4",
+        tmp_path / "a.mp4",
+    )
+    reference = tmp_path / "reference.mp4"
+    size = "scale=480:480:force_original_aspect_ratio=increase,crop=480:480,fps=15,setsar=1"
+    made = (*ffmpeg.H264, "-preset", "veryfast")
+    ffmpeg.run(
+        [*ffmpeg.source(man), "-an", "-t", "6", "-vf", size, *made, f"file:{reference}"], timeout=60
+    )
+    joined = f"[0:v]{size},trim=0:3[a];[1:v]{size},trim=3:6,setpts=PTS-STARTPTS[b];[a][b]concat"
+    inputs = [*ffmpeg.source(man), *ffmpeg.source(other)]
+    ffmpeg.run([*inputs, "-an", "-filter_complex", joined, *made, f"file:{result}"], timeout=60)
+    found = judged(result, reference, fidelity=True)
+    assert found.fidelity is not None
+    assert re.search(r"from (2\.[5-9]|3(\.\d)?) s on", found.fidelity.sentence), (
+        found.fidelity.sentence
+    )
+    length = next(f for f in found.findings if f.code == "result.length")
+    assert "of another clip" not in length.measured
