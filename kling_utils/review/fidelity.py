@@ -54,8 +54,9 @@ FROZEN = 0.8
 STRAYS, STAYS, STRAY_SECONDS = 0.3, 0.6, 1.5
 """Likeness of motion and pose in a stretch that shows another motion, and in the rest, which is right: in
 six results that join halves of two of three real clips 0.00 to 0.16 and 0.98 to 1.00. Their right
-halves are the reference itself; what a model follows less exactly was not measured. The least length
-of both is assumed."""
+halves are the reference itself; what a model follows less exactly was not measured. Parts of quite
+other clips reach 0.6 to 0.9 by chance, so the rest must also score ``EXPLAINS`` in one piece. The
+least length of both is assumed."""
 _FOLLOWING = 0.5
 """Likeness of half of the channels that move, from which on they follow: in those six the right halves
 have 0.97 to 0.98, the others -0.41 to 0.35."""
@@ -558,6 +559,15 @@ def _joined(
     return bool(_strays(whole, result, one, other, _match(one, other), offset, framed))
 
 
+def _rest_fits(one: Signal, other: Signal, span: Span) -> bool:
+    """Chance finds a lag at which some of another clip fits: what is right must be so, and in one piece."""
+    first, last = round(span[0] * RATE), round(span[1] * RATE)
+    begin, end = max(((0, first), (last, len(one))), key=lambda part: part[1] - part[0])
+    if end - begin < RATE:
+        return False
+    return _match(one.part(begin, end), other.part(begin, end)).aligned > EXPLAINS
+
+
 def _strays(
     whole: Signal,
     result: Signal,
@@ -602,6 +612,8 @@ def _strays(
         common = [min(b, span[1]) - max(a, span[0]) for a, b in (*told, *hidden)]
         if sum(max(0.0, each) for each in common) > 0.5 * (span[1] - span[0]):
             return ()
+    if not _rest_fits(one, other, span):
+        return ()
     here = slice(round(span[0] * RATE), round(span[1] * RATE))
     if _bones_follow(one.part(here.start, here.stop), other.part(here.start, here.stop)):
         return ()
