@@ -31,7 +31,9 @@ MOST = 10
 _LOOK = 0.2
 """Seconds between two looks at a series that is waited for."""
 AGAIN = Variant("the same again, since results differ")
-_REFUSED = ("InputRefused", "ModerationRefused")
+_LASTING = ("InputRefused", "ModerationRefused", "KeyRefused", "AccountRefused", "BalanceTooLow")
+"""Codes of trouble that the next try would have as well."""
+_STOPPED = "Stopped: no other try is sent."
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ class Retakes(Shown):
             if change is None:
                 return "There is nothing else to change: a draft of the same files is the same."
             if self._stopped.is_set():
-                return "Stopped: no other try is sent."
+                return _STOPPED
             if told := self._send(number, change):
                 return told
             ended = self._follow()
@@ -157,15 +159,13 @@ class Retakes(Shown):
         return f"{self.takes} {'try was' if self.takes == 1 else 'tries were'} made. {most}; {self.until:g} was asked for."
 
     def _changes(self) -> Iterator[Variant]:
-        """What is changed from try to try. A clip that cannot be looked at is sent as it is."""
-        asked = self.first.request
+        """What is changed from try to try; without end where the same again may come out otherwise."""
+        asked, first = self.first.request, self.first
         seen = self._client.check(asked)
-        if not self.first.draft:
-            first = self.first.money != "yes"  # it failed unspent: as it was asked is worth a try
-            if first and self.first.state == "failed":
-                yield AGAIN
+        if first.state == "failed" and first.money == "no" and not first.draft:
+            yield AGAIN  # nobody has seen what comes of it
         yield from variants(seen.advice, seen.report.image, asked.character_orientation)
-        while not self.first.draft:
+        while not first.draft:
             yield AGAIN
 
     def _send(self, number: int, change: Variant) -> str:
@@ -186,6 +186,8 @@ class Retakes(Shown):
             left = self.budget.amount - self.spent.amount
             if cost.amount > left:
                 return f"Try {number} would cost up to {cost}, and {Money(left)} of {self.budget} are left."
+        if self._stopped.is_set():  # repairs and checks took their time
+            return _STOPPED
         job = self._client.submit(
             request,
             owner=self.first.owner,
@@ -258,8 +260,8 @@ class Retakes(Shown):
             return f"The last try waits: {ended.ended} No other is sent."
         if job.state == "succeeded" and ended.score is None:
             return f"No score can be given, so no other is sent. {ended.ended}"
-        if job.trouble is not None and job.trouble.code in _REFUSED:
-            return "The provider refused what the files show, which another try would not change."
+        if job.trouble is not None and job.trouble.code in _LASTING:
+            return f"Another try would not change this: {ended.ended}"
         return ""
 
     def __str__(self) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from helpers.infos import image_info
 
 from kling_utils import Client, examples
 from kling_utils.media import ffmpeg, people
@@ -30,6 +31,7 @@ from kling_utils.preflight.advice import (
     looking,
     rank_starts,
 )
+from kling_utils.preflight.variants import variants
 from kling_utils.values import Finding, Size
 
 SIZE = Size(480, 854)
@@ -499,6 +501,32 @@ def test_a_crowd_is_not_counted_to_the_last_one() -> None:
     assert "At least 3 people" in found["video.people"].measured
     assert found["video.people"].spans == ((1.5, 2.0), (3.0, 4.5))
     assert "clearly" in found["video.first"].measured
+
+
+def test_another_try_begins_where_the_pose_matches_better() -> None:
+    advice = advise(picture(standing(1.5)), clip())
+    (first, *_) = found = list(variants(advice, None, "video"))
+    assert first.span == advice.better_starts[0].span
+    assert first.span[0] == pytest.approx(5.0, abs=0.3)
+    assert [each.span for each in found] == [s.span for s in advice.better_starts[:2]]
+    assert list(variants(advise(picture(), clip()), None, "video")) == []
+
+
+def test_another_try_crops_the_picture_to_what_the_clip_shows() -> None:
+    half = clip()
+    bodies = half.bodies.copy()
+    bodies[:, 25:, 1] += 800  # knees and feet are below the frame
+    info = image_info(size=Size(960, 1708))  # twice that of the track
+    found = list(variants(advise(picture(), replace(half, bodies=bodies)), info, "video"))
+    (crop,) = (each.crop for each in found if each.crop)
+    assert crop[:3] == (0, 0, 960)
+    assert crop[3] == 2 * (420 + 55), "the hips, and a quarter of the torso below"
+    assert [each.orientation for each in found if each.orientation] == ["image"]
+
+
+def test_another_try_takes_the_clean_part() -> None:
+    advice = advise(picture(), clip(cuts=(2.0,)))
+    assert [each.span for each in variants(advice, None, "video")] == [(2.0, 8.0)]
 
 
 def test_every_rule_of_the_content_is_documented() -> None:
