@@ -88,7 +88,7 @@ def test_a_worst_moment_is_a_picture_that_leads_there(
     served, ids = jobs
     with watching(browser, viewport={"width": width, "height": 844}) as seen:
         page = seen.page
-        page.goto(f"{served.url}/?job={ids['mirrored']}&__theme={theme}")
+        page.goto(f"{served.url}/?job={ids['still']}&__theme={theme}")
         page.wait_for_selector(".stage-moment:nth-child(2) img >> nth=1", timeout=60_000)
         moment = page.locator(".stage-moment").nth(1)
         time = float(moment.get_attribute("data-at"))

@@ -92,7 +92,7 @@ def sees(page: Any, axe: str, name: str, width: int, scheme: str) -> None:
     ("width", "scheme"),
     [
         (390, "dark"),
-        (1280, "light"),
+        pytest.param(1280, "light", marks=pytest.mark.matrix),
         pytest.param(390, "light", marks=pytest.mark.matrix),
         pytest.param(1280, "dark", marks=pytest.mark.matrix),
     ],
