@@ -140,9 +140,7 @@ def test_the_screens(
             page.goto(f"{served.url}/?job={made[name]}")
             page.wait_for_selector(f".panel[data-mode={mode}]")
             if mode == "done":
-                page.wait_for_selector(
-                    ".stage-judge:not(.is-waiting):not([hidden])", timeout=60_000
-                )
+                page.wait_for_selector(".stage[data-fill=both]")
                 page.wait_for_selector("#next [data-offer=again]")
             look(name)
 
