@@ -60,9 +60,9 @@ _FIRST_WORDS, _FIRST = 6, 40
 """Words and characters of a prompt by which a take is called."""
 
 HOME_OWNER = "home"
+"""Whose jobs they are where there are no visitors: this home's."""
 HUB_OWNER = "hf:"
 """How the owner begins who has signed in with Hugging Face; the account's name follows."""
-"""Whose jobs they are where there are no visitors: this home's."""
 LIST_STD, LIST_PRO, LIST_CURRENCY = Decimal("0.126"), Decimal("0.168"), "USD"
 """Kling's list prices a second, the default rates, and the currency of all rates; Novita publishes none for this model."""
 MISSED = 0.5

@@ -98,8 +98,9 @@ class Retakes(Shown):
 
     def _cost(self, job_id: str) -> Money:
         entry = self._client.charge(job_id)
-        known = entry is not None and entry.status != "released"
-        return (entry.high if entry is not None and known else None) or Money(Decimal(0))
+        if entry is None or entry.high is None or entry.status == "released":
+            return Money(Decimal(0))
+        return entry.high
 
     def stop(self) -> None:
         """Send no other try. The one under way goes on."""

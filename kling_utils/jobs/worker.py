@@ -161,10 +161,14 @@ class Worker:
 
     # -- publish and submit
 
+    def _paused(self, job: Job) -> bool:
+        """Whether the job is not to be sent now. Drafts are free, and go on."""
+        return not job.draft and self._store.paused(job.owner) is not None
+
     def _send(self, job: Job) -> float | None:
         private = self._store.private(job.job_id)
         memory = self._memory_of(job.job_id)
-        if not job.draft and self._store.paused(job.owner) is not None:
+        if self._paused(job):
             self._say(job, PAUSED)
             return PAUSED_LOOK
         try:
@@ -201,12 +205,12 @@ class Worker:
         ):
             if not self._store.exists(job.job_id):  # deleted meanwhile
                 list(self._withdrawn(job, private, unsent=True))
-            elif not job.draft and self._store.paused(job.owner) is not None:
+            elif self._paused(job):
                 self._say(job, PAUSED)
                 return PAUSED_LOOK
             return None  # or another process was faster: it is not sent twice
         self._after("submitting")
-        if not job.draft and self._store.paused(job.owner) is not None:  # at the last moment
+        if self._paused(job):  # at the last moment
             self._change(job, states=("submitting",), state="checked")
             return 0.0
         try:

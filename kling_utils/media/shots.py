@@ -112,9 +112,10 @@ class Scanner:
 
     def _jump(self, at: int) -> float:
         """How much the change number ``at`` stands out by what motion leaves of it. Its neighbours have come."""
-        change = np.array(self._changes, np.float64)[:, 1]
-        near = _beside(change, at, self._reach)
-        if not len(near) or change[at] < max(_JUMP, _JUMP_CHANGE * near.max()):
+        first = max(0, at - self._reach)
+        change = np.array(self._changes[first : at + self._reach + 1], np.float64)[:, 1]
+        near = np.delete(change, at - first)
+        if not len(near) or change[at - first] < max(_JUMP, _JUMP_CHANGE * near.max()):
             return 0.0
         first = len(self._changes) - len(self._lights) + 1
         left = np.array([_unexplained(a, b) for a, b in itertools.pairwise(self._lights)])

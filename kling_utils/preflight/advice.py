@@ -591,9 +591,7 @@ _TURNS = {
 
 
 def _turned(track: PoseTrack, where: str, name: str) -> Iterable[Finding]:
-    """Whether the person is upside down or lies."""
-    if not track.turned:
-        return
+    """Which way up it is, for one that is turned."""
     over = track.turned == 180
     yield _finding(
         f"{where}.turned",

@@ -7,17 +7,15 @@ the ground tells is then taken off the person, who is not another one for it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import cv2
 import numpy as np
 
 from kling_utils.media.arrays import Floats, f32
 from kling_utils.media.shots import runs
+from kling_utils.review.looks import Look, grade, nearest
 from kling_utils.values import Trait
-
-if TYPE_CHECKING:
-    from kling_utils.review.looks import Look
 
 CAST, _TOUCHED = 6.5, 3.0
 """Distance in Lab, lightness left out, of the ground's colours, in the middle: right results of four
@@ -86,9 +84,7 @@ def measured(ours: tuple[Look, ...], theirs: tuple[Look, ...], picture: Look | N
     if picture is not None:
         bases.append(("picture", [picture] * len(ours)))
     if theirs:
-        at = np.array([look.time for look in theirs])
-        near = [theirs[int(np.argmin(abs(at - look.time)))] for look in ours]
-        bases.append(("reference", near))
+        bases.append(("reference", nearest(theirs, [look.time for look in ours])))
     best: tuple[float, _Against, list[Look], Floats] | None = None
     for against, base in bases:
         alike = np.array([_alike(a, b) for a, b in zip(ours, base, strict=True)])
@@ -109,7 +105,7 @@ def measured(ours: tuple[Look, ...], theirs: tuple[Look, ...], picture: Look | N
         "cast",
         1.0,
         times=tuple(look.time for look in ours),
-        values=tuple(None if np.isnan(d) else round(_good(float(d)), 3) for d in size),
+        values=tuple(None if np.isnan(d) else round(grade(float(d), _RAMP), 3) for d in size),
         detail=round(float(np.nanmedian(size)), 1),
         against=against,
     )
@@ -130,7 +126,7 @@ def measured(ours: tuple[Look, ...], theirs: tuple[Look, ...], picture: Look | N
             until=None if last == len(ours) else round(ours[last].time, 1),
         )
     amount = float(np.median(size[part]))
-    trait = replace(trait, value=round(_good(amount), 3), detail=round(amount, 1))
+    trait = replace(trait, value=round(grade(amount, _RAMP), 3), detail=round(amount, 1))
     seen = np.flatnonzero(part & np.isfinite(shifts[:, 0]))
     if not len(seen):
         return Cast(plain)
@@ -147,7 +143,7 @@ def measured(ours: tuple[Look, ...], theirs: tuple[Look, ...], picture: Look | N
         return Cast(plain)
     if min(rests) < _HUES_FIT * left:
         strong = float(np.median(most[part]))
-        trait = replace(trait, value=round(_good(strong), 3), detail=round(strong, 1))
+        trait = replace(trait, value=round(grade(strong, _RAMP), 3), detail=round(strong, 1))
         return Cast(trait, "hues", gains, turn) if abs(turn) >= _LEAST_TURN else Cast(plain)
     if amount < CAST:
         return Cast(plain)
@@ -204,11 +200,6 @@ def _ground(look: Look, other: Look) -> tuple[Floats, Floats]:
         return np.zeros((0, 3)), np.zeros((0, 3))
     common = look.ground & other.ground
     return look.tiles[common], other.tiles[common]
-
-
-def _good(distance: float) -> float:
-    good, bad = _RAMP
-    return float(np.clip((bad - distance) / (bad - good), 0.0, 1.0))
 
 
 def _apart(one: Floats, other: Floats) -> float:

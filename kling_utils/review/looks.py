@@ -7,8 +7,9 @@ net here knows people, so a look-alike in the same clothes passes for the same p
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import cv2
 import numpy as np
@@ -248,7 +249,7 @@ def face_trait(ours: tuple[Look, ...], picture: Look | None, *, colours: bool = 
             and base.face is not None
             and abs(look.yaw - base.yaw) <= _LIKE_YAW
         ):
-            structure.append(_ramp(float((look.face * base.face).mean()), _STRUCTURE))
+            structure.append(grade(float((look.face * base.face).mean()), _STRUCTURE))
             parts.append(structure[-1])
         values.append(_mean(parts))
     found = _over_time("face", ours, values, against)
@@ -273,7 +274,7 @@ def clothes_trait(ours: tuple[Look, ...], picture: Look | None, *, colours: bool
             continue
         parts = [_close(look.torso, base.torso, _TORSO)]
         if look.clothes is not None and base.clothes is not None:
-            parts.append(_ramp(float(np.sqrt(look.clothes * base.clothes).sum()), _CLOTHES))
+            parts.append(grade(float(np.sqrt(look.clothes * base.clothes).sum()), _CLOTHES))
         values.append(_mean(parts))
     return _over_time("clothes", ours, values, against)
 
@@ -308,9 +309,9 @@ def colour_trait(ours: tuple[Look, ...], theirs: tuple[Look, ...]) -> Trait:
         since = round(ours[min(first, len(ours) - 1)].time, 1)
     return Trait(
         "colour",
-        round(_ramp(over, _DRIFT), 3),
+        round(grade(over, _DRIFT), 3),
         times=tuple(look.time for look in ours),
-        values=tuple(None if np.isnan(d) else round(_ramp(float(d), _DRIFT), 3) for d in distance),
+        values=tuple(None if np.isnan(d) else round(grade(float(d), _DRIFT), 3) for d in distance),
         since=since,
         detail=round(end, 1),
         against="start",
@@ -349,7 +350,7 @@ def flicker_trait(result: PoseTrack, reference: PoseTrack) -> Trait:
     if mine is None:
         return Trait("flicker", None, "too short")
     over = mine if theirs is None or mine > _FLICKER_TIMES * theirs else 0.0
-    return Trait("flicker", round(_ramp(over, _FLICKER), 3), detail=round(mine, 2))
+    return Trait("flicker", round(grade(over, _FLICKER), 3), detail=round(mine, 2))
 
 
 def _flicker(track: PoseTrack) -> float | None:
@@ -400,8 +401,7 @@ def flaws(result: PoseTrack, reference: PoseTrack, ours: tuple[Look, ...]) -> tu
     sharp = np.array([s.sharpness if len(s.boxes) else np.nan for s in stills])
     light = np.array([s.light for s in stills])
     chroma = np.array([look.chroma for look in ours])
-    at = np.array([s.time for s in there])
-    near = [there[int(np.argmin(abs(at - s.time)))] for s in stills]
+    near = nearest(there, [s.time for s in stills])
     blurred = (
         (sharp < BLURRED)
         & (sharp < _SOFTER * np.nan_to_num(_upper(sharp)))
@@ -422,6 +422,20 @@ def flaws(result: PoseTrack, reference: PoseTrack, ours: tuple[Look, ...]) -> tu
             if end - begin >= _FLAW_SECONDS and last > first:
                 found.append(Flaw(kind, round(begin, 1), round(end, 2)))
     return tuple(found)
+
+
+class _Timed(Protocol):
+    @property
+    def time(self) -> float: ...
+
+
+_T = TypeVar("_T", bound=_Timed)
+
+
+def nearest(there: Sequence[_T], times: Iterable[float]) -> list[_T]:
+    """For each time the one of ``there`` that is closest to it."""
+    at = np.array([each.time for each in there])
+    return [there[int(np.argmin(abs(at - time)))] for time in times]
 
 
 def _upper(values: Floats) -> float:
@@ -548,10 +562,10 @@ def _median(points: Floats) -> Floats:
 def _close(one: Floats, other: Floats, ramp: tuple[float, float]) -> float | None:
     apart = (one - other) * np.array([0.5, 1.0, 1.0])
     distance = float(np.sqrt((apart**2).sum()))
-    return None if np.isnan(distance) else _ramp(distance, ramp)
+    return None if np.isnan(distance) else grade(distance, ramp)
 
 
-def _ramp(value: float, ends: tuple[float, float]) -> float:
+def grade(value: float, ends: tuple[float, float]) -> float:
     """1 at the first end, 0 at the second."""
     good, bad = ends
     return float(np.clip((value - bad) / (good - bad), 0.0, 1.0))

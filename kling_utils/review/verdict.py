@@ -388,7 +388,7 @@ def stray_words(found: Fidelity, stray: Flaw) -> str:
     """Where the motion is another one: the whole picture is where the person is, too."""
     where = span_words(stray.begin, stray.end, found.seconds)
     _, since = _person(found)
-    if since is not None and abs(since[1] - stray.begin) <= _SAME_MOMENT:
+    if since is not None and _moves_too(found, since[1]):
         return f"{where} somebody else moves, and not as in the reference"
     return f"{where} the motion is not the reference's"
 
@@ -519,6 +519,10 @@ def _flaw_parts(found: Fidelity, *kinds: str) -> Iterator[str]:
     for each in found.flaws:
         if each.kind in kinds and not (each.kind == "blur" and _blurred(found)):
             yield f"{span_words(each.begin, each.end, found.seconds)} {_FLAWS[each.kind]}"
+
+
+def _flaw_spans(found: Fidelity, *kinds: str) -> tuple[Span, ...]:
+    return tuple((each.begin, each.end) for each in found.flaws if each.kind in kinds)
 
 
 def _changed(found: Fidelity, since: tuple[str, float]) -> str:
@@ -678,8 +682,7 @@ def _motion(found: Fidelity, sound_late: float | None) -> Finding:
         severity, fix = "advice", "partly"
     else:
         fix = "hardly" if score.value >= HARDLY else "other"
-    strays = ((f.begin, f.end) for f in found.flaws if f.kind == "stray")
-    spans = (*found.frozen, *found.unseen, *strays)
+    spans = (*found.frozen, *found.unseen, *_flaw_spans(found, "stray"))
     return _finding("motion", severity, measured, _ALLOWED["motion"], fix, spans)
 
 
@@ -759,7 +762,7 @@ def _colours(found: Fidelity) -> Finding:
             spans = ((tint.since, found.seconds if tint.until is None else tint.until),)
         return _finding("colours", severity, told, allowed, "cast", spans)
     if parts:
-        spans = tuple((f.begin, f.end) for f in found.flaws if f.kind in ("grey", "dark"))
+        spans = _flaw_spans(found, "grey", "dark")
         return _finding("colours", "warning", "; ".join(parts), allowed, "part lost", spans)
     colour = found.trait("colour")
     if colour is None or colour.value is None:
@@ -819,7 +822,7 @@ def _sharp_finding(found: Fidelity) -> Finding:
         return _finding("sharp", "unknown", f"cannot be told, because {why}", allowed)
     parts = list(_flaw_parts(found, "blur"))
     if parts:
-        spans = tuple((f.begin, f.end) for f in found.flaws if f.kind == "blur")
+        spans = _flaw_spans(found, "blur")
         return _finding("sharp", "advice", "; ".join(parts), allowed, "part blurred", spans)
     bad = _blurred(found)
     told = f"{'the person is blurred: ' if bad else ''}{sharp.detail:.1f}"

@@ -137,29 +137,19 @@ class Actions:
             "items": fills + offers,
             "why": list(dict.fromkeys(why)),  # often one reason for all: said once
             "trim": {"length": int(length * 10) / 10, "least": SHORTEST} if trims else None,
-            "retake": self._retake(job, key, sent) if "again" in names else None,
+            "retake": self._retake(job, offers),
             "deletable": True,
         }
 
-    def _retake(
-        self, job: Job, key: SecretStr | None, publishing: dict[str, Any]
-    ) -> dict[str, Any] | None:
+    @staticmethod
+    def _retake(job: Job, offers: list[dict[str, Any]]) -> dict[str, Any] | None:
         """What the form of a series begins with; None where the job cannot be sent again."""
-        if notices.pays_twice(job):
+        again = next((each for each in offers if each["id"] == "again"), None)
+        if again is None or again["blocked"] or notices.pays_twice(job):
             return None
-        try:
-            preflight = self._preflight("again", job, key, publishing)
-        except (KlingError, OSError):
-            return None
-        if preflight.quote is None or preflight.report.errors:
-            return None
-        free = job.draft or preflight.provider == "local"
-        most = float(preflight.quote.high.amount) * TAKES
-        return {
-            "until": UNTIL,
-            "takes": TAKES,
-            "budget": None if free else math.ceil(most * 10) / 10,
-        }
+        most = 0.0 if job.draft else again["most"] * TAKES
+        budget = math.ceil(most * 10) / 10 if most else None
+        return {"until": UNTIL, "takes": TAKES, "budget": budget}
 
     def series(self, job: Job) -> dict[str, Any] | None:
         """The tries that a job began or belongs to: a line for each, and what can be done."""
@@ -202,6 +192,7 @@ class Actions:
             "id": name,
             "label": _label(name, job, preflight.provider == "local"),
             "price": words.price(quote),
+            "most": float(quote.high.amount),
             "blocked": bool(preflight.report.errors),
             "risk": None,
         }

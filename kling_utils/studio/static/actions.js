@@ -1,4 +1,4 @@
-// What next. value: {job_id, items: [{id, label, note, price, blocked, goto, risk: {ask, text, yes} or null}], why: [text], copies: [{id, label, text}], trim: {length, least} or null,
+// What next. value: {job_id, items: [{id, label, note, price, most, blocked, goto, risk: {ask, text, yes} or null}], why: [text], copies: [{id, label, text}], trim: {length, least} or null,
 // retake: {until, takes, budget or null} or null, series: {lines: [{text, id}], goal, over} or null, deletable}.
 // Data reaches the page through properties and textContent only.
 const root = element.querySelector('.next');
