@@ -300,17 +300,17 @@ class Actions:
         job = self._job(session)
         if job is None or not job.done:
             return _no_job(session)
-        typed = typed_key(key)
-        budget = None if job.draft else f"{_number(event, 'budget'):g}"
         try:
+            paid: dict[str, Any] = {}
+            if not job.draft:
+                budget = f"{_number(event, 'budget'):g}"
+                paid = {"budget": budget, "key": typed_key(key), **session.publishing}
             self._client.retake(
                 job.job_id,
                 until=_number(event, "until"),
                 takes=int(_number(event, "takes")),
-                budget=budget,
-                key=None if job.draft else typed,
                 owner=session.visitor.sees,
-                **({} if job.draft else session.publishing),
+                **paid,
             )
         except KlingError as error:
             return cards.error(error)

@@ -460,6 +460,13 @@ def test_a_series_of_tries_begins_with_its_highest_price_and_is_told_line_by_lin
     assert halted == [True]
 
 
+def test_a_key_that_is_none_begins_no_series(at: Make) -> None:
+    runner, actions, desk = at(provider="novita")
+    told = actions.on_retake(event(until=80, takes=2, budget=2.5), desk, "sk with blanks")
+    assert "kc-error" in told
+    assert runner.done == []
+
+
 def test_nobody_opens_a_try_of_somebody_else(at: Make) -> None:
     runner, actions, desk = at()
     runner.kept["B"] = replace(runner.kept["A"], job_id="B", owner="somebody")
