@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from helpers.scripted import ScriptedNovita, ServerState
-from helpers.served import Served, serving, type_key, watching
+from helpers.served import Served, paying, serving, type_key, watching
 
 from kling_utils import examples
 
@@ -17,11 +17,6 @@ pytestmark = pytest.mark.browser
 PLAYING = "() => [...document.querySelectorAll('.stage video')].filter(v => v.src && !v.paused && v.currentTime > 0.3).length === 2"
 APART = "() => { const [a, b] = document.querySelectorAll('.stage video'); return Math.abs(a.currentTime - b.currentTime); }"
 KEY = "sk_typed-by-a-visitor-4711"
-PAID = """
-import os, runpy, sys
-os.environ.update(NOVITA_BASE_URL=sys.argv[1], KLING_ALLOW_PRIVATE_HOSTS="127.0.0.1")
-runpy.run_path("app.py", run_name="__main__")
-"""
 HIDDEN = """() => [...document.querySelectorAll('#image, #video, #orientation label, #model label, #generate')].filter((e) => {
   const r = e.getBoundingClientRect();
   const over = (x, y) => { const at = document.elementFromPoint(x, y); return !at || !(e.contains(at) || at.contains(e)); };
@@ -118,7 +113,7 @@ def test_the_page_of_a_job_shows_no_example(browser: Any, served: Served) -> Non
 def test_all_that_decides_is_in_view(browser: Any, tmp_path: Path) -> None:
     with (
         ScriptedNovita(ServerState(key=KEY)) as novita,
-        serving(tmp_path, "-c", PAID, novita.base_url) as served,
+        paying(tmp_path, novita.base_url) as served,
         watching(browser) as seen,
     ):
         page = seen.page

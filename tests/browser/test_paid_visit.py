@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import zipfile
 from decimal import Decimal
@@ -12,20 +11,13 @@ from typing import Any
 import pytest
 from helpers.frpc import StandIn
 from helpers.scripted import Hold, ScriptedNovita, ServerState
-from helpers.served import serving, type_key, watching
+from helpers.served import paying, type_key, watching
 
 from kling_utils import Client, examples
 from kling_utils.media import ffmpeg
 
 pytestmark = pytest.mark.browser
 KEY = "sk_typed-by-a-visitor-4713"
-PAGE = """
-import importlib, json, os, runpy, sys
-os.environ.update(NOVITA_BASE_URL=sys.argv[1], KLING_ALLOW_PRIVATE_HOSTS="127.0.0.1", KLING_POLL_INTERVAL="0.2")
-for module, name, value in json.loads(sys.argv[2]):
-    setattr(importlib.import_module(module), name, value)
-runpy.run_path("app.py", run_name="__main__")
-"""
 DONE = ".panel[data-mode=done]"
 IN_VIEW = "s => { const r = document.querySelector(s).getBoundingClientRect(); return r.top >= 0 && r.top < innerHeight; }"
 
@@ -44,7 +36,7 @@ def test_a_paying_persons_whole_visit(browser: Any, tmp_path: Path) -> None:
     state.submits.append(held)
     with (
         ScriptedNovita(state) as novita,
-        serving(tmp_path, "-c", PAGE, novita.base_url, json.dumps(frpc.settings())) as served,
+        paying(tmp_path, novita.base_url, patches=frpc.settings()) as served,
         watching(browser, viewport={"width": 1280, "height": 900}) as watched,
     ):
         page = watched.page

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from helpers.scripted import File, ScriptedNovita, ServerState
-from helpers.served import serving, watching
+from helpers.served import paying, watching
 
 import kling_utils as kling
 from kling_utils import examples
@@ -15,13 +15,6 @@ from kling_utils.media import ffmpeg
 
 pytestmark = pytest.mark.browser
 KEY = "sk-own-0123456789"
-PAGE = """
-import os, runpy, sys
-os.environ.update(
-    NOVITA_API_KEY="sk-own-0123456789", NOVITA_BASE_URL=sys.argv[1], KLING_ALLOW_PRIVATE_HOSTS="127.0.0.1", KLING_POLL_INTERVAL="0.2"
-)
-runpy.run_path("app.py", run_name="__main__")
-"""
 
 
 def test_paused_sending_is_told_and_goes_on_at_one_press(browser: Any, tmp_path: Path) -> None:
@@ -31,7 +24,7 @@ def test_paused_sending_is_told_and_goes_on_at_one_press(browser: Any, tmp_path:
     state = ServerState(key=KEY, video=clip.read_bytes())
     with (
         ScriptedNovita(state) as novita,
-        serving(tmp_path, "-c", PAGE, novita.base_url) as served,
+        paying(tmp_path, novita.base_url, NOVITA_API_KEY="sk-own-0123456789") as served,
         watching(browser) as watched,
     ):
         with kling.Client(home=served.home) as other:  # another program of the home

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 import urllib.request
@@ -12,20 +11,13 @@ from typing import Any
 import pytest
 from helpers.frpc import StandIn, alive
 from helpers.scripted import Hold, ScriptedNovita, ServerState
-from helpers.served import serving, type_key, watching
+from helpers.served import paying, type_key, watching
 
 from kling_utils import examples
 from kling_utils.media import ffmpeg
 
 pytestmark = pytest.mark.browser
 KEY = "sk_typed-by-a-visitor-4712"
-PAGE = """
-import importlib, json, os, runpy, sys
-os.environ.update(NOVITA_BASE_URL=sys.argv[1], KLING_ALLOW_PRIVATE_HOSTS="127.0.0.1", KLING_POLL_INTERVAL="0.2")
-for module, name, value in json.loads(sys.argv[2]):
-    setattr(importlib.import_module(module), name, value)
-runpy.run_path("app.py", run_name="__main__")
-"""
 
 
 def test_a_local_clip_goes_by_a_temporary_link_at_one_press(browser: Any, tmp_path: Path) -> None:
@@ -50,7 +42,7 @@ def test_a_local_clip_goes_by_a_temporary_link_at_one_press(browser: Any, tmp_pa
     state.submits.append(held)
     with (
         ScriptedNovita(state) as novita,
-        serving(tmp_path, "-c", PAGE, novita.base_url, json.dumps(frpc.settings())) as served,
+        paying(tmp_path, novita.base_url, patches=frpc.settings()) as served,
         watching(browser) as watched,
     ):
         page = watched.page

@@ -11,7 +11,7 @@ import pytest
 from helpers import fit_zoo
 from helpers.axe import serious
 from helpers.scripted import File, HangUp, Hold, ScriptedNovita, ServerState, refusal
-from helpers.served import Served, serving, type_key, watching
+from helpers.served import Served, paying, type_key, watching
 
 from kling_utils import Client, examples
 from kling_utils.errors import KlingError
@@ -19,11 +19,6 @@ from kling_utils.media import ffmpeg
 
 pytestmark = pytest.mark.browser
 KEY = "sk_typed-by-a-visitor-4714"
-PAGE = """
-import os, runpy, sys
-os.environ.update(NOVITA_BASE_URL=sys.argv[1], KLING_ALLOW_PRIVATE_HOSTS="127.0.0.1", KLING_POLL_INTERVAL="0.2")
-runpy.run_path("app.py", run_name="__main__")
-"""
 SMALL = """() => [...document.querySelectorAll('button, summary, select, input:not([type=file])')]
   .filter((e) => e.checkVisibility({ visibilityProperty: true }) && ![...e.classList].some((c) => c.startsWith('svelte-')))
   .filter((e) => !(e.type === 'checkbox' || e.type === 'radio' || e.type === 'range') && e.tabIndex >= 0 && !e.matches('.ka-frame'))
@@ -73,7 +68,7 @@ def jobs(
             except KlingError:
                 continue
         client.run(examples.IMAGES[1].path, at, prompt="another take", progress=False)
-    with serving(folder, "-c", PAGE, novita.base_url) as page:
+    with paying(folder, novita.base_url) as page:
         yield page, made
 
 

@@ -16,7 +16,7 @@ import pytest
 from helpers import zoo
 from helpers.disguises import DISGUISES
 from helpers.scripted import BALANCE, SUBMIT, File, ScriptedNovita, ServerState
-from helpers.served import Served, Watched, serving, type_key, watching
+from helpers.served import Served, Watched, paying, serving, type_key, watching
 
 from kling_utils import examples
 from kling_utils.media import ffmpeg
@@ -41,11 +41,6 @@ STORED = """async () => {
   }
   return JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, history.state, location.href, rows]);
 }"""
-PAID = """
-import os, runpy, sys
-os.environ.update(NOVITA_BASE_URL=sys.argv[1], KLING_ALLOW_PRIVATE_HOSTS="127.0.0.1", KLING_POLL_INTERVAL="0.2")
-runpy.run_path("app.py", run_name="__main__")
-"""
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +208,7 @@ def test_a_key_that_paid_for_a_job_stays_nowhere(watched: Watched, tmp_path: Pat
     motion = short.read_bytes()
     with (
         ScriptedNovita(ServerState(key=KEY, video=motion)) as novita,
-        serving(tmp_path, "-c", PAID, novita.base_url) as served,
+        paying(tmp_path, novita.base_url) as served,
     ):
         page.goto(served.url)
         page.wait_for_selector(".stage[data-fill=both]")  # an example

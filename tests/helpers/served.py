@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -12,7 +13,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,23 @@ def serving(folder: Path, *program: str) -> Iterator[Served]:
     finally:
         if running:
             stop()
+
+
+_PAID = """
+import importlib, json, os, runpy, sys
+os.environ.update(NOVITA_BASE_URL=sys.argv[1], KLING_ALLOW_PRIVATE_HOSTS="127.0.0.1", KLING_POLL_INTERVAL="0.2")
+os.environ.update(json.loads(sys.argv[2]))
+for module, name, value in json.loads(sys.argv[3]):
+    setattr(importlib.import_module(module), name, value)
+runpy.run_path("app.py", run_name="__main__")
+"""
+
+
+def paying(
+    folder: Path, base_url: str, *, patches: Sequence[tuple[str, str, Any]] = (), **variables: str
+) -> contextlib.AbstractContextManager[Served]:
+    """The page with the provider at that address. ``patches``: (module, name, value) that are set before it starts."""
+    return serving(folder, "-c", _PAID, base_url, json.dumps(variables), json.dumps(list(patches)))
 
 
 def answers(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
