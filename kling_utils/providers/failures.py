@@ -73,7 +73,10 @@ REASONS: dict[str, Refusal[ProviderError]] = {
         "No face was found in the image.",
         "Use a picture that shows the face, uncovered and from the front.",
         "image",
-        ("image.person", "image.torso", "image.view", "image.area", "image.sharp", "image.light"),
+        (
+            *("image.person", "image.torso", "image.view", "image.area", "image.sharp"),
+            *("image.light", "image.turned"),
+        ),
     ),
     "ILLEGAL_PROMPT": Refusal(
         ModerationRefused,
@@ -152,11 +155,11 @@ STATUSES: dict[int, Refusal[ProviderError]] = {
 
 _OF_THE_IMAGE = (
     *("image.person", "image.people", "image.torso", "image.view", "image.area", "image.hands"),
-    *("image.sharp", "image.light", "image.collage", "image.text"),
+    *("image.sharp", "image.light", "image.collage", "image.text", "image.turned"),
 )
 _OF_THE_VIDEO = (
     *("video.person", "video.people", "video.torso", "video.area", "video.leaving"),
-    *("video.arms", "video.light", "video.collage", "video.text"),
+    *("video.arms", "video.light", "video.collage", "video.text", "video.turned"),
 )
 _OF_THE_TAKE = (
     *("video.cuts", "video.changes", "video.back", "video.side", "video.first", "video.still"),
@@ -190,7 +193,10 @@ TEXTS: dict[str, Refusal[KlingError]] = {
         "The character was not recognised, in the image or in the video's first frame.",
         "Move the start of the video to a frame that shows the person clearly; if that does not help, use a less stylised picture.",
         "video",
-        (*_OF_THE_IMAGE, "video.first", "video.person", "video.torso", "pair.start"),
+        (
+            *_OF_THE_IMAGE,
+            *("video.first", "video.person", "video.torso", "video.turned", "pair.start"),
+        ),
     ),
     "parallel task over resource pack limit": Refusal(
         NoFreeSlot,

@@ -38,6 +38,8 @@ LEAST_FACE_ENERGY = 0.5
 """Noise floors. A talking face has 1.4 to 5; one that does not move has nothing to follow."""
 STILL = 0.15
 """Motion of a result relative to the reference's: stills with noise have 0.03."""
+LEAST_TIMING = 0.35
+"""Share of the score that is left where the motion is not in time."""
 CLOSE = 0.7
 """Seconds of lag that are searched for the score."""
 LIMB_ENERGY = 0.15
@@ -477,8 +479,7 @@ def judge(
     coverage = float(used.sum() / max((reference.weights > 0).sum(), 1))
     local = _local_lags(reference, result, floor=reference.floor)
     behind = float(np.median(abs(local.lags))) if len(local.lags) >= 2 else abs(close.seconds)
-    timing = 0.35 + 0.65 * float(np.exp(-((max(0.0, behind - 0.04) / 0.3) ** 2)))
-    value = coverage * timing * match.aligned
+    in_time = float(np.exp(-((max(0.0, behind - 0.04) / 0.3) ** 2)))
     still = _size(match.moments, reference.kind) < STILL
     offset = max(0, close.samples) / RATE
     frozen, stops = ((), None) if still else _frozen(one, other, match, offset, len(result))
@@ -488,11 +489,14 @@ def judge(
         reading, begins, speed = _explained(
             whole, reference, result, match.aligned, stopped=stops is not None
         )
+    if reading in ("reversed", "shifted", "speed"):  # what fits by chance is not in time
+        in_time = 0.0
+    timing = LEAST_TIMING + (1 - LEAST_TIMING) * in_time
     strays: tuple[Span, ...] = ()
     if not (still or reading or stops is not None):
         strays = _strays(whole, result, one, other, match, offset, framed)
     score = MotionScore(
-        value=round(value, 1),
+        value=round(coverage * timing * match.aligned, 1),
         why="",
         motion=round(match.motion, 3),
         pose=round(match.pose, 3),

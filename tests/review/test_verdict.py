@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 from kling_utils.media.arrays import Frame, u8
 from kling_utils.media.people import PoseTrack
 from kling_utils.review import looks, verdict
+from kling_utils.review.fidelity import LEAST_TIMING
 from kling_utils.values import Fidelity
 
 LONG = 10.0
@@ -168,6 +169,15 @@ def test_each_wrong_result_is_named(fault: str) -> None:
 )
 def test_the_same_of_a_face(made: dict[str, Any], sentence: str) -> None:
     assert sentence in judged("face", **made).sentence
+
+
+@pytest.mark.parametrize("who", ["body", "face"])
+@pytest.mark.parametrize("fault", ["reversed", "half speed", "double speed", "starts late"])
+def test_what_is_not_in_time_scores_low_however_alike_the_poses_are(fault: str, who: str) -> None:
+    score = judged(who, **WRONG[fault][0]).score
+    assert score.value is not None
+    assert score.value <= 100 * LEAST_TIMING
+    assert score.timing == LEAST_TIMING
 
 
 def test_a_limb_that_lags_and_one_that_rests() -> None:
