@@ -209,8 +209,8 @@ def quote(value: Quote) -> str:
     )
 
 
-def plan(value: Plan) -> str:
-    """What a repair would do, what it costs, and what cannot be repaired."""
+def plan(value: Plan, *, most: int | None = None) -> str:
+    """What a repair would do, what it costs, and what cannot be repaired. More than ``most`` changes stand behind their number."""
     steps = [
         Finding(s.code, s.field, "advice", s.text, "", "", f"{s.cost}." if s.cost else "")
         for s in value.ahead
@@ -221,7 +221,12 @@ def plan(value: Plan) -> str:
         ]
         return listing("Cannot be fixed with one click", [*errors, *steps], severity="error")
     if value.required:
-        return listing("Can be fixed with one click", steps, severity="warning")
+        head = "Can be fixed with one click"
+        if most is None or len(steps) <= most:
+            return listing(head, steps, severity="warning")
+        return _card(
+            "report", head, sign="warning", folded=[steps], summary=counted(len(steps), "change")
+        )
     return listing("Could be safer", steps, severity="advice")
 
 

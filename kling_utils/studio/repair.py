@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from kling_utils.jobs.client import Client
 
 THUMBNAILS = 8
+CHANGES = 2
+"""Changes that are shown before the press; with more, the form would leave the view."""
 LOOK_AGAIN = 0.4
 """Seconds between two updates of the progress."""
 _COLOURS = [
@@ -186,7 +188,7 @@ class Repair:
 
     def _draw_plan(self, plan: Plan) -> Updates:
         return {
-            self.plan: cards.plan(plan),
+            self.plan: cards.plan(plan, most=CHANGES),
             self.button: self._press(plan),
             self.colour: _ground(plan),
         }
@@ -379,8 +381,8 @@ class Repair:
             fitted = task.result()  # done, perhaps as cancelled
         except (Interrupted, asyncio.CancelledError):
             before = session.preflight
-            plan = "" if before is None else cards.plan(_plan(before.report, form, choices))
-            yield {**over, self.plan: plan}
+            plan = None if before is None else _plan(before.report, form, choices)
+            yield {**over, self.plan: cards.plan(plan, most=CHANGES) if plan else ""}
             return
         except KlingError as error:
             yield {**over, self.plan: cards.error(error)}

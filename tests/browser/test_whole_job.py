@@ -344,8 +344,11 @@ def test_the_start_of_a_long_clip_is_chosen_with_the_slider_and_applied_once(
     page.set_input_files("#video input[type=file]", str(long))
     page.wait_for_selector("#video-report .kc-report-card >> text=Cannot be sent")
     page.wait_for_selector("#image-report .kc-report-card >> text=Cannot be sent")
+    assert not page.is_visible("#image .address, .report .kc-fix")  # one click does it all
     page.fill("#fit-start input[type=number]", "2.5")
     page.press("#fit-start input[type=number]", "Tab")
+    page.wait_for_selector("#fit-plan >> text=from 2.5 s", state="attached")
+    page.click("#fit-plan summary")
     page.wait_for_selector("#fit-plan >> text=from 2.5 s")
     page.click("#fix-all")
     page.wait_for_selector("#image-report .kc-report-card >> text=is fine")

@@ -152,6 +152,9 @@ def test_a_repair_is_a_card_before_and_after(tmp_path: Path) -> None:
     Image.new("RGB", (1200, 400), "teal").save(tmp_path / "wide.png")
     plan = plan_file(tmp_path / "wide.png")
     assert "Can be fixed with one click" in plan._repr_html_()
+    folded = Tags(cards.plan(plan, most=0)).text
+    assert f"{len(plan.ahead)} change" in folded
+    assert all(step.text in folded for step in plan.ahead)
     shown = Tags(fit(plan, tmp_path)._repr_html_()).text
     assert "1200 × 400" in shown
     assert "1200 × 480" in shown
