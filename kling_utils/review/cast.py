@@ -30,6 +30,8 @@ _LEAST_TILES, _LEAST_SPREAD = 24, 2.0
 _HUES_FIT, _LEAST_TURN = 0.7, 20.0
 """A turn of all hues must leave so little of what gains of the three channels leave; degrees from
 which on it is told: 30 are plain on skin, 12 pass for a look."""
+_SKIN = 18.0
+"""Distance in Lab of a usual skin from grey: a turn of 30 degrees moves it by 9. Assumed."""
 _EXPLAINED = 0.6
 """Of the distance one of the two must leave less: another light on a part is no cast. Assumed."""
 _WHOLE, _LEAST_LOOKS = 0.8, 3
@@ -142,7 +144,10 @@ def measured(ours: tuple[Look, ...], theirs: tuple[Look, ...], picture: Look | N
     if min(left, *rests) > _EXPLAINED * untouched:
         return Cast(plain)
     if min(rests) < _HUES_FIT * left:
-        strong = float(np.median(most[part]))
+        on_skin = 2 * _SKIN * np.sin(np.radians(abs(turn)) / 2)
+        strong = max(
+            float(np.median(most[part])), float(on_skin)
+        )  # also over a ground of little colour
         trait = replace(trait, value=round(grade(strong, _RAMP), 3), detail=round(strong, 1))
         return Cast(trait, "hues", gains, turn) if abs(turn) >= _LEAST_TURN else Cast(plain)
     if amount < CAST:

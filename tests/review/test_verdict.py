@@ -547,6 +547,23 @@ def test_a_colour_cast_is_no_other_person(paint: Any, words: str) -> None:
     assert words in beside.sentence, "without a picture, too"
 
 
+@pytest.mark.parametrize("degrees", [80, 100])
+def test_turned_hues_are_plain_to_see_also_over_a_ground_of_little_colour(degrees: int) -> None:
+    across = np.arange(480)
+    faint = np.stack([across * 3 % 180, 12 + across % 2, 120 + 60 * np.sin(across / 20)], -1)
+    ground = cv2.cvtColor(faint[None].astype(np.uint8), cv2.COLOR_HSV2BGR)
+
+    def over(image: Frame) -> Frame:
+        return u8(np.where(image == image[:, :1], ground, image))
+
+    theirs = clip(1, paint=lambda image, t: over(image))
+    ours = clip(1, hands=0.9, paint=lambda image, t: hue(over(image), degrees))
+    found = verdict.fidelity(theirs, ours)
+    colours = next(f for f in verdict.findings(found) if f.code == "result.colours")
+    assert "the whole picture has other hues" in colours.measured
+    assert colours.severity == "warning"
+
+
 def test_what_is_no_cast() -> None:
     assert faults(judged(paint=lambda image, t: hue(image, 12))) == {}
     other = judged(person=ANOTHER, paint=lambda image, t: gained(image, BLUE))
