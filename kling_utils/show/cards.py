@@ -283,6 +283,7 @@ def _prepared(value: Shown) -> str:
 def job(value: Job) -> str:
     """Where a job is, who makes it, what it costs, and its trouble, if any."""
     rows = [
+        *_given(value),
         ("Image", value.image_name),
         ("Motion", value.video_name),
         ("Made by", words.maker(value)),
@@ -303,6 +304,12 @@ def job(value: Job) -> str:
     return _card("job", state, **parts)
 
 
+def _given(value: Job) -> list[tuple[str, str]]:
+    """What a person has said of a take."""
+    said = (("Name", value.name), ("Rating", words.RATING[value.rating]), ("Note", value.note))
+    return [(what, text) for what, text in said if text]
+
+
 def jobs(value: Jobs) -> str:
     """A list of jobs, a row each: what it is, where it is, and the id to ask for it."""
     if not value:
@@ -311,7 +318,7 @@ def jobs(value: Jobs) -> str:
     cells = [
         (
             each.job_id,
-            f"{each.image_name} × {each.video_name}",
+            each.name or f"{each.image_name} × {each.video_name}",
             words.maker(each),
             words.STATE[each.state],
             words.spent(each),
@@ -333,6 +340,7 @@ def result(value: Result) -> str:
         draft=value.job.draft,
         extra=proxies.embedded(value.reference, value.video) + judge.card(value.audit),
         rows=[
+            *_given(value.job),
             ("Made by", words.maker(value.job)),
             ("File", value.video),
             ("Job", value.job.job_id),

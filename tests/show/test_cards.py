@@ -148,6 +148,16 @@ def test_a_list_of_jobs_has_a_row_for_each(tmp_path: Path) -> None:
     assert str(Jobs([one, one])).count("\n") == 1
 
 
+def test_what_a_person_said_of_a_take_stands_on_its_card(tmp_path: Path) -> None:
+    said = dataclasses.replace(job(tmp_path), name="slow turn", rating="good", note="feet slide")
+    seen = Tags(said._repr_html_()).text
+    assert "slow turn" in seen
+    assert "Good" in seen
+    assert "feet slide" in seen
+    assert "slow turn" in Tags(Jobs([said])._repr_html_()).text
+    assert "Rating" not in Tags(job(tmp_path)._repr_html_()).text
+
+
 def test_a_repair_is_a_card_before_and_after(tmp_path: Path) -> None:
     Image.new("RGB", (1200, 400), "teal").save(tmp_path / "wide.png")
     plan = plan_file(tmp_path / "wide.png")
