@@ -123,6 +123,18 @@ CropTo = Annotated[
         help="Repair: keep this part of the picture: left, top, right, bottom in pixels.",
     ),
 ]
+TurnImage = Annotated[
+    int,
+    typer.Option(
+        "--turn-image",
+        metavar="DEGREES",
+        help="Repair: turn the picture clockwise by 90, 180 or 270 degrees.",
+    ),
+]
+TurnVideo = Annotated[
+    int,
+    typer.Option("--turn-video", metavar="DEGREES", help="Repair: the same of the clip."),
+]
 Ground = Annotated[
     str,
     typer.Option(
@@ -197,6 +209,8 @@ def chosen(
     slow: Slow = False,
     crop: Crop = False,
     crop_to: CropTo = None,
+    turn_image: TurnImage = 0,
+    turn_video: TurnVideo = 0,
     ground: Ground = "blur",
     behind: Behind = "white",
 ) -> dict[str, Any]:
@@ -207,6 +221,8 @@ def chosen(
         "slow": slow,
         "shape": "crop" if crop else "pad",
         "crop": None if crop_to is None else as_box(crop_to),
+        "turn_image": turn_image,
+        "turn_video": turn_video,
         "ground": ground,
         "behind": behind,
     }

@@ -722,6 +722,20 @@ def test_a_part_of_a_picture_is_kept(shell: Shell, tmp_path: Path) -> None:
     assert "--crop-to 100,0,700 is no part of a picture." in wrong.stderr
 
 
+def test_a_picture_is_turned(shell: Shell, tmp_path: Path) -> None:
+    picture, out = tmp_path / "a.png", tmp_path / "b.png"
+    lying = Image.new("RGB", (1000, 800), "teal")
+    lying.paste("white", (0, 0, 100, 100))
+    lying.save(picture)
+    assert shell("fit", picture, "--out", out, "--turn-image", "90").returncode == 0
+    with Image.open(out) as kept:
+        assert kept.size == (800, 1000)
+        assert kept.getpixel((790, 10)) == (255, 255, 255)
+    wrong = shell("fit", picture, "--out", tmp_path / "c.png", "--turn-image", "45")
+    assert wrong.returncode != 0
+    assert "90, 180 or 270" in wrong.stderr
+
+
 def test_run_repairs_first_when_asked_and_says_how_far_it_is(
     shell: Shell, novita: ScriptedNovita, small: Path, address: str, tmp_path: Path
 ) -> None:

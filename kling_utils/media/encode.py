@@ -59,6 +59,8 @@ class Clip(NamedTuple):
 
     info: VideoInfo
     streams: Streams
+    turn: int = 0
+    """Degrees clockwise by which it is turned; ``info`` has its size and rotation then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,8 @@ def reading(clip: Clip, start: float, seconds: float) -> list[str]:
     # the same filters for all sizes: the first of them brings every picture to one size
     one = ["-reinit_filter", "0"] if clip.info.other_sizes else []
     length = ["-t", f"{seconds + 1:.3f}", "-threads", str(workers)]
-    return [*one, *seek, *length, *ffmpeg.source(clip.info.path)]
+    turn = ["-display_rotation:v", str(clip.info.rotation)] if clip.turn else []
+    return [*one, *seek, *length, *turn, *ffmpeg.source(clip.info.path)]
 
 
 def pictures(clip: Clip, recipe: Recipe, first: int = 0, last: int | None = None) -> str:

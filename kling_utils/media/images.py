@@ -275,13 +275,14 @@ def see_through(picture: Image.Image) -> bool:
 # -- plain pictures --------------------------------------------------------------------------------
 
 
-def plain(path: Path, ground: str, *, longest: int | None = None) -> Image.Image:
+def plain(path: Path, ground: str, turn: int = 0, *, longest: int | None = None) -> Image.Image:
     """The picture (of several, the first) as 8-bit sRGB, upright, on a ``ground`` colour.
 
+    ``turn``: degrees clockwise by which it is turned then, 0, 90, 180 or 270.
     ``longest``: pixels that are needed on the longer side. Raises as ``open_picture``.
     """
     with open_picture(path, longest=longest) as opened:
-        picture, turn = opened.image, opened.turn
+        picture, tag = opened.image, opened.turn
         made = Image.new("RGB", picture.size, ImageColor.getrgb(ground)[:3])
         top = _top(picture)
         convert, known = None, False
@@ -291,7 +292,16 @@ def plain(path: Path, ground: str, *, longest: int | None = None) -> Image.Image
                 convert, known = to_srgb(opened.profile, flat.mode), True
             seen = strip.convert("RGBA").getchannel("A") if strip.has_transparency_data else None
             made.paste(convert(flat) if convert else flat.convert("RGB"), (0, row), seen)
-    return upright(made, turn)
+    made = upright(made, tag)
+    return made.transpose(_CLOCKWISE[turn]) if turn else made
+
+
+_CLOCKWISE = {
+    90: Image.Transpose.ROTATE_270,
+    180: Image.Transpose.ROTATE_180,
+    270: Image.Transpose.ROTATE_90,
+}
+"""Pillow turns the other way round."""
 
 
 def _top(picture: Image.Image) -> float:

@@ -156,6 +156,12 @@ class Advice(Shown):
         """The findings of the named fields (``image``, ``video``, ``pair``), the worst first."""
         return Report(self.findings).of(*fields)
 
+    @property
+    def turned(self) -> tuple[str, ...]:
+        """Which of both, ``image`` and ``video``, seem to be on their side or upside down."""
+        both = (("image", self.image), ("video", self.video))
+        return tuple(name for name, track in both if track is not None and track.turned)
+
     def about(self, codes: Container[str]) -> Advice:
         """The same with the findings of these codes alone, without what passed, and without a part to use."""
         kept = tuple(f for f in self.findings if f.code in codes and f.severity != "pass")
@@ -600,7 +606,8 @@ def _turned(track: PoseTrack, where: str, name: str) -> Iterable[Finding]:
         f"The {name} is upside down."
         if over
         else f"The person in the {name} lies, or the {name} is turned on its side.",
-        f"{'Give' if over else 'If it is turned, give'} it {_TURNS[track.turned]} before you choose it.",
+        f"{'Turn' if over else 'If it is turned, turn'} it upright, by {_TURNS[track.turned]}: a repair does it "
+        f"(turn_{where}={track.turned}).",
         source=UPSTREAM,
     )
 

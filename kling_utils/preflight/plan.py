@@ -47,6 +47,7 @@ _SAVED = "Fine differences of colour that one does not see"
 STEPS: dict[str, tuple[str, str]] = {
     "image.format": ("Converted from {from_} to {to}", ""),
     "image.still": ("Reduced to the first of {frames} frames", "The other frames are left out"),
+    "image.turn": ("Turned clockwise by {degrees} degrees", ""),
     "image.upright": ("Turned upright in the pixels instead of by a tag", ""),
     "image.colours": ("Converted in colour from {from_} to 8-bit sRGB", _SAVED),
     "image.srgb": ("Converted in colour from {from_} to sRGB", "Colours beyond what screens show"),
@@ -91,6 +92,7 @@ STEPS: dict[str, tuple[str, str]] = {
         "Slowed down to {share} of its speed: {from_} becomes {to}",
         "Movement and sound are slower than they were",
     ),
+    "video.turn": ("Turned clockwise by {degrees} degrees", ""),
     "video.upright": ("Turned upright in the pixels instead of by a tag ({degrees} degrees)", ""),
     "video.scan": ("Deinterlaced", "Fine horizontal lines are a little softer"),
     "video.rate": (
@@ -164,6 +166,10 @@ class FitChoices:
     """The colour behind what is see-through."""
     crop: Box | None = None
     """The part of the picture that is kept: left, top, right, bottom, in pixels of the upright picture. None for the whole."""
+    turn_image: int = 0
+    """Degrees by which the picture is turned clockwise: 0, 90, 180 or 270. ``crop`` is of the turned picture."""
+    turn_video: int = 0
+    """The same of the clip."""
     start: float = 0.0
     """Where the clip begins, seconds."""
     length: float | None = None
@@ -190,6 +196,13 @@ class FitChoices:
                     f"{self.crop} is no part of a picture.",
                     hint="Give left, top, right and bottom in pixels, from the upper left corner on.",
                     field="image",
+                )
+        for field, degrees in (("image", self.turn_image), ("video", self.turn_video)):
+            if degrees not in (0, 90, 180, 270):
+                raise InvalidRequest(
+                    f"Nothing can be turned by {degrees!r} degrees.",
+                    hint="Give 90, 180 or 270: degrees clockwise.",
+                    field=field,
                 )
         if not self.start >= 0:
             raise InvalidRequest(
@@ -272,6 +285,8 @@ class ImagePlan:
     info: ImageInfo
     steps: tuple[Step, ...]
     kind: Literal["JPEG", "PNG"]
+    turn: int
+    """Degrees clockwise, before everything else."""
     crop: Box | None
     """In the upright picture."""
     padded: Size | None
@@ -293,6 +308,8 @@ class VideoPlan:
     max_bytes: int
     fill: bool
     """The source has more to give than fits."""
+    turn: int = 0
+    """Degrees clockwise."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -395,18 +412,18 @@ def plan_fit(
 def left_in_place(
     choices: FitChoices, report: Report, *, image: str | Path, video: str | Path
 ) -> FitChoices:
-    """The choices without what is at an address, would not be refused and is not cropped: the provider can fetch it, and a copy would have
-    to be published.
+    """The choices without what is at an address, would not be refused and is neither cropped nor turned: the provider can fetch it, and a
+    copy would have to be published.
 
     ``image`` and ``video`` as they were given; the report tells what would be refused.
     """
     given, wrong = {"image": image, "video": video}, {finding.field for finding in report.errors}
+    wrong |= {"image"} if choices.crop or choices.turn_image else set()
+    wrong |= {"video"} if choices.turn_video else set()
     return replace(
         choices,
         fields=tuple(
-            field
-            for field in choices.fields
-            if field in wrong or not is_url(given[field]) or (field == "image" and choices.crop)
+            field for field in choices.fields if field in wrong or not is_url(given[field])
         ),
     )
 
@@ -490,15 +507,18 @@ def plan_image(
     found: dict[str, Severity] = {
         f.code: f.severity for f in findings if f.severity != "pass" and f.code in _IMAGE_ANSWERED
     }
+    turn = choices.turn_image
+    if turn in (90, 270):
+        info = replace(info, size=Size(info.size.height, info.size.width))
     part = _chosen_part(info, choices)
-    if part is None and not any(s == "error" or choices.careful for s in found.values()):
+    if not (turn or part or any(s == "error" or choices.careful for s in found.values())):
         return None
     most, least = _bound("image.bytes"), _bound("image.side.kling", "low")
     steps, size, crop, padded = _Steps(found), _size_of(part) or info.size, part, None
     kept = info.size_bytes * size.width * size.height / (info.size.width * info.size.height)
     fill = "image.bytes" in found and kept > most
     low, high = _aspects()
-    slim = not low <= size.aspect <= high if part else "image.aspect" in found
+    slim = not low <= size.aspect <= high if part or turn else "image.aspect" in found
     kind: Literal["PNG", "JPEG"] = "PNG" if _as_png(info, size, most, fill=fill) else "JPEG"
     if "image.format" in found:
         steps.add("image.format", "image.format", from_=name(info.format), to=kind)
@@ -506,6 +526,8 @@ def plan_image(
         steps.add("image.still", "image.frames", frames=info.frames)
     if "image.turned" in found:
         steps.add("image.upright", "image.turned")
+    if turn:
+        steps.add("image.turn", degrees=turn)
     if "image.mode" in found:
         if info.mode in _SEE_THROUGH:
             steps.add("image.behind", "image.mode", colour=choices.behind)
@@ -549,6 +571,7 @@ def plan_image(
         info=info,
         steps=tuple(steps),
         kind=kind,
+        turn=turn,
         crop=crop,
         padded=padded,
         size=size,
@@ -621,7 +644,7 @@ def _enlarged(size: Size, least: int) -> Size:
 def _around_person(info: ImageInfo, choices: FitChoices, part: Box | None) -> Box | None:
     """The cut of the allowed aspect, in ``part`` of the picture, that has the person in its middle; None when nobody is found or would be
     cut."""
-    picture = images.plain(info.path, choices.behind)
+    picture = images.plain(info.path, choices.behind, choices.turn_image)
     x, y, right_end, bottom_end = part or (0, 0, *picture.size)
     picture = picture.crop(part) if part else picture
     found = _person(picture)
@@ -722,6 +745,10 @@ def plan_video(
     found: dict[str, Severity] = {
         f.code: f.severity for f in findings if f.severity != "pass" and f.code in _VIDEO_ANSWERED
     }
+    turn = choices.turn_video
+    if turn in (90, 270):
+        info = replace(info, size=Size(info.size.height, info.size.width))
+    info = replace(info, rotation=(info.rotation - turn) % 360)  # ffmpeg counts the other way round
     if "video.frame_rate" in found and info.frame_rate <= _most_rate():
         del found["video.frame_rate"]  # too few pictures: none can be added
     length = limit("video.duration")
@@ -757,9 +784,9 @@ def plan_video(
     chosen = choices.start > 0 or (choices.length is not None and choices.length < info.duration)
     turned = info.rotation != 0
     wrong = "error" in found.values() or (choices.careful and (found or turned))
-    if not (chosen or wrong):
+    if not (chosen or wrong or turn):
         return None
-    clip = Clip(info, read_streams(info.path))
+    clip = Clip(info, read_streams(info.path), turn)
     start, seconds = _cut(info, choices, float(least), float(most))
     trimmed = seconds < info.duration - 0.5 / float(info.frame_rate or 1)
     size = _size(info, choices)
@@ -767,7 +794,7 @@ def plan_video(
         return size
     ceiling = _bound("video.bytes")
     if size == info.size and not (
-        short or turned or _ENCODED & found.keys() or "video.frame_rate" in found
+        short or turned or turn or _ENCODED & found.keys() or "video.frame_rate" in found
     ):
         asked = choices.length is not None and choices.length < most
         copied = _copied(clip, start, seconds, trimmed, short=0.0 if asked else _SHORT)
@@ -789,7 +816,7 @@ def plan_video(
         size = _looks_best(size, kept, ceiling, float(frames / rate), float(rate))
     recipe = Recipe(size, rate, frames, start, slow)
     steps = _encode_steps(clip, found, recipe, start, trimmed, kept if fill else 0)
-    return VideoPlan(info, tuple(steps), "encode", recipe, ceiling, fill)
+    return VideoPlan(info, tuple(steps), "encode", recipe, ceiling, fill, turn)
 
 
 def _copy_steps(
@@ -823,7 +850,9 @@ def _encode_steps(
         times = {"from_": show(info.duration, "s"), "to": show(recipe.seconds, "s")}
         share = f"{round(100 / recipe.slow)} %"
         steps.add("video.slow", "video.duration", share=share, **times)
-    if info.rotation:
+    if clip.turn:
+        steps.add("video.turn", degrees=clip.turn)
+    elif info.rotation:
         steps.add("video.upright", degrees=info.rotation)
     if info.interlaced:
         steps.add("video.scan", "video.scan")

@@ -240,7 +240,7 @@ def _make_image(plan: ImagePlan, work: Path, *, stop: Stop | None) -> Made:
     """Make it in the folder ``work``. Raises ``UnreadableMedia`` and ``Interrupted``."""
     _ask(stop)
     with bounds.pictures.taken(picture_cost(plan.info.path)[1]):
-        picture = images.plain(plan.info.path, plan.behind)
+        picture = images.plain(plan.info.path, plan.behind, plan.turn)
         _ask(stop)
         if plan.crop is not None:
             picture = picture.crop(plan.crop)
@@ -274,7 +274,7 @@ def _make_video(
     plan: VideoPlan, work: Path, *, on_progress: encode.Progress | None, stop: Stop | None
 ) -> Made:
     """Make it in the folder ``work``: the file and what was done. Raises ``FfmpegFailed``, ``UnreadableMedia`` and ``Interrupted``."""
-    clip = Clip(plan.info, read_streams(plan.info.path))
+    clip = Clip(plan.info, read_streams(plan.info.path), plan.turn)
     try:
         return _make_clip(clip, plan, work, on_progress, stop)
     except TimedOut:
@@ -283,7 +283,7 @@ def _make_video(
         if clip.streams.sound is None:
             raise
         # a codec that is known, and packets that are none of it
-        silent = Clip(clip.info, replace(clip.streams, sound=None))
+        silent = clip._replace(streams=replace(clip.streams, sound=None))
         path, done = _make_clip(silent, plan, work, on_progress, stop)
         return path, (*done, Step("video.silent"))
 

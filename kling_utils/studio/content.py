@@ -20,6 +20,7 @@ from kling_utils.studio.trim import Trim
 LOOKING = "Format is fine, looking at the content"
 LOOKING_ALSO = "Looking at the content"
 """Where the format is not fine."""
+NOUNS = {"image": "picture", "video": "clip"}
 BUSY = "The content was not looked at: this page is busy with other clips. Change the form to try again."
 
 
@@ -34,7 +35,8 @@ class Content:
             self.crop = Crop()
             self.card = gr.HTML("", elem_id="advice-card", apply_default_css=False)
             self.use = gr.Button("", visible=False, elem_id="use-part")
-        self.drawn = [self.panel, self.card, self.use, self.line]
+            self.turn = gr.Button("", visible=False, elem_id="turn-upright")
+        self.drawn = [self.panel, self.card, self.use, self.turn, self.line]
         self.drawn += [*self.trim.drawn, *self.crop.drawn]
 
     def bind(self, events: Events, checked: Any) -> None:
@@ -44,7 +46,11 @@ class Content:
             self.on_checked,
             [*self.drawn, *(each.card for each in self._inputs)],
             lane=bounds.looking,
-            busy=lambda *_: {self.card: card.waiting(BUSY), self.use: gr.update(visible=False)},
+            busy=lambda *_: {
+                self.card: card.waiting(BUSY),
+                self.use: gr.update(visible=False),
+                self.turn: gr.update(visible=False),
+            },
             options={"trigger_mode": "multiple"},  # a look at files of before ends by itself
         )
 
@@ -61,6 +67,7 @@ class Content:
                 self.panel: gr.update(visible=True),
                 self.card: shown,
                 self.use: gr.update(visible=False),
+                self.turn: gr.update(visible=False),
                 self.line: notices.content_line(LOOKING_ALSO, "unknown"),
                 **self.trim.draw(session),
                 **self.crop.draw(session),
@@ -72,6 +79,10 @@ class Content:
                 known, saving=preflight.saving_of(known), looking=looking, stills=False
             ),
             self.use: self._button(session),
+            self.turn: gr.update(
+                visible=bool(known.turned),
+                value=f"Turn the {' and the '.join(NOUNS[each] for each in known.turned)} upright",
+            ),
             self.line: notices.content_line(*card.headline(known, looking=looking)),
             **self.trim.draw(session),
             **self.crop.draw(session),

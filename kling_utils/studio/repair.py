@@ -119,6 +119,7 @@ class Repair:
         events.on(self.button.click, self.on_fix, fixed, **form, **choices)
         events.on(content.use.click, self.on_use, [*fixed, self.panel], **form)
         events.on(content.trim.panel.cut, self.on_cut, [*fixed, self.panel], **form)
+        events.on(content.turn.click, self.on_turn, [*fixed, self.panel], **form)
         events.on(content.crop.panel.crop, self.on_crop, [*fixed, self.panel], **form)
         for whole, back, each in (
             (content.trim.panel.whole, self.on_whole, video),
@@ -321,6 +322,22 @@ class Repair:
             yield updates
         session.choices = replace(session.choices, crop=None)  # also where it was stopped
 
+    async def on_turn(self, session: Session, **fields: Any) -> AsyncIterator[Any]:
+        """Turn upright what advice found turned, repaired in the same step. The original stays."""
+        form, known = Form(**fields), session.advice
+        if known is None or not known.turned:
+            yield gr.skip()
+            return
+        image, video = (0 if each is None else each.turned for each in (known.image, known.video))
+        about = session.choices.about(form)
+        session.choices = replace(about, turn_image=image, turn_video=video, crop=None)
+        yield {self.panel: gr.update(visible=True)}
+        async for updates in self._repaired(session, form):
+            if image and (path := updates.get(self._image.source)) is not None:
+                session.cropped.add(path)
+            yield updates
+        session.choices = replace(session.choices, turn_image=0, turn_video=0)
+
     def on_whole(self, session: Session, source: str) -> Any:
         """The clip that the form's was made from comes back."""
         return self._original(session, self._video, source)
@@ -423,6 +440,8 @@ def _plan(report: Report, form: Form, chosen: RepairChoices, *, whole: bool = Fa
         slow=bool(chosen.slow),
         length=chosen.length,
         crop=chosen.crop,
+        turn_image=chosen.turn_image,
+        turn_video=chosen.turn_video,
     )
     if chosen.colour in {value for _, value in _COLOURS}:
         choices = replace(choices, ground=chosen.colour, behind=chosen.colour)

@@ -51,7 +51,7 @@ class Form:
 class RepairChoices:
     """How the files are to be repaired.
 
-    ``start``, ``length`` and ``slow`` are about ``video``, ``shape``, ``colour`` and ``crop`` about ``image``.
+    ``start``, ``length``, ``slow`` and ``turn_video`` are about ``video``, the others about ``image``.
     """
 
     image: str = ""
@@ -62,14 +62,16 @@ class RepairChoices:
     colour: str = USUAL
     length: float | None = None
     crop: tuple[int, int, int, int] | None = None
+    turn_image: int = 0
+    turn_video: int = 0
 
     def about(self, form: Form) -> RepairChoices:
         """The choices for the files of the form: for another file than before, also a repaired one, the usual ones."""
         usual, made = RepairChoices(), replace(self, image=form.image, video=form.video)
         if form.video != self.video:
-            made = replace(made, start=usual.start, slow=usual.slow, length=None)
+            made = replace(made, start=usual.start, slow=usual.slow, length=None, turn_video=0)
         if form.image != self.image:
-            made = replace(made, shape=usual.shape, colour=usual.colour, crop=None)
+            made = replace(made, shape=usual.shape, colour=usual.colour, crop=None, turn_image=0)
         return made
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from helpers.served import Served, Watched, serving, watching
+from PIL import Image
 
 from kling_utils import examples
 from kling_utils.media import ffmpeg
@@ -67,6 +68,25 @@ def test_what_is_shown_is_told_and_the_usable_part_is_taken(
     (fitted,) = (served.home / "fitted").glob("*/*.mp4")
     whole = probe_video(late).duration
     assert probe_video(fitted).duration == pytest.approx(whole - 2, abs=0.5)
+    assert watched.ours == []
+
+
+def test_what_is_upside_down_is_turned_by_one_press(
+    watched: Watched, served: Served, tmp_path: Path
+) -> None:
+    page, over = watched.page, tmp_path / "over.png"
+    with Image.open(DANCER) as upright:
+        upright.transpose(Image.Transpose.ROTATE_180).save(over)
+    page.goto(served.url)
+    page.wait_for_selector("#history .gallery-label")
+    page.set_input_files("#image input[type=file]", str(over))
+    page.wait_for_selector("#advice >> text=The picture is upside down", timeout=60_000)
+    page.click("#turn-upright >> text=Turn the picture upright")
+    page.wait_for_selector("#fit-done >> text=Turned clockwise by 180 degrees", timeout=60_000)
+    page.wait_for_selector("#image-report >> text=The picture is fine", timeout=60_000)
+    page.wait_for_selector("#turn-upright", state="hidden")
+    page.click(".crop-whole >> text=Original picture again")
+    page.wait_for_selector("#advice >> text=The picture is upside down", timeout=60_000)
     assert watched.ours == []
 
 

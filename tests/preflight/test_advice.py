@@ -31,6 +31,8 @@ from kling_utils.preflight.advice import (
     looking,
     rank_starts,
 )
+from kling_utils.preflight.plan import FitChoices, plan_file
+from kling_utils.preflight.repair import fit
 from kling_utils.preflight.variants import variants
 from kling_utils.values import Finding, Size
 
@@ -454,18 +456,24 @@ def test_a_clip_on_its_side_is_told_and_nothing_else_is_told_of_the_person() -> 
     assert "upside down" in told(over)["video.turned"].measured
     lying = clip(turned=270)
     assert "quarter turn to the left" in told(lying)["video.turned"].fix
+    assert "turn_video=270" in told(lying)["video.turned"].fix
     assert advise(None, lying).use is None
     assert set(told(clip(), image=replace(picture(), turned=90))) == {"image.turned"}
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
-def test_a_real_clip_that_was_turned_is_seen(
+def test_a_real_clip_that_was_turned_is_seen_and_turned_back(
     shared_media: Path, tmp_path: Path, turns: int
 ) -> None:
     source = cv2.VideoCapture(str(shared_media / "video/dance_woman_4s.mp4"))
     frame = cv2.resize(source.read()[1], (480, 720))
     cv2.imwrite(str(tmp_path / "turned.png"), np.rot90(frame, turns))
-    assert people.track_image(tmp_path / "turned.png").turned == 90 * turns
+    seen = people.track_image(tmp_path / "turned.png").turned
+    assert seen == 90 * turns
+    made = fit(plan_file(tmp_path / "turned.png", choices=FitChoices(turn_image=seen)), tmp_path)
+    assert made.image is not None
+    assert people.track_image(made.image).turned == 0
+    assert (made.report.image.size if made.report.image else None) == (480, 720)
 
 
 def test_a_still_picture_under_a_moving_camera_is_no_motion() -> None:

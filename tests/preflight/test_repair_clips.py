@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,11 @@ import numpy as np
 import pytest
 from helpers import zoo
 from helpers.infos import by_code
+from PIL import Image
 
 from kling_utils.errors import Refused, Unrepairable
 from kling_utils.media import ffmpeg
+from kling_utils.media.encode import thumbnails
 from kling_utils.media.probe import probe_video, read_streams
 from kling_utils.preflight.check import check_video
 from kling_utils.preflight.plan import FitChoices, plan_file
@@ -390,3 +394,24 @@ def test_a_length_that_was_chosen_is_kept_to_the_picture(tmp_path: Path) -> None
         assert way in [step.code for step in plan.steps]
         fit_file(plan, tmp_path / f"{frames}.mp4")
         assert probe_video(tmp_path / f"{frames}.mp4").frames == frames
+
+
+@pytest.mark.parametrize("tag", [0, 90])
+@pytest.mark.parametrize("turn", [90, 180, 270])
+def test_a_clip_is_turned_clockwise_also_over_its_tag(tmp_path: Path, tag: int, turn: int) -> None:
+    corner = "color=black:s=480x360:r=24:d=3.2,drawbox=w=120:h=90:color=white:t=fill"
+    plain, source = tmp_path / "plain.mp4", tmp_path / "clip.mp4"
+    ffmpeg.run(["-f", "lavfi", "-i", corner, *ffmpeg.H264, str(plain)], timeout=60)
+    tagged = ["-display_rotation:v", str(tag), "-i", str(plain), "-c", "copy", str(source)]
+    ffmpeg.run(tagged, timeout=60)
+    before = Image.open(io.BytesIO(thumbnails(source, 1)[0])).convert("L")
+    plan = plan_file(source, choices=FitChoices(turn_video=turn))
+    assert f"clockwise by {turn} degrees" in str(plan)
+    made = fit(plan, tmp_path / "out").video
+    assert made is not None
+    info = probe_video(made)
+    assert info.rotation == 0
+    wanted = before.rotate(-turn, expand=True)
+    after = Image.open(io.BytesIO(thumbnails(made, 1)[0])).convert("L").resize(wanted.size)
+    assert np.abs(np.asarray(after, float) - np.asarray(wanted, float)).mean() < 8
+    assert info.size.aspect == Fraction(*wanted.size)
