@@ -1,14 +1,16 @@
 """Looks at people kept on the disk, so that the next process does not look at the same file again.
 
-Owns the format, the number of files and their age. What cannot be read is looked at anew.
+Owns the format, the number of files and their age. A file is a SHA-256 and the archive that has it. What cannot be read is
+looked at anew.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import io
 import json
 import time
-import zipfile
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +22,9 @@ from kling_utils.values import Size
 if TYPE_CHECKING:
     from kling_utils.media.people import PoseTrack
 
-VERSION = 4
+VERSION = 5
 """Counts up when what is measured changes: an older file is looked at again."""
+SUFFIX = ".npz"
 PICTURE = "-picture"
 """Ends the key of a file that was looked at as a picture."""
 MOST, AGE = 48, 86400.0
@@ -56,16 +59,38 @@ def write(sha256: str, track: PoseTrack) -> None:
             elif name not in ("scan", "stills"):
                 rest[prefix + name] = value
     arrays["rest"] = np.frombuffer(json.dumps(rest).encode(), np.uint8)
+    archive = io.BytesIO()
+    np.savez(archive, **arrays)
+    data = archive.getvalue()
     with contextlib.suppress(OSError):
         _folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with atomic_write(_path(_folder, sha256)) as part_path, part_path.open("wb") as file:
-            np.savez(file, **arrays)
+        with atomic_write(_path(_folder, sha256)) as part_path:
+            part_path.write_bytes(hashlib.sha256(data).digest() + data)
         sweep()
 
 
 def read(sha256: str) -> PoseTrack | None:
     """The track of a file that was looked at before; None where there is none, or it cannot be read."""
-    if _folder is None or not (path := _path(_folder, sha256)).is_file():
+    if _folder is None:
+        return None
+    path = _path(_folder, sha256)
+    try:
+        data = path.read_bytes()
+    except OSError:  # none, or one of another user
+        return None
+    made = _unpacked(data)
+    with contextlib.suppress(OSError):
+        if made is None:
+            path.unlink()
+        else:
+            path.touch()
+    return made
+
+
+def _unpacked(data: bytes) -> PoseTrack | None:
+    """The track in a file; None for a file that is damaged, or that another version wrote."""
+    digest, archive = data[:32], data[32:]
+    if hashlib.sha256(archive).digest() != digest:
         return None
     import numpy as np
 
@@ -73,7 +98,7 @@ def read(sha256: str) -> PoseTrack | None:
     from kling_utils.media.shots import Scan
 
     try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        with np.load(io.BytesIO(archive), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         rest = json.loads(arrays.pop("rest").tobytes())
 
@@ -87,7 +112,7 @@ def read(sha256: str) -> PoseTrack | None:
         stills: list[Still] = []
         while (prefix := f"still{len(stills)}.") + "jpeg" in arrays:
             stills.append(part(Still, prefix, jpeg=arrays[prefix + "jpeg"].tobytes()))
-        made: PoseTrack = part(
+        track: PoseTrack = part(
             PoseTrack,
             "",
             size=Size(*rest["size"]),
@@ -97,11 +122,9 @@ def read(sha256: str) -> PoseTrack | None:
             stills=tuple(stills),
             scan=part(Scan, "scan."),
         )
-        path.touch()
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
-        path.unlink(missing_ok=True)
+    except (ValueError, KeyError, TypeError):
         return None
-    return made
+    return track
 
 
 def forget(sha256: str) -> None:
@@ -117,14 +140,15 @@ def sweep() -> None:
     if _folder is None:
         return
     kept: list[tuple[float, Path]] = []
-    for path in _folder.glob("*.npz"):
+    for path in _folder.glob(f"*{SUFFIX}"):
         with contextlib.suppress(OSError):
             kept.append((path.stat().st_mtime, path))
     kept.sort(reverse=True)
     for i, (used, path) in enumerate(kept):
         if i >= MOST or time.time() - used > AGE:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def _path(folder: Path, sha256: str) -> Path:
-    return folder / f"{sha256}-{VERSION}.npz"
+    return folder / f"{sha256}-{VERSION}{SUFFIX}"

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from kling_utils import examples
 from kling_utils.media import people, track_files
@@ -27,6 +29,11 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def track() -> people.PoseTrack:
     return people.track(GROOVE)
+
+
+@pytest.fixture(scope="module")
+def picture() -> people.PoseTrack:
+    return people.track_image(DANCER)
 
 
 def same(a: object, b: object) -> bool:
@@ -58,15 +65,37 @@ def test_the_next_process_does_not_look_again(folder: Path, track: people.PoseTr
     assert people.track(GROOVE) is again
 
 
-@pytest.mark.parametrize("data", [b"", b"no archive", b"PK\x03\x04" + bytes(60)])
-def test_a_broken_file_is_looked_at_anew(
-    folder: Path, track: people.PoseTrack, data: bytes
+@given(st.data())
+@settings(
+    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
+def test_a_damaged_file_is_looked_at_anew(
+    folder: Path, picture: people.PoseTrack, data: st.DataObject
 ) -> None:
-    track_files.write("a" * 64, track)
+    track_files.write("a" * 64, picture)
     (path,) = folder.iterdir()
-    path.write_bytes(data)
+    whole = path.read_bytes()
+    at = data.draw(st.integers(0, len(whole) - 1))
+    broken = data.draw(
+        st.sampled_from(
+            [whole[:at], whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :], whole[at:]]
+        )
+    )
+    path.write_bytes(broken)
+    assert (track_files.read("a" * 64) is None) == (broken != whole)
+    assert path.exists() == (broken == whole)
+
+
+def test_what_cannot_be_read_or_removed_fails_nothing(
+    folder: Path, picture: people.PoseTrack
+) -> None:
+    stuck = folder / f"{'a' * 64}-{track_files.VERSION}.npz"
+    (stuck / "inside").mkdir(parents=True)
+    os.utime(stuck, (1.0, 1.0))
     assert track_files.read("a" * 64) is None
-    assert not path.exists()
+    track_files.sweep()
+    track_files.write("a" * 64, picture)
+    assert stuck.is_dir()
 
 
 def test_nothing_of_a_visitor_is_kept(folder: Path, track: people.PoseTrack) -> None:
@@ -77,9 +106,8 @@ def test_nothing_of_a_visitor_is_kept(folder: Path, track: people.PoseTrack) -> 
 
 
 def test_they_go_after_a_day_and_when_there_are_too_many(
-    folder: Path, track: people.PoseTrack, monkeypatch: pytest.MonkeyPatch
+    folder: Path, picture: people.PoseTrack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    picture = people.track_image(DANCER)
     for name in "abcd":
         track_files.write(name * 64, picture)
         os.utime(folder / f"{name * 64}-{track_files.VERSION}.npz", (2e9, 2e9 + ord(name)))
