@@ -385,6 +385,23 @@ def test_of_a_talking_head_the_mouth_and_the_turn_decide_the_start() -> None:
     assert rank_starts(aside, looks)[0].time == pytest.approx(6.0, abs=0.3)
 
 
+def test_the_small_mouth_and_short_chin_of_a_drawn_face_are_no_expression() -> None:
+    """The clip pouts meanwhile, and then has the proportions that the picture has at rest."""
+    rest, pout, drawn = face(0.0), face(0.0), face(0.0)
+    for made, lids in ((pout, 0), (drawn, 3)):
+        made[[61, 291], 0] = 240 - 20, 240 + 20
+        made[152, 1] -= 20
+        made[[159, 386], 1] -= lids
+    track = clip(8.0)
+    faces = np.stack([pout if 1 <= t <= 2 else rest for t in track.times])
+    quiet = replace(track, faces=faces, bodies=np.repeat(standing()[None], len(faces), 0))
+    seen = replace(picture(), faces=drawn[None])
+    value = likeness(seen, quiet).value
+    assert value[0] > value[6] + 0.02
+    assert "pair.start" not in told(quiet, image=seen)
+    assert rank_starts(seen, quiet)[0].time not in (1.0, 1.5, 2.0)
+
+
 def test_a_small_face_says_nothing_about_its_expression() -> None:
     track = clip(10.0)
     small = np.stack([0.3 * face(30 * (t > 5)) for t in track.times])
@@ -429,6 +446,13 @@ def test_real_pictures(shared_media: Path) -> None:
     assert codes("drawing_woman.png") == set()
     assert codes("wide_alpaca.jpg") == codes("no_person_camera.png") == {"image.person"}
     assert codes("portrait_woman.png") == {"image.torso"}
+
+
+def test_no_grimace_is_told_as_the_start_for_a_drawn_or_rendered_face(shared_media: Path) -> None:
+    track = people.track(shared_media / "video/face_expressions_7s.mp4")
+    for name in ("anime_girl.png", "render_boy_portrait.jpg", "portrait_woman.png"):
+        image = people.track_image(shared_media / "image" / name)
+        assert "pair.start" not in told(track, image=image), "both are at rest at 0 s"
 
 
 def test_real_clips(shared_media: Path) -> None:
