@@ -85,6 +85,7 @@ def test_a_paying_persons_whole_visit(browser: Any, tmp_path: Path) -> None:
         page.wait_for_selector(".stage-save", state="visible")
         page.wait_for_selector(".stage-judge:not(.is-waiting):not([hidden])", timeout=60_000)
         assert re.search("left and right are swapped", page.inner_text(".stage-verdict"))
+        assert page.evaluate(f"({IN_VIEW})('.stage-verdict')")
 
         # It does not follow: tried again, within a sum, until one does.
         type_key(page, KEY)

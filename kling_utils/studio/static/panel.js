@@ -36,9 +36,9 @@ function title(v) {                                                        // wh
   const next = said ? said + ' · ' + NAME : NAME;
   if (next !== tab) { tab = next; document.title = next; }
 }
-function keep() {                                                          // while a job is open its panel does not shrink: what is under it stays
+function keep() {                                                          // while a job runs its panel does not shrink: what is under it stays
   const now = root.clientWidth;
-  if (now !== wide || !['run', 'done'].includes(root.dataset.mode)) root.style.minHeight = '';
+  if (now !== wide || root.dataset.mode !== 'run') root.style.minHeight = '';
   wide = now;
   if (root.dataset.mode === 'run') root.style.minHeight = Math.max(parseFloat(root.style.minHeight) || 0, root.offsetHeight) + 'px';
 }
@@ -97,7 +97,7 @@ function apply() {
   $('.panel-title').textContent = (v.title || '') + (running && best ? ' ' + best + ' %' : '');
   $('.panel-badge').hidden = !v.draft;
   $('.panel-made').textContent = (v.made || '') + (v.take > 1 ? ', take ' + v.take : '') + (v.price ? ' · ' + v.price : '');
-  $('.panel-note').textContent = v.note || (v.mode === 'done' ? 'The result is saved, and kept below under Your videos.' : '');
+  $('.panel-note').textContent = v.note || '';
   noted($('.panel-notes'), v.notes || []);
   const past = v.past || [], folded = $('.panel-past');                   // what is over is not shown as current
   noted(folded.querySelector('ul'), past);
