@@ -33,16 +33,11 @@ def watched(browser: Any) -> Iterator[Watched]:
 
 @pytest.fixture(scope="module")
 def late(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The example clip after 2 s of an empty wall: the usable part is the rest."""
+    """The example clip after 2 s of an empty wall: the usable part is the rest. Its length is no tenth of a second."""
     path = tmp_path_factory.mktemp("late") / "late.mp4"
     graph = "[0]tpad=start_duration=2:start_mode=add:color=0x808080,scale=480:-2[v]"
-    ffmpeg.run(
-        [
-            *("-i", str(GROOVE), "-filter_complex", graph, "-map", "[v]"),
-            *("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", str(path)),
-        ],
-        timeout=120,
-    )
+    coded = ["-t", "6.55", *ffmpeg.H264, "-preset", "ultrafast", str(path)]
+    ffmpeg.run(["-i", str(GROOVE), "-filter_complex", graph, "-map", "[v]", *coded], timeout=120)
     return path
 
 

@@ -32,7 +32,8 @@ function begin(s) {
   button.addEventListener('click', () => { put(s.start, s.end); show(s.start); });
   return button;
 }
-const part = () => Number(to.value) - Number(from.value);
+const until = () => Math.min(Number(to.value), v.seconds);                 // the handle goes to the next tenth of a second
+const part = () => until() - Number(from.value);
 const money = (seconds) => {                                               // as a quote has it: whole seconds, down and up
   const [low, high] = [Math.floor(seconds + 1e-6), Math.ceil(seconds - 1e-6)].map((s) => (s * v.rate).toFixed(2));
   return (low === high ? high : low + ' to ' + high) + ' ' + v.currency;
@@ -44,7 +45,7 @@ function says() {
   $('.trim-says').textContent = seconds.toFixed(1) + ' s' + (wrong || price || (v.image ? ', the result has 5 s' : ''));
   $('.trim-cut').hidden = whole || !!wrong;
   $('.trim-kept').style.left = 100 * from.value / v.seconds + '%';
-  $('.trim-kept').style.right = 100 - 100 * to.value / v.seconds + '%';
+  $('.trim-kept').style.right = 100 - 100 * until() / v.seconds + '%';
   for (const frame of root.querySelectorAll('.ka-frame')) frame.classList.toggle('is-out', frame.dataset.seek < from.value - 0.2 || frame.dataset.seek > Number(to.value) + 0.2);
 }
 function put(a, b) {                                                       // seconds, kept in order and in the clip
@@ -63,7 +64,7 @@ function apply() {
   if (root.hidden) { clip = ''; return; }
   const film = JSON.stringify(v.film.map((p) => [p.time, p.src.length]));
   if (film !== built) { built = film; $('.trim-film').replaceChildren(...v.film.map(picture)); }
-  for (const field of [from, to, start, end]) field.max = v.seconds;
+  for (const field of [from, to, start, end]) field.max = Math.ceil(v.seconds * 10) / 10;
   if (v.clip !== clip) { clip = v.clip; put(0, v.seconds); } else says();
   $('.trim-clean').hidden = !v.clean || (v.clean[0] < 0.1 && v.clean[1] > v.seconds - 0.5);
   $('.trim-whole').hidden = !v.cut;
@@ -74,7 +75,7 @@ from.addEventListener('input', () => { put(Math.min(Number(from.value), Number(t
 to.addEventListener('input', () => { put(Number(from.value), Math.max(Number(to.value), Number(from.value) + 0.1)); show(Number(to.value)); });
 for (const field of [start, end]) field.addEventListener('change', () => put(Number(start.value), Number(end.value)));
 $('.trim-clean').addEventListener('click', () => { put(...v.clean); show(v.clean[0]); });
-$('.trim-cut').addEventListener('click', () => trigger('cut', { start: Number(from.value), end: Number(to.value) }));
+$('.trim-cut').addEventListener('click', () => trigger('cut', { start: Number(from.value), end: until() }));
 $('.trim-whole').addEventListener('click', () => trigger('whole', {}));
 watch('value', apply);
 apply();
