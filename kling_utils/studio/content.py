@@ -117,8 +117,7 @@ class Content:
             return
         about = session.looked_at()
         for found in looking(report.image, report.video, orientation):
-            if session.looked_at() != about:
+            if not session.advised(about, found):
                 return  # the files have changed; another look follows
-            session.advised(found)
             cards = [each.draw(session) for each in self._inputs]
             yield {**self.draw(session), **{k: v for drawn in cards for k, v in drawn.items()}}

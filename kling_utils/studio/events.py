@@ -177,12 +177,10 @@ def in_lane(
         try:
             await ready(session, given)
             made: Iterator[Any] = handler(*args, **named)
-            any_yet = False
             while (value := await run(lane, session, step)) is not _END:
-                any_yet = True
                 yield value
-            if not any_yet:
-                yield gr.skip()  # a generator that yields nothing would empty its outputs
+            # gradio sends the last value again at the end, over what came meanwhile, and nothing at all would empty the outputs
+            yield gr.skip()
         except Busy as error:
             yield refused(error, session)
         finally:

@@ -261,9 +261,12 @@ class Session:
         known, about = self._advice, self.looked_at()
         return known[1] if known is not None and known[0] == about else None
 
-    def advised(self, advice: Advice) -> None:
-        """Keep what is known of the files that were checked last."""
-        self._advice = self.looked_at(), advice
+    def advised(self, about: tuple[str, ...], advice: Advice) -> bool:
+        """Keep what a look tells. False, and nothing is kept, where other files were checked meanwhile."""
+        if self.looked_at() != about:
+            return False
+        self._advice = about, advice
+        return True
 
     @property
     def video_orientation(self) -> bool:
