@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from kling_utils.quick import client as client
     from kling_utils.quick import compare as compare
     from kling_utils.quick import fit as fit
+    from kling_utils.quick import judge as judge
     from kling_utils.quick import probe as probe
     from kling_utils.quick import run as run
     from kling_utils.settings import Settings as Settings
@@ -82,7 +83,7 @@ _HOME = {
     "Preflight": "kling_utils.preflight.preflight",
     "Settings": "kling_utils.settings",
     "Stage": "kling_utils.show.stage",
-    **dict.fromkeys(("client", "compare", "fit", "probe", "run"), "kling_utils.quick"),
+    **dict.fromkeys(("client", "compare", "fit", "judge", "probe", "run"), "kling_utils.quick"),
     "probe_image": "kling_utils.media.probe",
     "probe_video": "kling_utils.media.probe",
 }

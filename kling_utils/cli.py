@@ -639,18 +639,11 @@ def review_(
     as_json: Json = False,
 ) -> None:
     """How well a result follows its reference, and what is wrong with it. Any two clips. Costs nothing."""
-    from kling_utils.media.probe import probe_image, probe_video
-    from kling_utils.review.audit import audit
+    from kling_utils.quick import judge
 
-    if image is not None:
-        probe_image(image)
-    whole = probe_video(reference).duration
-    expected = whole if seconds is None else min(seconds, whole)
-    # without a picture the reference stands for it: it is no picture, so nothing is compared with it
-    asked = MotionRequest(image or reference, reference)
     if not as_json:
         say("Looking at both clips.", err=True)
-    found = audit(result, reference, request=asked, expected_seconds=expected)
+    found = judge(reference, result, image, seconds=seconds)
     if as_json:
         print_json(
             {

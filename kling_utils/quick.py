@@ -1,4 +1,4 @@
-"""One call each: run, fit, probe and compare, over a client of this process's settings."""
+"""One call each: run, fit, probe, compare and judge, over a client of this process's settings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kling_utils.errors import InvalidRequest
-from kling_utils.values import ImageInfo, MotionRequest, Result, VideoInfo
+from kling_utils.values import ImageInfo, MotionRequest, Report, Result, VideoInfo
 
 if TYPE_CHECKING:
     from kling_utils.jobs.client import Client
@@ -89,3 +89,29 @@ def compare(
             names = words.takes([one.job, other.job])
             how.setdefault("labels", (names[0], names[1]))
     return written(first, second, out or second.with_name("compare.mp4"), **how)
+
+
+def judge(
+    reference: str | Path,
+    result: str | Path,
+    image: str | Path | None = None,
+    *,
+    seconds: float | None = None,
+) -> Report:
+    """How well a result follows its reference, and what is wrong with it: any two clips, also ones that were made elsewhere.
+
+    ``.fidelity`` has the score and its parts; what a job made has all of it in ``Result.audit``. ``image``: the character's
+    picture, to compare with. ``seconds``: the length that was asked for, 5 in image orientation. Takes about as long as the
+    clips. Raises ``UnreadableMedia``.
+    """
+    from kling_utils.media.probe import probe_image, probe_video
+    from kling_utils.review.audit import audit
+
+    reference, result = Path(reference), Path(result)
+    if image is not None:
+        probe_image(Path(image))
+    whole = probe_video(reference).duration
+    # without a picture the reference stands for it: it is no picture, so nothing is compared with it
+    asked = MotionRequest(image or reference, reference)
+    expected = whole if seconds is None else min(seconds, whole)
+    return audit(result, reference, request=asked, expected_seconds=expected)

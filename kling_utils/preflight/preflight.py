@@ -95,7 +95,12 @@ class Preflight(Shown):
         return plan_fit(self.report, choices=choices, character_orientation=orientation)
 
     def __str__(self) -> str:
-        return f"{self.report}\n{self.quote or 'The cost is not known.'}"
+        content = (
+            "\nWhat picture and clip show is in .advice."
+            if self.report.image or self.report.video
+            else ""
+        )
+        return f"{self.report}\n{self.quote or 'The cost is not known.'}{content}"
 
     def __repr__(self) -> str:
         wrong = len(self.errors)

@@ -130,6 +130,10 @@ def html(value: object) -> str:
     Values without a card of their own become preformatted text.
     """
     match value:
+        case Report() if any(f.field == "result" for f in value.findings):
+            from kling_utils.show import judge
+
+            body = judge.card(value) + audit(value)
         case Report():
             body = report(value)
         case Quote():

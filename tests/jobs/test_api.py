@@ -23,6 +23,7 @@ from kling_utils.errors import InvalidRequest, NoSuchJob, StillRunning
 from kling_utils.events import Processing, Succeeded
 from kling_utils.jobs.inputs import as_file
 from kling_utils.jobs.timing import moment
+from kling_utils.media import ffmpeg
 from kling_utils.providers.local import LocalProvider
 from kling_utils.settings import load
 
@@ -305,6 +306,26 @@ def test_one_call_each(client: kling.Client, files: tuple[Path, Path], tmp_path:
     for path in (both, two):
         found = kling.probe(path)
         assert found.size.width > found.size.height
+
+
+def test_any_two_clips_are_judged_and_the_card_says_how_the_motion_is_followed(
+    shared_media: Path, tmp_path: Path
+) -> None:
+    dance, mirrored = shared_media / "video/dance_woman_4s.mp4", tmp_path / "mirrored.mp4"
+    how = ["-vf", "hflip,scale=480:-2", *ffmpeg.H264, "-preset", "ultrafast", str(mirrored)]
+    ffmpeg.run(["-i", str(dance), *how], timeout=60)
+    found = kling.judge(dance, mirrored)
+    assert found.fidelity is not None
+    assert "left and right are swapped" in found.fidelity.sentence
+    card = found._repr_html_()
+    assert "left and right are swapped" in card
+    assert "Ready to send" not in card
+
+
+def test_a_printed_check_says_where_the_content_is_told(
+    client: kling.Client, files: tuple[Path, Path]
+) -> None:
+    assert ".advice" in str(client.check(*files))
 
 
 def test_amounts_add_and_compare() -> None:
