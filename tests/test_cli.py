@@ -187,6 +187,9 @@ def test_a_span_that_is_none_is_refused_before_anything_is_sent(
         done = shell("run", picture, address, "--span", wrong)
         assert done.returncode == 2
         assert f"--span {wrong} is no part of a clip" in done.stderr
+    brief = shell("run", picture, address, "--span", "1-2.5")
+    assert brief.returncode == 2
+    assert "1 to 2.5 s are 1.5 s of the clip, and at least 3 are needed" in brief.stderr
     nobody = shell("run", picture, address, "--span", "clean")
     assert nobody.returncode == 2
     assert "No clean take of 3 s" in nobody.stderr

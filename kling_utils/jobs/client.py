@@ -1389,7 +1389,7 @@ class Client:
     ) -> FitChoices:
         """The choices of a repair that keeps only ``span`` of the clip, seconds; ``clean``: what advice finds worth paying for.
 
-        Raises ``InvalidRequest`` where no clean take of 3 s was found.
+        Raises ``InvalidRequest`` where no clean take of 3 s was found, and for less than 3 s.
         """
         if span == "clean":
             found = self.check(request).advice.use
@@ -1401,6 +1401,13 @@ class Client:
                 )
             span = found
         start, end = span
+        least = float(limit("video.duration").low or 0)
+        if end - start < least - 0.05:
+            raise InvalidRequest(
+                f"{start:g} to {end:g} s are {end - start:g} s of the clip, and at least {least:g} are needed.",
+                hint=f"Give a longer part, such as {start:g} to {start + least:g} s.",
+                field="video",
+            )
         return replace(choices or FitChoices(), start=start, length=end - start)
 
     def _make_room(self, owner: str) -> None:
