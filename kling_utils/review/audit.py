@@ -124,7 +124,7 @@ def audit(
         _frame_rate(ours.info, theirs.info),
         _size(ours.info, theirs.info),
         _shape(ours.info, theirs.info, request),
-        _sound(ours, theirs, request),
+        _sound(ours, theirs, request, other=other),
         *([] if other or told_late else _sound_offset(ours, theirs, request, offset)),
         _black(ours.seen, theirs.seen),
         _frozen(ours.seen, theirs.seen),
@@ -132,10 +132,10 @@ def audit(
         _bit_rate(ours.info),
     ]
     if followed is not None:
+        # a sound that alone is out of step was told above
+        with_sound = told_late and request.keep_original_sound
         late = offset.seconds if offset is not None and offset.sure else None
-        findings += verdict.findings(
-            followed, sound_late=late if request.keep_original_sound else None
-        )
+        findings += verdict.findings(followed, sound_late=late if with_sound else None)
     return Report(tuple(findings), video=ours.info, fidelity=followed)
 
 
@@ -326,7 +326,13 @@ def _shape(ours: VideoInfo, theirs: VideoInfo, request: MotionRequest) -> Findin
     )
 
 
-def _sound(ours: _Side, theirs: _Side, request: MotionRequest) -> Finding:
+def _other_sound(ours: _Side, theirs: _Side) -> bool:
+    both = theirs.heard, ours.heard
+    return both[0] is not None and both[1] is not None and sound.another(both[0], both[1])
+
+
+def _sound(ours: _Side, theirs: _Side, request: MotionRequest, *, other: bool = False) -> Finding:
+    """``other``: the result is of another clip, and so is its sound."""
     there = "there" if ours.audible else "none"
     if not request.keep_original_sound:
         fault: tuple[Severity, str] = ("advice", "It was not asked for: mute it if it disturbs.")
@@ -334,6 +340,10 @@ def _sound(ours: _Side, theirs: _Side, request: MotionRequest) -> Finding:
     if not theirs.audible:
         return _finding("sound", there, "the reference has no sound", None)
     allowed = "the reference's sound"
+    if ours.audible and not other and _other_sound(ours, theirs):
+        measured = "another sound than the reference's"
+        fix = "Lay the reference's sound under it, both start together; look whether this result belongs to this clip."
+        return _finding("sound", measured, allowed, ("warning", fix), _MEASURED)
     if ours.audible:
         return _finding("sound", there, allowed, None)
     if ours.heard is None:
@@ -354,7 +364,14 @@ def _sound_offset(
     early, most_late = (round(abs(bound) * 1000) for bound in DETECTABLE)
     allowed = f"at most {early} ms early, {most_late} ms late"
     if offset is None or not offset.sure:
-        return [_finding("sound_offset", "cannot be told", allowed, None)]
+        why = (
+            "it is another sound"
+            if _other_sound(ours, theirs)
+            else "the two sounds are too steady or too little alike to be laid over each other"
+        )
+        return [
+            _finding("sound_offset", f"cannot be told, because {why}", allowed, ("unknown", ""))
+        ]
     late, known_to = offset.seconds, 0.01
     if late < -MISSED and theirs.info.duration - ours.info.duration >= MISSED:
         # A result that begins later in the reference has its sound earlier, rightly. Where the motion cannot say when, that is believed.

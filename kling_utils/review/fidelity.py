@@ -323,8 +323,17 @@ def _lag(one: Signal, other: Signal, *, low: int, high: int, overlap: int, step:
 
 
 def _close_lag(one: Signal, other: Signal) -> _Lag:
-    most = int(CLOSE * RATE)
-    return _lag(one, other, low=-most, high=most, overlap=int(RATE))
+    """Within ``CLOSE``; beyond it where the likeness still rises, and both are much alike there."""
+    most, overlap = int(CLOSE * RATE), int(RATE)
+    found = _lag(one, other, low=-most, high=most, overlap=overlap)
+    beyond = found
+    while most <= abs(beyond.samples) < 2 * CLOSE * RATE:
+        most = abs(beyond.samples) + 1
+        low, high = beyond.samples - 1, beyond.samples + 1
+        beyond = _lag(one, other, low=low, high=high, overlap=overlap)
+    if _match(*_laid_over(one, other, beyond.samples)).aligned < 100 - BETTER:
+        return found
+    return beyond
 
 
 @dataclass(frozen=True, slots=True, eq=False)

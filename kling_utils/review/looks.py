@@ -6,6 +6,7 @@ net here knows people, so a look-alike in the same clothes passes for the same p
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -219,6 +220,8 @@ _FIRST_LOOKS = 5
 _LEAST_LOOKS = 3
 _HAND, _HAND_PIXELS, _HAND_LOOKS = 0.5, 10.0, 6
 """Presence of a hand, pixels from its wrist to the middle knuckle, and looks that are needed."""
+_HANDS = 0.3
+"""Share of the reference's hands that must be recognised for the result's to be judged."""
 _HAND_SMALLER, _HAND_LARGE = 0.7, 20.0
 """A hand that is smaller than that part of the reference's is recognised less often for that reason alone, unless it is so large."""
 _SOFTER, _FLAW_SECONDS = 0.4, 1.0
@@ -242,22 +245,35 @@ def face_trait(ours: tuple[Look, ...], picture: Look | None, *, colours: bool = 
         return Trait("face", None, "face unseen", against="picture" if picture else "start")
     values: list[float | None] = []
     structure: list[float] = []
+    steady = _like_itself(ours)
     for look in ours:
         parts = [_close(look.skin, base.skin, _SKIN), _close(look.hair, base.hair, _HAIR)]
-        if (
-            look.face is not None
-            and base.face is not None
-            and abs(look.yaw - base.yaw) <= _LIKE_YAW
-        ):
-            structure.append(grade(float((look.face * base.face).mean()), _STRUCTURE))
+        alike = _structure(look, base) if steady else None
+        if alike is not None:
+            structure.append(grade(alike, _STRUCTURE))
             parts.append(structure[-1])
         values.append(_mean(parts))
     found = _over_time("face", ours, values, against)
-    if found.value is not None and len(structure) >= _LEAST_LOOKS:
+    if against == "picture" and found.value is not None and len(structure) >= _LEAST_LOOKS:
         unlike = float(np.median(structure))
         if unlike < _OTHER_FACE:
             return replace(found, value=round(min(found.value, unlike), 3))
     return found
+
+
+def _structure(look: Look, other: Look) -> float | None:
+    """Correlation of two faces that are turned alike."""
+    if look.face is None or other.face is None or abs(look.yaw - other.yaw) > _LIKE_YAW:
+        return None
+    return float((look.face * other.face).mean())
+
+
+def _like_itself(ours: tuple[Look, ...]) -> bool:
+    """From look to look the face's structure stays: otherwise it says nothing about whose it is."""
+    faced = [look for look in ours if look.face is not None]
+    steps = [_structure(one, other) for one, other in itertools.pairwise(faced)]
+    known = [step for step in steps if step is not None]
+    return len(known) < _LEAST_LOOKS or grade(float(np.median(known)), _STRUCTURE) >= _OTHER_FACE
 
 
 def clothes_trait(ours: tuple[Look, ...], picture: Look | None, *, colours: bool = True) -> Trait:
@@ -360,18 +376,29 @@ def _flicker(track: PoseTrack) -> float | None:
     return float(np.percentile(abs(light[1:-1] - (light[2:] + light[:-2]) / 2), 75))
 
 
-def hands_trait(result: PoseTrack, reference: PoseTrack) -> Trait:
-    """Share of the looks at a wrist where a hand is recognised, relative to the reference's. ``detail``: the share."""
+def hands_trait(result: PoseTrack, reference: PoseTrack, *, late: float = 0.0) -> Trait:
+    """Share of the looks at a wrist where a hand is recognised, relative to the reference's then.
+
+    ``late``: seconds by which the result comes later. ``detail``: the share.
+    """
     mine, theirs = _hands(result), _hands(reference)
-    if theirs is None or float(np.mean([hand.found for hand in theirs])) < 0.3:
+    if theirs is None or float(np.mean([hand.found for hand in theirs])) < _HANDS:
         return Trait("hands", None, "hands small", against="reference")
     if mine is None:
         return Trait("hands", None, "hands unseen", against="reference")
     size, other = (float(np.median([hand.size for hand in hands])) for hands in (mine, theirs))
     if size < min(_HAND_SMALLER * other, _HAND_LARGE):
         return Trait("hands", None, "hands unseen", against="reference")
-    share = float(np.mean([hand.found for hand in mine]))
-    usual = float(np.mean([hand.found for hand in theirs]))
+    shared = [
+        (hand, min(then, key=lambda other: abs(other.time + late - hand.time)))
+        for hand in mine
+        if (then := [h for h in theirs if h.side == hand.side])
+    ]
+    shared = [(a, b) for a, b in shared if abs(b.time + late - a.time) <= _NEAR]
+    usual = float(np.mean([there.found for _, there in shared])) if shared else 0.0
+    if len(shared) < _HAND_LOOKS or usual < _HANDS:
+        return Trait("hands", None, "hands small", against="reference")
+    share = float(np.mean([hand.found for hand, _ in shared]))
     times = tuple(dict.fromkeys(hand.time for hand in mine))
     return Trait(
         "hands",
@@ -451,6 +478,8 @@ def _sharpness(track: PoseTrack) -> float | None:
 
 class _Hand(NamedTuple):
     time: float
+    side: int
+    """0 for the left one, 1 for the right one."""
     found: bool
     size: float
     """Pixels from the wrist to the middle knuckle."""
@@ -460,12 +489,12 @@ def _hands(track: PoseTrack) -> list[_Hand] | None:
     """Each wrist that is seen and near enough."""
     found = []
     for still in track.stills:
-        for hand in still.hands:
+        for side, hand in enumerate(still.hands):
             if not np.isfinite(hand).all():
                 continue
             size = float(np.linalg.norm(hand[9, :2] - hand[0, :2]))
             if size >= _HAND_PIXELS:
-                found.append(_Hand(still.time, bool(hand[0, 2] > _HAND), size))
+                found.append(_Hand(still.time, side, bool(hand[0, 2] > _HAND), size))
     return found if len(found) >= _HAND_LOOKS else None
 
 

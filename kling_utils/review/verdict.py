@@ -209,6 +209,7 @@ def fidelity(
         colour = Trait("colour", None, "cast", against="start")  # it comes at once: no drift
     known = not (grey or flat) and colour.since is None
     face_like, clothes_like, tint = _without_cast(seen, own, tint, known=known)
+    score = main.score
     traits = (
         face_like,
         clothes_like,
@@ -216,12 +217,13 @@ def fidelity(
         tint.trait,
         Trait("hands", None, "colours off")
         if grey or flat
-        else looks.hands_trait(result, reference),
+        else looks.hands_trait(
+            result, reference, late=-score.begins if main.reading == "shifted" else score.lag
+        ),
         looks.flicker_trait(result, reference),
         looks.sharp_trait(result, reference),
     )
     wanted = min(reference.seconds, asked or reference.seconds)
-    score = main.score
     end = result.seconds + max(0.0, score.begins)
     ends = round(end, 2) if wanted - end > MISSED and main.reading != "speed" else None
     stops = None if main.stops is None else max(main.stops, _quiet_from(result, main.stops))
@@ -323,7 +325,10 @@ def _others(traits: tuple[Trait, ...]) -> tuple[Moment, ...]:
         known = [(v, t) for v, t in zip(trait.values, trait.times, strict=True) if v is not None]
         if trait.name in ("face", "colour", "hands") and known:
             value, time = min(known)
-            bad = trait.since is not None or (trait.value is not None and trait.value < UNLIKE)
+            # beside its own start a face is worth a look where it changes, and nowhere else
+            own = trait.name == "face" and trait.against == "start"
+            bad = not own and trait.value is not None and trait.value < UNLIKE
+            bad = bad or trait.since is not None
             if bad and value < UNLIKE:
                 kind = "identity" if trait.name == "face" else trait.name
                 found.append(Moment(round(time, 2), kind, round(40 * (1 - value), 1)))

@@ -181,7 +181,50 @@ def test_a_steady_tone_cannot_be_placed(make) -> None:  # type: ignore[no-untype
         make("other", seconds=3, sound="sine=f=660"),
     )
     (found,) = (f for f in judged(other, tone).findings if f.code == "result.sound_offset")
-    assert (found.severity, found.measured) == ("pass", "cannot be told")
+    assert found.severity == "unknown"
+    assert found.measured.startswith("cannot be told, because the two sounds are too steady")
+
+
+def test_another_sound_is_told(make) -> None:  # type: ignore[no-untyped-def]
+    clicks = make("clicks", seconds=5)
+    others = (
+        make("beep", seconds=5, sound="sine=f=440"),
+        make("rhythm", seconds=5, sound="aevalsrc='0.6*sin(5e3*t)*lt(mod(t*t,0.83),0.06)'"),
+    )
+    for other in others:
+        for result, reference in ((other, clicks), (clicks, other)):
+            report = judged(result, reference)
+            found = next(f for f in report.findings if f.code == "result.sound")
+            assert (found.severity, found.measured[:13]) == ("warning", "another sound")
+            offset = next(f for f in report.findings if f.code == "result.sound_offset")
+            assert offset.severity == "unknown"
+            assert "it is another sound" in offset.measured
+
+
+@pytest.mark.parametrize(
+    ("sound", "code"),
+    [
+        ("anull", ("-b:a", "64k", "-ac", "1")),
+        ("volume=-12dB", ()),
+        ("anull", ("-ar", "8000", "-b:a", "24k")),
+        ("acompressor=threshold=0.05:ratio=8", ()),
+    ],
+)
+def test_the_same_sound_encoded_again_is_no_other(
+    shared_media: Path, tmp_path: Path, sound: str, code: tuple[str, ...]
+) -> None:
+    for name in ("dance_woman_4s.mp4", "crowd_50fps.avi"):
+        whole = shared_media / "video" / name
+        result = spoiled(whole, tmp_path / f"{name}.mp4", sound=sound, extra=code)
+        report = judged(result, whole, expected=probe_video(whole).duration)
+        assert {"sound", "sound_offset"}.isdisjoint(faults(report))
+
+
+def test_a_late_sound_is_told_once(dance: Path, tmp_path: Path) -> None:
+    result = spoiled(dance, tmp_path / "a.mp4", sound="adelay=500:all=1", extra=("-t", "4.12"))
+    told = faults(judged(result, dance, fidelity=True))
+    assert re.match(r"(49|50)\d ms late", told["sound_offset"].measured)
+    assert "timing" not in told
 
 
 def test_frozen_tail(dance: Path, tmp_path: Path) -> None:

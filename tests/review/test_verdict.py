@@ -6,6 +6,7 @@ import pickle
 import re
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -14,11 +15,12 @@ import pytest
 from helpers.dancers import ANOTHER, Person, clip, still_of
 from pydantic import TypeAdapter
 
+from kling_utils.media import people
 from kling_utils.media.arrays import Frame, u8
 from kling_utils.media.people import PoseTrack
 from kling_utils.review import looks, verdict
 from kling_utils.review.fidelity import LEAST_TIMING
-from kling_utils.values import Fidelity
+from kling_utils.values import Fidelity, Trait
 
 LONG = 10.0
 
@@ -260,6 +262,61 @@ def test_another_face_with_skin_and_hair_alike() -> None:
     value = looks.face_trait(other, picture).value
     assert value is not None
     assert value < verdict.OTHER
+
+
+@pytest.mark.parametrize("beside", ["picture", "start"])
+def test_a_face_too_small_to_be_like_itself_is_no_other_person(beside: str) -> None:
+    """Its structure is noise from look to look, and says nothing of whose it is."""
+    ours = looks.looks(clip(1, kind="face"))
+    noise = np.random.default_rng(1)
+    blurs = tuple(replace(look, face=noise.normal(size=(48, 48))) for look in ours)
+    found = looks.face_trait(blurs, blurs[0] if beside == "picture" else None)
+    assert found.against == beside
+    assert found.value == pytest.approx(1.0, abs=0.05)
+    assert found.since is None
+
+
+def test_no_moment_of_a_face_beside_its_own_start_unless_it_changes() -> None:
+    low = Trait("face", 0.4, times=(0.0, 2.0), values=(0.5, 0.2), against="start")
+    assert verdict._others((low,)) == ()
+    (told,) = verdict._others((replace(low, since=1.5),))
+    assert (told.kind, told.time) == ("identity", 2.0)
+    assert verdict._others((replace(low, against="picture"),))
+
+
+def test_a_clip_beside_itself_has_nothing_to_look_at(shared_media: Path) -> None:
+    dance = people.track(shared_media / "video" / "dance_fullbody_12s.mp4", fps=8.0)
+    found = verdict.fidelity(dance, dance)
+    assert found.worst == ()
+    face = found.trait("face")
+    assert face is not None
+    assert face.value is not None
+    assert face.value > 0.8
+
+
+def test_hands_are_compared_at_the_same_times() -> None:
+    """The reference's hands are clear in its second half only, which a shorter result does not show."""
+
+    def clear_from(track: PoseTrack, since: float) -> PoseTrack:
+        stills = [
+            replace(s, hands=np.where([True, True, False], s.hands, 0.1)) if s.time < since else s
+            for s in track.stills
+        ]
+        return replace(track, stills=tuple(stills))
+
+    whole = clear_from(clip(1, 10.0, hands=0.9), 3.0)
+    part = clear_from(clip(1, 5.0, hands=0.9), 3.0)
+    found = looks.hands_trait(part, whole)
+    assert (found.value, found.detail) == (1.0, 0.4)
+    late = looks.hands_trait(clear_from(clip(1, 10.0, hands=0.9), 4.0), whole, late=1.0)
+    assert late.value == 1.0
+
+
+@pytest.mark.parametrize("late", [0.6, 0.8, 1.1])
+def test_a_lag_is_told_where_it_is(late: float) -> None:
+    found = judged(of=8.0, when=lambda t: t - late)
+    assert found.score.lag == pytest.approx(late, abs=0.04)
+    assert f"{late} s late" in found.sentence
 
 
 def test_without_a_picture_the_result_is_compared_with_its_start() -> None:
