@@ -131,9 +131,7 @@ def html(value: object) -> str:
     """
     match value:
         case Report() if any(f.field == "result" for f in value.findings):
-            from kling_utils.show import judge
-
-            body = judge.card(value) + audit(value)
+            body = _judged(value)
         case Report():
             body = report(value)
         case Quote():
@@ -373,6 +371,20 @@ def audit(value: Report | None, *, waiting: bool = False) -> str:
         summary = f"{len(passed)} checks passed"
     sign = faults[0].severity if faults else "pass"
     return _card("audit", head, sign=sign, summary=summary, folded=[faults, passed])
+
+
+def _judged(value: Report) -> str:
+    """The same of two clips that no job made: how the motion is followed, and all that is wrong."""
+    from kling_utils.show import judge
+
+    passed = [f for f in value.findings if f.severity == "pass"]
+    return _card(
+        "audit",
+        extra=judge.card(value),
+        findings=_faults(value.findings),
+        summary=f"{counted(len(passed), 'check')} passed",
+        folded=[passed],
+    )
 
 
 # -- what went wrong
