@@ -72,7 +72,7 @@ def test_a_paying_persons_whole_visit(browser: Any, tmp_path: Path) -> None:
         page.click("#spending-save")
         page.wait_for_selector("#spending-sums >> text=of 5.00 USD")
         page.click("#generate")
-        assert held.arrived.wait(60)
+        assert held.arrived.wait(60), page.inner_text("#said")
 
         # A reload half-way, and back to the page before.
         page.wait_for_function("new URL(location.href).searchParams.get('job')")
