@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 EVERY = 0.5
 """Seconds between two reads of the store, which take about a millisecond."""
+SENT, LATE = 0.02, 2.0
+"""Seconds between two looks whether what the view before sent has arrived, and for how long that is waited for."""
 OTHERS = 20
 """Reads of the open job between two reads of the visitor's other jobs."""
 GALLERY_EVERY = 4.0
@@ -154,10 +156,16 @@ class JobView:
         view = session.view
         if not view.watched:
             view.watched = True
-            async for updates in self._follow(session, view, key):
-                yield updates
-            async for updates in self._refresh_gallery(session, view):
-                yield updates
+            before, view.before = view.before, None
+            waited = 0.0
+            while before is not None and before.sending and waited < LATE:
+                await asyncio.sleep(SENT)  # what is on its way would be drawn over this view
+                waited += SENT
+            for steps in (self._follow(session, view, key), self._refresh_gallery(session, view)):
+                async for updates in steps:
+                    view.sending = True
+                    yield updates
+                    view.sending = False
         # gradio sends the last value of a generator again at its end, over what came meanwhile, and nothing at all would empty
         # the outputs
         yield {self.stop: gr.skip()}

@@ -129,6 +129,10 @@ class View:
     watched: bool = False
     first: bool = False
     """The view of a page that has just loaded: nothing has to be cleared."""
+    sending: bool = False
+    """Something of it is on its way to the page."""
+    before: View | None = None
+    """The view before this one, until this one is watched."""
 
 
 class Session:
@@ -198,13 +202,21 @@ class Session:
         """The job that is open, or nothing."""
         return self.view.job_id
 
+    @property
+    def _last_watched(self) -> View | None:
+        return self.view if self.view.watched else self.view.before
+
     def open(self, job_id: str) -> None:
         """Show another job, or none."""
-        self.view, self.pair = View(job_id), None
+        self.view, self.pair = View(job_id, before=self._last_watched), None
 
     def compare(self, pair: Pair) -> None:
         """Show two takes instead of the open job."""
-        self.view, self.pair, self.example = View(self.job_id), pair, False
+        self.view, self.pair, self.example = (
+            View(self.job_id, before=self._last_watched),
+            pair,
+            False,
+        )
 
     def shows(self, view: View) -> bool:
         """Is the view still the open one, and its job followed?"""

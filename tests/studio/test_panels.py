@@ -298,6 +298,30 @@ def test_watching_shows_the_job_until_it_ends(
     assert follow.recovery.doubt not in seen[-1], "only what changed"
 
 
+def test_what_is_on_its_way_of_one_job_is_not_drawn_over_the_next(
+    stand_in: Make, job: Make, built: Make
+) -> None:
+    runner, desk = stand_in(), Session()
+    runner.kept |= {"A": job("A"), "B": job("B")}
+    follow, order = built(lambda: bound(runner)), list[str]()
+
+    async def back() -> None:
+        desk.open("A")
+        old = follow.watch(desk)
+        await anext(old)  # gradio takes its time to send it
+        desk.open("B")
+        new = asyncio.create_task(anext(follow.watch(desk)))
+        new.add_done_callback(lambda _: order.append("B is drawn"))
+        await asyncio.wait([new], timeout=0.1)
+        order.append("A is sent")
+        assert (await anext(old)) == {follow.stop: gr.skip()}
+        shown = await new
+        assert shown[follow.panel]["job_id"] == "B"
+
+    asyncio.run(back())
+    assert order == ["A is sent", "B is drawn"]
+
+
 def test_stop_watching_stops_only_the_watching(stand_in: Make, job: Make, built: Make) -> None:
     runner = stand_in()
     runner.kept["A"] = job("A")
