@@ -304,16 +304,11 @@ def told_advice(advice: Advice, *, every: bool = False) -> str:
 
 def usable(advice: Advice, saving: str) -> str:
     """Which part of the clip is worth paying for."""
+    if advice.use is None:
+        return saving or "Which part of the clip is usable cannot be told."
     if saving:
         return f"{saving} With run: --span clean.{_starts(advice)}"
-    if advice.use is not None:
-        return f"All of the clip is usable.{_starts(advice)}"
-    if advice.video is None:
-        return "Which part of the clip is usable cannot be told."
-    return (
-        "No part of 3 s or more is free of all that stands above (cuts, other people, darkness, a body that is cut off): "
-        "another clip follows better."
-    )
+    return f"All of the clip is usable.{_starts(advice)}"
 
 
 def _starts(advice: Advice) -> str:

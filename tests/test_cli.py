@@ -164,7 +164,7 @@ def test_check_lists_what_matters_and_counts_the_rest(
     ]
     assert nobody.startswith("[warning] Person in the clip: Nobody was found")
     assert no_person.startswith("[warning] Person in the picture: Nobody was found")
-    assert usable.startswith("No part of 3 s or more is free of all that stands above")
+    assert usable.startswith("No part of 3 s or more is usable: nobody is found all the time")
     assert count.startswith("1 warning, 1 piece of advice, ")
     assert count.endswith(" checks passed.")
     assert cost.startswith("Expected length: 3.2 s. Cost: about ")

@@ -37,6 +37,7 @@ from kling_utils.values import (
     Shown,
     Span,
     VideoInfo,
+    counted,
 )
 
 UPSTREAM = "Kling's guide and users' reports"
@@ -54,6 +55,10 @@ THRESHOLDS: dict[str, Threshold] = {
     "people": Threshold(0.25, "of the moments", MEASURED),
     "nobody": Threshold(0.5, "of the moments", MEASURED),
     "torso": Threshold(0.8, "of the moments", MEASURED),
+    "throughout": Threshold(0.9, "of the clip", "assumed"),
+    "crowd": Threshold(0.25, "of the moments with three people or more", "one example clip"),
+    "ankles": Threshold(0.75, "visibility", "95 % of the looks at a dance have more"),
+    "shoulders": Threshold(0.15, "of their width below the frame", MEASURED),
     "hidden": Threshold(0.4, "of the moments", MEASURED),
     "back": Threshold(0.6, "of the moments", "one example clip"),
     # of the frame
@@ -65,6 +70,9 @@ THRESHOLDS: dict[str, Threshold] = {
     "noise": Threshold(5.0, "grey levels", MEASURED),
     "first frame": Threshold(0.3, "of the clip's sharpness", MEASURED),
     # of motion
+    "pictures": Threshold(
+        5.0, "a second", "a clip of 6 a second is told right, and one of 1 is not"
+    ),
     "camera": Threshold(0.015, "of the width a second", MEASURED),
     "zoom": Threshold(0.015, "a second", MEASURED),
     "camera known": Threshold(0.3, "of the moments", MEASURED),
@@ -112,7 +120,7 @@ _SHOWN = (
     "the body down to the knees",
     "half of the body",
     "head and shoulders",
-    "only the face",
+    "only the head",
 )
 """The same inside a sentence."""
 _JOINTS = (ANKLES, KNEES, HIPS, SHOULDERS)
@@ -291,8 +299,13 @@ def looking(
 def saving(
     advice: Advice, quote: Quote | None, character_orientation: CharacterOrientation = "video"
 ) -> str:
-    """What the usable part costs beside the whole clip; empty when all of it is usable. A price that is the same is left out."""
-    if advice.use is None or advice.seconds is None:
+    """What the usable part costs beside the whole clip, or why no part is usable; empty when all of it is, or none is known.
+
+    A price that is the same is left out.
+    """
+    if advice.use is None:
+        return unusable(advice)
+    if advice.seconds is None:
         return ""
     start, end = advice.use
     if end - start > advice.seconds - 0.5:
@@ -303,6 +316,28 @@ def saving(
     if quote is None or part is None or part.amount == quote.amount:
         return f"{usable}."
     return f"{usable}, pay {part.amount} instead of {quote.amount}."
+
+
+def unusable(advice: Advice) -> str:
+    """Why no part of the clip is usable, for a clip that was looked at and has none."""
+    track = advice.video
+    if track is None or not advice.done or advice.use is not None or advice.clean is not None:
+        return ""
+    none = f"No part of {LEAST:.0f} s or more is usable: "
+    if track.turned:
+        return f"{none}the person does not stand upright in it."
+    if track.seconds < LEAST:
+        return f"{none}the clip has {track.seconds:.1f} s."
+    if too_few(track):
+        return f"Which part of the clip is usable cannot be told: {_TOO_FEW}."
+    grid, holes = _holes(track)
+    found = {what: _spans(grid, on, _GRID, track.seconds) for what, on in holes.items()}
+    long = {what: [s for s in spans if s[1] - s[0] > _SHORT] for what, spans in found.items()}
+    cuts = told_spans((cut, cut) for cut in track.cuts)
+    told = [f"{counted(len(track.cuts), 'cut')} {cuts}"] if cuts else []
+    some = long if told or any(long.values()) else found
+    told += [f"{what}{_when(spans, track.seconds)}" for what, spans in some.items() if spans]
+    return f"{none}{'; '.join(told)}."
 
 
 def _tried(where: str, said: list[Finding], look: Callable[[], PoseTrack]) -> PoseTrack | None:
@@ -336,7 +371,7 @@ def _first_still(still: Still) -> Iterable[Finding]:
         "First picture",
         f"{_counted(people)} are in the first picture of the clip."
         if people
-        else "Nobody is clearly seen in the first picture of the clip.",
+        else "Nobody was found in the first picture of the clip.",
         "Begin where one person is clearly seen.",
         spans=[(0.0, 0.0)],
         source=UPSTREAM,
@@ -366,18 +401,30 @@ def _over(name: str, value: float) -> bool:
 
 def framing(track: PoseTrack) -> int | None:
     """How much of the person is in the frame: an index of ``FRAMINGS``; None without a person."""
+    kind = _lowest(track)
+    if kind == 4 and track.seen.any():  # the joints lie below the top of the shoulders
+        low = track.bodies[track.seen][:, list(SHOULDERS)]
+        wide = np.ptp(low[..., 0], axis=1)
+        below = (low[..., 1].mean(1) - track.size.height) / np.maximum(wide, 1.0)
+        return 4 if _over("shoulders", float(np.median(below))) else 3
+    return kind
+
+
+def _lowest(track: PoseTrack) -> int | None:
+    """The same by the joints that are seen."""
     if not track.seen.any():
         return 4 if track.faced.any() else None
     for i, joints in enumerate(_JOINTS):
-        if np.mean(np.asarray(visible(track, joints).all(1))[track.seen]) > 0.6:
+        least = THRESHOLDS["ankles"].value if joints == ANKLES else 0.5  # hidden ones are guessed
+        if np.mean(np.asarray(visible(track, joints, least).all(1))[track.seen]) > 0.6:
             return i
     return 4
 
 
-def visible(track: PoseTrack, joints: tuple[int, ...]) -> Bools:
+def visible(track: PoseTrack, joints: tuple[int, ...], least: float = 0.5) -> Bools:
     """(n, k): whether each joint is in the frame and not hidden."""
     part = track.bodies[:, list(joints)]
-    return np.asarray(_inside(track, part) & (part[..., 3] > 0.5))
+    return np.asarray(_inside(track, part) & (part[..., 3] > least))
 
 
 def _inside(track: PoseTrack, points: Floats) -> Bools:
@@ -391,7 +438,7 @@ def _whole(track: PoseTrack) -> Bools:
     nose = track.bodies[:, NOSE]
     low_enough = nose[:, 1] > 0.01 * track.size.height  # a nose out of the frame is put at its edge
     wanted = visible(track, SHOULDERS).any(1) & _inside(track, nose) & low_enough
-    kind = framing(track)
+    kind = _lowest(track)
     if kind is not None and kind <= 2:
         wanted &= visible(track, HIPS).any(1)
     return np.asarray(wanted if kind is not None and kind < 4 else track.seen | track.faced)
@@ -437,6 +484,18 @@ def _count(track: PoseTrack) -> Floats:
     return np.where(found >= 2, found, count) if (count >= 2).any() else count
 
 
+def crowd(track: PoseTrack) -> bool:
+    """Whether so many people are there that those who are found change from still to still: no part shows one alone."""
+    many = _of_stills(track, lambda s: len(s.boxes)) > 2
+    return len(many) > 1 and float(many.mean()) > THRESHOLDS["crowd"].value
+
+
+def too_few(track: PoseTrack) -> bool:
+    """Whether a clip has too few pictures for its motion and its cuts to be told."""
+    few = track.scan.rate < THRESHOLDS["pictures"].value or track.scan.frames < 4
+    return few and len(track.times) > 0
+
+
 def _counted(people: int) -> str:
     """In a crowd some are too small or hidden to be found."""
     return f"{'At least ' if people > 2 else ''}{people} people"
@@ -451,6 +510,17 @@ def told_spans(spans: Iterable[Span], most: int = 3) -> str:
     more = f" and {len(shown) - most} more" if len(shown) > most else ""
     joined = ", ".join(words[:-1]) + " and " + words[-1] if len(words) > 1 else words[0]
     return f"at {', '.join(words)}{more}" if more else f"at {joined}"
+
+
+def _throughout(spans: Iterable[Span], seconds: float) -> bool:
+    """Whether spans cover nearly all of a clip."""
+    return sum(b - a for a, b in spans) >= THRESHOLDS["throughout"].value * seconds
+
+
+def _when(spans: Iterable[Span], seconds: float) -> str:
+    """`` at 1.2 to 2.0 s``, or that it is so all the time."""
+    found = list(spans)
+    return " all the time" if _throughout(found, seconds) else f" {told_spans(found)}"
 
 
 # -- the picture
@@ -572,7 +642,7 @@ def _torso(track: PoseTrack, where: str, name: str) -> Iterable[Finding]:
             f"{where}.torso",
             "warning" if kind == 4 else "advice",
             told,
-            f"The {name} shows only the face." if kind == 4 else f"The {name} ends above the hips.",
+            f"The {name} shows only the head." if kind == 4 else f"The {name} ends above the hips.",
             f"Choose a {name} that shows head and upper body, down to the hips at least.",
             source=UPSTREAM,
         )
@@ -679,14 +749,17 @@ def _quality(where: str, stills: list[Still], name: str, seconds: float = 0.0) -
         f"The person in {name} is blurred",
         "Use a sharper one: blurred faces and hands come out blurred.",
     )
+    dark = light < THRESHOLDS["light"].value
     yield from told(
         f"{where}.light",
         "Light",
-        light < THRESHOLDS["light"].value,
+        dark,
         f"The person in {name} is very dark",
         "Brighten it before it is sent."
         if not seconds
-        else "Brighten it, or use a part with light.",
+        else "Brighten it, or use a part with light."
+        if dark[there].mean() < THRESHOLDS["throughout"].value
+        else "Brighten it, or use another clip.",
     )
     yield from told(
         f"{where}.noise",
@@ -765,14 +838,19 @@ def _people(track: PoseTrack) -> Iterable[Finding]:
         yield _finding("video.people", "pass", "People in the clip", "one person throughout")
         return
     spans = _still_spans(track, several)
-    throughout = several.mean() > 0.9
+    many = crowd(track)
+    if many:
+        spans = ((0.0, round(track.seconds, 2)),)
     yield _finding(
         "video.people",
-        "warning" if several.mean() > THRESHOLDS["people"].value else "advice",
+        "warning" if _over("people", float(several.mean())) else "advice",
         "People in the clip",
-        f"{_counted(int(count.max()))} are in the clip"
-        + (", all the time." if throughout else f" {told_spans(spans)}."),
-        "Crop the clip to the one who should be followed, or use a part with one person: "
+        "Many people are in the clip all the time."
+        if many
+        else f"{_counted(int(count.max()))} are in the clip{_when(spans, track.seconds)}.",
+        "Crop the clip to the one who should be followed, or use another clip: the largest is followed."
+        if _throughout(spans, track.seconds)
+        else "Crop the clip to the one who should be followed, or use a part with one person: "
         "the largest is followed.",
         spans=spans,
         source=UPSTREAM,
@@ -780,6 +858,15 @@ def _people(track: PoseTrack) -> Iterable[Finding]:
 
 
 def _shots(track: PoseTrack) -> Iterable[Finding]:
+    if too_few(track):
+        yield _finding(
+            "video.cuts",
+            "unknown",
+            "One shot",
+            f"Whether the clip has cuts cannot be told: {_TOO_FEW}.",
+            source=MEASURED,
+        )
+        return
     if track.cuts:
         spans = [(t, t) for t in track.cuts]
         yield _finding(
@@ -798,7 +885,9 @@ def _shots(track: PoseTrack) -> Iterable[Finding]:
             "Gradual change",
             f"The picture changes gradually {told_spans(track.changes)}: a dissolve, a fade, or "
             "someone who leaves.",
-            "Use a part without it.",
+            "Use another clip."
+            if _throughout(track.changes, track.seconds)
+            else "Use a part without it.",
             spans=track.changes,
             source=UPSTREAM,
         )
@@ -813,6 +902,9 @@ def _shots(track: PoseTrack) -> Iterable[Finding]:
         )
     if not (track.cuts or track.changes):
         yield _finding("video.cuts", "pass", "One shot", "no cut was found")
+
+
+_TOO_FEW = "it has too few pictures, or too few a second"
 
 
 def frozen(track: PoseTrack) -> tuple[Span, ...]:
@@ -867,19 +959,39 @@ def _leaving(track: PoseTrack) -> Iterable[Finding]:
     if whole.mean() >= THRESHOLDS["torso"].value:
         return
     spans = _look_spans(track, ~whole)
+    outside = any(_at_edge(track, a, b) for a, b in runs(~whole))
+    told = "are out of the frame" if outside else "cannot be seen"
     yield _finding(
         "video.leaving",
         "warning",
         "Head and upper body",
-        f"Head or upper body of the person are out of the frame {told_spans(spans)}.",
-        "Use a part in which they are, or crop less.",
+        f"Head or upper body of the person {told}{_when(spans, track.seconds)}.",
+        "Use another clip, or crop less."
+        if _throughout(spans, track.seconds)
+        else f"Use a part in which they are{', or crop less' if outside else ' seen'}.",
         spans=spans,
         source=UPSTREAM,
     )
 
 
+def _at_edge(track: PoseTrack, first: int, last: int) -> bool:
+    """Whether head, shoulders or hips are at the edge of the frame, or beyond, in some looks or in those beside them."""
+    some = track.bodies[max(0, first - 1) : last + 2][:, [NOSE, *SHOULDERS, *HIPS], :2]
+    points = some[np.isfinite(some[..., 0])] / np.array(track.size, np.float64)
+    return bool(((points < 0.01) | (points > 0.99)).any())
+
+
 def _camera(track: PoseTrack) -> Iterable[Finding]:
     known = np.isfinite(track.camera[:, 1])
+    if too_few(track):
+        yield _finding(
+            "video.camera",
+            "unknown",
+            "Camera",
+            f"Whether the camera moves cannot be told: {_TOO_FEW}.",
+            source=UPSTREAM,
+        )
+        return
     if len(known) < 3 or known.mean() < THRESHOLDS["camera known"].value:
         yield _finding(
             "video.camera",
@@ -935,8 +1047,10 @@ def _made_of(track: PoseTrack) -> Iterable[Finding]:
             "video.text",
             "advice",
             "Text in the clip",
-            f"A line of text seems to be in the clip {told_spans(spans)}: what is behind it is not seen.",
-            "Crop it away, or use a part without text.",
+            f"A line of text seems to be in the clip{_when(spans, track.seconds)}: what is behind it is not seen.",
+            "Crop it away, or use another clip."
+            if _throughout(spans, track.seconds)
+            else "Crop it away, or use a part without text.",
             spans=spans,
             source=UPSTREAM,
         )
@@ -964,14 +1078,14 @@ def _first_picture(track: PoseTrack) -> Iterable[Finding]:
         sharp = still.sharpness >= THRESHOLDS["first frame"].value * usual
         return len(still.boxes) > 0 and sharp and not dark(still)
 
-    if clear(first):
+    if clear(first) or (crowd(track) and not len(first.boxes)):
         return
     good = next((s.time for s in track.stills if clear(s)), None)
     yield _finding(
         "video.first",
         "warning",
         "First picture",
-        "Nobody is clearly seen in the first picture of the clip."
+        "Nobody was found in the first picture of the clip."
         if not len(first.boxes)
         else f"The first picture of the clip is {'dark' if dark(first) else 'blurred'}.",
         f"Begin at {good:.1f} s."
@@ -996,6 +1110,11 @@ def _backs(track: PoseTrack) -> Bools:
     )
 
 
+def _part(spans: Iterable[Span], track: PoseTrack) -> str:
+    """What to use instead: a part of the clip, or a clip."""
+    return "clip" if _throughout(spans, track.seconds) else "part"
+
+
 def _back(track: PoseTrack) -> Iterable[Finding]:
     seen = track.seen
     if not seen.any():
@@ -1011,8 +1130,8 @@ def _back(track: PoseTrack) -> Iterable[Finding]:
         "video.back",
         "warning" if _over("back", share) else "advice",
         "Facing the camera",
-        f"The person is turned away from the camera {told_spans(spans)}.",
-        "Use a part in which the face is seen.",
+        f"The person is turned away from the camera{_when(spans, track.seconds)}.",
+        f"Use a {_part(spans, track)} in which the face is seen.",
         spans=spans,
         source=UPSTREAM,
     )
@@ -1026,8 +1145,8 @@ def _side(track: PoseTrack) -> Iterable[Finding]:
             "video.side",
             "advice",
             "Side view",
-            f"The person is seen from the side {told_spans(spans)}.",
-            "Use a part in which the face is turned to the camera: a hidden side is invented.",
+            f"The person is seen from the side{_when(spans, track.seconds)}.",
+            f"Use a {_part(spans, track)} in which the face is turned to the camera: a hidden side is invented.",
             spans=spans,
             source=UPSTREAM,
         )
@@ -1058,7 +1177,7 @@ def _arms(track: PoseTrack) -> Iterable[Finding]:
             "video.arms",
             "advice",
             "Arms and hands",
-            f"An arm or a hand of the person is hidden {told_spans(spans)}.",
+            f"An arm or a hand of the person is hidden{_when(spans, track.seconds)}.",
             "Clips in which arms and hands are seen are followed better.",
             spans=spans,
             source=UPSTREAM,
@@ -1066,6 +1185,14 @@ def _arms(track: PoseTrack) -> Iterable[Finding]:
 
 
 def _speed(track: PoseTrack) -> Iterable[Finding]:
+    if too_few(track):
+        yield _finding(
+            "video.still",
+            "unknown",
+            "Motion",
+            f"How much the person moves cannot be told: {_TOO_FEW}.",
+        )
+        return
     # where two people are seen, the one who is followed may change
     alone = _at(np.array([s.time for s in track.stills]), _count(track) <= 1, track.times)
     for a, b in (*((t, t) for t in track.cuts), *track.changes, *track.flashes):
@@ -1079,7 +1206,7 @@ def _speed(track: PoseTrack) -> Iterable[Finding]:
             "video.fast",
             "advice",
             "Speed",
-            f"Some movements are very fast {told_spans(spans)}.",
+            f"Some movements are very fast{_when(spans, track.seconds)}.",
             "Slower movements are followed better; hands blur.",
             spans=spans,
             source=UPSTREAM,
@@ -1119,24 +1246,48 @@ def clean_take(track: PoseTrack, least: float = LEAST) -> Span | None:
 
     Rounded inwards to a tenth of a second; None when it is shorter than ``least``.
     """
-    step = 0.05
-    grid = np.arange(0.0, track.seconds, step)
-    good = np.ones(len(grid), np.bool_)
-    if len(track.times):
-        good &= _at(track.times, _filled(_whole(track)), grid)
-    if track.stills:
-        times = np.array([s.time for s in track.stills])
-        light = _of_stills(track, lambda s: s.light) >= THRESHOLDS["light"].value
-        good &= _at(times, (_count(track) == 1) & light, grid)
-    for a, b in (*track.changes, *track.flashes, *frozen(track)):
-        good &= ~((grid >= a) & (grid <= b))
+    if too_few(track):
+        return None
+    grid, holes = _holes(track)
+    good = ~np.any([*holes.values()], axis=0)
     for cut in track.cuts:
-        good[max(0, math.ceil(cut / step - 1e-6) - 1)] = False
-    spans = [(float(grid[a]), float(min(track.seconds, grid[b] + step))) for a, b in runs(good)]
+        good[max(0, math.ceil(cut / _GRID - 1e-6) - 1)] = False
+    spans = [(float(grid[a]), float(min(track.seconds, grid[b] + _GRID))) for a, b in runs(good)]
     best = max(spans, key=lambda s: s[1] - s[0], default=(0.0, 0.0))
     start, end = math.ceil(best[0] * 10 - 1e-6) / 10, best[1]
-    end = track.seconds if end >= track.seconds - step else math.floor(end * 10 + 1e-6) / 10
+    end = track.seconds if end >= track.seconds - _GRID else math.floor(end * 10 + 1e-6) / 10
     return (round(start, 3), round(end, 3)) if end - start >= least - 1e-6 else None
+
+
+_GRID, _SHORT = 0.05, 0.3
+"""Seconds between the moments that a clean take is put together from, and of a fault that is left out where others are told."""
+
+
+def _holes(track: PoseTrack) -> tuple[Floats, dict[str, Bools]]:
+    """Moments of the clip, and for each fault, by its words, at which of them it is there."""
+    grid = np.arange(0.0, track.seconds, _GRID)
+    holes: dict[str, Bools] = {}
+    if track.stills:
+        times = np.array([s.time for s in track.stills])
+        count = _count(track)
+        light = _of_stills(track, lambda s: s.light)
+        many = crowd(track)
+        holes["nobody is found"] = _at(times, (count == 0) & ~np.bool_(many), grid)
+        holes["more than one person"] = _at(times, (count > 1) | np.bool_(many), grid)
+        holes["darkness"] = _at(times, (count > 0) & (light < THRESHOLDS["light"].value), grid)
+    if len(track.times):
+        cut_off = ~_at(track.times, _filled(_whole(track)), grid)
+        nobody = holes.get("nobody is found", np.zeros_like(cut_off))
+        holes["head or upper body are not seen"] = np.asarray(cut_off & ~nobody)
+    for words, spans in (
+        ("a gradual change", track.changes),
+        ("a flash", track.flashes),
+        ("a picture that stands still", frozen(track)),
+    ):
+        holes[words] = np.zeros(len(grid), np.bool_)
+        for a, b in spans:
+            holes[words] |= (grid >= a) & (grid <= b)
+    return grid, holes
 
 
 def _filled(on: Bools) -> Bools:

@@ -30,6 +30,7 @@ from kling_utils.preflight.advice import (
     look,
     looking,
     rank_starts,
+    saving,
 )
 from kling_utils.preflight.plan import FitChoices, plan_file
 from kling_utils.preflight.repair import fit
@@ -445,7 +446,8 @@ def test_real_pictures(shared_media: Path) -> None:
     assert codes("fullbody_woman.png") == set()
     assert codes("drawing_woman.png") == set()
     assert codes("wide_alpaca.jpg") == codes("no_person_camera.png") == {"image.person"}
-    assert codes("portrait_woman.png") == {"image.torso"}
+    portrait = people.track_image(shared_media / "image/portrait_woman.png")
+    assert told(None, image=portrait)["image.torso"].severity == "advice", "her shirt is seen"
 
 
 def test_no_grimace_is_told_as_the_start_for_a_drawn_or_rendered_face(shared_media: Path) -> None:
@@ -462,6 +464,8 @@ def test_real_clips(shared_media: Path) -> None:
     assert codes("dance_fullbody_12s.mp4") == {"video.text"}  # subtitles
     assert codes("dance_woman_4s.mp4") == {"video.camera"}  # cannot be told: a plain ground
     assert codes("sitting_woman_5s.mp4") == {"video.camera"}  # hand-held
+    sits = people.track(shared_media / "video/sitting_woman_5s.mp4")
+    assert framing(sits) == 1, "her feet are hidden"
     assert {"video.people", "video.camera"} <= codes("crowd_50fps.avi")
 
 
@@ -526,13 +530,83 @@ def test_a_still_picture_under_a_moving_camera_is_no_motion() -> None:
     assert "video.still" not in told(replace(moved, stills=two))
 
 
-def test_a_crowd_is_not_counted_to_the_last_one() -> None:
+def test_of_a_crowd_no_part_shows_one_person() -> None:
     counts = [0, 1, 1, 3, 1, 1, 3, 3, 3]
-    stills = tuple(still(0.5 * i, n) for i, n in enumerate(counts))
-    found = told(clip(4.5, stills=stills))
-    assert "At least 3 people" in found["video.people"].measured
-    assert found["video.people"].spans == ((1.5, 2.0), (3.0, 4.5))
-    assert "clearly" in found["video.first"].measured
+    crowd = clip(4.5, stills=tuple(still(0.5 * i, n) for i, n in enumerate(counts)))
+    found = told(crowd)
+    assert found["video.people"].measured == "Many people are in the clip all the time."
+    assert found["video.people"].spans == ((0.0, 4.5),)
+    assert "use another clip" in found["video.people"].fix
+    assert "video.first" not in found, "they are not all found, so nobody is no finding"
+    assert clean_take(crowd) is None
+    assert "more than one person all the time" in saving(advise(None, crowd), None)
+    group = [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 3]
+    some = told(clip(6.0, stills=tuple(still(0.5 * i, n) for i, n in enumerate(group))))
+    assert some["video.people"].measured == "At least 3 people are in the clip at 5.0 to 6.0 s."
+
+
+@pytest.mark.parametrize(("seconds", "rate"), [(7.0, 1.0), (0.1, 24.0)])
+def test_of_too_few_pictures_no_motion_camera_or_cut_is_told(seconds: float, rate: float) -> None:
+    few = clip(seconds, changes=((0.0, seconds),), speed=np.full(round(4 * seconds) or 1, 0.0))
+    few = replace(few, scan=replace(scan(max(2, round(seconds * rate)), energy=0.0), rate=rate))
+    found = told(few)
+    assert {found[f"video.{what}"].severity for what in ("cuts", "camera", "still")} == {"unknown"}
+    assert "video.changes" not in found
+    assert "too few pictures" in found["video.still"].measured
+    assert advise(None, few).use is None
+
+
+def test_what_lasts_all_the_time_has_no_part_without_it() -> None:
+    turned = clip().bodies
+    turned[:, 0, 0] += 40  # the nose beside the ears
+    side = told(clip(bodies=turned))["video.side"]
+    assert side.measured == "The person is seen from the side all the time."
+    assert side.fix.startswith("Use a clip in which")
+    dark = tuple(still(t, light=30.0) for t in np.arange(0, 8, 0.5))
+    assert "part" not in told(clip(stills=dark))["video.light"].fix
+    two = tuple(still(t, 2) for t in np.arange(0, 8, 0.5))
+    assert "part" not in told(clip(stills=two))["video.people"].fix
+
+
+def test_no_usable_part_is_said_with_its_reasons() -> None:
+    def why(**fields: object) -> str:
+        return saving(advise(None, clip(5.0, **fields)), None)
+
+    assert why(cuts=(2.5,)) == "No part of 3 s or more is usable: 1 cut at 2.5 s."
+    assert why(changes=((2.0, 3.0),)).endswith("usable: a gradual change at 2.0 to 3.0 s.")
+    dark = tuple(still(t, light=30.0) for t in np.arange(0, 5, 0.5))
+    assert why(stills=dark).endswith("usable: darkness all the time.")
+    assert why(turned=180).endswith("usable: the person does not stand upright in it.")
+    assert saving(advise(None, clip(2.0)), None).endswith("usable: the clip has 2.0 s.")
+    assert why() == ""
+    assert saving(replace(advise(None, clip(5.0, cuts=(2.5,))), done=False), None) == ""
+
+
+def test_hidden_ankles_are_no_full_body_and_a_shirt_is_more_than_a_head() -> None:
+    sits = standing()
+    sits[[27, 28], 3] = 0.65
+    assert framing(picture(sits)) == 1
+    bust = standing()
+    bust[:, :2] = 4 * (bust[:, :2] - (240, 100)) + (240, 400)
+    bust[[11, 12], 1] = SIZE.height + 25
+    bust[23:, 3] = 0.0
+    assert framing(picture(bust)) == 3
+    assert told(None, image=picture(bust))["image.torso"].severity == "advice"
+    bust[[11, 12], 1] = SIZE.height + 120
+    near = told(None, image=picture(bust))["image.torso"]
+    assert near.measured == "The picture shows only the head."
+
+
+def test_a_person_is_out_of_the_frame_only_at_its_edge() -> None:
+    track = clip()
+    gone = track.bodies.copy()
+    gone[12:20] = np.nan
+    inside = told(replace(track, bodies=gone))["video.leaving"]
+    assert inside.measured == "Head or upper body of the person cannot be seen at 3.0 to 5.0 s."
+    above = track.bodies.copy()
+    above[12:20, :, 1] -= 260
+    outside = told(replace(track, bodies=above))["video.leaving"]
+    assert "are out of the frame at 3.0 to 5.0 s" in outside.measured
 
 
 def test_another_try_begins_where_the_pose_matches_better() -> None:
