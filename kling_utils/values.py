@@ -439,8 +439,9 @@ class Trait:
 class Flaw:
     """A stretch of the result that is worse than the rest."""
 
-    kind: Literal["stray", "blur", "grey", "dark"]
-    """``stray``: its motion is not the reference's."""
+    kind: Literal["stray", "swapped", "late", "early", "blur", "grey", "dark"]
+    """``stray``: its motion is not the reference's; ``swapped``: it is, in a mirror; ``late`` and
+    ``early``: it is, at another time than in the rest."""
     begin: float
     end: float
     """Seconds of the result."""

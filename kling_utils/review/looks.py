@@ -204,6 +204,9 @@ _FRAME = 4.0
 _SAME_SHOT = 0.45
 """Likeness of the edges of two pictures 1.5 s apart, relative to those of the same clip, below which
 they show something else."""
+_KNOWN_AGAIN, _RATHER = 0.9, 0.1
+"""Likeness of the edges of two pictures of one place, and by how much more it must be in a mirror: mirrored clips have 1.00 against
+0.49, 0.62 and 0.82, right ones on the reference's ground 0.96 to 1.00 as they are, on another ground at most 0.7 either way."""
 GREY, COLOURFUL = 5.0, 12.0
 """95th percentile of the distance from grey in Lab: clips have 21 to 88, a clip without colour 0."""
 FLAT = 3.0
@@ -346,6 +349,24 @@ def _other_shot(ours: tuple[Look, ...], before: int) -> bool:
         return False
     across = alike[min(max(0, before - 1), len(alike) - 1)]
     return across < _SAME_SHOT * float(np.median(alike))
+
+
+def turned_round(ours: tuple[Look, ...], theirs: tuple[Look, ...]) -> bool:
+    """The reference's picture is known again in a mirror, and clearly less as it is."""
+    pairs = (
+        [
+            (one.thumb, other.thumb)
+            for one, other in zip(ours, nearest(theirs, [each.time for each in ours]), strict=True)
+            if one.thumb is not None and other.thumb is not None
+        ]
+        if theirs
+        else []
+    )
+    if len(pairs) < _LEAST_LOOKS:
+        return False
+    plain = float(np.median([(one * other).mean() for one, other in pairs]))
+    swapped = [(one.reshape(16, 16)[:, ::-1].ravel() * other).mean() for one, other in pairs]
+    return float(np.median(swapped)) > max(_KNOWN_AGAIN, plain + _RATHER)
 
 
 def colourless(ours: tuple[Look, ...], others: tuple[Look, ...]) -> bool:

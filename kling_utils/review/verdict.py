@@ -96,7 +96,8 @@ HOW: dict[str, str] = {
     "body": "Directions of arms, legs and trunk in the picture, compared over time. Reliable for "
     "people in sight from one side; a figure that is shown from another angle scores lower.",
     "face": "Mouth, eyes, brows and turns of the head, compared over time. Reliable for faces of a "
-    "fifth of the picture's width; drawn faces move less for the detector.",
+    "fifth of the picture's width; drawn faces move less for the detector. Left and right of a face "
+    "that hardly turns are told only over the reference's ground.",
     "look": "Colours of skin, hair and clothes, and the face's light and dark when it is turned alike, "
     "compared with the picture. A look-alike in the same clothes passes; strange light does not.",
     "colour": "Colours of face, clothes and the whole picture at the end, compared with the start. A "
@@ -150,6 +151,7 @@ _FIX = {
     "speed": "Change the speed of the result in an editor, or try again.",
     "stops": "Trim the result there, or try again with a shorter clip.",
     "stray": "Cut that part out, or try another take: something else was put there.",
+    "part of it": "Cut the result there and mend that part in an editor, or try another take.",
     "ends": "Compare with that part of the reference, or try again with a shorter clip.",
     "hardly": "Try another take; a picture in the pose of the clip's start follows better.",
     "partly": "Look at the worst moments; another take may follow better.",
@@ -190,15 +192,16 @@ def fidelity(
     why_body = framing_gate(result, ours, body=why_body, face=why_face) or why_body
     why_body, why_face = (length_gate(reference, result) or why for why in (why_body, why_face))
     near, far = (other_framing(reference, result, body=body) for body in (True, False))
-    body = judge(theirs, ours, why_body, asked=asked, framed=near)
-    face = judge(their_face, our_face, why_face, asked=asked, framed=far)
-    main = face if body.score.value is None and face.score.value is not None else body
     seen, there = looks.looks(result), looks.looks(reference)
+    turned = looks.turned_round(seen, there)
+    body = judge(theirs, ours, why_body, asked=asked, framed=near, turned=turned)
+    face = judge(their_face, our_face, why_face, asked=asked, framed=far, turned=turned)
+    main = face if body.score.value is None and face.score.value is not None else body
     own = looks.looks(picture)[0] if picture is not None and picture.stills else None
     grey = looks.colourless(seen, (own,) if own is not None else there)
     colour = looks.colour_trait(seen, there)
     if colour.since is not None and any(
-        abs(colour.since - begin) <= _SAME_MOMENT for begin, _ in main.strays
+        abs(colour.since - each.begin) <= _SAME_MOMENT for each in main.strays
     ):
         colour = Trait("colour", None, "another clip", against="start")
     flat = looks.flat(seen) and not looks.flat(there)
@@ -250,7 +253,7 @@ def fidelity(
         "flat" if flat else "grey" if grey else tint.kind or "",
         round(result.seconds, 2),
         (
-            *(Flaw("stray", *span) for span in main.strays),
+            *main.strays,
             *(() if flat or grey else looks.flaws(result, reference, seen)),
         ),
     )
@@ -364,7 +367,7 @@ def _motion_part(found: Fidelity) -> str:
             "zoom": "the person does not move, only the picture zooms",
         }[found.moves]
     if found.reading == "mirrored":
-        return "follows the motion in a mirror: left and right are swapped"
+        return f"follows {what} in a mirror: left and right are swapped"
     if found.reading == "reversed":
         return "the motion runs backwards"
     if found.reading == "speed":
@@ -373,9 +376,9 @@ def _motion_part(found: Fidelity) -> str:
         return _shifted_part(found)
     if found.stops is not None:
         return f"follows {what} until {_s(found.stops)}, and stands still from then on"
-    stray = found.flaw("stray")
+    stray = _stray(found)
     if stray is not None:
-        return f"follows {what}, but {stray_words(found, stray)}"
+        return f"follows {what}{stray_words(found, stray)}"
     if score.value >= WELL:
         return f"follows {what} well"
     if score.aligned >= WELL and score.coverage > WHOLE:
@@ -389,13 +392,31 @@ def _motion_part(found: Fidelity) -> str:
     return f"does not follow {what}: it looks like that of another clip"
 
 
+_STRAYS = {
+    "stray": "the motion is not the reference's",
+    "swapped": "left and right are swapped",
+    "late": "it falls behind",
+    "early": "it runs ahead",
+}
+
+
+def _stray(found: Fidelity) -> Flaw | None:
+    """A stretch of another motion, or of the same one at another time or in a mirror."""
+    return next((each for each in found.flaws if each.kind in _STRAYS), None)
+
+
 def stray_words(found: Fidelity, stray: Flaw) -> str:
-    """Where the motion is another one: the whole picture is where the person is, too."""
-    where = span_words(stray.begin, stray.end, found.seconds)
+    """What comes after "follows the motion": how far it does, and what the rest is."""
+    said = _STRAYS[stray.kind]
     _, since = _person(found)
-    if since is not None and _moves_too(found, since[1]):
-        return f"{where} somebody else moves, and not as in the reference"
-    return f"{where} the motion is not the reference's"
+    if stray.kind == "stray" and since is not None and _moves_too(found, since[1]):
+        # the whole picture is where the person is, too
+        said = "somebody else moves, and not as in the reference"
+    if stray.begin >= 0.3 and found.seconds - stray.end < 0.3:
+        return f" only until {_s(stray.begin)}: from then on {said}"
+    if stray.begin < 0.3:
+        return f" only from {_s(stray.end)} on: until then {said}"
+    return f", but {span_words(stray.begin, stray.end, found.seconds)} {said}"
 
 
 def span_words(begin: float, end: float | None, seconds: float) -> str:
@@ -433,7 +454,7 @@ def _time_parts(found: Fidelity) -> Iterator[str]:
     score = found.score
     if score.value is None or score.still or score.aligned < PARTLY:
         return
-    plain = found.reading == "" and found.stops is None and found.flaw("stray") is None
+    plain = found.reading == "" and found.stops is None and _stray(found) is None
     if plain and abs(score.lag) >= LATE:
         yield f"it is {_s(abs(score.lag))} {'late' if score.lag > 0 else 'early'}"
     if found.ends is not None and found.reading in ("", "mirrored") and found.stops is None:
@@ -557,7 +578,7 @@ def _somebody_else(trait: Trait) -> bool:
 
 def _moves_too(found: Fidelity, since: float) -> bool:
     """The change of the person was told with the motion."""
-    stray = found.flaw("stray")
+    stray = _stray(found)
     return stray is not None and abs(since - stray.begin) <= _SAME_MOMENT
 
 
@@ -568,7 +589,7 @@ def wrong_clip(found: Fidelity) -> bool:
     score = found.score
     if score.value is None or score.still or found.reading or found.stops is not None:
         return False
-    return score.value < HARDLY and score.aligned < PARTLY and found.flaw("stray") is None
+    return score.value < HARDLY and score.aligned < PARTLY and _stray(found) is None
 
 
 def _several(found: Fidelity) -> bool:
@@ -666,6 +687,7 @@ def _motion(found: Fidelity, sound_late: float | None) -> Finding:
         measured += "; " + "; ".join(parts)
     fix: str
     severity: Severity = "warning"
+    stray = _stray(found)
     if score.still:
         fix = "still"
     elif found.reading == "shifted":
@@ -677,8 +699,8 @@ def _motion(found: Fidelity, sound_late: float | None) -> Finding:
         fix = str(found.reading)
     elif found.stops is not None:
         fix = "stops"
-    elif found.flaw("stray") is not None:
-        fix = "stray"
+    elif stray is not None:
+        fix = "stray" if stray.kind == "stray" else "part of it"
     elif score.value >= WELL or (score.aligned >= WELL and score.coverage > WHOLE):
         return _finding("motion", "pass", measured, _ALLOWED["motion"])
     elif score.aligned >= WELL and found.ends is not None:
@@ -687,7 +709,7 @@ def _motion(found: Fidelity, sound_late: float | None) -> Finding:
         severity, fix = "advice", "partly"
     else:
         fix = "hardly" if score.value >= HARDLY else "other"
-    spans = (*found.frozen, *found.unseen, *_flaw_spans(found, "stray"))
+    spans = (*found.frozen, *found.unseen, *_flaw_spans(found, *_STRAYS))
     return _finding("motion", severity, measured, _ALLOWED["motion"], fix, spans)
 
 

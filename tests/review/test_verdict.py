@@ -15,7 +15,7 @@ import pytest
 from helpers.dancers import ANOTHER, Person, clip, still_of
 from pydantic import TypeAdapter
 
-from kling_utils.media import people
+from kling_utils.media import ffmpeg, people
 from kling_utils.media.arrays import Frame, u8
 from kling_utils.media.people import PoseTrack
 from kling_utils.review import looks, verdict
@@ -319,6 +319,90 @@ def test_a_lag_is_told_where_it_is(late: float) -> None:
     assert f"{late} s late" in found.sentence
 
 
+def face_turning(way: float) -> PoseTrack:
+    """A face that talks and turns its head a little, to one side or the other."""
+    made = clip(1, kind="face")
+    for face, t in zip(made.faces, made.times, strict=True):
+        left, right = face[33, :2].copy(), face[263, :2].copy()
+        turn = np.arctan2(*(right - left)[::-1]) - way * 0.04 * np.sin(2 * np.pi * 0.4 * t)
+        back = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+        face[:, :2] = (face[:, :2] - (left + right) / 2) @ back.T + [240, 180]
+        face[[1, 4], 0] = 240
+    return made
+
+
+def test_a_face_that_turns_the_other_way_is_in_a_mirror() -> None:
+    found = verdict.fidelity(face_turning(1), face_turning(-1))
+    assert found.reading == "mirrored", found.sentence
+    assert "follows the face's motion in a mirror" in found.sentence.lower()
+    assert "motion" in faults(found)
+    assert found.score.value is not None
+    assert found.score.value < verdict.WELL
+    assert verdict.fidelity(face_turning(1), face_turning(1)).reading == ""
+
+
+def test_a_face_that_turns_hardly_tells_no_mirror_but_its_ground_does() -> None:
+    plain, other = face_turning(0.2), face_turning(-0.2)
+    assert verdict.fidelity(plain, other).reading == ""
+    ours = looks.looks(plain)
+    edges = np.random.default_rng(1).normal(size=(16, 16))
+    edges /= edges.std()
+    there = tuple(replace(look, thumb=edges.ravel()) for look in ours)
+    back = tuple(replace(look, thumb=edges[:, ::-1].ravel()) for look in ours)
+    assert looks.turned_round(back, there)
+    assert not looks.turned_round(there, there)
+    even = (edges + edges[:, ::-1]).ravel()
+    even /= even.std()
+    alike = tuple(replace(look, thumb=even) for look in ours)
+    assert not looks.turned_round(alike, alike), "either way is right over such a ground"
+
+
+@pytest.mark.parametrize("name", ["face_expressions_7s.mp4", "talking_man_portrait.mp4"])
+def test_a_mirrored_face_of_a_real_clip(shared_media: Path, tmp_path: Path, name: str) -> None:
+    source, out = shared_media / "video" / name, tmp_path / "a.mp4"
+    small = "scale='if(gt(iw,ih),-2,480)':'if(gt(iw,ih),480,-2)'"
+    found = []
+    for filters in (f"{small},hflip", small):
+        cut = ["-y", *ffmpeg.source(source), "-t", "4", "-an", "-vf", filters]
+        ffmpeg.run([*cut, *ffmpeg.H264, "-preset", "veryfast", f"file:{out}"], timeout=120)
+        found.append(people.track(out, fps=8.0))
+    assert verdict.fidelity(found[1], found[0]).reading == "mirrored"
+    assert verdict.fidelity(found[1], found[1]).reading == ""
+
+
+def half_of(kind: str) -> Fidelity:
+    """The first half right, the second of another kind."""
+    if kind == "slower":
+        return judged(of=8.0, when=lambda t: t if t < 4 else t - min(0.6, (t - 4) / 2))
+    one = clip(1, 8.0)
+    two = clip(4, 8.0) if kind == "other" else clip(1, 8.0, mirrored=True)
+    bodies = np.where((one.times < 4)[:, None, None], one.bodies, two.bodies)
+    return verdict.fidelity(clip(1, 8.0, noise=2), replace(one, bodies=bodies))
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("other", "the motion is not the reference's"),
+        ("mirrored", "left and right are swapped"),
+        ("slower", "it falls behind"),
+    ],
+)
+def test_a_reading_of_one_half_is_not_said_of_both(kind: str, words: str) -> None:
+    found = half_of(kind)
+    assert found.reading == ""
+    told = re.search(
+        r"Follows the motion only until ([\d.]+) s: from then on (.*)\.", found.sentence
+    )
+    assert told is not None, found.sentence
+    assert told[2].startswith(words)
+    assert float(told[1]) == pytest.approx(4.0, abs=0.8)
+    motion = next(f for f in verdict.findings(found) if f.code == "result.motion")
+    assert motion.severity == "warning"
+    assert motion.fix
+    assert motion.spans
+
+
 def test_without_a_picture_the_result_is_compared_with_its_start() -> None:
     found = verdict.fidelity(reference(), clip(1, person=ANOTHER))
     assert "person" not in faults(found)
@@ -440,10 +524,12 @@ def test_another_clip_from_the_middle_on_is_told_with_its_time(kind: str) -> Non
     stray = found.flaw("stray")
     assert stray is not None, found.sentence
     assert (stray.begin, stray.end) == pytest.approx((4.0, 8.0), abs=0.6)
-    assert re.search(r"from [34](\.\d)? s on somebody else moves", found.sentence), found.sentence
+    told = r"until [34](\.\d)? s: from then on somebody else moves"
+    assert re.search(told, found.sentence), found.sentence
     assert {"motion", "person"} >= set(faults(found)) >= {"motion"}
     alone = joined(4.0, kind=kind)
-    assert re.search(r"from [34](\.\d)? s on the motion is not the ref", alone.sentence), alone
+    told = r"until [34](\.\d)? s: from then on the motion is not the ref"
+    assert re.search(told, alone.sentence), alone
 
 
 def test_another_motion_for_a_while() -> None:
