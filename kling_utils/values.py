@@ -415,7 +415,8 @@ class Trait:
     """Something that a viewer sees besides motion."""
 
     name: str
-    """``face``, ``clothes``, ``colour``, ``cast``, ``hands``, ``flicker`` or ``sharp``."""
+    """``face``, ``clothes``, ``colour``, ``cast``, ``hands``, ``flicker``, ``sharp`` or ``steps``: new pictures a second where
+    the picture stutters."""
     value: float | None
     """0..1, 1 is best; None where ``why`` says so."""
     why: str = ""
@@ -479,6 +480,8 @@ class Fidelity:
     seconds: float = 0.0
     """Of the result."""
     flaws: tuple[Flaw, ...] = ()
+    hidden: tuple[str, ...] = ()
+    """Limbs that are not in sight in the result, and are in the reference."""
 
     @property
     def score(self) -> MotionScore:

@@ -119,16 +119,17 @@ def audit(
     # what presupposes the right clip is not said of another one
     other = followed is not None and verdict.wrong_clip(followed)
     told_late = followed is not None and _told_with_motion(followed)
+    steps = motion.stutter(ours.seen, theirs.seen)
     findings = [
         _length(ours, theirs, request, expected_seconds, offset, other=other),
-        _frame_rate(ours.info, theirs.info),
+        _frame_rate(ours.info, theirs.info, steps),
         _size(ours.info, theirs.info),
         _shape(ours.info, theirs.info, request),
         _sound(ours, theirs, request, other=other),
         *([] if other or told_late else _sound_offset(ours, theirs, request, offset)),
         _black(ours.seen, theirs.seen),
         _frozen(ours.seen, theirs.seen),
-        _cuts(ours.seen, theirs.seen),
+        _cuts(ours.seen, theirs.seen, steps),
         _bit_rate(ours.info),
     ]
     if followed is not None:
@@ -278,9 +279,20 @@ def _begins_at(ours: _Side, theirs: _Side, offset: sound.Offset | None) -> float
     return motion.begins_at(ours.seen, theirs.seen) or 0.0
 
 
-def _frame_rate(ours: VideoInfo, theirs: VideoInfo) -> Finding:
+def _frame_rate(ours: VideoInfo, theirs: VideoInfo, steps: float | None) -> Finding:
+    """``steps``: new pictures a second, where most of them are repeated."""
     rate, wanted = float(ours.frame_rate), float(theirs.frame_rate)
     measured, fault = f"{_number(rate)} fps", None
+    if steps is not None:
+        measured += f", of which about {steps:.0f} are new pictures: it stutters"
+        fix = "Pictures are repeated although the reference moves on: try another take; an editor can blend between them."
+        return _finding(
+            "frame_rate",
+            measured,
+            f"{_number(wanted)} fps, as the reference",
+            ("warning", fix),
+            _MEASURED,
+        )
     if ours.variable_rate:
         measured += " on average, varying"
         fault = "Frames are not evenly spaced, which not every editor takes well: export it at a constant rate before editing."
@@ -459,13 +471,16 @@ def _frozen(ours: Scan, theirs: Scan) -> Finding:
     return _finding("frozen", measured, allowed, ("warning", fix), _MEASURED)
 
 
-def _cuts(ours: Scan, theirs: Scan) -> Finding:
+def _cuts(ours: Scan, theirs: Scan, steps: float | None) -> Finding:
+    allowed = "none that the reference has not"
+    if steps is not None:
+        why = "cannot be told, because the picture stutters"
+        return _finding("cuts", why, allowed, ("unknown", ""))
     known = motion.hard_cuts(theirs)
     # Into and out of black is one fault, and it is told there.
     ends = [end for s in _blacks(ours) for end in (s.begin, s.end)]
     found = [c for c in motion.hard_cuts(ours) if all(abs(c - e) > 0.15 for e in ends)]
     news = [c for c in found if all(abs(c - k) > 0.25 for k in known)]
-    allowed = "none that the reference has not"
     if not news:
         return _finding("cuts", _NOTHING_NEW if found else "none", allowed, None)
     measured = ", ".join(f"{_number(c)} s" for c in news[:5]) + (" ..." if len(news) > 5 else "")

@@ -30,6 +30,8 @@ LEAST_ENERGY = 0.2
 seated clip encoded again, 0.11, scores 37."""
 LEAST_SEEN = 0.4
 """Share of usable samples of a body, on either side."""
+HIDDEN = 0.3
+"""Part of a limb's samples below which it is not in sight in the result: covered legs have 0."""
 LEAST_EYES = 60.0
 """Pixels between the eyes' outer corners, shorter side 480: 77 is fine, 34 loses the mesh."""
 LEAST_FACE = 0.6
@@ -460,6 +462,8 @@ class Followed:
     """Second of the result from which nothing moves to its end, although the reference goes on."""
     strays: tuple[Flaw, ...] = ()
     """Where the motion is not the reference's as it is, although the rest is."""
+    hidden: tuple[str, ...] = ()
+    """Limbs that only the reference shows."""
 
 
 def judge(
@@ -552,6 +556,7 @@ def judge(
         _unseen(one, other, offset),
         stops,
         strays,
+        _hidden(one, other) if reference.kind == "body" else (),
     )
 
 
@@ -895,6 +900,16 @@ def _limbs(reference: Signal, result: Signal, close: _Lag) -> tuple[Limb, ...]:
             )
         )
     return tuple(rows)
+
+
+def _hidden(one: Signal, other: Signal) -> tuple[str, ...]:
+    """Limbs that are in sight in the reference, and most of the time not in the result."""
+    found = []
+    for name, bones in LIMBS.items():
+        there, here = (signal.only(bones).weights > 0 for signal in (one, other))
+        if there.mean() >= LEAST_SEEN and (there & here).sum() < HIDDEN * there.sum():
+            found.append(name)
+    return tuple(found)
 
 
 def _limb_lag(one: Signal, other: Signal, close: _Lag) -> tuple[float | None, float | None]:

@@ -24,6 +24,7 @@ from kling_utils.review.fidelity import (
     other_framing,
     worst_moments,
 )
+from kling_utils.review.motion import stutter
 from kling_utils.values import MISSED, Fidelity, Finding, Flaw, Limb, Moment, Severity, Span, Trait
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ FEW_HANDS, NO_HANDS = 0.5, 0.1
 _WORSE = 0.3
 """By how much less face and clothes together are like the picture's when a cast is taken off that
 only the ground has. Assumed."""
+_HELD = 1.6
+"""Gaps between new pictures that a stutter is late by at most: a program that drops pictures rounds up, too."""
 _SAME_MOMENT = 1.0
 """Seconds within which two changes are one."""
 SEVERAL = "there is more than one person"
@@ -153,6 +156,7 @@ _FIX = {
     "stray": "Cut that part out, or try another take: something else was put there.",
     "part of it": "Cut the result there and mend that part in an editor, or try another take.",
     "ends": "Compare with that part of the reference, or try again with a shorter clip.",
+    "hidden": "See that picture and clip show the same parts of the body, and try again.",
     "hardly": "Try another take; a picture in the pose of the clip's start follows better.",
     "partly": "Look at the worst moments; another take may follow better.",
     "shift": "Shift the sound against the picture by that much in an editor.",
@@ -213,6 +217,7 @@ def fidelity(
     known = not (grey or flat) and colour.since is None
     face_like, clothes_like, tint = _without_cast(seen, own, tint, known=known)
     score = main.score
+    steps = None if score.still else stutter(result.scan, reference.scan)
     traits = (
         face_like,
         clothes_like,
@@ -225,6 +230,7 @@ def fidelity(
         ),
         looks.flicker_trait(result, reference),
         looks.sharp_trait(result, reference),
+        Trait("steps", None if steps is None else 0.0, detail=steps, against="reference"),
     )
     wanted = min(reference.seconds, asked or reference.seconds)
     end = result.seconds + max(0.0, score.begins)
@@ -256,6 +262,7 @@ def fidelity(
             *main.strays,
             *(() if flat or grey else looks.flaws(result, reference, seen)),
         ),
+        body.hidden,
     )
     return replace(found, sentence=sentence(found))
 
@@ -381,15 +388,63 @@ def _motion_part(found: Fidelity) -> str:
         return f"follows {what}{stray_words(found, stray)}"
     if score.value >= WELL:
         return f"follows {what} well"
-    if score.aligned >= WELL and score.coverage > WHOLE:
-        return f"follows {what} well"  # how late it is comes next
-    if score.aligned >= WELL and found.ends is not None:
-        return f"follows {what} well as far as it goes"
+    if score.aligned >= WELL:
+        return _loss(found, what)
     if score.value >= PARTLY:
         return f"follows {what} partly"
     if score.value >= HARDLY:
         return f"hardly follows {what}"
     return f"does not follow {what}: it looks like that of another clip"
+
+
+def _loss(found: Fidelity, what: str) -> str:
+    """What is shown is right: "well" is said of that part alone, and what the rest lacks at once."""
+    if found.ends is not None:
+        return f"follows {what} well as far as it goes"
+    if found.score.coverage <= WHOLE:
+        return f"what is in sight follows {what} well, but {_hidden_words(found)}"
+    told = _stutters(found)
+    if told:
+        return f"follows {what}, but {told}"
+    late = _late_words(found)
+    return f"follows {what}, but {late or 'not evenly in time'}"
+
+
+def _hidden_words(found: Fidelity) -> str:
+    unseen = _limb_words(found.hidden) or "part of the person"
+    verb = "are" if unseen.endswith("s") or " and " in unseen else "is"
+    return f"{unseen} {verb} not in sight"
+
+
+def _limb_words(names: tuple[str, ...]) -> str:
+    """``the legs and the head``: both sides of one kind are one."""
+    told: list[str] = []
+    for name in names:
+        kind = name.split()[-1]
+        pair = {f"left {kind}", f"right {kind}"} <= set(names)
+        word = f"the {kind}s" if pair else f"the {name}"
+        if word not in told:
+            told.append(word)
+    return " and ".join((", ".join(told[:-1]), told[-1])) if len(told) > 1 else "".join(told)
+
+
+def _steps(found: Fidelity) -> float | None:
+    """New pictures a second, where the picture stutters."""
+    steps = found.trait("steps")
+    return steps.detail if steps is not None else None
+
+
+def _stutters(found: Fidelity) -> str:
+    steps = _steps(found)
+    return "" if steps is None else f"the picture stutters: about {steps:.0f} pictures a second"
+
+
+def _late_words(found: Fidelity) -> str:
+    """A picture that stands for a while is late for that reason alone."""
+    lag, steps = found.score.lag, _steps(found)
+    if abs(lag) < LATE or (steps is not None and abs(lag) <= _HELD / steps):
+        return ""
+    return f"it is {_s(abs(lag))} {'late' if lag > 0 else 'early'}"
 
 
 _STRAYS = {
@@ -455,8 +510,11 @@ def _time_parts(found: Fidelity) -> Iterator[str]:
     if score.value is None or score.still or score.aligned < PARTLY:
         return
     plain = found.reading == "" and found.stops is None and _stray(found) is None
-    if plain and abs(score.lag) >= LATE:
-        yield f"it is {_s(abs(score.lag))} {'late' if score.lag > 0 else 'early'}"
+    told = _loss(found, "") if plain and score.aligned >= WELL > score.value else ""
+    hidden = _hidden_words(found) if found.hidden and score.coverage <= WHOLE else ""
+    for part in (_stutters(found), _late_words(found) if plain else "", hidden):
+        if part and part not in told:
+            yield part
     if found.ends is not None and found.reading in ("", "mirrored") and found.stops is None:
         yield f"it ends at {_s(found.ends)} of the reference"
     if plain:
@@ -669,6 +727,8 @@ def picture_late(found: Fidelity) -> float | None:
         return None
     if found.reading == "shifted":
         return -score.begins
+    if _steps(found) is not None and not _late_words(found):
+        return None
     return score.lag if found.reading == "" else None
 
 
@@ -681,7 +741,12 @@ def _motion(found: Fidelity, sound_late: float | None) -> Finding:
         return _finding("motion", "unknown", told, _ALLOWED["motion"])
     measured = f"{score.value:.0f} of 100: {told}"
     if score.aligned >= WELL > score.value and not found.reading:
-        measured = f"{score.aligned:.0f} of 100 once in step, {score.value:.0f} as it is: {told}"
+        part = "once in step"
+        if found.ends is not None:
+            part = "as far as it goes"
+        elif score.coverage <= WHOLE:
+            part = "of what is in sight"
+        measured = f"{score.aligned:.0f} of 100 {part}, {score.value:.0f} as it is: {told}"
     parts = [part for part in _time_parts(found) if not part.startswith("it is ")]
     if parts:
         measured += "; " + "; ".join(parts)
@@ -705,6 +770,8 @@ def _motion(found: Fidelity, sound_late: float | None) -> Finding:
         return _finding("motion", "pass", measured, _ALLOWED["motion"])
     elif score.aligned >= WELL and found.ends is not None:
         severity, fix = "advice", "ends"
+    elif score.aligned >= WELL and score.coverage <= WHOLE:
+        severity, fix = "advice", "hidden"
     elif score.value >= PARTLY or score.aligned >= WELL:
         severity, fix = "advice", "partly"
     else:
@@ -717,6 +784,8 @@ def _timing(found: Fidelity, sound_late: float | None) -> Finding:
     score, lag = found.score, picture_late(found)
     if lag is None:
         why = "how well the motion is followed is not known" if score.value is None else _NO_TIMING
+        if score.aligned >= PARTLY and _steps(found) is not None:
+            why = "the picture stutters"
         return _finding("timing", "unknown", f"cannot be told, because {why}", _ALLOWED["timing"])
     if sound_late is not None:
         apart = lag - sound_late

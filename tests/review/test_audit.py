@@ -441,7 +441,7 @@ def test_another_clip_from_the_middle_on(shared_media: Path, tmp_path: Path) -> 
     ffmpeg.run([*inputs, "-an", "-filter_complex", joined, *made, f"file:{result}"], timeout=60)
     found = judged(result, reference, fidelity=True)
     assert found.fidelity is not None
-    assert re.search(r"from (2\.[5-9]|3(\.\d)?) s on", found.fidelity.sentence), (
+    assert re.search(r"until (2\.[5-9]|3(\.\d)?) s: from then on", found.fidelity.sentence), (
         found.fidelity.sentence
     )
     length = next(f for f in found.findings if f.code == "result.length")

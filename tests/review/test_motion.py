@@ -143,3 +143,17 @@ def test_a_cut_is_not_drawn_as_motion(shared_media: Path, tmp_path: Path) -> Non
     values, times = np.array(seen.values), np.array(seen.times)
     assert values[np.abs(times - 2.0).argmin()] < 0.8
     assert np.median(values) > 0.2  # and the rest is not pressed to the ground by it
+
+
+def test_a_stutter_of_a_real_clip(shared_media: Path, tmp_path: Path) -> None:
+    dance = shared_media / "video" / "dance_woman_4s.mp4"
+    seen = {}
+    for name, filters in (("plain", "null"), ("four", "fps=4,fps=24"), ("twos", "fps=12,fps=24")):
+        out = tmp_path / f"{name}.mp4"
+        cut = [*ffmpeg.source(dance), "-an", "-vf", f"scale=240:-2,{filters}"]
+        ffmpeg.run([*cut, *ffmpeg.H264, "-preset", "veryfast", f"file:{out}"], timeout=60)
+        seen[name] = motion.scan(probe_video(out))
+    assert motion.stutter(seen["four"], seen["plain"]) == pytest.approx(4.0, abs=0.3)
+    assert motion.stutter(seen["twos"], seen["plain"]) is None
+    assert motion.stutter(seen["plain"], seen["plain"]) is None
+    assert motion.stutter(seen["four"], seen["four"]) is None

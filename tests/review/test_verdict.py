@@ -112,7 +112,7 @@ WRONG: dict[str, tuple[dict[str, Any], str, set[str]]] = {
         "as far as it goes; it ends at 3.6 s of the reference",
         {"motion"},
     ),
-    "late": ({"when": lambda t: t - 0.6}, "well; it is 0.6 s late", {"timing"}),
+    "late": ({"when": lambda t: t - 0.6}, "Follows the motion, but it is 0.6 s late", {"timing"}),
     "no colour": (
         {"paint": lambda image, t: u8(np.repeat(image[..., :1], 3, 2))},
         "lost its colours",
@@ -368,6 +368,57 @@ def test_a_mirrored_face_of_a_real_clip(shared_media: Path, tmp_path: Path, name
         found.append(people.track(out, fps=8.0))
     assert verdict.fidelity(found[1], found[0]).reading == "mirrored"
     assert verdict.fidelity(found[1], found[1]).reading == ""
+
+
+def stepping(gap: int, *, late: float = 0.0) -> PoseTrack:
+    """A new picture in each ``gap`` of 24 a second; the motion comes ``late``."""
+    made = clip(1, when=lambda t: t - late, hands=0.9)
+    change = np.where(np.arange(6 * 24 - 1) % gap == 0, 2.0, 0.03)
+    scan = replace(made.scan, rate=24.0, changes=np.stack([change, change], 1))
+    return replace(made, scan=scan)
+
+
+def test_a_stutter_is_told_and_neither_lag_nor_animation_on_twos() -> None:
+    smooth = stepping(1)
+    for gap, late in ((6, 0.3), (3, 0.17)):
+        found = verdict.fidelity(smooth, stepping(gap, late=late))
+        assert f"the picture stutters: about {24 // gap} pictures a second" in found.sentence
+        assert " late" not in found.sentence
+        assert "timing" not in faults(found)
+    for there, here in ((1, 1), (1, 2), (6, 6)):
+        found = verdict.fidelity(stepping(there), stepping(here))
+        assert found.sentence == "Follows the motion well."
+    slow = verdict.fidelity(smooth, stepping(6, late=0.65))
+    assert "it is 0.6 s late" in slow.sentence, "that is more than the steps explain"
+
+
+@pytest.mark.parametrize(
+    ("joints", "sentence"),
+    [
+        (range(25, 33), "What is in sight follows the motion well, but the legs are not in sight."),
+        ((13, 15), "Follows the motion well; the left arm is not in sight."),
+        (
+            (13, 15, 25, 26, 27, 28),
+            "What is in sight follows the motion well, but the left arm and the legs are not in sight.",
+        ),
+    ],
+)
+def test_the_part_that_is_not_in_sight_is_named(joints: Any, sentence: str) -> None:
+    result = clip(1)
+    result.bodies[:, list(joints), 3] = 0.0
+    found = verdict.fidelity(reference(), result)
+    assert found.sentence == sentence
+    motion = next(f for f in verdict.findings(found) if f.code == "result.motion")
+    least = found.score.value is not None and found.score.value >= verdict.WELL
+    assert motion.severity == ("pass" if least else "advice")
+    assert least or "of what is in sight" in motion.measured
+
+
+def test_well_is_said_of_a_score_that_is_well() -> None:
+    for late in (0.0, 0.1, 0.2, 0.3, 0.4, 0.6):
+        found = judged(when=lambda t, late=late: t - late)
+        assert found.score.value is not None
+        assert ("well" in found.sentence) == (found.score.value >= verdict.WELL), found
 
 
 def half_of(kind: str) -> Fidelity:
