@@ -482,6 +482,8 @@ class Fidelity:
     flaws: tuple[Flaw, ...] = ()
     hidden: tuple[str, ...] = ()
     """Limbs that are not in sight in the result, and are in the reference."""
+    turned: int = 0
+    """Degrees, clockwise, by which the result must be turned to stand upright, unless the reference must, too."""
 
     @property
     def score(self) -> MotionScore:

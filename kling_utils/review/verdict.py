@@ -54,6 +54,8 @@ _WORSE = 0.3
 only the ground has. Assumed."""
 _HELD = 1.6
 """Gaps between new pictures that a stutter is late by at most: a program that drops pictures rounds up, too."""
+_IN_TIME = 0.95
+"""Timing from which on nothing is lost by it."""
 _SAME_MOMENT = 1.0
 """Seconds within which two changes are one."""
 SEVERAL = "there is more than one person"
@@ -156,6 +158,7 @@ _FIX = {
     "stray": "Cut that part out, or try another take: something else was put there.",
     "part of it": "Cut the result there and mend that part in an editor, or try another take.",
     "ends": "Compare with that part of the reference, or try again with a shorter clip.",
+    "turned": "Turn the result in an editor, or try another take.",
     "hidden": "See that picture and clip show the same parts of the body, and try again.",
     "hardly": "Try another take; a picture in the pose of the clip's start follows better.",
     "partly": "Look at the worst moments; another take may follow better.",
@@ -263,6 +266,7 @@ def fidelity(
             *(() if flat or grey else looks.flaws(result, reference, seen)),
         ),
         body.hidden,
+        0 if result.turned == reference.turned else result.turned,
     )
     return replace(found, sentence=sentence(found))
 
@@ -351,7 +355,7 @@ def _others(traits: tuple[Trait, ...]) -> tuple[Moment, ...]:
 def sentence(found: Fidelity) -> str:
     """The whole of it for people: what matters first, at most four parts."""
     parts = [_motion_part(found), *_time_parts(found), *_look_parts(found)]
-    if found.score.value is None and _several(found):  # the reason comes first
+    if found.score.value is None and _several(found) and not found.turned:  # the reason comes first
         parts.sort(key=lambda part: part != SEVERAL)
     told = "; ".join(parts[:4])
     return told[:1].upper() + told[1:] + "."
@@ -360,6 +364,8 @@ def sentence(found: Fidelity) -> str:
 def _motion_part(found: Fidelity) -> str:
     score = found.score
     what = "the motion" if found.body.value is not None else "the face's motion"
+    if found.turned:
+        return turned_words(found)
     if score.value is None:
         if found.body.why in FRAMINGS:
             return f"{WHY[found.body.why]}: it looks like another clip or another framing"
@@ -397,6 +403,14 @@ def _motion_part(found: Fidelity) -> str:
     return f"does not follow {what}: it looks like that of another clip"
 
 
+def turned_words(found: Fidelity) -> str:
+    """Such a result was not followed: the nets look for upright people."""
+    way = "upside down" if found.turned == 180 else "on its side"
+    return (
+        f"the result is {way}: turn it by {found.turned} degrees, clockwise, and compare it again"
+    )
+
+
 def _loss(found: Fidelity, what: str) -> str:
     """What is shown is right: "well" is said of that part alone, and what the rest lacks at once."""
     if found.ends is not None:
@@ -407,6 +421,8 @@ def _loss(found: Fidelity, what: str) -> str:
     if told:
         return f"follows {what}, but {told}"
     late = _late_words(found)
+    if not late and found.score.timing > _IN_TIME:
+        return f"follows {what} partly"
     return f"follows {what}, but {late or 'not evenly in time'}"
 
 
@@ -507,7 +523,7 @@ def _shifted_part(found: Fidelity) -> str:
 
 def _time_parts(found: Fidelity) -> Iterator[str]:
     score = found.score
-    if score.value is None or score.still or score.aligned < PARTLY:
+    if score.value is None or score.still or score.aligned < PARTLY or found.turned:
         return
     plain = found.reading == "" and found.stops is None and _stray(found) is None
     told = _loss(found, "") if plain and score.aligned >= WELL > score.value else ""
@@ -642,6 +658,8 @@ def _moves_too(found: Fidelity, since: float) -> bool:
 
 def wrong_clip(found: Fidelity) -> bool:
     """It is of another motion altogether: what presupposes the right one need not be said."""
+    if found.turned:
+        return False
     if found.body.why in FRAMINGS:
         return True
     score = found.score
@@ -735,6 +753,8 @@ def picture_late(found: Fidelity) -> float | None:
 def _motion(found: Fidelity, sound_late: float | None) -> Finding:
     score = found.score
     told = _motion_part(found)
+    if found.turned:
+        return _finding("motion", "warning", told, _ALLOWED["motion"], "turned")
     if score.value is None:
         if found.body.why in FRAMINGS:
             return _finding("motion", "warning", told, _ALLOWED["motion"], "framing")
@@ -876,6 +896,8 @@ def _colours(found: Fidelity) -> Finding:
 
 def _people(found: Fidelity) -> Finding:
     allowed = _ALLOWED["people"]
+    if found.turned:
+        return _finding("people", "unknown", "cannot be told of a turned picture", allowed)
     if found.body.why == "nobody":
         told = "nobody was found in the result, though somebody moves in the reference"
         return _finding("people", "warning", told, allowed, "nobody")

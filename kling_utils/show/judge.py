@@ -223,7 +223,7 @@ def _from(trait: Trait) -> str:
 
 def _sync(found: Fidelity, findings: Mapping[str, Finding]) -> Bar:
     """Of motion against motion: sound has a finding of its own."""
-    from kling_utils.review.verdict import PARTLY, WHY
+    from kling_utils.review.verdict import PARTLY, WHY, picture_late
 
     score, finding = found.score, findings.get("timing")
     if score.value is None:
@@ -237,6 +237,8 @@ def _sync(found: Fidelity, findings: Mapping[str, Finding]) -> Bar:
         return _bar("In step", None, finding, _unknown("the motion is too different"), "")
     if found.reading == "shifted":
         return _bar("In step", None, finding, _unknown(_shifted(score.begins)), "")
+    if found.reading == "" and picture_late(found) is None:
+        return _bar("In step", None, finding, _unknown("the picture stutters"), "")
     late = score.lag
     told = "together" if abs(late) < IN_STEP else f"{abs(late):.1f} s {_when(late)}"
     detail = ""

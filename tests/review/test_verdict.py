@@ -414,6 +414,25 @@ def test_the_part_that_is_not_in_sight_is_named(joints: Any, sentence: str) -> N
     assert least or "of what is in sight" in motion.measured
 
 
+@pytest.mark.parametrize(("degrees", "way"), [(180, "upside down"), (90, "on its side")])
+def test_a_turned_result_is_told_as_one(degrees: int, way: str) -> None:
+    fallen = replace(clip(4), turned=degrees)
+    unseen = replace(fallen, bodies=np.full_like(fallen.bodies, np.nan))
+    for result in (fallen, unseen):
+        found = verdict.fidelity(reference(), result)
+        assert found.sentence.startswith(f"The result is {way}: turn it by {degrees} degrees")
+        assert faults(found)["motion"].startswith("the result is")
+        assert "people" not in faults(found)
+    both = verdict.fidelity(replace(reference(), turned=degrees), replace(clip(1), turned=degrees))
+    assert both.turned == 0
+
+
+def test_a_score_just_below_well_is_no_matter_of_time() -> None:
+    found = judged()
+    score = replace(found.body, value=74.6, aligned=75.3, coverage=0.99)
+    assert verdict.sentence(replace(found, body=score)) == "Follows the motion partly."
+
+
 def test_well_is_said_of_a_score_that_is_well() -> None:
     for late in (0.0, 0.1, 0.2, 0.3, 0.4, 0.6):
         found = judged(when=lambda t, late=late: t - late)

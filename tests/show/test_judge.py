@@ -100,3 +100,12 @@ def test_the_card_is_whole_without_a_script_and_escapes() -> None:
     assert html.count("kj-fill") == 3
     assert "Left arm" in html
     assert "How this is measured" in html
+
+
+def test_a_stutter_is_not_called_late() -> None:
+    report = judged(when=lambda t: t - 0.3)
+    found = report.fidelity
+    assert found is not None
+    steps = tuple(replace(t, detail=4.0) if t.name == "steps" else t for t in found.traits)
+    told = bars(replace(report, fidelity=replace(found, traits=steps)))
+    assert told["In step"]["text"] == "Cannot be told, because the picture stutters"
