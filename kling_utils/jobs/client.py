@@ -1149,8 +1149,12 @@ class Client:
         return self._store.get(job_id)
 
     def dismiss(self, job_id: str, *, owner: str | None = None) -> Job:
-        """Give an unconfirmed job up: it is kept as failed, and whether it was paid for stays unknown."""
+        """Give an unconfirmed job up: it is kept as failed, and whether it was paid for stays unknown.
+
+        Raises ``InvalidRequest`` while it is not known to be in doubt.
+        """
         job = self._store.get(job_id, owner=owner)
+        _in_doubt(job)
         if job.state == "unconfirmed" and job.trouble is not None:
             hint = "You dismissed it. If it turns up in your account, it was paid for."
             trouble, now = replace(job.trouble, code="Dismissed", hint=hint), self._clock()
@@ -1170,8 +1174,12 @@ class Client:
     def send_again(
         self, job_id: str, *, owner: str | None = None, key: SecretStr | None = None
     ) -> Job:
-        """Send an unconfirmed job once more, at the user's own risk of paying twice. Raises ``OverBudget``: both count."""
+        """Send an unconfirmed job once more, at the user's own risk of paying twice.
+
+        Raises ``OverBudget``: both count. Raises ``InvalidRequest`` while it is not known to be in doubt.
+        """
         job = self._store.get(job_id, owner=owner)
+        _in_doubt(job)
         self._credentials.remember(job_id, key)
         self._credentials.provider(job)
         told = "Sent again on request: if the first one arrived after all, both are billed."
@@ -1491,6 +1499,16 @@ def _seen(task_id: str, there: PaidProvider, *, money: MoneyState) -> None:
 def _same_series(one: Job, other: Job) -> bool:
     """Whether only one of two jobs may be tried again at a time: of a visitor any, of this home the same job."""
     return one.owner == other.owner != HOME_OWNER or one.job_id == other.job_id
+
+
+def _in_doubt(job: Job) -> None:
+    """A job that may be at the provider is not given up or sent again; one that ended, or waits to be sent, is left as it is."""
+    if job.state in ("submitting", "queued", "processing", "downloading"):
+        raise InvalidRequest(
+            "The job is on its way, and not in doubt.",
+            hint="Nothing was changed. Look at it again in a moment.",
+            money=job.money,
+        )
 
 
 def _known_rating(rating: Rating | None) -> None:

@@ -107,6 +107,8 @@ class Credentials:
     def servable(self, job_id: str) -> bool:
         """Can this process go on with it? A visitor's job whose key is gone is marked, so that its page can ask for the key."""
         job = self._store.get(job_id)
+        if job.state == "submitting":  # that its request is in doubt can be told without a key
+            return True
         try:
             self.provider(job)
         except CannotServe as error:

@@ -25,6 +25,7 @@ from kling_utils.errors import (
     LinkExpired,
     NoContact,
     NoSuchJob,
+    NotPublished,
     RateLimited,
     SettingError,
     SubmitUnconfirmed,
@@ -40,7 +41,7 @@ from kling_utils.media.fetch import Guard
 from kling_utils.providers.base import Provider, TaskStatus
 from kling_utils.providers.failures import task_failed
 from kling_utils.providers.http import PATIENCE, SUBMIT_PATIENCE, TRIES, full_jitter
-from kling_utils.providers.publish import PublishTarget, image_source, publish_clip
+from kling_utils.providers.publish import PublishTarget, at_address, image_source, publish_clip
 from kling_utils.values import Job, Published, State, Trouble
 
 LOG = logging.getLogger(__name__)
@@ -180,7 +181,8 @@ class Worker:
             if not provider.takes_files:
                 memory.lent = True
                 ways = self._ways_to_send(job, private)
-                if memory.published is None:
+                if memory.published is None or not self._still_there(job, memory.published):
+                    memory.published = None  # of a try before this one
                     memory.published = self._publish(job, private, ways)
                 video = memory.published.url
                 image = image_source(
@@ -240,6 +242,14 @@ class Worker:
         if self._change(job, told, states=("checked",)):
             self._after("published")
         return published
+
+    def _still_there(self, job: Job, published: Published) -> bool:
+        """Links end: before each try it is looked whether the provider could still fetch the clip."""
+        try:
+            at_address(published.url, Path(job.request.video), self._guard)
+        except NotPublished:
+            return False
+        return True
 
     def _not_sent(
         self, job: Job, memory: PollState, error: NoContact | RateLimited

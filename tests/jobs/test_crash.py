@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from helpers.scripted import ScriptedNovita
 
-from kling_utils.errors import AlreadyHave, StillRunning
+from kling_utils.errors import AlreadyHave, StillRunning, SubmitUnconfirmed
 from kling_utils.jobs.client import Client
 from kling_utils.jobs.home import describe, described
 from kling_utils.values import Job, MotionRequest
@@ -85,6 +85,20 @@ def test_resume_sends_what_was_never_sent_once(
     result = runner.follow(job.job_id, progress=False)
     assert (result.job.job_id, result.job.money) == (job.job_id, "yes")
     assert novita.state.submit_count == 1
+
+
+def test_that_a_request_is_in_doubt_is_told_without_a_key(
+    make, novita: ScriptedNovita, request_: MotionRequest, tmp_path: Path
+) -> None:  # type: ignore[no-untyped-def]
+    crash("submitting", request_, novita, tmp_path / "home")
+    runner = make(settings={"novita_api_key": None})
+    job_id = only_job(runner).job_id
+    with pytest.raises(SubmitUnconfirmed, match="the task may exist"):
+        runner.follow(job_id, progress=False)
+    job = runner.record(job_id)
+    assert (job.state, job.money, job.waits_for) == ("unconfirmed", "unknown", "")
+    assert runner.dismiss(job_id).state == "failed"
+    assert novita.state.submit_count == 0
 
 
 def test_a_task_id_that_only_the_folder_has_is_found_by_a_process_that_runs_already(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import os
+import signal
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from helpers.frpc import StandIn, alive
-from helpers.scripted import ScriptedNovita, refusal
+from helpers.scripted import Reply, ScriptedNovita, refusal
 
 from kling_utils import events as ev
 from kling_utils.errors import NotPublished
@@ -72,6 +74,29 @@ def test_the_provider_fetches_late_and_twice_and_the_link_ends_with_the_job(
     assert [each.how for each in told] == [HOW]
     assert notes(client, result.job.job_id)[0].startswith("Opening a temporary link")
     assert LINK_ENDED not in notes(client, result.job.job_id)
+
+
+def test_a_link_that_died_before_the_next_try_is_opened_anew(
+    make: Callable[..., Client],
+    novita: ScriptedNovita,
+    frpc: StandIn,
+    local: MotionRequest,
+    clip: Path,
+) -> None:
+    novita.state.submits.append(Reply(429, "", {"Retry-After": "1"}))
+    got: list[bytes] = []
+
+    def after(step: str) -> None:
+        if step == "submitting" and len(frpc.pids) == 1:  # of the try that is refused
+            os.kill(frpc.pids[0], signal.SIGKILL)
+            os.waitid(os.P_PID, frpc.pids[0], os.WEXITED | os.WNOWAIT)
+        if step == "polled":
+            got.append(fetched(novita))
+
+    client = make(settings=TUNNEL, after=after)
+    client.run(local, progress=False)
+    assert got[0] == clip.read_bytes()
+    assert len(frpc.pids) == 2
 
 
 def test_a_restart_ends_the_link_and_the_job_says_so_and_goes_on(
