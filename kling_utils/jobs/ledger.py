@@ -30,6 +30,8 @@ _AGREE = Decimal("0.01")
 """Share by which two rates may differ and still be one: bills are rounded."""
 _PAST = 6
 """Charges of a model that are compared, the newest."""
+_LEAST, _MOST = Decimal("0.7"), Decimal("1.5")
+"""Of the quote: between them a billed sum is taken for the charge. Two jobs cost twice as much. Assumed."""
 _NAMED = "kling"
 """In the names of the products that the jobs are billed as, where a bill tells several apart. The name itself is not documented."""
 
@@ -136,12 +138,21 @@ def settled(entries: Sequence[Entry], bills: Iterable[Bill], now: float) -> list
             not _within(other, span) for span in mine for other in paid if other is not entry
         )
         known = [total for total in mine.values() if total is not None]
-        if mine and alone and len(known) == len(mine):
-            found.append(Settled(entry.entry, sum(known, Money(Decimal(0))), None))
+        charge = sum(known, Money(Decimal(0)))
+        if mine and alone and len(known) == len(mine) and _plausible(entry, charge):
+            found.append(Settled(entry.entry, charge, None))
         else:
             whole = [bill.amount for span in mine for bill in hours[span]]
             found.append(Settled(entry.entry, None, sum(whole, Money(Decimal(0)))))
     return found
+
+
+def _plausible(entry: Entry, amount: Money) -> bool:
+    """Whether it may be the price of that job alone: another program, another product or half of a bill is not."""
+    low, high = entry.low, entry.high
+    if low is None or high is None or low.currency != amount.currency:
+        return False
+    return low.amount * _LEAST <= amount.amount <= high.amount * _MOST
 
 
 def _within(entry: Entry, hour: tuple[float, float]) -> bool:
@@ -187,7 +198,7 @@ def fell(entry: Entry, entries: Iterable[Entry]) -> str:
     if less <= 0:
         return f"The balance had not fallen{at}: it was probably not made, or is not charged yet."
     gone = Money(less, before.currency)
-    if entry.low and entry.high and not entry.low.amount / 2 <= less <= entry.high.amount * 2:
+    if entry.low and entry.high and not _plausible(entry, Money(less, before.currency)):
         return f"The balance fell by {gone}, which is not the price of this job."
     return f"The balance fell by {gone}: it was probably made."
 

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from kling_utils import errors
 from kling_utils.jobs.client import Client
-from kling_utils.jobs.ledger import Entry, learned, settled, spending
+from kling_utils.jobs.ledger import Entry, due, learned, settled, spending
 from kling_utils.providers.base import Bill
 from kling_utils.values import Money, MotionRequest
 
@@ -236,10 +236,29 @@ def charges(entries: list[Entry], *bills: Bill, now: float = NOON + 9 * HOUR) ->
 def test_a_job_over_two_hours_is_charged_where_both_are_its_own() -> None:
     long = entry(1, at=NOON + 3000, ended_at=NOON + 4000)
     assert charges([long], line(NOON, "0.3"), line(NOON + HOUR, "0.4")) == {1: "0.7"}
-    assert charges([long], line(NOON + HOUR, "0.4")) == {1: "0.4"}
+    assert charges([long], line(NOON + HOUR, "0.6")) == {1: "0.6"}
     later = entry(2, at=NOON + 5000, ended_at=NOON + 5100)
-    assert charges([long, later], line(NOON, "0.3")) == {1: "0.3", 2: None}
+    assert charges([long, later], line(NOON, "0.6")) == {1: "0.6", 2: None}
     assert charges([long, later], line(NOON, "0.3"), line(NOON + HOUR, "0.4")) == {1: None, 2: None}
+
+
+@pytest.mark.parametrize(
+    ("amount", "product"),
+    [
+        ("4.00", "seedream-image"),  # of another program
+        ("9.00", "kling-v3.0-t2v-pro"),
+        ("0", "Kling V3.0 Motion Control"),  # not charged yet
+        ("0.10", "Kling V3.0 Motion Control"),  # a part of it, so far
+        ("1.26", "Kling V3.0 Motion Control"),  # of two homes with one key
+    ],
+)
+def test_what_is_no_price_of_the_job_is_told_as_the_sum_of_the_hour(
+    amount: str, product: str
+) -> None:
+    (found,) = settled([entry()], [line(NOON, amount, product)], NOON + 9 * HOUR)
+    assert found.charge is None
+    assert found.hour_sum == Money(Decimal(amount))
+    assert due([entry(hour_sum=found.hour_sum)], NOON + 9 * HOUR), "it is read again"
 
 
 def test_what_cost_nothing_does_not_stand_in_the_way() -> None:
