@@ -6,6 +6,7 @@ sent. A doubt is never tried again.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import logging
 import shutil
@@ -15,7 +16,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from kling_utils.errors import KlingError, StillRunning
+from kling_utils.errors import KlingError, NoSuchJob, StillRunning
 from kling_utils.preflight.plan import FitChoices
 from kling_utils.preflight.variants import Variant, variants
 from kling_utils.values import Job, Money, MotionRequest, Shown, is_url, parameters
@@ -103,8 +104,12 @@ class Retakes(Shown):
         return entry.high
 
     def stop(self) -> None:
-        """Send no other try. The one under way goes on."""
+        """Send no other try. One that was sent goes on; one that still waits to be sent, as in a pause, is deleted."""
         self._stopped.set()
+        for each in self.tries[-1:]:
+            with contextlib.suppress(KlingError):  # it is on its way, or gone
+                if self._client.record(each.job_id).state == "checked":
+                    self._client.delete(each.job_id)
 
     def wait(self, timeout: float | None = None) -> Retakes:
         """Until the series is over. Raises ``StillRunning`` after ``timeout`` seconds; it goes on then."""
@@ -252,7 +257,14 @@ class Retakes(Shown):
 
     def _hopeless(self, ended: Try) -> str:
         """Why another try is not worth its price, or not safe; empty where it is."""
-        job = self._client.record(ended.job_id)
+        try:
+            job = self._client.record(ended.job_id)
+        except NoSuchJob:  # deleted before it was sent
+            return (
+                _STOPPED
+                if self._stopped.is_set()
+                else "The last try was deleted; no other is sent."
+            )
         if job.state == "unconfirmed":
             return (
                 "It is not known whether the last try was sent. Decide about it; no other is sent."

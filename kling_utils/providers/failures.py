@@ -273,7 +273,7 @@ def task_failed(reason: str) -> KlingError:
     hint = (
         "Change what the provider names, or try again: a fault of theirs may pass."
         if words
-        else "No reason was given; try again."
+        else "No reason was given. Another try is paid again; this one may have been charged."
     )
     return TaskFailed("The task failed at the provider.", hint=hint, words=words)
 

@@ -91,6 +91,22 @@ def test_a_stopped_series_sends_no_other(
     assert novita.state.submit_count == 2
 
 
+def test_a_try_that_waits_for_a_pause_is_not_sent_after_a_stop(
+    make: Make, novita: ScriptedNovita, asked: MotionRequest
+) -> None:
+    client = make()
+    job_id = first(client, asked)
+    client.pause()
+    series = client.retake(job_id, takes=5, budget="10 USD")
+    while not series.tries:
+        client.wait_for_change(0.2)
+    series.stop()
+    assert series.wait(WAIT).over == "Stopped: no other try is sent."
+    client.go_on()
+    assert novita.state.submit_count == 1
+    assert [job.job_id for job in client.jobs()] == [job_id]
+
+
 def test_a_doubt_ends_it(make: Make, novita: ScriptedNovita, asked: MotionRequest) -> None:
     client = make()
     job_id = first(client, asked)
