@@ -185,16 +185,16 @@ def _over(allowance: Allowance, price: Money | None, *, visitor: bool, owned: bo
     whose = "a visitor's budget" if visitor else "the budget"
     resets = moment_of(allowance.resets_at, None)
     when = f"{resets:%Y-%m-%d %H:%M %Z}".strip() if resets else "midnight"
-    less = "send a shorter clip or choose the standard model"
     error = OverBudget(
         f"Not sent: the job {costs}, and {allowance.left} of {whose} of {allowance.budget} are left today.",
-        hint=f"The budget starts anew at {when}. Wait until then, or {less}."
+        hint=f"The budget starts anew at {when}. Wait until then, or send a shorter clip."
         + (
             ""
             if not owned
             else " You can also raise the budget: on the page under Spending and budget, or by KLING_BUDGET."
         ),
     )
+    error.field = "budget" if owned else ""
     error.left, error.resets_at = allowance.left.amount, allowance.resets_at
     return error
 

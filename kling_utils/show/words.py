@@ -62,9 +62,10 @@ GO: dict[str, str] = {
     "keep_original_sound": "Go to the sound",
     "key": "Go to the key",
     "ways": "Choose how Novita gets the clip",
+    "budget": "Raise the budget",
 }
 """What the button says that leads to a field, by the field's name on the wire; ``key`` is the box of the API key, ``ways`` the card
-about how the clip is published."""
+about how the clip is published, ``budget`` the panel of spending."""
 
 _KEY = frozenset({"KeyRefused", "BalanceTooLow", "AccountRefused", "SettingError"})
 _UNSAVED = frozenset({"DownloadFailed", "LinkExpired"})

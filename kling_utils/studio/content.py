@@ -118,6 +118,14 @@ class Content:
         about = session.looked_at()
         for found in looking(report.image, report.video, orientation):
             if not session.advised(about, found):
-                return  # the files have changed; another look follows
-            cards = [each.draw(session) for each in self._inputs]
-            yield {**self.draw(session), **{k: v for drawn in cards for k, v in drawn.items()}}
+                break  # the files have changed; another look follows
+            yield self._drawn(session)
+        # gradio draws the last value again at the end, over what came meanwhile: so it is what is known then
+        yield self._drawn(session)
+
+    def _drawn(self, session: Session) -> Updates:
+        """The panel, and the cards of both files."""
+        drawn = self.draw(session)
+        for each in self._inputs:
+            drawn |= each.draw(session)
+        return drawn

@@ -177,10 +177,13 @@ def in_lane(
         try:
             await ready(session, given)
             made: Iterator[Any] = handler(*args, **named)
+            any_yet = False
             while (value := await run(lane, session, step)) is not _END:
+                any_yet = True
                 yield value
-            # gradio sends the last value again at the end, over what came meanwhile, and nothing at all would empty the outputs
-            yield gr.skip()
+            # never after a value: the page may draw only the last of two that come at once
+            if not any_yet:
+                yield gr.skip()  # a generator that yields nothing would empty its outputs
         except Busy as error:
             yield refused(error, session)
         finally:

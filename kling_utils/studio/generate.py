@@ -137,7 +137,7 @@ class Generate:
     @staticmethod
     def fix_line(session: Session) -> str:
         """What has to be done first: the button for it."""
-        if one_click_fixable(session):
+        if one_click_fixable(session, files_only=True):  # what is published is the repaired file
             return notices.fix_line()
         return notices.way_line() if session.unreachable else ""
 

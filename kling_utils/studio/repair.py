@@ -420,13 +420,13 @@ class Repair:
         session.stop_repair.set()
 
 
-def one_click_fixable(session: Session) -> bool:
-    """Does one press make what was checked last ready to be sent?"""
+def one_click_fixable(session: Session, *, files_only: bool = False) -> bool:
+    """Does one press make what was checked last ready to be sent? With ``files_only``, does it make both files so?"""
     form, preflight = session.form, session.preflight
     if form is None or preflight is None or preflight.report.ok:
         return False
     # no repair of a file answers those
-    if any(finding.field == "request" for finding in preflight.report.errors):
+    if not files_only and any(finding.field == "request" for finding in preflight.report.errors):
         return False
     plan = _plan(preflight.report, form, RepairChoices(), whole=True)
     return plan.required and not plan.impossible

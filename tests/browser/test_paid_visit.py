@@ -68,6 +68,10 @@ def test_a_paying_persons_whole_visit(browser: Any, tmp_path: Path) -> None:
         page.click("#generate")
         page.wait_for_selector("#notice >> text=budget")
         assert state.submit_count == 0
+        page.click("#spending > button")  # folded
+        page.wait_for_selector("#spending-budget", state="hidden")
+        page.click("#notice [data-goto=budget]")
+        page.wait_for_selector("#spending-budget :is(input, textarea):focus")
         page.fill("#spending-budget :is(input, textarea)", "5")
         page.click("#spending-save")
         page.wait_for_selector("#spending-sums >> text=of 5.00 USD")

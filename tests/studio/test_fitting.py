@@ -6,7 +6,7 @@ import asyncio
 import re
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,7 +25,7 @@ from kling_utils.settings import load
 from kling_utils.studio.generate import Generate
 from kling_utils.studio.repair import Repair, one_click_fixable
 from kling_utils.studio.session import CROP, PAD, USUAL, Form, RepairChoices, Session
-from kling_utils.values import MotionRequest
+from kling_utils.values import Finding, MotionRequest
 
 from .conftest import bound_page
 
@@ -47,6 +47,9 @@ def chosen(
 ) -> dict[str, Any]:
     """The choices as the page sends them."""
     return {"start": start, "shape": shape, "slow": slow, "colour": colour}
+
+
+NO_WAY = Finding("request.address", "request", "error", "Address", "none", "a public address")
 
 
 def form(image: Path | str = "", video: Path | str = "") -> Form:
@@ -188,6 +191,12 @@ def test_the_way_to_the_repair_stands_at_the_button(panel: Any, tmp_path: Path) 
         _, desk = drawn(panel, form(image, zoo.clip(tmp_path, size="360x640")))
         assert one_click_fixable(desk) is offered
         assert ("data-fix" in Generate.fix_line(desk)) is offered
+        assert desk.preflight is not None
+        findings = (*desk.preflight.report.findings, NO_WAY)
+        desk.preflight = replace(
+            desk.preflight, report=replace(desk.preflight.report, findings=findings)
+        )
+        assert ("data-fix" in Generate.fix_line(desk)) is offered, "before the way to the provider"
 
 
 def test_one_click_fixes_both_and_shows_before_and_after(panel: Any, tmp_path: Path) -> None:

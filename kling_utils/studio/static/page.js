@@ -3,7 +3,7 @@ if (document.documentElement.dataset.studio) return;                       // mo
 document.documentElement.dataset.studio = 'page';
 const PLACES = { image: '#image', video: '#video', prompt: '#prompt', negative_prompt: '#negative', character_orientation: '#orientation',
   model_name: '#model', keep_original_sound: '#sound', key: '#account', examples: '#image-examples', clips: '#video-examples', stage: '#panel',
-  results: '#results', result: '#stage', fit: '#fit', advice: '#advice', ways: '#publishing', address: '#video-address' };
+  results: '#results', result: '#stage', fit: '#fit', advice: '#advice', ways: '#publishing', address: '#video-address', budget: '#spending' };
 const calm = window.matchMedia('(prefers-reduced-motion: reduce)').matches;
 const $ = (selector) => document.querySelector(selector);
 const near = (e, selector) => e.target.closest && e.target.closest(selector);
@@ -13,11 +13,14 @@ function go(name) {
   const place = $(PLACES[name]) || (name === 'ways' && $('#video')), opener = name === 'key' && !$('#key') ? $('#open-key') : null;
   if (!place) return;
   opener?.click();
+  const box = () => name === 'key' ? $('#key input') : name === 'budget' ? $('#spending-budget :is(input, textarea)') : null;
+  const folded = name === 'budget' && !box()?.checkVisibility();
+  if (folded) $('#spending > button')?.click();
   if (name === 'address') $('#inputs')?.setAttribute('data-address', '');  // the box is there although a clip is
   unfold(place);
   bring(place, true);                                                      // at the top: a notice may cover the bottom
-  const inside = place.querySelector('textarea, input:checked, input:not([type=file]):not([type=hidden]), button, [tabindex="0"]');
-  setTimeout(() => ((name === 'key' && $('#key input')) || inside)?.focus({ preventScroll: true }), opener ? 500 : 60);
+  const inside = () => place.querySelector('textarea, input:checked, input:not([type=file]):not([type=hidden]), button, [tabindex="0"]');
+  setTimeout(() => (box() || inside())?.focus({ preventScroll: true }), opener || folded ? 500 : 60);
   place.classList.remove('is-pointed'); void place.offsetWidth; place.classList.add('is-pointed');
 }
 function unfold(place) {                                                   // what stands in a closed part of the form
