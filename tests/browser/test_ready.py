@@ -61,6 +61,7 @@ def begun(watched: Watched, served: Served, width: int, height: int) -> Any:
     return page
 
 
+@pytest.mark.matrix
 def test_beside_the_prompt_the_result_stays_in_sight(watched: Watched, served: Served) -> None:
     page = begun(watched, served, 1280, 900)
     page.focus("#prompt textarea")

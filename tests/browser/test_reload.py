@@ -156,6 +156,7 @@ def test_a_restart_of_the_server_is_said_and_the_files_are_sent_anew(
     as_filled(page)
 
 
+@pytest.mark.matrix
 def test_a_picture_that_is_replaced_during_a_check_outlives_a_restart(
     watched: Watched, served: Served, picture: Path
 ) -> None:

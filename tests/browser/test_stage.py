@@ -781,6 +781,7 @@ page.launch(css=stage.css(), ssr_mode=False, allowed_paths=[str(folder)], quiet=
 """
 
 
+@pytest.mark.matrix
 def test_inside_gradio_twenty_results_do_not_reload_the_reference(
     opened: Callable[..., Any], clips: Path, tmp_path: Path
 ) -> None:

@@ -33,7 +33,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield page
 
 
-@pytest.fixture(params=[(1280, "light"), (390, "dark")], ids=["desk", "phone"])
+@pytest.fixture(
+    params=[(1280, "light"), pytest.param((390, "dark"), marks=pytest.mark.matrix)],
+    ids=["desk", "phone"],
+)
 def watched(request: pytest.FixtureRequest, browser: Any) -> Iterator[Watched]:
     width, scheme = request.param
     view = {"width": width, "height": 900}

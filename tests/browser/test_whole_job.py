@@ -63,6 +63,7 @@ def watched(browser: Any) -> Iterator[Watched]:
         yield seen
 
 
+@pytest.mark.matrix
 def test_from_two_files_to_a_draft_that_plays(
     watched: Watched, served: Served, shared_media: Path, tmp_path: Path
 ) -> None:
