@@ -1040,7 +1040,11 @@ def _camera(track: PoseTrack) -> Iterable[Finding]:
 def _made_of(track: PoseTrack) -> Iterable[Finding]:
     """Lines of text in the clip, and straight edges between several pictures."""
     some = track.stills[::2]  # captions stay, and each look costs
-    text = np.array([_lettered(still) for still in some], np.bool_)
+    text = np.zeros(len(some), np.bool_)
+    text[::2] = [_lettered(still) for still in some[::2]]
+    for i in range(1, len(some), 2):  # between two that agree nothing is looked at
+        before, after = text[i - 1], text[min(i + 1, len(some) - 1)]
+        text[i] = before if before == after and i + 1 < len(some) else _lettered(some[i])
     spans = _lasting(_spans_of(some, text, track.seconds), "text")
     if spans:
         yield _finding(
