@@ -198,7 +198,7 @@ def fell(entry: Entry, entries: Iterable[Entry]) -> str:
     if less <= 0:
         return f"The balance had not fallen{at}: it was probably not made, or is not charged yet."
     gone = Money(less, before.currency)
-    if entry.low and entry.high and not _plausible(entry, Money(less, before.currency)):
+    if entry.low and entry.high and not _plausible(entry, gone):
         return f"The balance fell by {gone}, which is not the price of this job."
     return f"The balance fell by {gone}: it was probably made."
 

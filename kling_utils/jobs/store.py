@@ -346,7 +346,7 @@ class Store:
         charged: bool = False,
         limit: int | None = None,
     ) -> list[Entry]:
-        """Entries of the ledger, the newest first. ``job_id`` gives those of one job, whoever pays for it."""
+        """Entries of the ledger, the newest first. ``job_id``: those of that job only, of any owner."""
         query = select(_ledger, _jobs.c.state).outerjoin(_jobs, _jobs.c.job_id == _ledger.c.job_id)
         if job_id is not None:
             query = query.where(_ledger.c.job_id == job_id)

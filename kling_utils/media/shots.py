@@ -114,7 +114,7 @@ class Scanner:
         """How much the change number ``at`` stands out by what motion leaves of it. Its neighbours have come."""
         first = max(0, at - self._reach)
         change = np.array(self._changes[first : at + self._reach + 1], np.float64)[:, 1]
-        near = np.delete(change, at - first)
+        near = _beside(change, at - first, self._reach)
         if not len(near) or change[at - first] < max(_JUMP, _JUMP_CHANGE * near.max()):
             return 0.0
         first = len(self._changes) - len(self._lights) + 1

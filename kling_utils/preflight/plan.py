@@ -508,8 +508,7 @@ def plan_image(
         f.code: f.severity for f in findings if f.severity != "pass" and f.code in _IMAGE_ANSWERED
     }
     turn = choices.turn_image
-    if turn in (90, 270):
-        info = replace(info, size=Size(info.size.height, info.size.width))
+    info = replace(info, size=_turned(info.size, turn))
     part = _chosen_part(info, choices)
     if not (turn or part or any(s == "error" or choices.careful for s in found.values())):
         return None
@@ -580,6 +579,10 @@ def plan_image(
         ground=choices.ground,
         behind=choices.behind,
     )
+
+
+def _turned(size: Size, degrees: int) -> Size:
+    return Size(size.height, size.width) if degrees in (90, 270) else size
 
 
 def _chosen_part(info: ImageInfo, choices: FitChoices) -> Box | None:
@@ -746,9 +749,8 @@ def plan_video(
         f.code: f.severity for f in findings if f.severity != "pass" and f.code in _VIDEO_ANSWERED
     }
     turn = choices.turn_video
-    if turn in (90, 270):
-        info = replace(info, size=Size(info.size.height, info.size.width))
-    info = replace(info, rotation=(info.rotation - turn) % 360)  # ffmpeg counts the other way round
+    rotation = (info.rotation - turn) % 360  # ffmpeg counts the other way round
+    info = replace(info, size=_turned(info.size, turn), rotation=rotation)
     if "video.frame_rate" in found and info.frame_rate <= _most_rate():
         del found["video.frame_rate"]  # too few pictures: none can be added
     length = limit("video.duration")
